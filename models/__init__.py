@@ -1,0 +1,1 @@
+"""Networks and mathematics of the pack. Knows torch, never the host."""
