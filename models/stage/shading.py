@@ -1,0 +1,114 @@
+"""Styles, and the colours of the figure and the objects under them.
+
+Letters: M hits.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..body.capsules import Hits
+from ..body.character import HAIR_COLOURS, MATERIALS, SKINS, Character
+from ..body.skeleton import INDEX
+from ..camera import Camera
+from ..texture import colour, pattern
+
+LIGHT = (-0.46, 0.72, 0.52)  # from the upper left, behind the camera
+
+
+@dataclass(frozen=True)
+class Style:
+    light: float = 1.0  # how strongly surfaces are modelled by light
+    texture: float = 1.0  # how strongly patterns show
+    saturation: float = 1.0
+    tint: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def apply(self, albedo: Tensor, shade: Tensor) -> Tensor:
+        """(..., 3) albedo under (...) shade to the picture's colour."""
+        if self.saturation != 1:
+            albedo = albedo.mean(-1, keepdim=True).lerp(albedo, self.saturation)
+        return (albedo * shade[..., None] * albedo.new_tensor(self.tint)).clamp(0, 1)
+
+
+STYLES = {
+    "natural": Style(),
+    "flat": Style(light=0.0),
+    "clay": Style(texture=0.0, saturation=0.12, tint=(1.12, 1.05, 0.98)),
+    "grey": Style(saturation=0.0),
+    "night": Style(saturation=0.55, tint=(0.36, 0.45, 0.78)),
+    "sunset": Style(saturation=0.9, tint=(1.12, 0.82, 0.58)),
+}
+
+
+def paint(hits: Hits, actors, scene, camera: Camera, frames: slice, style: Style) -> Tensor:
+    """(M, 3) colours of hits on the figure and the objects."""
+    normals = actors.local_normals(hits, camera, frames)
+    points = actors.local_points(hits, normals)
+    albedo = torch.empty_like(points)
+    layer = hits.layer
+    figure = (layer == 0).nonzero()[:, 0]
+    capsule = hits.capsule[figure]
+    pixel = hits.depth / camera.focal  # metres
+    albedo[figure] = figure_albedo(
+        scene.character,
+        style,
+        actors.body.material[capsule],
+        actors.body.bone[capsule] == INDEX["head"],
+        points[figure],
+        pixel[figure],
+        actors.body.head_radius,
+    )
+    for index, prop in enumerate(scene.props):
+        here = (layer == 1 + index).nonzero()[:, 0]
+        period = 1.1 * prop.size
+        mix = pattern(prop.pattern, points[here, 0] / period, points[here, 1] / period, pixel[here] / period)
+        albedo[here] = colour(prop.colour).lerp(colour(prop.second), mix[:, None] * style.texture)
+    world = (hits.normal[:, None] @ camera.rotation[frames][hits.frame])[:, 0]
+    return style.apply(albedo, lambert(world, style))
+
+
+def lambert(normal: Tensor, style: Style) -> Tensor:
+    """(M, 3) world normals to (M,) brightness, soft enough that a turning limb changes it slowly."""
+    facing = normal @ torch.nn.functional.normalize(normal.new_tensor(LIGHT), dim=0)
+    return 1 + style.light * (0.46 * (0.5 + 0.5 * facing).square() - 0.34)
+
+
+def figure_albedo(
+    character: Character, style: Style, material: Tensor, head: Tensor, point: Tensor, pixel: Tensor, radius: float
+) -> Tensor:
+    """(M,) materials, (M,) on the head, (M, 3) points in the bone's axes, (M,) width of a pixel to (M, 3) colours."""
+    table = torch.stack(
+        [
+            torch.tensor(SKINS[character.skin]),
+            torch.tensor(HAIR_COLOURS[character.hair_colour]),
+            colour(character.shirt),
+            colour(character.trousers),
+            colour(character.shoes),
+        ]
+    ).to(point)
+    out = table[material]
+    clothes = {
+        "shirt": (character.shirt_pattern, character.shirt_second),
+        "trousers": (character.trousers_pattern, character.trousers_second),
+    }
+    for name, (kind, second) in clothes.items():
+        if kind == "plain" or not style.texture:
+            continue
+        here = (material == MATERIALS.index(name)).nonzero()[:, 0]
+        mix = pattern(kind, point[here, 0] / 0.15, point[here, 1] / 0.15, pixel[here] / 0.15) * style.texture
+        out[here] = out[here].lerp(colour(second).to(out).expand(here.numel(), 3), mix[:, None])
+    face = (head & (material == MATERIALS.index("skin"))).nonzero()[:, 0]
+    out[face] = _face(out[face], point[face] / radius, pixel[face] / radius)
+    return out
+
+
+def _face(skin: Tensor, place: Tensor, pixel: Tensor) -> Tensor:
+    """Eyes and a mouth on (M, 3) skin at (M, 3) places; all lengths in units of the head's radius."""
+    x, y, z = place.unbind(-1)
+    spot = lambda cx, cy, wide, high: (
+        ((1 - torch.hypot((x.abs() - cx) / wide, (y - cy) / high)) * high / pixel + 0.5).clamp(0, 1) * (z > 0)
+    )
+    out = skin.lerp(skin.new_tensor((0.96, 0.96, 0.96)).expand_as(skin), spot(0.38, 1.32, 0.24, 0.17)[:, None])
+    out = out.lerp(out.new_tensor((0.1, 0.09, 0.12)).expand_as(skin), spot(0.37, 1.32, 0.13, 0.16)[:, None])
+    return out.lerp(out.new_tensor((0.6, 0.16, 0.18)).expand_as(skin), spot(0.0, 0.78, 0.26, 0.08)[:, None])
