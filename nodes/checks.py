@@ -1,0 +1,81 @@
+"""What every node asks of the pictures that reach it; each refusal says what was expected, what came and what helps.
+
+Letters: N frames, H and W pixels.
+"""
+
+import torch
+from torch import Tensor
+
+
+def rgb(images: Tensor, name: str = "images") -> Tensor:
+    """Finite (N, H, W, 1, 3 or 4) pictures in about 0..1 to (N, H, W, 3); alpha is dropped, grey repeated."""
+    images = picture(images, name)
+    finite(images, name)
+    if (largest := images.abs().max().item()) > 1.5:
+        raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
+    return images
+
+
+def depth(images: Tensor, name: str = "depth") -> Tensor:
+    """(N, H, W, 3) grey pictures of any range, NaN allowed, to (N, H, W); a coloured heat map is refused."""
+    images = picture(images, name)
+    spread = torch.nan_to_num(images.amax(-1) - images.amin(-1), 0.0, 0.0, 0.0).mean()
+    if spread > 0.1 * torch.nan_to_num(images.abs(), 0.0, 0.0, 0.0).amax():
+        raise ValueError(f"{name}: expected a grey depth picture, got colours: put Heat Map to Depth in front of it.")
+    return images.mean(-1)
+
+
+def picture(images: Tensor, name: str) -> Tensor:
+    """(N, H, W, 1, 3 or 4) of any range to (N, H, W, 3) float."""
+    if not isinstance(images, Tensor) or images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
+        raise ValueError(
+            f"{name}: expected an IMAGE batch (N, H, W, 3), got {describe(images)}: connect an image output."
+        )
+    if 0 in images.shape:
+        raise ValueError(
+            f"{name}: expected at least one frame with pixels, got {describe(images)}: check what feeds it."
+        )
+    return images.expand(*images.shape[:3], 3).float() if images.shape[-1] == 1 else images[..., :3].float()
+
+
+def mask(mask: Tensor, name: str = "mask", frames: int | None = None, size: tuple[int, int] | None = None) -> Tensor:
+    """(N, H, W) or (H, W) to (frames, *size) in 0..1; one mask serves all frames, other sizes take the nearest pixel."""
+    if not isinstance(mask, Tensor) or mask.ndim not in (2, 3):
+        raise ValueError(f"{name}: expected a MASK batch (N, H, W), got {describe(mask)}: connect a mask output.")
+    mask = mask.reshape(-1, *mask.shape[-2:]).float() if 0 not in mask.shape else mask
+    if 0 in mask.shape:
+        raise ValueError(f"{name}: expected at least one mask with pixels, got {describe(mask)}: check what feeds it.")
+    finite(mask, name)
+    if frames is not None and len(mask) not in (1, frames):
+        raise ValueError(
+            f"{name}: expected 1 or {frames} masks for {frames} frames, got {len(mask)}: trim or repeat them."
+        )
+    if size is not None and mask.shape[1:] != tuple(size):
+        mask = torch.nn.functional.interpolate(mask[:, None], size=tuple(size), mode="nearest-exact")[:, 0]
+    return mask.clamp(0, 1).expand(frames or len(mask), -1, -1)
+
+
+def same_frames(**clips: Tensor | list | None) -> int:
+    """The number of frames that all clips share; a clip that is None is left out."""
+    counts = {name: len(clip) for name, clip in clips.items() if clip is not None}
+    if len(set(counts.values())) > 1:
+        came = ", ".join(f"{name} has {count}" for name, count in counts.items())
+        raise ValueError(f"Expected the same number of frames everywhere, but {came}: trim the longer ones.")
+    return next(iter(counts.values()), 0)
+
+
+def finite(values: Tensor, name: str) -> None:
+    """Refuses NaN and infinity, naming how many there are and the first frame that holds one."""
+    if torch.isfinite(values).all():
+        return
+    bad = (~torch.isfinite(values)).flatten(1).sum(1)
+    first = int(bad.nonzero()[0])
+    raise ValueError(
+        f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite values, the first in frame {first}: "
+        "the node that made them failed, often by half precision."
+    )
+
+
+def describe(value: object) -> str:
+    """How an error names what came."""
+    return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
