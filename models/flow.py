@@ -23,13 +23,20 @@ def rigid_flow(depth: Tensor, owner: Tensor, motion: Tensor, camera: Camera) -> 
     depth (P, H, W) in metres, owner (P, H, W) int64 below G, motion (P, G, 3, 4).
     """
     pairs, owners = motion.shape[:2]
-    index = owner + owners * torch.arange(pairs, device=owner.device)[:, None, None]
-    point = camera.rays(depth.device) * depth[..., None]
-    x, y, z = point.unbind(-1)
-    rows = motion.reshape(pairs * owners, 12).unbind(1)
-    take = [row[index] for row in rows]
-    moved = torch.stack([take[i] * x + take[i + 1] * y + take[i + 2] * z + take[i + 3] for i in (0, 4, 8)], -1)
-    return camera.project(moved) - camera.project(point), moved[..., 2]
+    index = (owner + owners * torch.arange(pairs, device=owner.device)[:, None, None]).view(-1)
+    still = torch.eye(3, 4, device=motion.device)
+    moves = ((motion - still).abs().amax((2, 3)) > 1e-6).view(-1)
+    # Under a still camera most of a picture is a still room: only what moves is worth computing.
+    pixel = moves[index].nonzero()[:, 0]
+    index = index[pixel]
+    ray = camera.rays(depth.device).view(-1, 3)[pixel % (camera.height * camera.width)]
+    point = ray * depth.reshape(-1)[pixel, None]
+    moved = (motion.reshape(-1, 3, 4)[index] @ torch.cat((point, torch.ones_like(point[:, :1])), 1)[..., None])[..., 0]
+    flow = depth.new_zeros(depth.numel(), 2)
+    flow[pixel] = camera.project(moved) - camera.project(point)
+    new_depth = depth.reshape(-1).clone()
+    new_depth[pixel] = moved[:, 2]
+    return flow.view(*depth.shape, 2), new_depth.view(depth.shape)
 
 
 def arrives(flow: Tensor, new_depth: Tensor, layer: Tensor, layer_to: Tensor, depth_to: Tensor) -> Tensor:
@@ -38,20 +45,22 @@ def arrives(flow: Tensor, new_depth: Tensor, layer: Tensor, layer_to: Tensor, de
     All four pixels around the arrival must show the same layer at the expected depth.
     """
     height, width = flow.shape[1:3]
-    y, x = torch.meshgrid(
-        torch.arange(height, device=flow.device), torch.arange(width, device=flow.device), indexing="ij"
-    )
-    to_x, to_y = x + flow[..., 0], y + flow[..., 1]
-    inside = (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1) & (new_depth > 0)
+    layer, layer_to, depth_to = layer.reshape(-1), layer_to.reshape(-1), depth_to.reshape(-1)
+    valid = layer_to == layer
+    pixel = (flow != 0).any(-1).view(-1).nonzero()[:, 0]
+    row = torch.div(pixel, width, rounding_mode="floor")
+    flow, expected, layer = flow.view(-1, 2)[pixel], new_depth.reshape(-1)[pixel], layer[pixel]
+    to_x, to_y = pixel - row * width + flow[:, 0], row % height + flow[:, 1]
+    inside = (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1) & (expected > 0)
     left, top = to_x.floor().clamp(0, width - 1).long(), to_y.floor().clamp(0, height - 1).long()
     right, low = (left + 1).clamp_max(width - 1), (top + 1).clamp_max(height - 1)
-    pair = torch.arange(flow.shape[0], device=flow.device)[:, None, None] * height
+    first = row - row % height
     for line in (top, low):
         for column in (left, right):
-            near = (pair + line) * width + column
-            same = layer_to.reshape(-1)[near] == layer
-            inside &= same & ((depth_to.reshape(-1)[near] - new_depth).abs() < 0.02 * new_depth)
-    return inside
+            near = (first + line) * width + column
+            inside &= (layer_to[near] == layer) & ((depth_to[near] - expected).abs() < 0.02 * expected)
+    valid[pixel] = inside
+    return valid.view(new_depth.shape)
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:

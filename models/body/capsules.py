@@ -3,6 +3,7 @@
 Letters: F frames, K capsules, L layers, N fragments (a capsule tried at a pixel), M hits (the nearest of them).
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -51,31 +52,24 @@ class Hits:
 def z_buffer(capsules: Capsules, camera: Camera, layers: int) -> Hits:
     """Find the nearest capsule at every pixel of every layer."""
     frames, count = capsules.start.shape[:2]
-    height, width = camera.height, camera.width
     owner, column, row = fragments(capsules, camera)
-    depth, along, normal = intersect(capsules, camera, owner, column, row)
+    depth = ray_depth(capsules, camera, owner, column, row)
     hit = torch.isfinite(depth).nonzero()[:, 0]
-    owner, depth = owner[hit], depth[hit]
+    owner, column, row, depth = owner[hit], column[hit], row[hit], depth[hit]
     frame = torch.div(owner, count, rounding_mode="floor")
     layer = capsules.layer[owner - frame * count]
-    cell = ((layer * frames + frame) * height + row[hit]) * width + column[hit]
+    cell = ((layer * frames + frame) * camera.height + row) * camera.width + column
     # The bits of a positive float order like integers, so one minimum finds both the depth and whose it is.
     key = depth.view(torch.int32).to(torch.int64) << 32 | torch.arange(hit.numel(), device=hit.device)
     far = torch.iinfo(torch.int64).max
-    nearest = torch.full((layers * frames * height * width,), far, device=key.device, dtype=torch.int64)
+    shape = (layers, frames, camera.height, camera.width)
+    nearest = torch.full((math.prod(shape),), far, device=key.device, dtype=torch.int64)
     nearest.scatter_reduce_(0, cell, key, "amin")
     seen = (nearest != far).nonzero()[:, 0]
     win = nearest[seen] & 0xFFFFFFFF
-    chosen = hit[win]
-    return Hits(
-        cell=seen,
-        frame=frame[win],
-        capsule=owner[win] - frame[win] * count,
-        depth=depth[win],
-        along=along[chosen],
-        normal=torch.stack([axis[chosen] for axis in normal], -1),
-        shape=(layers, frames, height, width),
-    )
+    owner, frame, depth = owner[win], frame[win], depth[win]
+    along, normal = surface(capsules, camera, owner, column[win], row[win], depth)
+    return Hits(seen, frame, owner - frame * count, depth, along, normal, shape)
 
 
 def fragments(capsules: Capsules, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,14 +103,19 @@ def screen_boxes(capsules: Capsules, camera: Camera) -> tuple[Tensor, Tensor, Te
     return bounds[0], torch.where(behind, -1, bounds[1]), bounds[2], torch.where(behind, -1, bounds[3])
 
 
-def intersect(capsules: Capsules, camera: Camera, owner: Tensor, column: Tensor, row: Tensor):
-    """First crossing of each fragment's ray with its capsule: depth (N,), along (N,), normal as three (N,).
-
-    Depth is infinite where the ray misses. The ray is measured from its point nearest to the capsule's start,
-    which keeps single precision to about a micrometre at any distance.
-    """
+def directions(camera: Camera, column: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
+    """x and y of each fragment's ray; z is 1, so that the ray's parameter is metric depth."""
     cx, cy = camera.centre
-    dx, dy = (column - cx) / camera.focal, (row - cy) / camera.focal
+    return (column - cx) / camera.focal, (row - cy) / camera.focal
+
+
+def ray_depth(capsules: Capsules, camera: Camera, owner: Tensor, column: Tensor, row: Tensor) -> Tensor:
+    """(N,) depth at which each fragment's ray enters its capsule, infinite where it misses.
+
+    The hull of two spheres is entered through the start sphere, the side or the end sphere, whichever comes first.
+    Each is solved from the ray's point nearest to its own centre, which keeps single precision near a micrometre.
+    """
+    dx, dy = directions(camera, column, row)
     dd = dx * dx + dy * dy + 1
     axis = capsules.end - capsules.start
     taper = capsules.start_radius - capsules.end_radius
@@ -125,11 +124,11 @@ def intersect(capsules: Capsules, camera: Camera, owner: Tensor, column: Tensor,
     bx, by, bz = (take(axis[..., i]) for i in range(3))
     ra, rr = take(capsules.start_radius), take(taper)
     slant = take((axis * axis).sum(-1) - taper * taper)  # squared length of the side line from sphere to sphere
+    miss = torch.full_like(dd, torch.inf)
 
     base = (dx * ax + dy * ay + az) / dd
     wx, wy, wz = base * dx - ax, base * dy - ay, base - az
     inside = ra * ra - (wx * wx + wy * wy + wz * wz)
-    miss = torch.full_like(dd, torch.inf)
     start = torch.where(inside >= 0, -(inside.clamp_min(0) / dd).sqrt(), miss)
 
     toward = bx * dx + by * dy + bz
@@ -137,25 +136,29 @@ def intersect(capsules: Capsules, camera: Camera, owner: Tensor, column: Tensor,
     square = slant * dd - toward * toward
     root = slant * (dd * level * level + inside * square)
     side = (toward * level - root.clamp_min(0).sqrt()) / square
-    position = level + side * toward
-    on_side = (slant > 0) & (square > 1e-9) & (root >= 0) & (position > 0) & (position < slant)
+    place = level + side * toward
+    on_side = (square > 1e-9) & (root >= 0) & (place > 0) & (place < slant)
     side = torch.where(on_side, side, miss)
 
-    rb = ra - rr
     shift = toward / dd
     vx, vy, vz = wx + shift * dx - bx, wy + shift * dy - by, wz + shift - bz
-    inside = rb * rb - (vx * vx + vy * vy + vz * vz)
+    inside = (ra - rr).square() - (vx * vx + vy * vy + vz * vz)
     end = torch.where(inside >= 0, shift - (inside.clamp_min(0) / dd).sqrt(), miss)
 
-    step = torch.minimum(torch.minimum(start, end), side)
-    depth = base + step
-    depth = torch.where(depth > 0, depth, miss)
-    step = torch.where(torch.isfinite(step), step, 0.0)
-    along = ((level + step * toward) / slant).nan_to_num(0.0).clamp(0, 1)
-    radius = ra - along * rr
-    normal = (
-        (wx + step * dx - along * bx) / radius,
-        (wy + step * dy - along * by) / radius,
-        (wz + step - along * bz) / radius,
-    )
-    return depth, along, normal
+    depth = base + torch.minimum(torch.minimum(start, end), side)
+    return torch.where(depth > 0, depth, miss)
+
+
+def surface(capsules: Capsules, camera: Camera, owner: Tensor, column: Tensor, row: Tensor, depth: Tensor):
+    """Place along the axis (M,) and outward unit normal (M, 3) where rays meet their capsules."""
+    dx, dy = directions(camera, column, row)
+    count = capsules.start.shape[1]
+    start = capsules.start.reshape(-1, 3)[owner]
+    axis = capsules.end.reshape(-1, 3)[owner] - start
+    radius = capsules.start_radius[owner % count]
+    taper = radius - capsules.end_radius[owner % count]
+    point = torch.stack((dx * depth, dy * depth, depth), -1) - start
+    slant = (axis * axis).sum(-1) - taper * taper
+    along = (((axis * point).sum(-1) - radius * taper) / slant.clamp_min(1e-9)).clamp(0, 1)
+    along = torch.where(slant > 0, along, (taper < 0).to(along))  # one sphere holds the other: the larger is seen
+    return along, torch.nn.functional.normalize(point - along[:, None] * axis, dim=-1)

@@ -91,14 +91,14 @@ def jump(pose: Angles, seconds: Tensor, r: random.Random) -> None:
     phase = phase - phase.floor()
     flight = ((phase - 0.5) / 0.4).clamp(0, 1)
     pose.lift += 4 * r.uniform(0.22, 0.34) * flight * (1 - flight)
-    crouch = (1 - ((phase - 0.25) / 0.25).abs()).clamp(0, 1) + 0.5 * (1 - ((phase - 0.95) / 0.08).abs()).clamp(0, 1)
+    crouch = (1 - ((phase - 0.25) / 0.25).abs()).clamp(0, 1) + 0.5 * (1 - ((phase - 0.88) / 0.12).abs()).clamp(0, 1)
     crouch = crouch * crouch * (3 - 2 * crouch)
     bend_knees(pose, 0.55 * crouch)
     pose.bend[:, INDEX["chest"]] += turn(22) * crouch
-    up = 4 * flight * (1 - flight)
+    up = (torch.pi * flight).sin().square()
     for side in SIDES:
         pose.bend[:, INDEX[f"{side}_upper_arm"]] += turn(-35) * crouch
-        pose.open[:, INDEX[f"{side}_upper_arm"]] += turn(120) * up
+        pose.open[:, INDEX[f"{side}_upper_arm"]] += turn(95) * up
         pose.open[:, INDEX[f"{side}_thigh"]] += turn(12) * up
 
 

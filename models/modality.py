@@ -1,0 +1,48 @@
+"""The pair: one 4-D batch that holds F video frames and then F depth frames.
+
+Letters: F frames, C channels, h and w latent pixels.
+"""
+
+import torch
+from torch import Tensor
+
+MODALITIES = ("video", "depth")
+
+
+def join(video: Tensor, depth: Tensor) -> Tensor:
+    """(F, C, h, w) video and depth to one batch (2F, C, h, w)."""
+    if video.ndim != 4 or depth.ndim != 4:
+        raise ValueError(
+            "Video and depth are joined as batches of picture latents with 4 dimensions; "
+            f"got {video.ndim} and {depth.ndim}. Encode both with a VAE for pictures."
+        )
+    if video.shape != depth.shape:
+        raise ValueError(
+            f"Video and depth must have the same frames, channels and size, but the video latent is {_words(video)} "
+            f"and the depth latent is {_words(depth)}. Trim or resize one of them before joining."
+        )
+    if not video.shape[0]:
+        raise ValueError("Video and depth have no frames: give at least one frame of each.")
+    return torch.cat((video, depth.to(video)))
+
+
+def split(pair: Tensor) -> tuple[Tensor, Tensor]:
+    """One batch (2F, ...) to its video half and its depth half, (F, ...) each."""
+    frames = pair_frames(pair)
+    return pair[:frames], pair[frames:]
+
+
+def pair_frames(pair: Tensor) -> int:
+    """F of a batch of video frames followed by as many depth frames."""
+    count = pair.shape[0]
+    if count == 0 or count % 2:
+        raise ValueError(
+            f"A video-depth pair holds as many depth frames as video frames, so its count is even; got {count}. "
+            "Join the two with Join Video and Depth."
+        )
+    return count // 2
+
+
+def _words(latent: Tensor) -> str:
+    frames, channels, height, width = latent.shape
+    return f"{frames} frames of {channels} x {height} x {width}"
