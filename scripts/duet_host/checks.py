@@ -1,0 +1,54 @@
+"""Formatting, lint and tests, in the environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from .console import say
+from .locations import REPO
+
+COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+PLACES = {
+    "darwin": [
+        "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+        "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    ],
+    "win32": [
+        os.path.join(os.environ.get(key, ""), "Google", "Chrome", "Application", "chrome.exe")
+        for key in ("PROGRAMFILES", "PROGRAMFILES(X86)", "LOCALAPPDATA")
+    ],
+}
+NO_BROWSER = (
+    "No browser was found: the browser tests did not run. "
+    "Install chromium (for example: apt install chromium), or set DUET_BROWSER to the browser's path."
+)
+
+
+def find_browser():
+    """Returns the path of a Chromium-like browser, or None."""
+    named = os.environ.get("DUET_BROWSER")
+    if named:
+        return shutil.which(named)
+    found = (shutil.which(name) for name in COMMANDS)
+    places = (place for place in PLACES.get(sys.platform, []) if Path(place).is_file())
+    return next(filter(None, (*found, *places)), None)
+
+
+def run_all(environment, pytest_arguments):
+    """Runs ruff and pytest, all of them whatever fails; returns the first exit code that is not 0."""
+    browser = find_browser()
+    variables = environment.variables(**({"DUET_BROWSER": browser} if browser else {}))
+    if not browser:
+        variables.pop("DUET_BROWSER", None)  # a name that leads to no browser
+    python = str(environment.python)
+    codes = []
+    for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *pytest_arguments]):
+        say(f"$ {' '.join(words)}")
+        codes.append(subprocess.call([python, "-m", *words], cwd=REPO, env=variables))
+    if any(codes[:2]):
+        say("ruff found something: see above.")
+    if not browser:
+        say(NO_BROWSER)
+    return next((code for code in codes if code), 0)

@@ -1,0 +1,131 @@
+"""The subcommands: each takes the parsed arguments and returns an exit code."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from . import checks, jobs
+from .console import say, warn
+from .environment import ensure_environment
+from .errors import HostError
+from .host_source import find_host
+from .locations import REPO, display_path, state_folder
+from .server import check_port, running_server
+
+DEMO_WORKFLOW = REPO / "workflows" / "api" / "stage_tour.json"
+
+
+def ready(options):
+    """Returns the environment, built and with its host in place."""
+    host, own = find_host(options.comfyui)
+    return ensure_environment(host, own)
+
+
+def setup(options):
+    """Fetches and builds what is missing."""
+    environment = ready(options)
+    say(f"Ready. ComfyUI: {environment.host}  Environment: {environment.folder}")
+
+
+def serve(options):
+    """Runs a server in the foreground until it ends or is interrupted."""
+    check_port(options.port, options.listen)
+    environment = ready(options)
+    with start(environment, port=options.port, listen=options.listen, extra=options.extra) as server:
+        say(f"ComfyUI is ready: {server.url}  (Ctrl-C ends it, its log is {display_path(server.log)})")
+        code = server.process.wait()
+        warn(f"ComfyUI ended with exit code {code}. The end of its log:\n{server.last_lines()}")
+    return 1
+
+
+def start(environment, **options):
+    """Starts a server in an environment, with this clone's state."""
+    host, python = environment.host, environment.python
+    return running_server(host, python, state_folder(), own_host=environment.own_host, **options)
+
+
+def run(options):
+    """Runs a workflow on a server of its own, or on one that runs already."""
+    prompt = jobs.load(options.workflow)
+    settings = [jobs.parse_setting(text) for text in options.set]
+    environment = ready(options)
+    if not environment.active:
+        return inside(environment)
+    if options.server:
+        return jobs.run(options.server.rstrip("/"), prompt, settings)
+    with start(environment) as server:
+        return jobs.run(server.url, prompt, settings, server)
+
+
+def demo(options):
+    """Runs the demonstration and says which file to open first."""
+    prompt = jobs.load(DEMO_WORKFLOW)
+    environment = ready(options)
+    if not environment.active:
+        return inside(environment)
+    with start(environment) as server:
+        return jobs.run(server.url, prompt, [], server, point_out=True)
+
+
+def convert(options):
+    """Converts a workflow to the other format."""
+    workflow = jobs.load(options.source)
+    if options.server:
+        jobs.convert(options.server.rstrip("/"), workflow, Path(options.target))
+        return
+    with start(ready(options)) as server:
+        jobs.convert(server.url, workflow, Path(options.target))
+
+
+def test(options):
+    """Runs every check and test in the environment."""
+    return checks.run_all(ready(options), options.extra)
+
+
+def bench(options):
+    """Runs one benchmark in the environment."""
+    folder = REPO / "benchmarks"
+    names = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    if options.name not in names:
+        raise HostError(f"There is no benchmark {options.name!r}. There are: {', '.join(names) or 'none yet'}.")
+    environment = ready(options)
+    command = [environment.python, folder / f"{options.name}.py", *options.arguments]
+    return call(command, environment.variables())
+
+
+def execute(options):
+    """Runs any command in the environment."""
+    words = options.words[1:] if options.words[:1] == ["--"] else options.words
+    if not words:
+        raise HostError("exec needs a command, for example: exec python -c 'import torch; print(torch.__version__)'")
+    return call(words, ready(options).variables())
+
+
+def inside(environment):
+    """Runs this same command with the environment's Python, which has what the websocket needs."""
+    command = [environment.python, REPO / "scripts" / "host.py", *sys.argv[1:]]
+    return call(command, environment.variables())
+
+
+def call(command, variables):
+    """Runs a child on this terminal and returns its exit code; Ctrl-C reaches it directly."""
+    program = shutil.which(str(command[0]), path=variables["PATH"])
+    if program is None:
+        raise HostError(f"There is no command {command[0]} in the environment or on this system.")
+    process = subprocess.Popen([program, *map(str, command[1:])], env=variables)
+    try:
+        return wait_through_interrupts(process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+
+
+def wait_through_interrupts(process):
+    """Waits for a child that handles Ctrl-C itself and returns its exit code."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
