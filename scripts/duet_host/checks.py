@@ -2,12 +2,12 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 from .console import say
 from .locations import REPO
+from .processes import call
 
 COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 PLACES = {
@@ -42,11 +42,12 @@ def run_all(environment, pytest_arguments):
     variables = environment.variables(**({"DUET_BROWSER": browser} if browser else {}))
     if not browser:
         variables.pop("DUET_BROWSER", None)  # a name that leads to no browser
-    python = str(environment.python)
     codes = []
     for words in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *pytest_arguments]):
         say(f"$ {' '.join(words)}")
-        codes.append(subprocess.call([python, "-m", *words], cwd=REPO, env=variables))
+        codes.append(call([environment.python, "-m", *words], variables, REPO))
+        if codes[-1] == 130:
+            raise KeyboardInterrupt
     if any(codes[:2]):
         say("ruff found something: see above.")
     if not browser:

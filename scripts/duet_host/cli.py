@@ -74,3 +74,6 @@ def main(arguments=None):
     except BrokenPipeError:
         sys.stdout = None  # whoever read our output has gone
         return 1
+    except OSError as error:  # a folder that cannot be written, a full disk
+        warn(f"Error: {error}")
+        return 1

@@ -95,8 +95,8 @@ async def _follow(url, prompt, prompt_id, on_event):
         try:
             # Connected first: events of a quick prompt would otherwise be lost.
             socket = await session.ws_connect(f"{url}/ws?clientId={client}", max_msg_size=0)
-        except aiohttp.ClientError as error:
-            raise HostError(f"No ComfyUI answers at {url}: {error}") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise HostError(f"No ComfyUI answers at {url}: {getattr(error, 'strerror', None) or error}") from error
         async with socket:
             await socket.send_json({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
             body = {"prompt": prompt, "client_id": client, "prompt_id": prompt_id}

@@ -1,7 +1,5 @@
 """The subcommands: each takes the parsed arguments and returns an exit code."""
 
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from .environment import ensure_environment
 from .errors import HostError
 from .host_source import find_host
 from .locations import REPO, display_path, state_folder
+from .processes import call
 from .server import check_port, running_server
 
 DEMO_WORKFLOW = REPO / "workflows" / "api" / "stage_tour.json"
@@ -106,26 +105,3 @@ def inside(environment):
     """Runs this same command with the environment's Python, which has what the websocket needs."""
     command = [environment.python, REPO / "scripts" / "host.py", *sys.argv[1:]]
     return call(command, environment.variables())
-
-
-def call(command, variables):
-    """Runs a child on this terminal and returns its exit code; Ctrl-C reaches it directly."""
-    program = shutil.which(str(command[0]), path=variables["PATH"])
-    if program is None:
-        raise HostError(f"There is no command {command[0]} in the environment or on this system.")
-    process = subprocess.Popen([program, *map(str, command[1:])], env=variables)
-    try:
-        return wait_through_interrupts(process)
-    finally:
-        if process.poll() is None:
-            process.terminate()
-            process.wait()
-
-
-def wait_through_interrupts(process):
-    """Waits for a child that handles Ctrl-C itself and returns its exit code."""
-    while True:
-        try:
-            return process.wait()
-        except KeyboardInterrupt:
-            continue

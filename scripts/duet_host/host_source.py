@@ -22,7 +22,8 @@ VERSION = "0.30.0"
 
 def is_comfyui(folder):
     """Tells whether a folder looks like a ComfyUI."""
-    return (folder / "main.py").is_file() and (folder / "comfy").is_dir()
+    files = (folder / "main.py", folder / "requirements.txt")
+    return all(file.is_file() for file in files) and (folder / "comfy").is_dir()
 
 
 def find_host(given=None):
@@ -32,7 +33,7 @@ def find_host(given=None):
         folder = Path(named).expanduser().resolve()
         if not is_comfyui(folder):
             raise HostError(
-                f"{folder} is no ComfyUI: it needs main.py and a folder comfy. Check --comfyui or COMFYUI_PATH."
+                f"{folder} is no ComfyUI: it needs main.py, requirements.txt and a folder comfy. Check --comfyui or COMFYUI_PATH."
             )
         return folder, folder != fetched_folder()
     if REPO.parent.name == "custom_nodes" and is_comfyui(REPO.parents[1]):

@@ -5,7 +5,6 @@ import re
 import sys
 
 from .errors import HostError
-from .locations import cache_folder
 from .processes import StepFailed, run_step
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
@@ -79,7 +78,7 @@ def python_of(folder):
 
 def download_archive(requirement, sha256, folder, label, held):
     """Downloads one source archive; pip itself refuses it when the hash differs, before it runs anything of it."""
-    bootstrap = cache_folder() / "bootstrap"  # a system Python may come without pip
+    bootstrap = folder / "pip"  # a system Python may come without it
     make_environment(bootstrap, "Preparing pip", held)
     wanted = folder / "archive.txt"
     wanted.write_text(f"{requirement} --hash=sha256:{sha256}\n", encoding="utf-8")

@@ -3,11 +3,13 @@
 import collections
 import os
 import queue
+import shutil
 import signal
 import subprocess
 import threading
 
 from .console import Progress
+from .errors import HostError
 
 WINDOWS = os.name == "nt"
 
@@ -90,3 +92,27 @@ def _lines_of(process):
         if line is StopIteration:
             return
         yield line
+
+
+def call(command, variables, cwd=None):
+    """Runs a child on this terminal and returns its exit code; Ctrl-C reaches it directly."""
+    program = shutil.which(str(command[0]), path=variables["PATH"])
+    if program is None:
+        raise HostError(f"There is no command {command[0]} in the environment or on this system.")
+    process = subprocess.Popen([program, *map(str, command[1:])], env=variables, cwd=cwd)
+    try:
+        code = _wait_through_interrupts(process)
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _wait_through_interrupts(process):
+    """Waits for a child that handles Ctrl-C itself and returns its exit code."""
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue

@@ -42,10 +42,15 @@ def test_file_with_the_hash_stays(tmp_path):
 
 
 def test_only_the_host_is_unpacked(tmp_path):
-    inside = [(f"{TOP}/vendor/ComfyUI/main.py", b"1"), (f"{TOP}/vendor/ComfyUI/comfy/a.py", b"2")]
+    names = ("main.py", "requirements.txt", "comfy/a.py")
+    inside = [(f"{TOP}/vendor/ComfyUI/{name}", b"1") for name in names]
     outside = [(f"{TOP}/setup.py", b"3"), (f"{TOP}/vendor/Other/main.py", b"4"), ("vendor/ComfyUI/main.py", b"5")]
     folder = host_source.unpack(make_archive(tmp_path / "a.tar.gz", *inside, *outside), tmp_path)
-    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.py")) == ["comfy/a.py", "main.py"]
+    assert sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.*")) == [
+        "comfy/a.py",
+        "main.py",
+        "requirements.txt",
+    ]
     assert host_source.is_comfyui(folder)
 
 
@@ -80,6 +85,7 @@ def test_named_comfyui_is_the_users_own(tmp_path, cache):
     for folder in (tmp_path / "mine", cache / f"comfyui-{host_source.VERSION}"):
         (folder / "comfy").mkdir(parents=True)
         (folder / "main.py").touch()
+        (folder / "requirements.txt").touch()
     assert host_source.find_host(str(tmp_path / "mine")) == (tmp_path / "mine", True)
     fetched = host_source.fetched_folder()
     assert host_source.find_host(str(fetched)) == (fetched, False)

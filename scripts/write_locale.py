@@ -1,0 +1,42 @@
+"""Writes locales/en/nodeDefs.json from the nodes' own texts: python3 scripts/host.py exec python scripts/write_locale.py"""
+
+import asyncio
+import importlib.util
+import json
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def english(schema) -> dict:
+    """The texts of one node in the form that the page reads."""
+    return {
+        "display_name": schema.display_name,
+        "description": schema.description,
+        "inputs": {i.id: {"name": i.display_name or i.id, "tooltip": i.tooltip} for i in schema.inputs},
+        "outputs": {
+            str(k): {"name": o.display_name or o.id, "tooltip": o.tooltip} for k, o in enumerate(schema.outputs)
+        },
+    }
+
+
+def main() -> None:
+    sys.path[0] = os.environ["COMFYUI_PATH"]  # in place of this folder
+    from comfy.cli_args import args
+
+    args.cpu = True
+    spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+    sys.modules["pack"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["pack"])
+    extension = asyncio.run(sys.modules["pack"].comfy_entrypoint())
+    schemas = [node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())]
+    target = ROOT / "locales" / "en" / "nodeDefs.json"
+    texts = {schema.node_id: english(schema) for schema in sorted(schemas, key=lambda s: s.node_id)}
+    target.write_text(json.dumps(texts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"{len(texts)} nodes written to {target.relative_to(ROOT)}")
+
+
+if __name__ == "__main__":
+    main()
