@@ -5,6 +5,7 @@ from comfy_api.latest import io
 
 from ..models.depth import normalize_clip
 from ..models.stage import ACTION_NAMES, CAMERAS, STYLES, Clip, Scene, render, render_character, sample_scene
+from .host.progress import progress
 from .host.types import DA3Geometry, Flow, PoseKeypoint
 
 FROM_SEED = "from seed"

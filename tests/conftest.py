@@ -1,17 +1,26 @@
-"""Gives the repository one import name, `pack`, in every test, whatever its folder is called."""
+"""Gives the repository one import name, `pack`, in every test, and starts the real host once for those that need it."""
 
 import importlib.util
+import json
 import os
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[1]
 HOST = os.environ.get("COMFYUI_PATH")
 
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py")
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-sys.modules["pack"].__path__ = [str(ROOT)]
+
+def load(name: str, folder: Path) -> None:
+    """Import a package from its folder under a name of our own, without a change of sys.path."""
+    spec = importlib.util.spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+load("pack", ROOT)
+load("duet_host", ROOT / "scripts" / "duet_host")
 
 if HOST:
     sys.path.insert(0, HOST)  # the host's own nodes.py must win over our folder of that name
@@ -21,3 +30,37 @@ if HOST:
     args.cpu = not torch.cuda.is_available()
 else:
     collect_ignore = ["nodes", "workflows", "browser"]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-golden", action="store_true", help="write the golden list of nodes anew")
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A running ComfyUI with this pack in it; its output goes to a temporary folder."""
+    from duet_host.server import running_server
+
+    state = tmp_path_factory.mktemp("state")
+    output = tmp_path_factory.mktemp("output")
+    with running_server(Path(HOST), Path(sys.executable), state, output=output, quiet=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def object_info(server):
+    from duet_host.client import object_info
+
+    return object_info(server.url)
+
+
+@pytest.fixture
+def run(server):
+    """Run an API prompt on the server to its end."""
+    from duet_host.client import run_prompt
+
+    return lambda prompt, on_event=None: run_prompt(server.url, prompt, on_event)
+
+
+def read(path: Path) -> dict:
+    return json.loads(path.read_text(encoding="utf-8"))

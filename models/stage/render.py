@@ -3,6 +3,7 @@
 Letters: F frames, H and W pixels, L layers (the figure, then each object), S samples a pixel side, G rigid owners.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -54,8 +55,10 @@ class Clip:
         return 1 / self.depth
 
 
-def render(scene: Scene, samples: int = 2, chunk: int | None = None) -> Clip:
-    """Render a scene; `samples` per pixel side smooth the edges, 1 gives hard ones."""
+def render(
+    scene: Scene, samples: int = 2, report: Callable[[int], None] = lambda done: None, chunk: int | None = None
+) -> Clip:
+    """Render a scene; `samples` per pixel side smooth the edges, 1 gives hard ones; `report` hears of frames done."""
     camera, style = scene.view(), STYLES[scene.style]
     actors = stage_actors(scene)
     step = chunk or max(1, round(16 * 128 * 128 / (scene.height * scene.width)))
@@ -65,6 +68,7 @@ def render(scene: Scene, samples: int = 2, chunk: int | None = None) -> Clip:
         frames = slice(begin, min(begin + step, scene.frames))
         plate = still or render_plate(scene, camera.frames(frames), style, samples)
         parts.append(render_frames(scene, actors, camera, frames, style, samples, plate))
+        report(frames.stop)
     whole = {name: torch.cat([part[name] for part in parts], 1 if name == "layers" else 0) for name in parts[0]}
     whole |= exact_flow(whole["layer"], whole.pop("owner"), whole["depth"], actors.poses(camera), camera, step)
     joints = camera.to_camera(actors.joints)

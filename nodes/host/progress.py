@@ -1,0 +1,11 @@
+"""The host's progress bar, which also stops a node when the user presses Cancel."""
+
+from collections.abc import Callable
+
+import comfy.utils
+
+
+def progress(total: int) -> Callable[[int], None]:
+    """A function to be told how much of the total is done; it raises the host's interrupt after Cancel."""
+    bar = comfy.utils.ProgressBar(total)
+    return lambda done: bar.update_absolute(done, total)

@@ -1,0 +1,86 @@
+"""What a saved workflow relies on: ids, inputs and outputs of every node, and their texts in two languages."""
+
+import asyncio
+import json
+import re
+from pathlib import Path
+
+import pack
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
+RULE = (
+    "Saved workflows must keep opening: ids and order of inputs and outputs never change, new ones are only appended, "
+    "and a node that is replaced registers its successor. If something was appended, run the tests once with --write-golden."
+)
+
+
+def nodes():
+    extension = asyncio.run(pack.comfy_entrypoint())
+    return {node.GET_SCHEMA().node_id: node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())}
+
+
+NODES = nodes()
+
+
+def signature(schema):
+    options = lambda i: list(i.options) if getattr(i, "options", None) and isinstance(i.options[0], str) else None
+    inputs = [[i.id, i.get_io_type(), bool(i.optional), options(i)] for i in schema.inputs]
+    return {"inputs": inputs, "outputs": [[o.display_name or o.id, o.get_io_type()] for o in schema.outputs]}
+
+
+def test_ids_inputs_and_outputs_are_as_they_were_shipped(request):
+    now = {name: signature(schema) for name, schema in sorted(NODES.items())}
+    if request.config.getoption("--write-golden"):
+        lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in now.items()]
+        GOLDEN.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+    shipped = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    for name, old in shipped.items():
+        assert name in now, f"{name} is gone. {RULE}"
+        for side in ("inputs", "outputs"):
+            assert now[name][side][: len(old[side])] == old[side], f"{side} of {name} changed. {RULE}"
+    assert now == shipped, f"something new is not in the golden list yet. {RULE}"
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_names_and_tooltips(name):
+    schema = NODES[name]
+    assert re.fullmatch(r"Duet[A-Z][A-Za-z0-9]+", name)
+    assert schema.display_name.isascii() and "Duet" not in schema.display_name
+    assert re.fullmatch(r"Duet/[a-z0-9/ ]+", schema.category)
+    assert schema.description and schema.search_aliases
+    for i in schema.inputs:
+        assert i.tooltip and i.tooltip.strip().endswith((".", ")")), f"{name}.{i.id}"
+        assert re.fullmatch(r"[a-z0-9_]+", i.id)
+        if i.get_io_type() in ("INT", "FLOAT"):
+            assert None not in (i.min, i.max, i.step), f"{name}.{i.id}"
+    assert all(o.tooltip for o in schema.outputs), name
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_help_page_with_a_picture(name):
+    page = ROOT / "web" / "docs" / f"{name}.md"
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith(f"# {NODES[name].display_name}")
+    pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
+    assert pictures and all((page.parent / p).is_file() for p in pictures), pictures
+    for i in NODES[name].inputs:
+        assert i.id in text, f"{i.id} is not explained"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_texts_in_two_languages(language):
+    texts = json.loads((ROOT / "locales" / language / "nodeDefs.json").read_text(encoding="utf-8"))
+    assert set(texts) == set(NODES)
+    for name, schema in NODES.items():
+        here = texts[name]
+        assert here["display_name"] and here["description"]
+        assert set(here.get("inputs", {})) == {i.id for i in schema.inputs}, name
+        assert set(here["outputs"]) == {str(k) for k in range(len(schema.outputs))}, name
+        for i in schema.inputs:
+            assert here["inputs"][i.id]["name"] and here["inputs"][i.id]["tooltip"]
+            if language == "en":
+                assert here["inputs"][i.id]["tooltip"] == i.tooltip, f"{name}.{i.id}: run scripts/write_locale.py"
+        if language == "zh":
+            assert re.search("[\u4e00-\u9fff]", here["display_name"] + here["description"]), name
