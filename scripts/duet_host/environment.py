@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shutil
 import subprocess
 import sys
 import time
@@ -65,9 +66,10 @@ def ensure_environment(host, own_host=False):
 
 
 def _build(folder, host, held):
-    check_disk(folder, NEEDED_GB)
     started = time.monotonic()
-    # A half-finished install may look whole to pip, so every attempt starts from an empty environment; pip caches downloads.
+    # A half-finished install may look whole to pip, so every attempt starts from nothing; pip caches downloads.
+    shutil.rmtree(folder, ignore_errors=True)
+    check_disk(folder, NEEDED_GB)
     pip.make_environment(folder, "Creating the environment", held)
     python = pip.python_of(folder)
     lists = ["-r", str(host / "requirements.txt"), "-r", str(REPO / "requirements.txt")]

@@ -52,7 +52,7 @@ def run(python, label, *arguments, held=None):
                 "The downloaded archive is not the expected one (its hash differs). Nothing was kept."
             ) from failure
         reason = last_useful_line(failure.lines)
-        raise HostError(f"{label} failed, pip says: {reason} Is the package index reachable?") from failure
+        raise HostError(f"{label} failed. pip says: {reason} (Is the package index reachable?)") from failure
 
 
 def make_environment(folder, label, held=None):

@@ -9,6 +9,7 @@ from .schema import inputs_of
 CORE = ("nodes", "comfy_extras")
 PACK_ID = "duet-video-depth"
 PREVIEWS = ("Save", "Preview", "Load")
+TALL = ("multiline", "socketless")  # texts, and widgets that draw something
 
 
 def api_to_ui(prompt, info, titles=None, positions=None):
@@ -131,7 +132,7 @@ def _arrange(prompt, nodes, info, positions):
     }
     for key, node in nodes.items():
         schema = info[node["type"]]
-        tall = sum(bool(e.options.get("multiline")) for e in inputs_of(schema, prompt[key]["inputs"]) if e.is_widget)
+        tall = sum(any(map(e.options.get, TALL)) for e in inputs_of(schema, prompt[key]["inputs"]) if e.is_widget)
         previews = bool(schema.get("output_node")) or node["type"].startswith(PREVIEWS)
         node["size"] = node_size(node, tall, previews)
     places = columns(parents, {key: node["size"] for key, node in nodes.items()})
