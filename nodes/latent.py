@@ -86,11 +86,11 @@ class JoinVideoDepth(io.ComfyNode):
                 io.Latent.Input("video", tooltip="The encoded frames of the clip."),
                 io.Latent.Input("depth", tooltip="The encoded depth pictures, one for each frame of the clip."),
                 io.Float.Input(
-                    "near", default=0.0, min=0.0, max=100000.0, step=0.01, optional=True,
+                    "near", default=0.0, min=-1000000.0, max=1000000.0, step=0.01, optional=True,
                     tooltip="Distance of the nearest point, from Normalize Depth Clip. It travels with the pair; 0 with far 0 means unknown.",
                 ),
                 io.Float.Input(
-                    "far", default=0.0, min=0.0, max=100000.0, step=0.01, optional=True,
+                    "far", default=0.0, min=-1000000.0, max=1000000.0, step=0.01, optional=True,
                     tooltip="Distance of the farthest point, from Normalize Depth Clip. It travels with the pair.",
                 ),
             ],

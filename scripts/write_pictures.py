@@ -1,0 +1,128 @@
+"""Writes the pictures of the help pages from what the nodes really make.
+
+python3 scripts/host.py exec python scripts/write_pictures.py
+"""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+
+import torch  # noqa: E402
+from pack.models import colormap, depth, pose  # noqa: E402
+from pack.models.stage import render, render_character, sample_scene  # noqa: E402
+from PIL import Image, ImageDraw, ImageFont  # noqa: E402
+
+SIDE = 160
+INK, PAPER = (40, 40, 44), (250, 249, 246)
+
+
+def tile(picture: torch.Tensor) -> Image.Image:
+    """(H, W, 3) or (H, W) in [0, 1] to a square tile."""
+    if picture.ndim == 2:
+        picture = picture[..., None].expand(*picture.shape, 3)
+    image = Image.fromarray((picture.clamp(0, 1) * 255).round().byte().numpy())
+    return image.resize((SIDE, SIDE), Image.LANCZOS)
+
+
+def sheet(name: str, rows: list[list[tuple[str, torch.Tensor | None]]]) -> None:
+    """Rows of labelled tiles as web/docs/<name>.png."""
+    font = ImageFont.load_default(13)
+    gap, label = 8, 20
+    width = gap + max(len(row) for row in rows) * (SIDE + gap)
+    canvas = Image.new("RGB", (width, gap + len(rows) * (SIDE + label + gap)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for y, row in enumerate(rows):
+        for x, (text, picture) in enumerate(row):
+            corner = (gap + x * (SIDE + gap), gap + y * (SIDE + label + gap))
+            draw.text(corner, text, INK, font)
+            if picture is not None:
+                canvas.paste(tile(picture), (corner[0], corner[1] + label))
+    canvas.quantize(192, dither=Image.Dither.NONE).save(ROOT / "web" / "docs" / f"{name}.png", optimize=True)
+
+
+def stage_pictures(scene, clip, picture) -> None:
+    k = 9
+    masks = torch.stack((clip.human[k], clip.occluder[k], 0.5 * clip.scene[k]), -1)
+    sheet(
+        "DuetRenderStageClip",
+        [
+            [("video", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("parts", clip.surface[k])],
+            [
+                ("human, occluder, scene", masks),
+                ("plate", clip.plate[k]),
+                ("figure", clip.figure[k]),
+                ("character_picture", render_character(scene)[0][0]),
+            ],
+        ],
+    )
+
+
+def pair_pictures(clip, picture) -> None:
+    frames = (0, 6, 12, 18)
+    video = [(f"video {i}", clip.rgb[k]) for i, k in enumerate(frames)]
+    far = [(f"depth {i}", picture[k]) for i, k in enumerate(frames)]
+    empty = torch.full((8, 8), 0.86)
+    names = [[(f"{half} {i}", empty) for half in ("video", "depth") for i in range(3)]]
+    sheet("DuetEmptyVideoDepthLatent", names)
+    sheet("DuetJoinVideoDepth", [video[:3], far[:3], [*video[:3], *far[:3]]])
+    sheet("DuetSplitVideoDepth", [[*video[:3], *far[:3]], video[:3], far[:3]])
+
+
+def depth_pictures(clip, picture) -> None:
+    frames = (2, 9, 13, 20)
+    alone = [depth.normalize_clip(clip.depth[k : k + 1], source="distance", space="inverse")[0][0] for k in frames]
+    sheet(
+        "DuetNormalizeDepthClip",
+        [
+            [(f"each frame alone: {k}", d) for k, d in zip(frames, alone, strict=True)],
+            [(f"whole clip: {k}", picture[k]) for k in frames],
+        ],
+    )
+    one = picture[9:10]
+    sheet(
+        "DuetRemapDepth",
+        [
+            [
+                ("depth", one[0]),
+                ("gamma 2", depth.remap(one, gamma=2.0)[0]),
+                ("0.1 to 0.6", depth.remap(one, 0.1, 0.6)[0]),
+                ("invert", depth.remap(one, invert=True)[0]),
+            ]
+        ],
+    )
+    maps = [(name, colormap.encode(one[0], name)) for name in colormap.MAPS]
+    sheet("DuetDepthToHeatMap", [maps[:4], maps[4:]])
+    hot, turbo = colormap.encode(one[0], "hot"), colormap.encode(one[0], "turbo")
+    sheet(
+        "DuetHeatMapToDepth",
+        [[("hot", hot), ("depth", colormap.decode(hot, "hot")), ("turbo", turbo), ("depth", colormap.decode(turbo, "turbo"))]],
+    )
+
+
+def pose_pictures(clip) -> None:
+    frames = (0, 6, 12, 18)
+    over = [(f"frame {k}", torch.maximum(clip.rgb[k] * 0.55, clip.pose[k])) for k in frames]
+    sheet("DuetDrawPose", [over, [("pose", clip.pose[k]) for k in frames]])
+    height, width = clip.rgb.shape[1:3]
+    drawn = [(name, pose.draw(pose.convert(clip.keypoints[9:10], name), height, width)[0]) for name in pose.DIALECTS]
+    sheet("DuetConvertPoseKeypoints", [drawn])
+
+
+def main() -> None:
+    scene = sample_scene(31, frames=24, height=320, width=320, action="dance", objects=2)
+    clip = render(scene)
+    picture = depth.normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    stage_pictures(scene, clip, picture)
+    pair_pictures(clip, picture)
+    depth_pictures(clip, picture)
+    pose_pictures(clip)
+    print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
+
+
+if __name__ == "__main__":
+    main()

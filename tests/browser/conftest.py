@@ -1,0 +1,33 @@
+"""The real web page of the running ComfyUI, in a headless Chromium."""
+
+import os
+
+import pytest
+
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+
+@pytest.fixture(scope="session")
+def page(server):
+    """The page, loaded and ready to take a graph."""
+    browser_path = os.environ.get("DUET_BROWSER")
+    if not browser_path:
+        pytest.skip("No browser was found.")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1680, "height": 1050})
+        page.set_default_timeout(60_000)
+        page.goto(server.url)
+        page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph")
+        yield page
+        browser.close()

@@ -1,0 +1,59 @@
+"""Shipped workflows, texts and help pages as a person meets them: in the real web page."""
+
+import json
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_the_page_reads_the_workflow_as_the_api_file_says(page, path):
+    prompt = page.evaluate("async ui => { await app.loadGraphData(ui); return (await app.graphToPrompt()).output }", read(path))
+    assert prompt == read(ROOT / "workflows" / "api" / path.name)
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
+def test_no_node_is_unknown_or_covers_another(page, path):
+    page.evaluate("async ui => { await app.loadGraphData(ui) }", read(path))
+    page.wait_for_timeout(500)  # the page sizes nodes once they are drawn
+    boxes = page.evaluate(
+        "app.graph._nodes.map(n => ({title: n.title, unknown: !LiteGraph.registered_node_types[n.type] && n.type != 'MarkdownNote',"
+        " x: n.pos[0], y: n.pos[1] - 30, w: n.size[0], h: n.size[1] + 30}))"
+    )
+    assert [b["title"] for b in boxes if b["unknown"]] == []
+    for i, a in enumerate(boxes):
+        for b in boxes[i + 1 :]:
+            apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"] or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+            assert apart, f"{a['title']} covers {b['title']}: {a} {b}"
+
+
+def test_the_template_browser_shows_each_workflow_with_its_picture(page):
+    page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
+    page.get_by_text("comfyui-duet", exact=False).first.click()
+    for path in WORKFLOWS:
+        picture = page.locator(f"img[src*='{path.stem}']").first
+        picture.wait_for(state="visible")
+        page.wait_for_function("img => img.complete && img.naturalWidth > 100", arg=picture.element_handle())
+    page.keyboard.press("Escape")
+
+
+def test_texts_reach_the_page_in_both_languages(server):
+    with urllib.request.urlopen(f"{server.url}/i18n") as reply:
+        texts = json.load(reply)
+    assert texts["zh"]["nodeDefs"]["DuetRenderStageClip"]["display_name"] == "渲染舞台片段"
+    assert texts["en"]["nodeDefs"]["DuetRenderStageClip"]["display_name"] == "Render Stage Clip"
+
+
+def test_help_pages_and_their_pictures_are_served(server):
+    folder = ROOT / "web" / "docs"
+    for path in sorted(folder.iterdir()):
+        with urllib.request.urlopen(f"{server.url}/extensions/comfyui-duet/docs/{path.name}") as reply:
+            assert reply.read() == path.read_bytes(), path.name

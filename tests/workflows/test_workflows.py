@@ -1,0 +1,158 @@
+"""Every shipped workflow on the real server: valid, executed, and the same in both formats."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parents[2]
+API = sorted((ROOT / "workflows" / "api").glob("*.json"))
+
+
+def read(path):
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def files(server, outputs):
+    made = [item for node in outputs.values() for key in ("images", "latents") for item in node.get(key, ())]
+    return {item["filename"]: server.output / item["subfolder"] / item["filename"] for item in made}
+
+
+@pytest.fixture(scope="module")
+def made(server):
+    """Each workflow run once: name to (result, files)."""
+    from duet_host.client import run_prompt
+
+    results = {}
+
+    def once(name):
+        if name not in results:
+            result = run_prompt(server.url, read(ROOT / "workflows" / "api" / f"{name}.json"))
+            results[name] = result, files(server, result.outputs)
+        return results[name]
+
+    return once
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_both_formats_are_there_with_a_picture(path):
+    assert (ROOT / "workflows" / path.name).is_file()
+    with Image.open(ROOT / "workflows" / f"{path.stem}.jpg") as picture:
+        assert min(picture.size) >= 256
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_the_server_knows_every_node_and_input(path, object_info):
+    for key, node in read(path).items():
+        assert node["_meta"]["title"], f"node {key}: the host's replacement of nodes needs a title"
+        groups = object_info[node["class_type"]]["input"]
+        known = {name for group in groups.values() for name in group}
+        assert {name.split(".")[0] for name in node["inputs"]} <= known, node["class_type"]
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_an_independent_converter_reads_the_same_graph(path, object_info):
+    from comfy_cli.workflow_to_api import convert_ui_to_api
+
+    assert strip(convert_ui_to_api(read(ROOT / "workflows" / path.name), object_info)) == strip(read(path))
+
+
+def strip(prompt):
+    return {key: (node["class_type"], node["inputs"]) for key, node in prompt.items()}
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_it_runs_to_its_end(path, made):
+    result, paths = made(path.stem)
+    assert result.ok, (result.error, result.node_errors)
+    assert [kind for kind, _ in result.events].count("execution_success") == 1
+    assert paths and all(p.stat().st_size > 1000 for p in paths.values())
+
+
+def test_every_node_is_used_by_a_workflow(object_info):
+    used = {node["class_type"] for path in API for node in read(path).values()}
+    ours = {name for name in object_info if name.startswith("Duet")}
+    assert ours and ours <= used, ours - used
+
+
+def frames(path):
+    with av.open(str(path)) as container:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+
+def test_the_tour_leaves_a_video_its_depth_and_a_sheet(made):
+    _, paths = made("stage_tour")
+    video, depth = (next(p for n, p in paths.items() if n.startswith(start)) for start in ("stage_video", "stage_depth"))
+    clip, far = frames(video), frames(depth)
+    assert clip.shape == far.shape and len(clip) == read(ROOT / "workflows/api/stage_tour.json")["1"]["inputs"]["frames"]
+    assert np.abs(np.diff(clip.astype(int), axis=0)).mean() > 1, "the clip moves"
+    assert far.astype(int).max() > 200 and far.min() < 40 and np.ptp(far.astype(int), axis=-1).mean() < 3, "grey, full range"
+    sheet = next(p for n, p in paths.items() if n.startswith("stage_sheet"))
+    with Image.open(sheet) as picture:
+        assert picture.width >= 3 * 256 and np.asarray(picture).std() > 30
+
+
+def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
+    """The command line against the same server: a set input, then three mistakes, each with its words and exit code."""
+    host = [sys.executable, str(ROOT / "scripts" / "host.py"), "run"]
+    workflow = str(ROOT / "workflows" / "stage_tour.json")
+    call = lambda *more: subprocess.run([*host, workflow, "--server", server.url, *more], capture_output=True, text=True)
+    good = call("--set", "DuetRenderStageClip.frames=2", "--set", "DuetRenderStageClip.width=64")
+    assert good.returncode == 0, good.stdout + good.stderr
+    for setting, says in (
+        ("DuetRenderStageClip.frames=0", "frames"),
+        ("DuetRenderStageClip.action=fly", "action"),
+        ("NoSuchNode.frames=1", "NoSuchNode"),
+        ("DuetRenderStageClip.shoes=1", "shoes"),
+    ):
+        bad = call("--set", setting)
+        assert bad.returncode == 1 and says in bad.stdout + bad.stderr, (setting, bad)
+
+
+def test_bad_input_ends_the_prompt_and_not_the_queue(run):
+    """A refusal inside a node reaches the user in words, and the next prompt runs."""
+    prompt = {
+        "1": {"class_type": "DuetRenderStageClip", "inputs": {"seed": 1, "width": 64, "height": 64, "frames": 3, "fps": 12.0,
+              "action": "wave", "character": -1, "motion": -1, "room": -1, "objects": 0, "camera": "still",
+              "style": "natural", "smooth_edges": True}, "_meta": {"title": "Stage"}},
+        "2": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}, "_meta": {"title": "VAE"}},
+        "3": {"class_type": "VAEEncode", "inputs": {"pixels": ["1", 0], "vae": ["2", 0]}, "_meta": {"title": "Encode"}},
+        "4": {"class_type": "DuetSplitVideoDepth", "inputs": {"pair": ["3", 0]}, "_meta": {"title": "Split"}},
+        "5": {"class_type": "SaveLatent", "inputs": {"samples": ["4", 0], "filename_prefix": "x"}, "_meta": {"title": "Save"}},
+    }  # fmt: skip
+    result = run(prompt)
+    assert result.error["exception_message"].startswith("A video-depth pair holds as many depth frames")
+    assert result.error["node_id"] == "4"
+    prompt["1"]["inputs"]["frames"] = 4
+    assert run(prompt).ok
+
+
+def test_cancel_stops_the_stage(server):
+    """The host's interrupt ends a long render within a frame or two, and the next prompt runs."""
+    import threading
+    import time
+
+    from duet_host.client import interrupt, request, run_prompt
+
+    prompt = read(ROOT / "workflows" / "api" / "stage_tour.json")
+    prompt["1"]["inputs"] |= {"frames": 400, "width": 512, "height": 512, "seed": 99}
+    started = threading.Event()
+    ended = []
+
+    def follow():
+        ended.append(run_prompt(server.url, prompt, lambda kind, data: kind == "progress" and started.set()))
+
+    thread = threading.Thread(target=follow)
+    thread.start()
+    assert started.wait(60)
+    running = request(f"{server.url}/queue")[1]["queue_running"]
+    begin = time.monotonic()
+    interrupt(server.url, running[0][1])
+    thread.join(30)
+    assert not thread.is_alive() and ended[0].error["type"] == "execution_interrupted"
+    assert time.monotonic() - begin < 10
