@@ -46,6 +46,7 @@ EYES = [14, 15]  # the body joints that a face of 70 points repeats after its 68
 BONE_COLOURS = tuple(tuple(int(255 * c) for c in colorsys.hsv_to_rgb(bone / 20, 1, 1)) for bone in range(20))
 TURN = np.arange(32) * 2 * np.pi / 32
 ROUND = np.stack((np.cos(TURN), np.sin(TURN)), -1)  # outlines as (along, across) in units of half a shape's size
+RIM = 0.6  # pixels by which OpenCV's smooth filling swells every outline
 SQUARE = np.array(((-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)))
 
 
@@ -220,6 +221,7 @@ def limbs(
     kept = [index for index, (a, b) in enumerate(edges) if seen[a] and seen[b]]
     ends = places[np.array([edges[index] for index in kept], dtype=int).reshape(-1, 2)]
     along = (ends[:, 1] - ends[:, 0]) / 2
+    half = max(half - RIM, 0.2)
     across = along[:, ::-1] * (-half, half) / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-6)
     return outline @ np.stack((along, across), 1) + ends.mean(1)[:, None], [colours[index] for index in kept]
 
@@ -227,7 +229,7 @@ def limbs(
 def discs(places: np.ndarray, seen: np.ndarray, colours: tuple, radius: float) -> tuple:
     """Outlines (K, 32, 2) and colours of the points that are seen."""
     kept = np.flatnonzero(seen)
-    return places[kept, None] + radius * ROUND, [colours[index] for index in kept]
+    return places[kept, None] + max(radius - RIM, 0.2) * ROUND, [colours[index] for index in kept]
 
 
 def paint(picture: np.ndarray, outlines: np.ndarray, colours: list) -> None:

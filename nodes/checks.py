@@ -19,10 +19,11 @@ def rgb(images: Tensor, name: str = "images") -> Tensor:
 def depth(images: Tensor, name: str = "depth") -> Tensor:
     """(N, H, W, 3) grey pictures of any range, NaN allowed, to (N, H, W); a coloured heat map is refused."""
     images = picture(images, name)
-    spread = torch.nan_to_num(images.amax(-1) - images.amin(-1), 0.0, 0.0, 0.0).mean()
-    if spread > 0.1 * torch.nan_to_num(images.abs(), 0.0, 0.0, 0.0).amax():
+    spread = images.amax(-1) - images.amin(-1)
+    number = lambda values: torch.nan_to_num(values, 0.0, 0.0, 0.0)
+    if number(spread).mean() > 0.1 * number(images.abs()).amax():
         raise ValueError(f"{name}: expected a grey depth picture, got colours: put Heat Map to Depth in front of it.")
-    return images.mean(-1)
+    return torch.where(spread == 0, images[..., 0], images.mean(-1))  # the mean of three equal floats may be another
 
 
 def picture(images: Tensor, name: str) -> Tensor:
