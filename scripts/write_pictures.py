@@ -100,7 +100,14 @@ def depth_pictures(clip, picture) -> None:
     hot, turbo = colormap.encode(one[0], "hot"), colormap.encode(one[0], "turbo")
     sheet(
         "DuetHeatMapToDepth",
-        [[("hot", hot), ("depth", colormap.decode(hot, "hot")), ("turbo", turbo), ("depth", colormap.decode(turbo, "turbo"))]],
+        [
+            [
+                ("hot", hot),
+                ("depth", colormap.decode(hot, "hot")),
+                ("turbo", turbo),
+                ("depth", colormap.decode(turbo, "turbo")),
+            ]
+        ],
     )
 
 

@@ -1,19 +1,11 @@
-"""Makes the package behind scripts/host.py importable without a change of sys.path."""
+"""What a server once said, for the tests of the package behind scripts/host.py."""
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
 HERE = Path(__file__).parent
-PACKAGE = HERE.parents[1] / "scripts" / "duet_host"
-
-if "duet_host" not in sys.modules:
-    spec = importlib.util.spec_from_file_location("duet_host", PACKAGE / "__init__.py")
-    sys.modules["duet_host"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules["duet_host"])
 
 
 @pytest.fixture

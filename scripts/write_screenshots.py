@@ -1,0 +1,83 @@
+"""Writes what needs the real server and page: docs/<workflow>_graph.png, docs/stage_sheet.png and workflows/<name>.jpg.
+
+python3 scripts/host.py exec python scripts/write_screenshots.py
+"""
+
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+import av
+from duet_host.checks import find_browser
+from duet_host.client import run_prompt
+from duet_host.server import running_server
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).resolve().parents[1]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+
+def picture_of(path: Path) -> Image.Image:
+    """A picture as it is, or the middle frame of a video."""
+    if path.suffix != ".mp4":
+        return Image.open(path).convert("RGB")
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return frames[len(frames) // 2].to_image()
+
+
+def thumbnail(name: str, output: Path, outputs: dict) -> None:
+    """The last picture or video that a workflow leaves, as its thumbnail."""
+    made = [item for node in outputs.values() for item in node.get("images", ()) if item["type"] == "output"]
+    made.sort(key=lambda item: item["filename"].endswith(".mp4"))  # pictures before videos
+    picture = picture_of(output / made[0]["subfolder"] / made[0]["filename"])
+    if name == "stage_tour":
+        picture.save(ROOT / "docs" / "stage_sheet.png", optimize=True)
+    picture.thumbnail((768, 768), Image.LANCZOS)
+    picture.save(ROOT / "workflows" / f"{name}.jpg", quality=88)
+
+
+def screenshot(page, name: str) -> None:
+    """Open a workflow in the page, run it there, and take a picture of the graph with its results."""
+    page.evaluate(
+        "async ui => { await app.loadGraphData(ui) }", json.loads((ROOT / "workflows" / f"{name}.json").read_text())
+    )
+    page.wait_for_timeout(1000)
+    page.evaluate("app.queuePrompt(0)")
+    page.wait_for_timeout(2000)
+    page.wait_for_function(
+        "fetch('/queue').then(r => r.json()).then(q => !q.queue_running.length && !q.queue_pending.length)",
+        timeout=300_000,
+    )
+    page.wait_for_timeout(3000)
+    page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
+    page.wait_for_timeout(1500)
+    page.screenshot(path=ROOT / "docs" / f"{name}_graph.png")
+
+
+def main() -> None:
+    (ROOT / "docs").mkdir(exist_ok=True)
+    names = sys.argv[1:] or sorted(path.stem for path in (ROOT / "workflows" / "api").glob("*.json"))
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
+        host, output = Path(os.environ["COMFYUI_PATH"]), Path(folder) / "output"
+        with running_server(host, Path(sys.executable), Path(folder) / "state", output=output) as server:
+            for name in names:
+                prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text())
+                thumbnail(name, output, run_prompt(server.url, prompt).outputs)
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+            page = browser.new_page(viewport={"width": 1920, "height": 1080})
+            page.goto(server.url)
+            page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=60_000)
+            page.wait_for_timeout(3000)
+            page.keyboard.press("Escape")  # the template browser, which opens by itself on a first visit
+            for name in names:
+                screenshot(page, name)
+            browser.close()
+    print(f"{len(names)} workflows pictured")
+
+
+if __name__ == "__main__":
+    main()
