@@ -4,6 +4,7 @@
 between the entries. Decoding finds the nearest point of that polyline, not the nearest entry.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 
 import numpy as np
@@ -14,8 +15,8 @@ from .opencv import import_cv2
 
 MAPS = ("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet")
 ENTRIES = 1021  # 4 * 255 + 1: every colour of a 256-entry table is also an entry here
-CELLS = 64  # per channel, in the volume that gives the search its start
-CHUNK = 1 << 16  # pixels; the temporaries of one chunk stay in the cache
+CELLS = 32  # per channel, in the volume that gives the search its start
+CHUNK = 1 << 15  # pixels; torch runs an operation of this size on one thread, and its temporaries stay in the cache
 
 
 def encode(depth: Tensor, name: str = "hot") -> Tensor:
@@ -38,13 +39,16 @@ def decode(colours: Tensor, name: str = "hot") -> Tensor:
     """(..., 3) colours to the (...) depth whose colour is nearest."""
     if check(name) == "grey":
         return colours.float().mean(-1).clamp(0, 1)
-    pixels = colours.reshape(-1, 3)
     table, starts = table_of(name).to(colours.device), volume_of(name).to(colours.device)
-    depth = torch.empty(len(pixels), device=colours.device)
-    for begin in range(0, len(pixels), CHUNK):
-        some = pixels[begin : begin + CHUNK].float().clamp(0, 1).T.contiguous()
-        depth[begin : begin + CHUNK] = project(some, table, descend(some, table, starts))
-    return depth.reshape(colours.shape[:-1])
+
+    def depth_of(pixels: Tensor) -> Tensor:
+        pixels = pixels.float().clamp(0, 1).T.contiguous()
+        return project(pixels, table, descend(pixels, table, starts))
+
+    # Threads over chunks instead of inside each small operation: on a busy machine the latter wait for each other.
+    with ThreadPoolExecutor(torch.get_num_threads()) as threads:
+        depths = list(threads.map(depth_of, colours.detach().reshape(-1, 3).split(CHUNK)))
+    return torch.cat(depths).reshape(colours.shape[:-1])
 
 
 def check(name: str) -> str:
@@ -89,7 +93,7 @@ def descend(pixels: Tensor, table: Tensor, starts: Tensor) -> Tensor:
     red, green, blue = (pixels * CELLS).int().clamp_(max=CELLS - 1)
     entry = starts[(red * CELLS + green) * CELLS + blue]
     best = distance(pixels, table, entry)
-    for stride in (16, 8, 4, 2, 1):
+    for stride in (32, 16, 8, 4, 2, 1):
         here = entry
         for step in (-stride, stride):
             other = (here + step).clamp_(0, ENTRIES - 1)

@@ -29,7 +29,7 @@ def clip_range(depth: Tensor, valid: Tensor, mode: str, source: str, low: float,
 
     `low` and `high` are percent of the pixels, counted from the nearest.
     """
-    values = depth[valid].cpu().numpy()
+    values = depth[valid].numpy()
     if mode == "min-max":
         smallest, largest = float(values.min()), float(values.max())
         return (largest, smallest) if source == "near is large" else (smallest, largest)
@@ -61,8 +61,8 @@ def normalize_clip(
     """
     for value, choices in ((mode, MODES), (source, SOURCES), (space, SPACES), (polarity, POLARITIES)):
         choose(value, choices)
-    depth = depth.float()
-    good = known(depth, source, space) if valid is None else known(depth, source, space) & valid.bool()
+    device, depth = depth.device, depth.float().cpu()  # some GPUs have no double precision
+    good = known(depth, source, space) if valid is None else known(depth, source, space) & valid.bool().cpu()
     if mode == "fixed":
         near, far = fixed_range(near, far, source, space)
     elif not good.any():
@@ -77,7 +77,7 @@ def normalize_clip(
     frames = [
         farness(frame, near, far, space, nearer).where(seen, 1.0) for frame, seen in zip(depth, good, strict=True)
     ]
-    picture = torch.stack(frames).float()
+    picture = torch.stack(frames).float().to(device)
     return 1 - picture if polarity == "near is white" else picture, near, far
 
 
