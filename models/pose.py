@@ -140,7 +140,8 @@ def write(frame: Frame, dialect: str, threshold: float = 0.0) -> dict:
             continue
         seen = {key: (part[:, 2] > 0) & (part[:, 2] >= threshold) for key, part in person.items() if key != FOOT}
         flat = {key: np.column_stack((person[key][:, :2] / scale, sure)) * sure[:, None] for key, sure in seen.items()}
-        people.append({key: part.ravel().tolist() if seen[key].any() else None for key, part in flat.items()})
+        kept = lambda key, seen=seen: key == BODY or seen[key].any()  # a body is always there, if only as zeros
+        people.append({key: part.ravel().tolist() if kept(key) else None for key, part in flat.items()})
     return {"canvas_width": frame.width, "canvas_height": frame.height, "people": people}
 
 

@@ -78,6 +78,12 @@ def test_constant_depth_is_a_plane_of_one_half(mode, space, value):
     assert (picture == 0.5).all() and near == far
 
 
+def test_rounding_errors_of_a_flat_clip_are_not_blown_up():
+    depth = torch.full((2, 4, 4), 3.0)
+    depth[1, 2, 2] = torch.nextafter(depth[1, 2, 2], torch.tensor(9.0))
+    assert (normalize_clip(depth, source="distance")[0] == 0.5).all()
+
+
 def test_zero_is_a_depth_unless_it_is_a_distance():
     depth = torch.tensor([[[0.0, 1.0, 2.0]]])
     assert known(depth, "near is large").all() and known(depth, "far is large").all()

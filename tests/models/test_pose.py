@@ -75,9 +75,14 @@ def test_whole_pixels_survive_shares_of_the_canvas():
     assert found["people"][0]["pose_keypoints_2d"] == flat(points)
 
 
+def test_joints_beside_the_picture_are_still_shares_of_it():
+    points = [(x * 1.8, y * 1.8) for x, y in body()]
+    assert max(x for x, _ in points) > 1.3 * WIDTH and detect([openpose(points)]) == "openpose"
+
+
 def test_scores_below_the_threshold_are_absent_in_dwpose():
     clip = [native(body(), score=0.25)]
-    assert convert(clip, "dwpose", 0.3)[0]["people"][0]["pose_keypoints_2d"] is None
+    assert convert(clip, "dwpose", 0.3)[0]["people"][0]["pose_keypoints_2d"] == [0.0] * 54
     (person,) = convert(clip, "dwpose", 0.2)[0]["people"]
     assert person["pose_keypoints_2d"][2::3] == [1.0] * 18 and person["face_keypoints_2d"] is None
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from comfy_extras.nodes_sdpose import SDPoseDrawKeypoints, SDPoseFaceBBoxes
+from comfy_extras.nodes_sdpose import SDPoseDrawKeypoints, SDPoseFaceBBoxes, _to_openpose_frames
 from pack.models.pose import COLOURS, PARTS, from_joints
 from pack.nodes.pose import ConvertPoseKeypoints, DrawPose
 
@@ -131,6 +131,15 @@ def test_joints_of_the_stage_go_through_the_host():
     native = from_joints(points, torch.ones(1, 18), HEIGHT, WIDTH)
     assert torch.equal(host_draws(native), host_draws(clip([BODY], "native")))
     assert SDPoseFaceBBoxes.execute(native, 1.5, True)[0] == [[]]
+
+
+def test_what_the_hosts_detector_writes_stays_as_it_is():
+    g = torch.Generator().manual_seed(5)
+    points, scores = torch.rand(3, 2, 133, 2, generator=g) * 300 + 20, torch.rand(3, 2, 133, generator=g) * 0.6 + 0.35
+    found = _to_openpose_frames(points.tolist(), scores.tolist(), HEIGHT, WIDTH)
+    assert convert(found) == found
+    again = convert(convert(found, "dwpose", 0.0))
+    assert torch.equal(host_draws(again), host_draws(found))
 
 
 def test_nobody_and_two_people():
