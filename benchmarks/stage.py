@@ -50,7 +50,9 @@ def main() -> None:
     rows = []
     for name, size, samples in CASES:
         figures = frames_a_second(size, samples, options.runs)
-        rows.append({"case": name, "median": statistics.median(figures), "lowest": min(figures), "highest": max(figures)})
+        rows.append(
+            {"case": name, "median": statistics.median(figures), "lowest": min(figures), "highest": max(figures)}
+        )
     if options.json:
         print(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
         return

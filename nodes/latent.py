@@ -21,7 +21,9 @@ def pair_masks(video: dict, depth: dict, frames: int) -> torch.Tensor | None:
             continue
         mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
         if mask.shape[0] not in (1, frames):
-            raise ValueError(f"The {name} latent has {frames} frames but its noise mask has {mask.shape[0]}: use 1 or {frames}.")
+            raise ValueError(
+                f"The {name} latent has {frames} frames but its noise mask has {mask.shape[0]}: use 1 or {frames}."
+            )
         mask = torch.nn.functional.interpolate(mask, size=size, mode="bilinear")
         halves.append(mask.expand(frames, -1, -1, -1))
     return torch.cat(halves)

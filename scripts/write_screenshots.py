@@ -3,6 +3,7 @@
 python3 scripts/host.py exec python scripts/write_screenshots.py
 """
 
+import io
 import json
 import os
 import sys
@@ -17,6 +18,7 @@ from PIL import Image
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
+ALL_SHOWN = "app.graph._nodes.filter(n => /^(Save|Preview)/.test(n.type)).every(n => app.nodeOutputs[n.id])"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -47,15 +49,12 @@ def screenshot(page, name: str) -> None:
     )
     page.wait_for_timeout(1000)
     page.evaluate("app.queuePrompt(0)")
-    page.wait_for_timeout(2000)
-    page.wait_for_function(
-        "fetch('/queue').then(r => r.json()).then(q => !q.queue_running.length && !q.queue_pending.length)",
-        timeout=300_000,
-    )
-    page.wait_for_timeout(3000)
+    page.wait_for_function(ALL_SHOWN, timeout=300_000)
+    page.wait_for_timeout(4000)  # videos load their first frame
     page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     page.wait_for_timeout(1500)
-    page.screenshot(path=ROOT / "docs" / f"{name}_graph.png")
+    picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+    picture.resize((1920, 1080), Image.LANCZOS).quantize(224).save(ROOT / "docs" / f"{name}_graph.png", optimize=True)
 
 
 def main() -> None:
@@ -68,11 +67,12 @@ def main() -> None:
                 prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text())
                 thumbnail(name, output, run_prompt(server.url, prompt).outputs)
             browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
-            page = browser.new_page(viewport={"width": 1920, "height": 1080})
+            page = browser.new_page(viewport={"width": 2560, "height": 1440})
             page.goto(server.url)
             page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph", timeout=60_000)
             page.wait_for_timeout(3000)
             page.keyboard.press("Escape")  # the template browser, which opens by itself on a first visit
+            page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.ToggleMinimap')")
             for name in names:
                 screenshot(page, name)
             browser.close()

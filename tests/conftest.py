@@ -14,7 +14,9 @@ HOST = os.environ.get("COMFYUI_PATH")
 
 def load(name: str, folder: Path) -> None:
     """Import a package from its folder under a name of our own, without a change of sys.path."""
-    spec = importlib.util.spec_from_file_location(name, folder / "__init__.py", submodule_search_locations=[str(folder)])
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
 

@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-HOST = {"comfy", "comfy_api", "comfy_extras", "comfy_execution", "comfyui_version", "folder_paths", "node_helpers", "nodes", "server"}
+HOST = {
+    "comfy",
+    "comfy_api",
+    "comfy_extras",
+    "comfy_execution",
+    "comfyui_version",
+    "folder_paths",
+    "node_helpers",
+    "nodes",
+    "server",
+}
 OURS = {"models", "nodes", "training", "scripts", "tests", "benchmarks", "pack"}
 FOR_MODELS = {"torch", "diffusers", "einops", "safetensors", "numpy", "cv2"}
 

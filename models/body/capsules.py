@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..camera import Camera
 
-
 BLOCK = 1 << 16  # fragments tried together, so that the forty short steps of a ray stay in the cache
 
 

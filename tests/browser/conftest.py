@@ -29,5 +29,7 @@ def page(server):
         page.set_default_timeout(60_000)
         page.goto(server.url)
         page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph")
+        page.wait_for_timeout(2000)
+        page.keyboard.press("Escape")  # the template browser opens by itself on a first visit
         yield page
         browser.close()

@@ -16,7 +16,9 @@ def read(path):
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda p: p.stem)
 def test_the_page_reads_the_workflow_as_the_api_file_says(page, path):
-    prompt = page.evaluate("async ui => { await app.loadGraphData(ui); return (await app.graphToPrompt()).output }", read(path))
+    prompt = page.evaluate(
+        "async ui => { await app.loadGraphData(ui); return (await app.graphToPrompt()).output }", read(path)
+    )
     assert prompt == read(ROOT / "workflows" / "api" / path.name)
 
 
@@ -31,18 +33,27 @@ def test_no_node_is_unknown_or_covers_another(page, path):
     assert [b["title"] for b in boxes if b["unknown"]] == []
     for i, a in enumerate(boxes):
         for b in boxes[i + 1 :]:
-            apart = a["x"] + a["w"] <= b["x"] or b["x"] + b["w"] <= a["x"] or a["y"] + a["h"] <= b["y"] or b["y"] + b["h"] <= a["y"]
+            apart = (
+                a["x"] + a["w"] <= b["x"]
+                or b["x"] + b["w"] <= a["x"]
+                or a["y"] + a["h"] <= b["y"]
+                or b["y"] + b["h"] <= a["y"]
+            )
             assert apart, f"{a['title']} covers {b['title']}: {a} {b}"
 
 
 def test_the_template_browser_shows_each_workflow_with_its_picture(page):
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.get_by_text("comfyui-duet", exact=False).first.click()
+    page.get_by_text("comfyui-duet").first.click()
     for path in WORKFLOWS:
-        picture = page.locator(f"img[src*='{path.stem}']").first
-        picture.wait_for(state="visible")
-        page.wait_for_function("img => img.complete && img.naturalWidth > 100", arg=picture.element_handle())
-    page.keyboard.press("Escape")
+        page.get_by_text(path.stem, exact=True).wait_for()
+    loaded = "[...document.images].filter(i => i.src.startsWith('blob:') && i.complete && i.naturalWidth > 100).length"
+    page.wait_for_function(f"{loaded} >= {len(WORKFLOWS)}")
+    page.get_by_text(WORKFLOWS[0].stem, exact=True).click()
+    nodes = len(read(WORKFLOWS[0])["nodes"])
+    page.wait_for_function(f"app.graph._nodes.length == {nodes}")
+    prompt = page.evaluate("async () => (await app.graphToPrompt()).output")
+    assert prompt == read(ROOT / "workflows" / "api" / WORKFLOWS[0].name), "a click on the card opens the workflow"
 
 
 def test_texts_reach_the_page_in_both_languages(server):

@@ -209,7 +209,9 @@ def test_part_codes_are_the_same_for_every_character():
 def test_a_face_turned_away_has_no_eyes():
     scene = sample_scene(0, frames=36, fps=12, height=64, width=64, action="turn", objects=0)
     clip = render(scene)
-    nose, right_eye = ([frame["people"][0]["pose_keypoints_2d"][3 * j + 2] for frame in clip.keypoints] for j in (0, 14))
+    nose, right_eye = (
+        [frame["people"][0]["pose_keypoints_2d"][3 * j + 2] for frame in clip.keypoints] for j in (0, 14)
+    )
     assert 0 < sum(nose) < 36 and 0 < sum(right_eye) < 36
     chest = [frame["people"][0]["pose_keypoints_2d"][5] for frame in clip.keypoints]
     assert all(chest)

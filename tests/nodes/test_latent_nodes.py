@@ -1,10 +1,11 @@
 """The pair as a LATENT, through the nodes and beside the host's own latent nodes."""
 
-import nodes as host
 import pytest
 import torch
 from comfy.sample import prepare_noise
 from pack.nodes.latent import EmptyVideoDepthLatent, JoinVideoDepth, SplitVideoDepth
+
+import nodes as host
 
 
 def latent(frames, fill=0.0, size=(6, 8), **more):

@@ -49,7 +49,9 @@ def test_the_host_builds_a_mesh_from_the_geometry():
     points = camera * geometry["depth"][0][..., None] @ world[:3, :3].T + world[:3, 3]
     assert points[..., 1].min() > -1e-3, "nothing is below the floor"
     assert abs(points[-1, 5, 1]) < 1e-3, "the lower left corner of the picture is floor"
-    assert DA3Render.execute(geometry, {"output": "depth", "normalization": "min_max", "apply_sky_clip": False})[0].shape == (4, 64, 96, 3)
+    assert DA3Render.execute(geometry, {"output": "depth", "normalization": "min_max", "apply_sky_clip": False})[
+        0
+    ].shape == (4, 64, 96, 3)
 
 
 def test_the_host_draws_the_keypoints():

@@ -20,6 +20,7 @@ def read(path):
 
 def files(server, outputs):
     made = [item for node in outputs.values() for key in ("images", "latents") for item in node.get(key, ())]
+    made = [item for item in made if item["type"] == "output"]
     return {item["filename"]: server.output / item["subfolder"] / item["filename"] for item in made}
 
 
@@ -87,11 +88,17 @@ def frames(path):
 
 def test_the_tour_leaves_a_video_its_depth_and_a_sheet(made):
     _, paths = made("stage_tour")
-    video, depth = (next(p for n, p in paths.items() if n.startswith(start)) for start in ("stage_video", "stage_depth"))
+    video, depth = (
+        next(p for n, p in paths.items() if n.startswith(start)) for start in ("stage_video", "stage_depth")
+    )
     clip, far = frames(video), frames(depth)
-    assert clip.shape == far.shape and len(clip) == read(ROOT / "workflows/api/stage_tour.json")["1"]["inputs"]["frames"]
+    assert (
+        clip.shape == far.shape and len(clip) == read(ROOT / "workflows/api/stage_tour.json")["1"]["inputs"]["frames"]
+    )
     assert np.abs(np.diff(clip.astype(int), axis=0)).mean() > 1, "the clip moves"
-    assert far.astype(int).max() > 200 and far.min() < 40 and np.ptp(far.astype(int), axis=-1).mean() < 3, "grey, full range"
+    assert far.astype(int).max() > 200 and far.min() < 40 and np.ptp(far.astype(int), axis=-1).mean() < 3, (
+        "grey, full range"
+    )
     sheet = next(p for n, p in paths.items() if n.startswith("stage_sheet"))
     with Image.open(sheet) as picture:
         assert picture.width >= 3 * 256 and np.asarray(picture).std() > 30
@@ -101,7 +108,9 @@ def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
     """The command line against the same server: a set input, then three mistakes, each with its words and exit code."""
     host = [sys.executable, str(ROOT / "scripts" / "host.py"), "run"]
     workflow = str(ROOT / "workflows" / "stage_tour.json")
-    call = lambda *more: subprocess.run([*host, workflow, "--server", server.url, *more], capture_output=True, text=True)
+    call = lambda *more: subprocess.run(
+        [*host, workflow, "--server", server.url, *more], capture_output=True, text=True
+    )
     good = call("--set", "DuetRenderStageClip.frames=2", "--set", "DuetRenderStageClip.width=64")
     assert good.returncode == 0, good.stdout + good.stderr
     for setting, says in (
