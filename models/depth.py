@@ -102,21 +102,19 @@ def fixed_range(near: float, far: float, source: str, space: str) -> tuple[float
 
 def remap(
     depth: Tensor,
-    black: float = 0.0,
-    white: float = 1.0,
+    near: float = 1.0,
+    far: float = 0.0,
     gamma: float = 1.0,
     invert: bool = False,
     amount: Tensor | float = 1.0,
 ) -> Tensor:
-    """(N, H, W) in [0, 1] through levels: `black` becomes 0 and `white` 1, then gamma, then the inversion.
+    """(N, H, W) in [0, 1] through levels: the greys from `far` to `near` fill the range, then gamma, then inversion.
 
-    A gamma above 1 lifts the middle. `amount`, one number or (N,), blends from the original (0) to the result (1).
+    The lower of the two becomes black, whichever end it is. A gamma above 1 lifts the middle. `amount`, one number or (N,), blends from the original (0) to the result (1).
     """
-    if not black < white:
-        raise ValueError(
-            f"Expected the black level below the white level, got {black:g} and {white:g}: "
-            "swap them and switch invert on to turn the depth around."
-        )
+    black, white = sorted((near, far))
+    if black == white:
+        raise ValueError(f"Expected two different greys as near and far, got {near:g} twice: move them apart.")
     if not gamma > 0:
         raise ValueError(f"Expected a gamma above 0, got {gamma:g}: 1 changes nothing.")
     result = ((depth - black) / (white - black)).clamp(0, 1) ** (1 / gamma)

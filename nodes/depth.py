@@ -141,16 +141,16 @@ class RemapDepth(io.ComfyNode):
             inputs=[
                 io.Image.Input("depth", tooltip="Depth pictures in grey."),
                 io.Float.Input(
-                    "black", default=0.0, min=0.0, max=1.0, step=0.001,
-                    tooltip="This grey and everything darker becomes black.",
+                    "near", default=1.0, min=0.0, max=1.0, step=0.001,
+                    tooltip="The grey that becomes the near end; what is nearer is cut off. Lower it to spread far things.",
                 ),
                 io.Float.Input(
-                    "white", default=1.0, min=0.0, max=1.0, step=0.001,
-                    tooltip="This grey and everything brighter becomes white.",
+                    "far", default=0.0, min=0.0, max=1.0, step=0.001,
+                    tooltip="The grey that becomes the far end; what is farther is cut off. Raise it to lose the background.",
                 ),
                 io.Float.Input(
                     "gamma", default=1.0, min=0.01, max=100.0, step=0.01,
-                    tooltip="Above 1 brightens the middle, below 1 darkens it. Black and white stay.",
+                    tooltip="Above 1 brightens the middle, below 1 darkens it. Both ends stay.",
                 ),
                 io.Boolean.Input("invert", default=False, tooltip="Turns near and far around, after everything else."),
                 io.Custom("CURVE").Input(
@@ -163,9 +163,9 @@ class RemapDepth(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, depth, black, white, gamma, invert, curve=None) -> io.NodeOutput:
+    def execute(cls, depth, near, far, gamma, invert, curve=None) -> io.NodeOutput:
         depth = grey(depth)
-        return io.NodeOutput(as_image(clips.remap(depth, black, white, gamma, invert, over_time(curve, len(depth)))))
+        return io.NodeOutput(as_image(clips.remap(depth, near, far, gamma, invert, over_time(curve, len(depth)))))
 
 
 class DepthToHeatMap(io.ComfyNode):

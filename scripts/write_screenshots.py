@@ -1,4 +1,4 @@
-"""Writes what needs the real server and page: docs/<workflow>_graph.png, docs/stage_sheet.png and workflows/<name>.jpg.
+"""Writes what needs the real server and page: docs/<workflow>_graph.jpg, docs/stage_sheet.png and workflows/<name>.jpg.
 
 python3 scripts/host.py exec python scripts/write_screenshots.py
 """
@@ -54,7 +54,7 @@ def screenshot(page, name: str) -> None:
     page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.FitView')")
     page.wait_for_timeout(1500)
     picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-    picture.resize((1920, 1080), Image.LANCZOS).quantize(224).save(ROOT / "docs" / f"{name}_graph.png", optimize=True)
+    picture.resize((1920, 1080), Image.LANCZOS).save(ROOT / "docs" / f"{name}_graph.jpg", quality=90)
 
 
 def main() -> None:

@@ -11,7 +11,9 @@ IGNORED = [line.strip("/") for line in (ROOT / ".comfyignore").read_text().split
 
 
 def published():
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
     return sorted(path for path in listed if path.split("/")[0] not in IGNORED)
 
 

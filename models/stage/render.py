@@ -16,7 +16,7 @@ from ..camera import Camera
 from ..flow import arrives, relative_motion, rigid_flow
 from .actors import Actors, stage_actors
 from .caption import describe
-from .room import render_room
+from .room import render_room, render_room_depth
 from .scene import Scene
 from .shading import STYLES, Style, paint
 
@@ -98,7 +98,7 @@ def render_plate(scene: Scene, camera: Camera, style: Style, samples: int) -> tu
     fine, fine_depth = render_room(scene.room, camera.refined(samples), style)
     frames, height, width = fine.shape[0], camera.height, camera.width
     colour = fine.view(frames, height, samples, width, samples, 3).mean((2, 4))
-    depth = fine_depth if samples == 1 else render_room(scene.room, camera, style)[1]
+    depth = fine_depth if samples == 1 else render_room_depth(scene.room, camera)
     return colour, depth, fine_depth
 
 

@@ -53,9 +53,16 @@ def sample_room(seed: int) -> Room:
     )
 
 
-def render_room(room: Room, camera: Camera, style: Style, device=None) -> tuple[Tensor, Tensor]:
+def render_room_depth(room: Room, camera: Camera) -> Tensor:
+    """Metric depth (F, H, W) of the empty room."""
+    rays = camera.rays()
+    views = zip(camera.position, camera.rotation, strict=True)
+    return torch.stack([_walls(room, position, rays @ rotation)[0] for position, rotation in views])
+
+
+def render_room(room: Room, camera: Camera, style: Style) -> tuple[Tensor, Tensor]:
     """Colour (F, H, W, 3) and metric depth (F, H, W) of the empty room."""
-    rays = camera.rays(device)
+    rays = camera.rays()
     colours, depths = [], []
     for rotation, position in zip(camera.rotation, camera.position, strict=True):
         direction = rays @ rotation  # the transpose of world-to-camera, applied to rows
@@ -97,5 +104,6 @@ def _paint(room: Room, point: Tensor, wall: Tensor, pixel: Tensor, style: Style)
     out = out.lerp(colour("brown").to(out).expand_as(out), edge(1.0))
     out = out.lerp(colour(room.picture_colour).to(out).expand_as(out), edge(0.86))
     gaps = torch.stack((room.half_width - x.abs(), y, room.height - y, z + room.depth), -1)
-    corner = gaps.clamp_min(0).sort(-1).values[..., 1]  # the nearest is the wall itself
+    own = torch.tensor([0, 0, 1, 2, 3])[wall]
+    corner = gaps.scatter(-1, own[..., None], torch.inf).amin(-1).clamp_min(0)  # distance to the next wall
     return style.apply(out, 1 - 0.28 * style.light * torch.exp(-corner / 0.35))

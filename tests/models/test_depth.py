@@ -167,6 +167,7 @@ def test_levels_gamma_inversion():
     assert torch.allclose(remap(depth, 0.2, 0.5, 2.0), torch.tensor([0, 0, 0.5**0.5, 1, 1]))
     assert torch.allclose(remap(depth, 0.2, 0.5, invert=True), torch.tensor([1, 1, 0.5, 0, 0]))
     assert torch.equal(remap(depth), depth)
+    assert torch.equal(remap(depth, 0.5, 0.2), remap(depth, 0.2, 0.5)), "black is the lower one in both polarities"
 
 
 def test_amount_blends_frame_by_frame():
@@ -184,7 +185,7 @@ def test_levels_are_monotone_and_stay_between_0_and_1():
 
 
 def test_levels_refuse():
-    with pytest.raises(ValueError, match="black level below the white level, got 0.7 and 0.7"):
+    with pytest.raises(ValueError, match="two different greys as near and far, got 0.7 twice"):
         remap(torch.rand(1, 2, 2), 0.7, 0.7)
     with pytest.raises(ValueError, match="gamma above 0, got 0"):
         remap(torch.rand(1, 2, 2), gamma=0)

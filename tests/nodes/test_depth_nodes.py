@@ -24,7 +24,7 @@ def normalize(depth, **settings):
 
 
 def remap(depth, **settings):
-    settings = {"black": 0.0, "white": 1.0, "gamma": 1.0, "invert": False, **settings}
+    settings = {"near": 1.0, "far": 0.0, "gamma": 1.0, "invert": False, **settings}
     return RemapDepth.execute(depth=depth, **settings)[0]
 
 
@@ -164,7 +164,10 @@ def test_inputs_are_not_written_to():
         ),
         (lambda: normalize(image(walking()), sky=torch.zeros(0, 20, 30)), "sky: expected at least one mask"),
         (lambda: remap(image(walking())), r"expected values from 0 to 1, got up to 9 \(0..255\?\)"),
-        (lambda: remap(image(torch.rand(1, 2, 2)), black=0.8, white=0.2), "black level below the white level"),
+        (
+            lambda: remap(image(torch.rand(1, 2, 2)), near=0.8, far=0.8),
+            "two different greys as near and far, got 0.8 twice",
+        ),
         (lambda: DepthToHeatMap.execute(torch.rand(1, 2, 2, 3) * float("nan"), "hot"), "12 NaN or infinite values"),
         (lambda: HeatMapToDepth.execute(torch.rand(1, 2, 2, 2), "hot"), "heat_map: expected an IMAGE batch"),
     ],
