@@ -75,6 +75,11 @@ def test_it_runs_to_its_end(path, made):
     assert paths and all(p.stat().st_size > 1000 for p in paths.values())
 
 
+def test_the_pack_costs_no_time_at_the_start(server):
+    lines = [line for line in server.log.read_text(encoding="utf-8").splitlines() if line.endswith("comfyui-duet")]
+    assert len(lines) == 1 and "0.0 seconds" in lines[0], lines
+
+
 def test_every_node_is_used_by_a_workflow(object_info):
     used = {node["class_type"] for path in API for node in read(path).values()}
     ours = {name for name in object_info if name.startswith("Duet")}
