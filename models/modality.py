@@ -1,12 +1,42 @@
-"""The pair: one 4-D batch that holds F video frames and then F depth frames.
+"""The pair: one 4-D batch that holds F video frames and then F depth frames, and how a network cuts it.
 
-Letters: F frames, C channels, h and w latent pixels.
+Letters: k chunks (conditional, unconditional), m modalities, f or F frames, C channels, h and w latent pixels.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 MODALITIES = ("video", "depth")
+
+
+@dataclass
+class ClipLayout:
+    """How a batch is cut, (k m f): set once before a forward pass and read by every adapter in the network."""
+
+    chunks: int = 1
+    modalities: int = 1
+    frames: int = 1
+
+    @property
+    def clips(self) -> int:
+        """Runs of frames that belong together in time: (k m)."""
+        return self.chunks * self.modalities
+
+    def cut(self, batch: int, chunks: int, modalities: int) -> None:
+        """Cut a batch; what does not divide is refused with the numbers."""
+        if batch == 0 or batch % (chunks * modalities):
+            frames = "video frames and as many depth frames" if modalities == 2 else "frames"
+            raise ValueError(
+                f"The model got {batch} latents in {chunks} conditioning chunks, which cannot be cut into {frames}: "
+                f"the count must divide by {chunks * modalities}. Give it an even pair from Join Video and Depth."
+            )
+        self.chunks, self.modalities, self.frames = chunks, modalities, batch // (chunks * modalities)
+
+    def labels(self, device=None) -> torch.Tensor:
+        """(k m f) modality of each latent: 0 video, 1 depth."""
+        return torch.arange(self.modalities, device=device).repeat_interleave(self.frames).repeat(self.chunks)
 
 
 def join(video: Tensor, depth: Tensor) -> Tensor:
