@@ -1,0 +1,63 @@
+"""The pose ControlNet with temporal layers, one for both streams (IDOL section 3.1; DisCo's temporal ControlNet).
+
+Letters as in modality.py.
+"""
+
+from dataclasses import replace
+
+from diffusers import ControlNetModel
+from torch import Tensor
+
+from .blocks import inflate
+from .config import VideoUNetConfig
+from .modality import ClipLayout
+
+SHARED = ("conv_in", "time_embedding", "down_blocks", "mid_block")  # what a ControlNet copies from its U-Net
+
+
+class PoseControlNet(ControlNetModel):
+    """Noisy latents and pose pictures to one residual for each skip of the U-Net and one for its middle."""
+
+    def __init__(self, video: VideoUNetConfig):
+        base = video.base()
+        for name in ("out_channels", "up_block_types", "num_class_embeds"):
+            base.pop(name)
+        super().__init__(**base)
+        # The label stays in the U-Net, so that stock ControlNets fit beside this one.
+        self.video, self.layout = replace(video, label=False, cross_modal="none", background="none"), ClipLayout()
+        for block in [*self.down_blocks, self.mid_block]:
+            inflate(block, self.video, self.layout)
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        pose: Tensor,
+        chunks: int = 1,
+        modalities: int | None = None,
+        attention_kwargs: dict | None = None,
+    ) -> tuple[list[Tensor], Tensor]:
+        """(k m f) C h w latents and (k m f) 3 H W pose pictures in [0, 1] to the residuals ("down", "mid")."""
+        self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
+        times = timestep.expand(sample.shape[0]) if timestep.ndim else timestep.repeat(sample.shape[0])
+        emb = self.time_embedding(self.time_proj(times).to(sample.dtype))
+        kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
+        x = self.conv_in(sample) + self.controlnet_cond_embedding(pose)
+        skips = [x]
+        for block in self.down_blocks:
+            x, more = block(x, emb, **(kwargs if getattr(block, "attentions", None) else {}))
+            skips += more
+        x = self.mid_block(x, emb, **kwargs)
+        down = [zero(skip) for skip, zero in zip(skips, self.controlnet_down_blocks, strict=True)]
+        return down, self.controlnet_mid_block(x)
+
+    @classmethod
+    def copied_from(cls, unet) -> "PoseControlNet":
+        """A ControlNet at birth: the encoder of a U-Net with its temporal layers, silent until it is trained."""
+        net = cls(unet.video)
+        state = {name: value for name, value in unet.state_dict().items() if name.split(".")[0] in SHARED}
+        state = {name: value for name, value in state.items() if ".cross_modal." not in name}
+        missing, unexpected = net.load_state_dict(state, strict=False)
+        assert not unexpected and all(name.startswith("controlnet_") for name in missing), (missing, unexpected)
+        return net
