@@ -46,7 +46,7 @@ class VideoUNet(UNet2DConditionModel):
         for block in chosen:
             width = block.resnets[-1].out_channels
             inner = video.cross_modal_width or width
-            block.cross_modal = CrossModalAttention(width, inner, 8, self.layout)
+            block.cross_modal = CrossModalAttention(width, inner, self.layout)
             end = block.resnets[-1] if block is self.mid_block else pairs(block)[-1]
             end.after.append(block.cross_modal)
 

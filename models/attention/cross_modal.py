@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from ..modality import ClipLayout
 
+HEAD = 64  # width of a head, diffusers' default: 8 heads at the paper's size
+
 
 class CrossModalAttention(nn.Module):
     """The pixels of a frame and of its depth attend to each other as one set; silent at birth.
@@ -13,10 +15,11 @@ class CrossModalAttention(nn.Module):
     (k m f) c h w in and out. The modality label is already in the features, so the tokens need none.
     """
 
-    def __init__(self, width: int, inner: int, heads: int, layout: ClipLayout):
+    def __init__(self, width: int, inner: int, layout: ClipLayout):
         super().__init__()
         self.layout = layout
         self.norm = nn.LayerNorm(width)
+        heads = max(1, inner // HEAD)
         self.attn = Attention(width, heads=heads, dim_head=inner // heads, bias=False)
         nn.init.zeros_(self.attn.to_out[0].weight)
         nn.init.zeros_(self.attn.to_out[0].bias)

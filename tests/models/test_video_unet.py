@@ -159,7 +159,7 @@ def test_a_batch_that_cannot_be_cut_is_refused_with_the_numbers(batch, chunks):
 
 @pytest.mark.parametrize("size", [8, 9, 15])
 def test_sizes_that_do_not_halve(size):
-    net, original = VideoUNet(PAIR).eval(), None
+    net = VideoUNet(PAIR).eval()
     x, t, context = inputs(PAIR, 2, size)
     with torch.no_grad():
         assert net(x, t, context).shape == x.shape
