@@ -1,0 +1,234 @@
+"""The video U-Net as a native MODEL, so that every sampler, ControlNet, LoRA, mask and hook of the host works with it.
+
+Letters: B latents of the batch, (k m f) = B as in models/modality.py, F frames, C channels, h and w latent pixels.
+"""
+
+from functools import cache
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_management as memory
+import comfy.model_patcher
+import comfy.ops
+import comfy.utils
+import torch
+from comfy.model_base import BaseModel, ModelType
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
+from comfy.supported_models_base import BASE
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from ...models.config import VideoUNetConfig
+from ...models.modality import MODALITIES
+from .attention import use_host_attention, use_host_layers
+from .boundary import MODALITY, check_before_sampling
+
+
+def side_by_side(latents: Tensor) -> Tensor:
+    """(2F, C, h, w) to (1, C, h, 2w): the first video frame and its depth, for the preview."""
+    half = latents.shape[0] // 2
+    return torch.cat((latents[:1], latents[half : half + 1]), -1)
+
+
+class PairLatent(comfy.latent_formats.SD15):
+    latent_rgb_factors_reshape = staticmethod(side_by_side)
+
+
+class ClipSettings(BASE):
+    unet_config = {}
+    unet_extra_config = {}
+    latent_format = comfy.latent_formats.SD15
+    memory_usage_factor = 1.0
+    supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
+
+
+class PairSettings(ClipSettings):
+    latent_format = PairLatent
+
+
+class VideoModel(BaseModel):
+    """What the host samples: noise schedule, latent format and the conditions that enter besides the tokens."""
+
+    def __init__(self, settings: ClipSettings, unet: torch.nn.Module):
+        kind = ModelType.V_PREDICTION if unet.video.prediction == "v" else ModelType.EPS
+        super().__init__(settings, model_type=kind)
+        self.video: VideoUNetConfig = unet.video
+        self.diffusion_model = unet.eval().requires_grad_(False)
+        memory.archive_model_dtypes(unet)
+
+    def extra_conds(self, **kwargs) -> dict:
+        """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
+        out = super().extra_conds(**kwargs)
+        background = kwargs.get("duet_background")
+        if background is not None:
+            if self.video.background == "none":
+                raise ValueError("This model takes no background: remove it from the conditioning, or load another.")
+            background = fit(self.process_latent_in(background), kwargs["noise"], "background")
+            out["duet_background"] = comfy.conds.CONDNoiseShape(background)
+        return out
+
+    def concat_cond(self, **kwargs) -> Tensor | None:
+        """The depth (1 or F, 1, h, w), set on a conditioning as `depth_map`, that a depth model sees beside the noise."""
+        if self.video.in_channels == self.video.out_channels:
+            return None
+        depth = kwargs.get("depth_map")
+        if depth is None:
+            raise ValueError("This model reads a depth map beside the noise: connect one to its conditioning.")
+        return fit(depth, kwargs["noise"], "depth map")
+
+
+def fit(latents: Tensor, noise: Tensor, name: str) -> Tensor:
+    """1, F or as many latents as the noise holds, repeated over the batch and resized to the noise."""
+    if noise.shape[0] % latents.shape[0]:
+        raise ValueError(
+            f"The {name} has {latents.shape[0]} frames, which do not fit a batch of {noise.shape[0]} latents: "
+            "give it one frame, or as many as the clip has."
+        )
+    latents = comfy.utils.common_upscale(latents, noise.shape[-1], noise.shape[-2], "bilinear", "disabled")
+    return comfy.utils.repeat_to_batch_size(latents, noise.shape[0])
+
+
+@cache
+def host_unet_class() -> type:
+    """VideoUNet with the host's way of calling; made on first use, because diffusers takes half a second to import."""
+    from ...models.video_unet import VideoUNet
+
+    class HostVideoUNet(VideoUNet):
+        host_dtype = torch.float32
+
+        @property
+        def dtype(self) -> torch.dtype:
+            return self.host_dtype  # the host asks; a streamed or patched first parameter must not answer
+
+        def forward(self, x, timesteps, context=None, control=None, transformer_options=None, **kwargs) -> Tensor:
+            options = transformer_options or {}
+            wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
+            executor = WrapperExecutor.new_class_executor(self.predict, self, wrappers)
+            return executor.execute(x, timesteps, context, control, options, **kwargs)
+
+        def predict(self, x, timesteps, context, control, transformer_options, duet_background=None, **_) -> Tensor:
+            alone = transformer_options.get(MODALITY)
+            labels = None if alone is None else x.new_full(x.shape[:1], MODALITIES.index(alone), dtype=torch.long)
+            return super().forward(
+                x,
+                timesteps,
+                context,
+                chunks=len(transformer_options.get("cond_or_uncond", (0,))),
+                modalities=None if alone is None else 1,
+                labels=labels,
+                background=duet_background,
+                control=None if control is None else self.residuals(control, x.dtype),
+                attention_kwargs={
+                    "transformer_options": {**transformer_options, "original_shape": list(x.shape)},
+                },
+            )
+
+        def residuals(self, control: dict, dtype: torch.dtype) -> dict:
+            """The host's lists of a ControlNet (output, middle) and of a T2I-adapter (input, last level first)."""
+            cast = lambda values: [0 if value is None else value.to(dtype) for value in values]
+            skips = 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
+            out = {"levels": [c.to(dtype) for c in reversed(control.get("input") or []) if c is not None]}
+            if control.get("output"):
+                out["down"] = cast(control["output"])
+                if len(out["down"]) != skips:
+                    raise ValueError(
+                        f"The ControlNet answers {len(out['down'])} feature maps but this model has {skips}: "
+                        "use a ControlNet that was made for the same base model."
+                    )
+            middle = cast(c for c in control.get("middle") or [] if c is not None)
+            return out | ({"mid": middle[0]} if middle else {})
+
+    return HostVideoUNet
+
+
+class Unfilled(TorchFunctionMode):
+    """Leaves new layers without random numbers: their weights come from a file."""
+
+    DRAWS = {Tensor.uniform_, Tensor.normal_, torch.nn.init.kaiming_uniform_, torch.nn.init.uniform_}
+
+    def __torch_function__(self, function, types, args=(), kwargs=None):
+        return args[0] if function in self.DRAWS and args else function(*args, **(kwargs or {}))
+
+
+def build_unet(config: VideoUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype) -> torch.nn.Module:
+    """The network with the given weights; one that is missing is refused, for the host would sample NaN from it."""
+    with Unfilled():
+        unet = host_unet_class()(config)
+    unet.host_dtype = dtype
+    state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state_dict.items()}
+    missing, unexpected = unet.load_state_dict(state, strict=False, assign=True)
+    if missing or unexpected:
+        raise ValueError(
+            f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
+            f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or load it as another kind of model."
+        )
+    return unet
+
+
+def native_model(
+    config: VideoUNetConfig,
+    state_dict: dict[str, Tensor],
+    *,
+    source: tuple | None = None,
+    dtype: torch.dtype | None = None,
+    disable_dynamic: bool = False,
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL of the host from a configuration and weights under VideoUNet's own names.
+
+    source is (function, arguments) that build the same MODEL anew; without it the weights given here are kept for that.
+    """
+    device, offload = memory.get_torch_device(), memory.unet_offload_device()
+    supported = ClipSettings.supported_inference_dtypes
+    size = sum(value.numel() for value in state_dict.values())
+    weight_dtype = comfy.utils.weight_dtype(state_dict)
+    dtype = dtype or memory.unet_dtype(model_params=size, supported_dtypes=supported, weight_dtype=weight_dtype)
+    cast = memory.unet_manual_cast(dtype, device, supported)
+
+    unet = build_unet(config, state_dict, dtype)
+    use_host_layers(unet, comfy.ops.pick_operations(dtype, cast, load_device=device))
+    use_host_attention(unet)
+    model = VideoModel(settings(config, dtype, cast, device), unet)
+    if not memory.is_device_cpu(offload):
+        model.to(offload)
+
+    patcher = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    patcher = patcher(model, load_device=device, offload_device=offload)
+    patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype))
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    return patcher
+
+
+def native_copy(config, state_dict, dtype, disable_dynamic=False):
+    """The same MODEL on weights of its own."""
+    state = {key: value.clone() for key, value in state_dict.items()}
+    return native_model(config, state, source=(native_copy, (config, state_dict, dtype)), dtype=dtype,
+                        disable_dynamic=disable_dynamic)  # fmt: skip
+
+
+def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
+    """What the host's nodes ask of a model; `num_res_blocks` stays out, it would rename the keys of LoRAs."""
+    kind = PairSettings if config.modalities == 2 else ClipSettings
+    made = kind({
+        "disable_unet_model_creation": True,
+        "model_channels": config.block_out_channels[0],
+        "in_channels": config.in_channels,
+        "context_dim": config.cross_attention_dim,
+    })  # fmt: skip
+    made.set_inference_dtype(dtype, cast, device=device)
+    return made
+
+
+def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str) -> comfy.model_patcher.ModelPatcher:
+    """A clone that samples both modalities ("joint") or one of them alone."""
+    video = getattr(patcher.model, "video", None)
+    if video is None or video.modalities != 2:
+        raise ValueError(
+            "Expected a model of video and depth, got one that makes a single kind of picture: "
+            "connect Load Video Model with a video-depth file."
+        )
+    clone = patcher.clone()
+    options = clone.model_options["transformer_options"]
+    options.pop(MODALITY, None)
+    if which != "joint":
+        options[MODALITY] = which
+    return clone
