@@ -10,7 +10,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
 from torch import Tensor, nn
 
-from .attention.temporal import attend_in_time, make_temporal_attention
+from .attention.temporal import TemporalAttention, TemporalConv
 from .config import VideoUNetConfig
 from .modality import ClipLayout
 
@@ -36,9 +36,7 @@ class VideoResnetBlock(ResnetBlock2D):
         if config.temporal == "native" and config.temporal_place == "before_cross_attention":
             width = block.out_channels
             grown.tem_norm = nn.GroupNorm(config.norm_num_groups, width)
-            grown.tem_conv = nn.Conv1d(width, width, 3, padding=1)
-            nn.init.zeros_(grown.tem_conv.weight)
-            nn.init.zeros_(grown.tem_conv.bias)
+            grown.tem_conv = TemporalConv(width, layout)
         return grown
 
     def forward(self, x: Tensor, temb: Tensor, *args, **kwargs) -> Tensor:
@@ -46,7 +44,7 @@ class VideoResnetBlock(ResnetBlock2D):
         h = h + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
         h = self.conv2(self.dropout(self.nonlinearity(self.norm(self.norm2, h))))
         if hasattr(self, "tem_conv"):
-            h = h + self.over_time(self.nonlinearity(self.norm(self.tem_norm, h)))
+            h = h + self.tem_conv(self.nonlinearity(self.norm(self.tem_norm, h)))
         if self.conv_shortcut is not None:
             x = self.conv_shortcut(x)
         h = (x + h) / self.output_scale_factor
@@ -57,11 +55,6 @@ class VideoResnetBlock(ResnetBlock2D):
     def norm(self, norm: nn.GroupNorm, x: Tensor) -> Tensor:
         """Statistics of each frame, or of the whole clip as in checkpoints of DisCo and Tune-A-Video."""
         return norm_over_clip(norm, x, self.layout) if self.over_clip else norm(x)
-
-    def over_time(self, x: Tensor) -> Tensor:
-        size = x.shape[2:]
-        x = self.tem_conv(rearrange(x, "(n f) c h w -> (n h w) c f", n=self.layout.clips))
-        return rearrange(x, "(n h w) c f -> (n f) c h w", h=size[0], w=size[1])
 
 
 def norm_over_clip(norm: nn.GroupNorm, x: Tensor, layout: ClipLayout) -> Tensor:
@@ -80,7 +73,7 @@ class VideoTransformerBlock(BasicTransformerBlock):
         grown.layout, grown.tem_place = layout, config.temporal_place
         if config.temporal == "native":
             grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
-            grown.tem_attn = make_temporal_attention(block.norm1.normalized_shape[0], block.attn1.heads)
+            grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)
         return grown
 
     def forward(
@@ -95,7 +88,7 @@ class VideoTransformerBlock(BasicTransformerBlock):
         return self.over_time(x) if self.tem_place == "after_feed_forward" else x
 
     def over_time(self, x: Tensor) -> Tensor:
-        return attend_in_time(self.tem_attn, self.tem_norm(x), self.layout) + x if hasattr(self, "tem_attn") else x
+        return self.tem_attn(self.tem_norm(x), self.layout) + x if hasattr(self, "tem_attn") else x
 
 
 class VideoTransformer(Transformer2DModel):
