@@ -4,25 +4,29 @@ Letters: B latents of the batch, N tokens, C channels.
 """
 
 from collections.abc import Iterator
+from functools import cache
 
-import torch
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
-LEAVES = {
-    layer: layer.__name__
-    for layer in (
-        nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding,
-    )
-}  # fmt: skip
+LEAVES = (
+    nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding,
+)  # fmt: skip
 
 
 def use_host_layers(network: nn.Module, operations) -> None:
     """Retag every leaf layer in place; one that stays behind would be stranded on the CPU by a partial load."""
     for module in network.modules():
-        if type(module) in LEAVES:
-            module.__class__ = getattr(operations, LEAVES[type(module)])
+        leaf = next((leaf for leaf in LEAVES if isinstance(module, leaf)), None)
+        if leaf is not None:
+            module.__class__ = host_layer(type(module), leaf, getattr(operations, leaf.__name__))
             module.bias = getattr(module, "bias", None)  # the host asks an Embedding for one
+
+
+@cache
+def host_layer(own: type, leaf: type, host: type) -> type:
+    """The host's layer in place of torch's; a layer of ours keeps its own methods and gets the host's below them."""
+    return host if own is leaf else type(own.__name__, (own, host), {})
 
 
 def use_host_attention(unet: nn.Module) -> None:
@@ -106,13 +110,3 @@ class PatchedAttention:
 def project(attn, answer: Tensor) -> Tensor:
     """B N C through the output projection."""
     return attn.to_out[1](attn.to_out[0](answer))
-
-
-def stranded(network: nn.Module, device: torch.device) -> list[str]:
-    """Names of tensors that are neither on the device nor in a layer that the host streams to it."""
-    return [
-        f"{name}.{key}"
-        for name, module in network.named_modules()
-        for key, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]
-        if tensor.device.type != device.type and not getattr(module, "comfy_cast_weights", False)
-    ]

@@ -22,11 +22,11 @@ def tiny_weights(config: VideoUNetConfig, seed: int = 0) -> dict[str, torch.Tens
     generator = torch.Generator().manual_seed(seed)
     state = VideoUNet(config).state_dict()
     for name, value in state.items():
-        if value.ndim > 1:
-            scale = 0.5 / value[0].numel() ** 0.5
-            state[name] = torch.randn(value.shape, generator=generator) * scale
-    for name in ("conv_out.weight",):  # a gentle answer keeps the trajectory from blowing up rounding errors
-        state[name] = state[name] * 0.2
+        fan = value[0].numel() if value.ndim > 1 else 100
+        state[name] = torch.randn(value.shape, generator=generator) * 0.5 / fan**0.5
+        if "norm" in name and name.endswith("weight"):
+            state[name] += 1
+    state["conv_out.weight"] *= 0.2  # a gentle answer keeps the sampler from blowing up rounding errors
     return state
 
 
@@ -62,3 +62,61 @@ def ksampler(
 def gap(a: torch.Tensor, b: torch.Tensor) -> float:
     """Largest difference in parts of the largest value."""
     return ((a - b).abs().max() / b.abs().max()).item()
+
+
+def hints(count: int, size: int = 64, seed: int = 3) -> torch.Tensor:
+    """Hint pictures (count, H, W, 3), no two alike."""
+    return torch.rand((count, size, size, 3), generator=torch.Generator().manual_seed(seed))
+
+
+def random_weights(module: torch.nn.Module, seed: int = 5, scale: float = 1.0) -> torch.nn.Module:
+    generator = torch.Generator().manual_seed(seed)
+    for value in module.parameters():
+        fan = value[0].numel() if value.ndim > 1 else 100
+        value.data = torch.randn(value.shape, generator=generator) * scale / fan**0.5
+    return module.eval().requires_grad_(False)
+
+
+def controlnet():
+    """The host's own ControlNet in the tiny model's shape, with random weights where zeros would hide it."""
+    from comfy.cldm.cldm import ControlNet as Network
+    from comfy.controlnet import ControlNet
+    from comfy.ops import disable_weight_init
+
+    network = Network(
+        image_size=32, in_channels=4, hint_channels=3, model_channels=64, num_res_blocks=[1, 1], channel_mult=[1, 2],
+        transformer_depth=[1, 0], transformer_depth_middle=1, num_heads=4, context_dim=768,
+        use_spatial_transformer=True, operations=disable_weight_init, dtype=torch.float32,
+    )  # fmt: skip
+    return ControlNet(random_weights(network), load_device=torch.device("cpu"))
+
+
+def t2i_adapter():
+    """The host's own T2I-adapter in the tiny model's shape."""
+    from comfy.controlnet import T2IAdapter
+    from comfy.t2i_adapter.adapter import Adapter
+
+    network = Adapter(channels=[64, 128], nums_rb=2, cin=192, ksize=1, sk=True, use_conv=False, xl=False)
+    return T2IAdapter(random_weights(network), 3, 8, "nearest-exact", device=torch.device("cpu"))
+
+
+def controlled(net, images: torch.Tensor, positive=None, negative=None, strength: float = 1.0) -> tuple[list, list]:
+    """Positive and negative conditioning behind the stock Apply ControlNet."""
+    positive = conditioning(1) if positive is None else positive
+    negative = conditioning(2) if negative is None else negative
+    return host.ControlNetApplyAdvanced().apply_controlnet(positive, negative, net, images, strength, 0.0, 1.0)
+
+
+def spied(model, seen: list, before=None):
+    """A clone that notes the batch and the chunks of every forward pass."""
+    from comfy.patcher_extension import WrappersMP
+
+    def spy(executor, x, *args, **kwargs):
+        seen.append((x.shape[0], list(args[3]["cond_or_uncond"])))
+        if before is not None:
+            before(x)
+        return executor(x, *args, **kwargs)
+
+    clone = model.clone()
+    clone.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "spy", spy)
+    return clone

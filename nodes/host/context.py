@@ -1,0 +1,168 @@
+"""Context windows that keep video and depth together: each window over the F frames is mirrored to the depth half.
+
+Letters: F frames, m modalities, L frames in a window.
+"""
+
+import copy
+
+import comfy.context_windows as windows
+import torch
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from .boundary import modalities
+
+SCHEDULES = ["standard_static", "standard_uniform", "looped_uniform", "batched"]
+FUSE_METHODS = list(windows.ContextFuseMethods.LIST_STATIC)
+
+
+class PairedWindows(windows.IndexListContextHandler):
+    """The host's windows on a batch of m F latents; with m = 1 plain windows along the batch."""
+
+    keeps_pairs = True
+
+    def __init__(self, **options):
+        super().__init__(dim=0, causal_window_fix=False, **options)
+        self.fuse_method = flat_without_overlap(self.fuse_method)
+        self.modalities = 1
+        self.controls = {}  # one copy for positive and negative, or the host would not batch them
+
+    def should_use_context(self, model, conds, x_in: Tensor, timestep, model_options) -> bool:
+        self.modalities = modalities(model, model_options)
+        return x_in.shape[0] // self.modalities > self.context_length
+
+    def get_context_windows(self, model, x_in: Tensor, model_options) -> list:
+        frames = x_in.shape[0] // self.modalities
+        found = self.context_schedule.func(frames, self, model_options)
+        # With a stride the host's uniform schedules name frames twice, frames beyond the clip, and leave others out.
+        found = [[i for i in dict.fromkeys(window) if 0 <= i < frames] for window in found]
+        found = [window for window in found if window]
+        for frame in range(frames):
+            if not any(frame in window for window in found):
+                start = min(frame, frames - self.context_length)
+                found.append(list(range(start, start + self.context_length)))
+        return [self.window([i + frames * k for k in range(self.modalities) for i in w], x_in.shape[0]) for w in found]
+
+    def window(self, indices: list[int], total: int) -> windows.IndexListContextWindow:
+        overlap = 0 if self.context_schedule.name == "batched" else min(self.context_overlap, len(indices))
+        return windows.IndexListContextWindow(indices, dim=0, total_frames=total, context_overlap=overlap)
+
+    def combine_context_window_results(
+        self, x_in, sub_conds_out, sub_conds, window, window_idx, total_windows, timestep, final, counts, biases
+    ) -> None:
+        """Fuse each half as a clip of its own, for the host's weights ask where in a clip a frame lies."""
+        frames, length = x_in.shape[0] // self.modalities, len(window.index_list) // self.modalities
+        for k in range(self.modalities):
+            part, whole = slice(k * length, (k + 1) * length), slice(k * frames, (k + 1) * frames)
+            half = self.window([i - k * frames for i in window.index_list[part]], frames)
+            bias = [values[whole] for values in biases]
+            super().combine_context_window_results(
+                x_in[whole], [out[part] for out in sub_conds_out], sub_conds, half, window_idx, total_windows,
+                timestep, [values[whole] for values in final], [values[whole] for values in counts], bias,
+            )  # fmt: skip
+            for values, new in zip(biases, bias, strict=True):
+                values[whole] = new
+
+    def get_resized_cond(self, cond_in, x_in: Tensor, window, device=None):
+        """What is given once per frame goes to both halves, then the host slices it; ControlNets are sliced here."""
+        if cond_in is None:
+            return None
+        total, frames = x_in.shape[0], x_in.shape[0] // self.modalities
+        out = super().get_resized_cond([self.tiled(cond, frames) for cond in cond_in], x_in, window, device)
+        for cond in out:
+            if cond.get("control") is not None:
+                cond["control"] = self.sliced_control(cond["control"], window, total)
+        return out
+
+    def tiled(self, cond: dict, frames: int) -> dict:
+        """A conditioning whose tensors of F entries are repeated to m F."""
+        if self.modalities == 1:
+            return cond
+        repeat = lambda x: torch.cat([x] * self.modalities) if x.ndim and x.shape[0] == frames else x
+        out = {key: repeat(value) if isinstance(value, Tensor) else value for key, value in cond.items()}
+        out["model_conds"] = {
+            key: value._copy_with(repeat(value.cond)) if isinstance(getattr(value, "cond", None), Tensor) else value
+            for key, value in cond.get("model_conds", {}).items()
+        }
+        return out
+
+    def sliced_control(self, control, window, total: int):
+        """A copy of a ControlNet chain whose hints, one per frame or per latent, are those of the window."""
+        if control is None:
+            return None
+        key = (id(control), tuple(window.index_list))
+        if key not in self.controls:
+            part = copy.copy(control)
+            part.cond_hint_original = frames_of(control.cond_hint_original, window, total, self.modalities)
+            part.extra_concat_orig = [frames_of(x, window, total, self.modalities) for x in control.extra_concat_orig]
+            part.cond_hint = part.extra_concat = part.control_input = None
+            part.previous_controlnet = self.sliced_control(control.previous_controlnet, window, total)
+            self.controls[key] = part
+        return self.controls[key]
+
+    def execute(self, *args, **kwargs):
+        try:
+            return super().execute(*args, **kwargs)
+        finally:
+            self.controls.clear()
+
+    def _apply_freenoise(self, noise: Tensor, conds, seed: int) -> Tensor:
+        """Repeat the noise of a window along each half alike, on a copy."""
+        halves = noise.clone().chunk(self.modalities)
+        for half in halves:
+            windows.apply_freenoise(half, 0, self.context_length, self.context_overlap, seed)
+        return torch.cat(halves)
+
+
+def flat_without_overlap(fuse: windows.ContextFuseMethod) -> windows.ContextFuseMethod:
+    """The same fusing; where windows do not overlap, the host's linear ramp of no frames would raise."""
+
+    def weights(length: int, context_overlap: int = 0, **rest):
+        return fuse.func(length, context_overlap=context_overlap, **rest) if context_overlap else [1.0] * length
+
+    return windows.ContextFuseMethod(fuse.name, weights) if fuse.name == "overlap-linear" else fuse
+
+
+def frames_of(hint: Tensor | None, window, total: int, m: int) -> Tensor | None:
+    """The hints of a window out of one, F or m F; for F the frame numbers of the first half serve both."""
+    if hint is None or hint.shape[0] == 1:
+        return hint
+    indices = window.index_list if hint.shape[0] == total else window.index_list[: len(window.index_list) // m]
+    return hint[[min(i, hint.shape[0] - 1) for i in indices]]
+
+
+def budget(executor, model, noise_shape, conds, *args, **kwargs):
+    """The host's PREPARE_SAMPLING wrapper point: the memory of one window with all its modalities."""
+    options = kwargs.get("model_options") or {}
+    shape, handler = list(noise_shape), options.get("context_handler")
+    if isinstance(handler, PairedWindows):
+        handler.modalities = modalities(model.model, options)
+        shape[0] = min(shape[0], handler.context_length * handler.modalities)
+    return executor(model, shape, conds, *args, **kwargs)
+
+
+def use_windows(
+    model, *, length: int, overlap: int, schedule: str, fuse: str, stride: int, closed: bool, freenoise: bool
+):
+    """A clone of the MODEL that samples a long clip in windows."""
+    if overlap >= length:
+        raise ValueError(
+            f"Windows of {length} frames cannot overlap by {overlap}: lower context_overlap to {length - 1} or less."
+        )
+    clone = model.clone()
+    clone.model_options["context_handler"] = PairedWindows(
+        context_schedule=windows.get_matching_context_schedule(schedule),
+        fuse_method=windows.get_matching_fuse_method(fuse),
+        context_length=length,
+        context_overlap=overlap,
+        context_stride=stride,
+        closed_loop=closed,
+        freenoise=freenoise,
+    )
+    for point in (WrappersMP.PREPARE_SAMPLING, WrappersMP.SAMPLER_SAMPLE):  # of the host's node, if it came before
+        clone.remove_wrappers_with_key(point, f"ContextWindows_{point}")
+    clone.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, "duet_windows")
+    clone.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, "duet_windows", budget)
+    if freenoise:
+        windows.create_sampler_sample_wrapper(clone)
+    return clone

@@ -1,0 +1,90 @@
+"""Loaders of video models: each file opens as the host's own MODEL."""
+
+from dataclasses import replace
+
+from comfy_api.latest import io
+
+from ..models.config import VideoUNetConfig
+from .host.folders import find_file, list_files, stamp
+from .host.model import native_model
+
+FOLDERS = ("diffusion_models", "checkpoints")
+AS_IN_FILE = "as in file"
+ADAPTERS = {
+    "video and depth": {
+        "modalities": 2, "label": True, "temporal": "native", "cross_modal": "all", "background": "conv",
+    },
+    "video only": {"temporal": "native"},
+}  # fmt: skip
+
+
+def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) -> tuple:
+    """The MODEL in a file and the text of what was found; the host calls this again when it needs a fresh copy."""
+    from ..models.checkpoint import open_model  # needs diffusers
+
+    config, state, report = open_model(path)
+    text = report.text()
+    if adapters != AS_IN_FILE:
+        config, state = add_adapters(config, state, adapters)
+        text += f"\nAdapters for {adapters} were added. They are silent until they are trained."
+    source = (open_video_model, (path, adapters), 0)
+    return native_model(config, state, source=source, disable_dynamic=disable_dynamic), text
+
+
+def add_adapters(config: VideoUNetConfig, state: dict, adapters: str) -> tuple[VideoUNetConfig, dict]:
+    """The weights of a picture model with silent adapters beside them."""
+    from ..models.video_unet import inflated
+
+    if config.modalities > 1 or config.temporal != "none":
+        raise ValueError(
+            f"This file already holds a video model, so adapters for {adapters} cannot be added: "
+            f"set adapters to {AS_IN_FILE}, or choose a Stable Diffusion model for pictures."
+        )
+    config = replace(config, **ADAPTERS[adapters])
+    return config, inflated(state, config).state_dict()
+
+
+class LoadVideoModel(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="DuetLoadVideoModel",
+            display_name="Load Video Model",
+            category="Duet/loaders",
+            description="Opens a model of video, or of video and its depth, as a MODEL for KSampler and every other "
+            "node of ComfyUI. The text output says what the file was recognised as.",
+            search_aliases=["load IDOL", "load AnimateDiff", "load diffusers unet", "inflate", "video depth model"],
+            inputs=[
+                io.Combo.Input(
+                    "model_name", options=list_files(*FOLDERS),
+                    tooltip="A .safetensors file in models/diffusion_models or models/checkpoints.",
+                ),
+                io.Combo.Input(
+                    "adapters", options=[AS_IN_FILE, *ADAPTERS], default=AS_IN_FILE,
+                    tooltip="as in file opens the model as it is. The others add untrained layers for motion, and for "
+                    "depth, to a picture model of Stable Diffusion: it then makes the same pictures as before, one by "
+                    "one, and is ready to be trained.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(
+                    display_name="model",
+                    tooltip="The model. One of video and depth samples a pair: connect an Empty Video-Depth Latent.",
+                ),
+                io.String.Output(
+                    display_name="report", tooltip="What the file holds and how it was read, for Preview as Text.",
+                ),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, model_name, adapters) -> str:
+        return stamp(model_name, *FOLDERS)
+
+    @classmethod
+    def execute(cls, model_name, adapters) -> io.NodeOutput:
+        model, report = open_video_model(str(find_file(model_name, *FOLDERS)), adapters)
+        return io.NodeOutput(model, report)
+
+
+NODES = [LoadVideoModel]
