@@ -1,13 +1,16 @@
 """The video model on the host's real samplers, masks, ControlNets, guidance and memory management."""
 
+import comfy.hooks
 import comfy.model_management as memory
 import comfy.samplers
+import comfy.sd
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicScheduler, CFGGuider, Noise_RandomNoise, SamplerCustomAdvanced
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_sag import SelfAttentionGuidance
+from pack.nodes.host.lora import apply_lora
 from pack.nodes.sampling import SetModality
 
 import nodes as host
@@ -291,3 +294,51 @@ def test_a_deep_copy_has_weights_of_its_own(model, clip):
     assert torch.equal(ksampler(copy), clip)
     mine, other = (m.model.diffusion_model.conv_in.weight for m in (model, copy))
     assert mine.data_ptr() != other.data_ptr()
+
+
+TARGET = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+FORMS = {
+    "kohya": ("lora_unet_" + TARGET.replace(".", "_"), "lora_down.weight", "lora_up.weight"),
+    "host": ("diffusion_model." + TARGET, "lora_down.weight", "lora_up.weight"),
+    "host, A and B": ("diffusion_model." + TARGET, "lora_A.weight", "lora_B.weight"),
+    "PEFT": ("unet." + TARGET, "lora_A.weight", "lora_B.weight"),
+    "PEFT adapter": ("base_model.model." + TARGET, "lora_A.weight", "lora_B.weight"),
+}
+
+
+def lora(form: str) -> dict[str, torch.Tensor]:
+    name, down, up = FORMS[form]
+    return {f"{name}.{down}": noise((4, 64), 1), f"{name}.{up}": noise((64, 4), 2)}
+
+
+@pytest.mark.parametrize("form", ["kohya", "host", "host, A and B"])
+def test_stock_lora_loading(model, clip, form):
+    patched, _ = comfy.sd.load_lora_for_models(model, None, lora(form), 1.0, 0.0)
+    out = ksampler(patched)
+    assert gap(out, clip) > 1e-3
+    assert torch.equal(out, ksampler(apply_lora(model, lora("host"), 1.0)))
+    assert torch.equal(ksampler(model), clip)
+
+
+@pytest.mark.parametrize("form", ["PEFT", "PEFT adapter"])
+def test_loras_of_diffusers_are_converted(model, form):
+    assert not comfy.sd.load_lora_for_models(model, None, lora(form), 1.0, 0.0)[0].patches
+    assert set(apply_lora(model, lora(form), 1.0).patches) == {f"diffusion_model.{TARGET}.weight"}
+    with pytest.raises(ValueError, match="None of the 1 tensors.*nothing.like"):
+        apply_lora(model, {"nothing.like.it": noise((1,))}, 1.0)
+
+
+def test_a_lora_under_partial_load(model):
+    patched = apply_lora(tiny_model(), lora("host"), 1.0)
+    whole = ksampler(apply_lora(model, lora("host"), 1.0))
+    assert not on("cpu", patched, 0.1)
+    assert gap(ksampler(patched), whole) < 1e-5
+
+
+def test_a_lora_for_one_prompt_only(model, clip):
+    hooks = comfy.hooks.create_hook_lora(lora("host"), 1.0, 0.0)
+    positive = comfy.hooks.set_hooks_for_conditioning(conditioning(1), hooks)
+    out = ksampler(model, positive)
+    assert gap(out, clip) > 1e-4
+    assert gap(out, ksampler(apply_lora(model, lora("host"), 1.0))) > 1e-4
+    assert torch.equal(ksampler(model), clip)
