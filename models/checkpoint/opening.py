@@ -95,7 +95,9 @@ def open_motion_module(path) -> tuple[dict, dict[str, Tensor], Report]:
     names = {new: old for new, old in found.items() if new not in tables}
     widths, layers, attentions = motion_shape(file.pick(names))
     if widths == (320, 640, 1280):
-        raise ValueError(f"{file.name} is a motion module for Stable Diffusion XL, but {MOTION} was expected.")
+        raise ValueError(
+            f"{file.name} is a motion module for Stable Diffusion XL, but {MOTION} was expected. Take that."
+        )
     fields = {
         "temporal": "motion_modules",
         "motion_positions": config.motion_positions if config else positions_of(file.pick(tables)),
@@ -198,16 +200,20 @@ def taken(
     """The weights of `names`, {name in the network: name in the file}, if they are exactly what the network has."""
     expected = expected_shapes(file, config, controlnet)
     expected = {name: shape for name, shape in expected.items() if only in name}
-    missing = sorted(set(expected) - set(names))
-    unknown = sorted(set(names) - set(expected))
-    wrong = sorted(name for name in set(expected) & set(names) if expected[name] != file.shapes[names[name]])
-    if missing or unknown or wrong:
-        parts = {"missing": missing, "of another shape": wrong, "unknown": unknown}
-        words = [f"{len(some)} are {what} ({', '.join(some[:3])})" for what, some in parts.items() if some]
-        raise ValueError(
-            f"{file.name} looks like {family} but does not fit: of {len(expected)} weights, {' and '.join(words)}. "
-            "Download it again, or choose another file."
-        )
+    found = {new: file.shapes[old] for new, old in names.items()}
+    if found != expected:
+        raise ValueError(f"{file.name} looks like {family} but does not fit: {misfit(found, expected)}")
     used = set(names.values())
     rest = tuple(sorted(name for name in file.shapes if name not in used))
     return config, file.pick(names).state(), Report(family, len(names), (), rest, tuple(notes))
+
+
+def misfit(found: dict[str, tuple], expected: dict[str, tuple]) -> str:
+    """How two lists of weights differ: counts and the first names."""
+    parts = {
+        "missing": sorted(set(expected) - set(found)),
+        "of another shape": sorted(name for name in set(expected) & set(found) if expected[name] != found[name]),
+        "unknown": sorted(set(found) - set(expected)),
+    }
+    words = [f"{len(names)} are {what} ({', '.join(names[:3])})" for what, names in parts.items() if names]
+    return f"of {len(expected)} weights, {' and '.join(words)}. Download it again, or choose another file."

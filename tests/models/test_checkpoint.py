@@ -281,11 +281,12 @@ def test_half_a_file_is_refused_in_words(tmp_path, drop):
             open_model(saved(tmp_path, spelled(state)))
 
 
-@pytest.mark.parametrize("value, words", [(float("nan"), "NaN"), (float("inf"), "infinite")])
-def test_numbers_that_are_none_are_refused(tmp_path, value, words):
-    state = weights_of(SMALL1)
+@pytest.mark.parametrize("kind", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_none_are_refused(tmp_path, value, kind):
+    state = {name: weight.to(kind) for name, weight in weights_of(SMALL1).items()}
     state["conv_out.bias"][1] = value
-    with pytest.raises(ValueError, match=f"{words}.*conv_out.bias"):
+    with pytest.raises(ValueError, match="NaN or infinite numbers in conv_out.bias"):
         open_model(saved(tmp_path, state))
     state["conv_out.bias"] = torch.zeros(4, dtype=torch.int8)
     with pytest.raises(ValueError, match="conv_out.bias as int8"):
@@ -340,6 +341,17 @@ def test_a_pickle_runs_nothing(tmp_path, legacy):
     with pytest.raises(ValueError, match=r"evil.ckpt .* holds more than tensors, and for safety"):
         open_model(path)
     assert not canary.exists()
+
+
+def test_a_file_that_the_system_refuses(tmp_path, monkeypatch):
+    def refused(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    path = saved(tmp_path, {"a": ONE})
+    monkeypatch.setattr("pack.models.checkpoint.files.safe_open", refused)
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(ValueError, match=r"cannot be read: the system refuses it \(Permission denied\)"):
+        open_model(path)
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", b"PK\x03\x04" + bytes(50)])
