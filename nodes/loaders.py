@@ -23,7 +23,7 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
     from ..models.checkpoint import open_model  # needs diffusers
 
     config, state, report = open_model(path)
-    text = report.text()
+    text = report.text
     if adapters != AS_IN_FILE:
         config, state = add_adapters(config, state, adapters)
         text += f"\nAdapters for {adapters} were added. They are silent until they are trained."

@@ -16,7 +16,6 @@ from comfy.model_base import BaseModel, ModelType
 from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
 from comfy.supported_models_base import BASE
 from torch import Tensor
-from torch.overrides import TorchFunctionMode
 
 from ...models.config import VideoUNetConfig
 from ...models.modality import MODALITIES
@@ -59,6 +58,12 @@ class VideoModel(BaseModel):
     def extra_conds(self, **kwargs) -> dict:
         """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
         out = super().extra_conds(**kwargs)
+        tokens = kwargs.get("cross_attn")
+        if tokens is not None and self.video.foreground_width == tokens.shape[-1]:
+            # Projected here, once, so that ControlNets read the same context as the U-Net.
+            unet = self.diffusion_model
+            tokens = unet.clip_proj(tokens.to(kwargs["device"], unet.dtype))
+            out["c_crossattn"] = comfy.conds.CONDCrossAttn(tokens)
         background = kwargs.get("duet_background")
         if background is not None:
             if self.video.background == "none":
@@ -141,18 +146,9 @@ def host_unet_class() -> type:
     return HostVideoUNet
 
 
-class Unfilled(TorchFunctionMode):
-    """Leaves new layers without random numbers: their weights come from a file."""
-
-    DRAWS = {Tensor.uniform_, Tensor.normal_, torch.nn.init.kaiming_uniform_, torch.nn.init.uniform_}
-
-    def __torch_function__(self, function, types, args=(), kwargs=None):
-        return args[0] if function in self.DRAWS and args else function(*args, **(kwargs or {}))
-
-
 def build_unet(config: VideoUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype) -> torch.nn.Module:
     """The network with the given weights; one that is missing is refused, for the host would sample NaN from it."""
-    with Unfilled():
+    with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
         unet = host_unet_class()(config)
     unet.host_dtype = dtype
     state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state_dict.items()}
@@ -232,3 +228,13 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str) -> comfy
     if which != "joint":
         options[MODALITY] = which
     return clone
+
+
+def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:
+    """The configuration and weights of a MODEL, with its LoRAs baked in, on the CPU."""
+    config = getattr(patcher.model, "video", None)
+    if config is None:
+        raise ValueError("Expected a model from Load Video Model, got one of the host's own: load the file there.")
+    memory.load_models_gpu([patcher], force_patch_weights=True)
+    state = patcher.model.diffusion_model.state_dict()
+    return config, {name: value.detach().to("cpu", copy=True) for name, value in state.items()}

@@ -1,22 +1,21 @@
 """The video model on the host's real samplers, masks, ControlNets, guidance and memory management."""
 
-import comfy.hooks
 import comfy.model_management as memory
 import comfy.samplers
-import comfy.sd
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import BasicScheduler, CFGGuider, Noise_RandomNoise, SamplerCustomAdvanced
 from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_sag import SelfAttentionGuidance
-from pack.nodes.host.lora import apply_lora
+from pack.nodes.host.model import native_model
 from pack.nodes.sampling import SetModality
 
 import nodes as host
 
 from .tiny import (
     FRAMES,
+    PICTURES,
     conditioning,
     controlled,
     controlnet,
@@ -194,21 +193,6 @@ def test_v_prediction_takes_the_other_way(clip):
     assert gap(ksampler(tiny_model(prediction="v")), clip) > 0.01
 
 
-@pytest.mark.parametrize("dtype, limit", [(torch.float16, 0.01), (torch.bfloat16, 0.05)])
-def test_half_precision_weights(clip, dtype, limit):
-    out = ksampler(tiny_model(dtype=dtype))
-    assert torch.isfinite(out).all() and 0 < gap(out, clip) < limit
-
-
-def test_a_weight_that_is_missing_is_refused():
-    from pack.nodes.host.model import native_model
-
-    state = tiny_weights(tiny_config())
-    del state["conv_out.weight"]
-    with pytest.raises(ValueError, match="1 are missing.*conv_out.weight"):
-        native_model(tiny_config(), state)
-
-
 def test_controlnet_chain_with_hints_for_frames_or_for_all(model, clip):
     net, pictures = controlnet(), hints(FRAMES)
     once = ksampler(model, *controlled(net, pictures))
@@ -256,89 +240,46 @@ def test_easycache_skips_forward_passes(model):
     assert 0 < len(done) < 6
 
 
-def on(device: str, patcher, part: float) -> list[str]:
-    """Load a part of the model's bytes to a device and name the tensors that nothing would bring there."""
-    size = sum(p.numel() * p.element_size() for p in patcher.model.parameters())
-    patcher.load(torch.device(device), lowvram_model_memory=int(size * part), full_load=part >= 1)
-    return [
-        f"{name}.{key}"
-        for name, module in patcher.model.diffusion_model.named_modules()
-        for key, tensor in module.named_parameters(recurse=False)
-        if tensor.device.type != device and not getattr(module, "comfy_cast_weights", False)
-    ]
+@pytest.fixture(scope="module")
+def plain():
+    """The tiny model without adapters, and the host's own U-Net on the same weights."""
+    from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
+    from comfy.ops import disable_weight_init
+    from comfy.utils import unet_to_diffusers
+
+    shape = {
+        "model_channels": 64, "channel_mult": [1, 2], "num_res_blocks": [2, 2], "transformer_depth": [1, 1, 0, 0],
+        "transformer_depth_middle": 1, "transformer_depth_output": [1, 1, 1, 0, 0, 0], "context_dim": 768,
+    }  # fmt: skip
+    config = tiny_config(**PICTURES, layers_per_block=2)
+    state, names = tiny_weights(config), unet_to_diffusers(shape)
+    native = UNetModel(
+        image_size=32, in_channels=4, out_channels=4, num_heads=4, use_spatial_transformer=True, dtype=torch.float32,
+        operations=disable_weight_init, **shape,
+    )  # fmt: skip
+    native.load_state_dict({names[name]: value for name, value in state.items()})
+    return native_model(config, state), native
 
 
-@pytest.mark.parametrize("part", [0.0, 0.1, 0.5, 1.0])
-@pytest.mark.parametrize("temporal", ["native", "motion_modules"])
-def test_no_weight_is_left_behind_when_a_part_of_the_model_is_on_the_gpu(part, temporal):
-    patcher = tiny_model(temporal=temporal)
-    assert not on("meta", patcher, part)  # meta stands for the GPU: tensors there hold nothing
-    moved = [p.device.type for p in patcher.model.diffusion_model.parameters()].count("meta")
-    assert (moved > 0) == (part > 0)
+def parts(net, x, t, context):
+    net.pre_run(tiny_model().model, lambda percent: 999999999.9 * (1 - percent))
+    return net.get_control(x, t, {"c_crossattn": context}, 1, {})
 
 
-def test_a_model_that_is_partly_loaded_answers_the_same(clip):
-    patcher = tiny_model()
-    assert not on("cpu", patcher, 0.3)
-    assert any(getattr(m, "prev_comfy_cast_weights", None) is not None for m in patcher.model.modules())
-    assert gap(ksampler(patcher), clip) < 1e-6
-
-
-def test_unload_and_sample_again(model, clip):
-    memory.unload_all_models()
-    assert torch.equal(ksampler(model), clip)
-
-
-def test_a_deep_copy_has_weights_of_its_own(model, clip):
-    copy = model.clone(force_deepcopy=True)
-    assert torch.equal(ksampler(copy), clip)
-    mine, other = (m.model.diffusion_model.conv_in.weight for m in (model, copy))
-    assert mine.data_ptr() != other.data_ptr()
-
-
-TARGET = "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
-FORMS = {
-    "kohya": ("lora_unet_" + TARGET.replace(".", "_"), "lora_down.weight", "lora_up.weight"),
-    "host": ("diffusion_model." + TARGET, "lora_down.weight", "lora_up.weight"),
-    "host, A and B": ("diffusion_model." + TARGET, "lora_A.weight", "lora_B.weight"),
-    "PEFT": ("unet." + TARGET, "lora_A.weight", "lora_B.weight"),
-    "PEFT adapter": ("base_model.model." + TARGET, "lora_A.weight", "lora_B.weight"),
-}
-
-
-def lora(form: str) -> dict[str, torch.Tensor]:
-    name, down, up = FORMS[form]
-    return {f"{name}.{down}": noise((4, 64), 1), f"{name}.{up}": noise((64, 4), 2)}
-
-
-@pytest.mark.parametrize("form", ["kohya", "host", "host, A and B"])
-def test_stock_lora_loading(model, clip, form):
-    patched, _ = comfy.sd.load_lora_for_models(model, None, lora(form), 1.0, 0.0)
-    out = ksampler(patched)
-    assert gap(out, clip) > 1e-3
-    assert torch.equal(out, ksampler(apply_lora(model, lora("host"), 1.0)))
-    assert torch.equal(ksampler(model), clip)
-
-
-@pytest.mark.parametrize("form", ["PEFT", "PEFT adapter"])
-def test_loras_of_diffusers_are_converted(model, form):
-    assert not comfy.sd.load_lora_for_models(model, None, lora(form), 1.0, 0.0)[0].patches
-    assert set(apply_lora(model, lora(form), 1.0).patches) == {f"diffusion_model.{TARGET}.weight"}
-    with pytest.raises(ValueError, match="None of the 1 tensors.*nothing.like"):
-        apply_lora(model, {"nothing.like.it": noise((1,))}, 1.0)
-
-
-def test_a_lora_under_partial_load(model):
-    patched = apply_lora(tiny_model(), lora("host"), 1.0)
-    whole = ksampler(apply_lora(model, lora("host"), 1.0))
-    assert not on("cpu", patched, 0.1)
-    assert gap(ksampler(patched), whole) < 1e-5
-
-
-def test_a_lora_for_one_prompt_only(model, clip):
-    hooks = comfy.hooks.create_hook_lora(lora("host"), 1.0, 0.0)
-    positive = comfy.hooks.set_hooks_for_conditioning(conditioning(1), hooks)
-    out = ksampler(model, positive)
-    assert gap(out, clip) > 1e-4
-    assert gap(out, ksampler(apply_lora(model, lora("host"), 1.0))) > 1e-4
-    assert torch.equal(ksampler(model), clip)
+@pytest.mark.parametrize("net", [
+    pytest.param(None, id="alone"),
+    pytest.param(lambda: controlnet(layers=2), id="controlnet"),
+    pytest.param(t2i_adapter, id="t2i", marks=pytest.mark.xfail(
+        strict=True, reason="VideoUNet adds the adapter's map after a level without attention, but not to its last skip"
+    )),
+])  # fmt: skip
+def test_without_adapters_the_answer_is_that_of_the_hosts_own_unet(plain, net):
+    (model, native), x, context = plain, noise((2, 4, 8, 8)), noise((2, 5, 768))
+    control = lambda: None
+    if net is not None:
+        net = controlled(net(), hints(2))[0][0][1]["control"]
+        control = lambda: parts(net, x, torch.tensor([1.0, 1.0]), context)
+    t = torch.tensor([500.0, 500.0])
+    options = {"cond_or_uncond": [0], "patches": {}}
+    theirs = native(x, t, context, control=control(), transformer_options=options)
+    assert gap(model.model.diffusion_model(x, t, context, control(), options), theirs) < 1e-5

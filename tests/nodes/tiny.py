@@ -9,6 +9,7 @@ from pack.nodes.host.model import native_model
 import nodes as host
 
 FRAMES = 3
+PICTURES = {"modalities": 1, "label": False, "temporal": "none", "cross_modal": "none", "background": "none"}
 
 
 def tiny_config(**changes) -> VideoUNetConfig:
@@ -77,15 +78,15 @@ def random_weights(module: torch.nn.Module, seed: int = 5, scale: float = 1.0) -
     return module.eval().requires_grad_(False)
 
 
-def controlnet():
+def controlnet(layers: int = 1):
     """The host's own ControlNet in the tiny model's shape, with random weights where zeros would hide it."""
     from comfy.cldm.cldm import ControlNet as Network
     from comfy.controlnet import ControlNet
     from comfy.ops import disable_weight_init
 
     network = Network(
-        image_size=32, in_channels=4, hint_channels=3, model_channels=64, num_res_blocks=[1, 1], channel_mult=[1, 2],
-        transformer_depth=[1, 0], transformer_depth_middle=1, num_heads=4, context_dim=768,
+        image_size=32, in_channels=4, hint_channels=3, model_channels=64, num_res_blocks=[layers] * 2, channel_mult=[1, 2],
+        transformer_depth=[1] * layers + [0] * layers, transformer_depth_middle=1, num_heads=4, context_dim=768,
         use_spatial_transformer=True, operations=disable_weight_init, dtype=torch.float32,
     )  # fmt: skip
     return ControlNet(random_weights(network), load_device=torch.device("cpu"))
