@@ -93,7 +93,11 @@ def main() -> None:
         print(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
         return
     for row in rows:
-        print(", ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()))
+        print(
+            ", ".join(
+                f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
+            )
+        )
 
 
 if __name__ == "__main__":

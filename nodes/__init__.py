@@ -2,9 +2,14 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import depth, latent, pose, stage
+from . import conditioning, control, depth, joint, latent, loaders, motion, pose, sampling, stage
+from .host.folders import add_folder
 
 
 class DuetExtension(ComfyExtension):
+    async def on_load(self) -> None:
+        add_folder("animatediff_models")
+
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [*stage.NODES, *latent.NODES, *depth.NODES, *pose.NODES]
+        topics = (stage, latent, depth, pose, loaders, motion, control, conditioning, sampling, joint)
+        return [node for topic in topics for node in topic.NODES]

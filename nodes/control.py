@@ -39,7 +39,7 @@ class LoadPoseControlNet(io.ComfyNode):
         from ..models.checkpoint import open_controlnet  # needs diffusers
 
         config, state, report = open_controlnet(find_file(control_net_name, FOLDER))
-        return io.NodeOutput(native_controlnet(config, state), report.text())
+        return io.NodeOutput(native_controlnet(config, state), report.text)
 
 
 NODES = [LoadPoseControlNet]

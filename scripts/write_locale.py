@@ -31,6 +31,7 @@ def main() -> None:
     sys.modules["pack"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["pack"])
     extension = asyncio.run(sys.modules["pack"].comfy_entrypoint())
+    asyncio.run(extension.on_load())
     schemas = [node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())]
     target = ROOT / "locales" / "en" / "nodeDefs.json"
     texts = {schema.node_id: english(schema) for schema in sorted(schemas, key=lambda s: s.node_id)}

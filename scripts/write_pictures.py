@@ -13,7 +13,7 @@ sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 
 import torch  # noqa: E402
-from pack.models import colormap, depth, pose  # noqa: E402
+from pack.models import colormap, depth, foreground, pose  # noqa: E402
 from pack.models.stage import render, render_character, sample_scene  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
@@ -31,6 +31,12 @@ def tile(picture: torch.Tensor) -> Image.Image:
 
 def sheet(name: str, rows: list[list[tuple[str, torch.Tensor | None]]]) -> None:
     """Rows of labelled tiles as web/docs/<name>.png."""
+    path = ROOT / "web" / "docs" / f"{name}.png"
+    tiles(rows).quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def tiles(rows: list[list[tuple[str, torch.Tensor | None]]]) -> Image.Image:
+    """Rows of labelled tiles."""
     font = ImageFont.load_default(13)
     gap, label = 8, 20
     width = gap + max(len(row) for row in rows) * (SIDE + gap)
@@ -42,7 +48,7 @@ def sheet(name: str, rows: list[list[tuple[str, torch.Tensor | None]]]) -> None:
             draw.text(corner, text, INK, font)
             if picture is not None:
                 canvas.paste(tile(picture), (corner[0], corner[1] + label))
-    canvas.quantize(192, dither=Image.Dither.NONE).save(ROOT / "web" / "docs" / f"{name}.png", optimize=True)
+    return canvas
 
 
 def stage_pictures(scene, clip, picture) -> None:
@@ -120,6 +126,36 @@ def pose_pictures(clip) -> None:
     sheet("DuetConvertPoseKeypoints", [drawn])
 
 
+def conditioning_pictures(clip) -> None:
+    k = 4
+    frame, mask = clip.rgb[k : k + 1], clip.human[k : k + 1]
+    alone = foreground.person_alone(frame, mask)[0]
+    sheet("DuetEncodeForeground", [[("image", frame[0]), ("mask", mask[0]), ("what CLIP sees", alone)]])
+    room = foreground.room_alone(frame, mask)[0]
+    sheet("DuetEncodeBackground", [[("image", frame[0]), ("mask", mask[0]), ("what the VAE sees", room)]])
+
+
+def sampling_pictures(clip, picture) -> None:
+    video, far, noise = clip.rgb[9], picture[9], torch.rand(320, 320, 3, generator=torch.Generator().manual_seed(0))
+    rows = [("joint", noise, noise), ("video to depth", video, noise), ("depth to video", noise, far)]
+    sheet("DuetModalityConditionedSampler", [[(f"{name}: video", a), ("starts with depth", b)] for name, a, b in rows])
+    frames = (0, 6, 12, 18)
+    sheet("DuetLoadPoseControlNet", [[(f"pose {k}", clip.pose[k]) for k in frames]])
+    sheet("DuetLoadMotionModule", [[(f"frame {k} of one clip", clip.rgb[k]) for k in frames]])
+    blank = torch.full((8, 8), 0.86)
+    sheet("DuetSaveVideoModel", [[(name, blank) for name in ("model", "+ motion", "+ LoRAs", "= one file")]])
+
+
+def workflow_pictures(scene, clip) -> None:
+    """Thumbnails of workflows whose weights are not at hand: what goes in."""
+    who = render_character(scene.with_character(25))[0][0]
+    going_in = [("who", who), ("where", clip.plate[0])], [("how", clip.pose[6]), ("how", clip.pose[12])]
+    tiles(list(going_in)).save(ROOT / "workflows" / "joint_dance.jpg", quality=88)
+    blank = torch.full((8, 8), 0.86)
+    parts = [[(name, blank) for name in ("Stable Diffusion 1.5", "AnimateDiff")], [("= one file", blank), ("", None)]]
+    tiles(parts).save(ROOT / "workflows" / "make_video_model.jpg", quality=88)
+
+
 def main() -> None:
     scene = sample_scene(31, frames=24, height=320, width=320, action="dance", objects=2)
     clip = render(scene)
@@ -128,6 +164,9 @@ def main() -> None:
     pair_pictures(clip, picture)
     depth_pictures(clip, picture)
     pose_pictures(clip)
+    conditioning_pictures(clip)
+    sampling_pictures(clip, picture)
+    workflow_pictures(scene, clip)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 
 

@@ -12,10 +12,11 @@ ROOT = Path(__file__).resolve().parents[1]
 HOST = os.environ.get("COMFYUI_PATH")
 
 
-def load(name: str, folder: Path) -> None:
-    """Import a package from its folder under a name of our own, without a change of sys.path."""
+def load(name: str, path: Path) -> None:
+    """Import a package or a file under a name of our own, without a change of sys.path."""
+    folder = path.is_dir()
     spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+        name, path / "__init__.py" if folder else path, submodule_search_locations=[str(path)] if folder else None
     )
     sys.modules[name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules[name])
@@ -23,6 +24,7 @@ def load(name: str, folder: Path) -> None:
 
 load("pack", ROOT)
 load("duet_host", ROOT / "scripts" / "duet_host")
+load("tiny_files", ROOT / "tests" / "tiny_files.py")
 
 if HOST:
     sys.path.insert(0, HOST)  # the host's own nodes.py must win over our folder of that name
@@ -40,11 +42,13 @@ def pytest_addoption(parser):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory):
-    """A running ComfyUI with this pack in it; its output goes to a temporary folder."""
+    """A running ComfyUI with this pack and small random models in it; its output goes to a temporary folder."""
     from duet_host.server import running_server
+    from tiny_files import write_tiny_models
 
     state = tmp_path_factory.mktemp("state")
     output = tmp_path_factory.mktemp("output")
+    write_tiny_models(state / "models")
     with running_server(Path(HOST), Path(sys.executable), state, output=output, quiet=True) as running:
         yield running
 

@@ -29,3 +29,20 @@ def stamp(name: str, *folders: str) -> str:
     """Changes when the file is replaced, so that the host loads it anew."""
     found = find_file(name, *folders).stat()
     return f"{found.st_mtime_ns}-{found.st_size}"
+
+
+def output_file(prefix: str, ending: str) -> Path:
+    """A new file in the output folder; a prefix that leads out of it is refused by the host."""
+    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    path = Path(folder) / f"{name}_{number:05}_{ending}"
+    while path.exists():  # the host counts names with pictures' endings only when they have its form
+        number += 1
+        path = Path(folder) / f"{name}_{number:05}_{ending}"
+    return path
+
+
+def add_folder(key: str) -> None:
+    """A model folder of our own, which the user may also name in extra_model_paths.yaml."""
+    folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
+    paths, _ = folder_paths.folder_names_and_paths[key]
+    folder_paths.folder_names_and_paths[key] = (paths, folder_paths.supported_pt_extensions)

@@ -2,13 +2,14 @@
 
 import comfy.clip_vision
 import comfy.sd
-import nodes as host
 import pytest
 import torch
 from pack.models import foreground
 from pack.nodes.conditioning import EncodeBackground, EncodeForeground
 from pack.nodes.host.vision import clip_tokens
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
+
+import nodes as host
 
 TINY = {
     "hidden_size": 64,

@@ -18,6 +18,7 @@ RULE = (
 
 def nodes():
     extension = asyncio.run(pack.comfy_entrypoint())
+    asyncio.run(extension.on_load())
     return {node.GET_SCHEMA().node_id: node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())}
 
 
