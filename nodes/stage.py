@@ -3,15 +3,15 @@
 import torch
 from comfy_api.latest import io
 
+from ..models.choices import ACTIONS, CAMERAS, STYLES
 from ..models.depth import normalize_clip
-from ..models.stage import ACTION_NAMES, CAMERAS, STYLES, Clip, Scene, render, render_character, sample_scene
 from .host.progress import progress
 from .host.types import DA3Geometry, Flow, PoseKeypoint
 
 FROM_SEED = "from seed"
 
 
-def geometry(clip: Clip, scene: Scene) -> dict:
+def geometry(clip, scene) -> dict:
     """DA3_GEOMETRY in metres with the stage's own camera, so that the host's 3-D nodes can use it."""
     view = scene.view()
     cx, cy = view.centre
@@ -26,7 +26,7 @@ def geometry(clip: Clip, scene: Scene) -> dict:
     }
 
 
-def flow(clip: Clip) -> dict:
+def flow(clip) -> dict:
     """DUET_FLOW of a clip."""
     names = ("forward", "forward_valid", "backward", "backward_valid")
     return {name: getattr(clip, name).float() for name in names}
@@ -57,7 +57,7 @@ class RenderStageClip(io.ComfyNode):
                     tooltip="Frames a second. More frames a second make the motion between two frames smaller.",
                 ),
                 io.Combo.Input(
-                    "action", options=[FROM_SEED, *ACTION_NAMES], default="dance",
+                    "action", options=[FROM_SEED, *ACTIONS], default="dance",
                     tooltip="What the figure does.",
                 ),
                 io.Int.Input(
@@ -122,6 +122,8 @@ class RenderStageClip(io.ComfyNode):
     def execute(
         cls, seed, width, height, frames, fps, action, character, motion, room, objects, camera, style, smooth_edges
     ) -> io.NodeOutput:
+        from ..models.stage import render, render_character, sample_scene  # not needed for the host to start
+
         given = lambda value: None if value in (-1, FROM_SEED) else value
         scene = sample_scene(
             seed, frames=frames, height=height, width=width, fps=fps, action=given(action), camera=camera, style=style,

@@ -14,13 +14,13 @@ from ..body.character import Character, recolour, sample_character
 from ..body.motion import ACTIONS, act
 from ..body.skeleton import Angles
 from ..camera import Camera, look_at
+from ..choices import CAMERAS
 from ..texture import keyed
 from .props import Prop, sample_props
 from .room import Room, sample_room
 from .shading import STYLES
 
 ACTION_NAMES = tuple(ACTIONS)
-CAMERAS = ("still", "sway", "dolly", "orbit")
 
 
 @dataclass(frozen=True)

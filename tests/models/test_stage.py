@@ -11,9 +11,11 @@ import torch
 from pack.models.body.character import build_body
 from pack.models.body.motion import ACTIONS
 from pack.models.body.skeleton import pose_bones
+from pack.models import choices
 from pack.models.flow import warp
 from pack.models.stage import (
     ACTION_NAMES,
+    CAMERAS,
     STYLES,
     VOCABULARY,
     composite,
@@ -172,6 +174,10 @@ def test_actions_move_and_stand_on_the_floor(action):
     assert (start[1:] - start[:-1]).norm(dim=-1).amax() < 0.25, "and does not leap between frames"
     assert torch.allclose((start - end).norm(dim=-1), (body.start - body.end).norm(dim=-1)[None], atol=1e-5)
     assert (angles.lift >= 0).all() and (angles.lift.max() > 0.1) == (action == "jump")
+
+
+def test_what_the_node_offers_is_what_there_is():
+    assert choices.ACTIONS == ACTION_NAMES and choices.STYLES == tuple(STYLES) and choices.CAMERAS == CAMERAS
 
 
 def test_eight_actions_and_many_characters():
