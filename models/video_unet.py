@@ -82,7 +82,9 @@ class VideoUNet(UNet2DConditionModel):
                 x, more = block(x, emb, additional_residuals=level, **kwargs)
             else:
                 x, more = block(x, emb)
-                x = x if level is None else x + level
+                if level is not None:
+                    x = x + level
+                    more = (*more[:-1], x)  # the skip carries it too, as in blocks with attention
             skips += more
         if "down" in control:
             skips = [skip + residual for skip, residual in zip(skips, control["down"], strict=True)]

@@ -269,9 +269,7 @@ def parts(net, x, t, context):
 @pytest.mark.parametrize("net", [
     pytest.param(None, id="alone"),
     pytest.param(lambda: controlnet(layers=2), id="controlnet"),
-    pytest.param(t2i_adapter, id="t2i", marks=pytest.mark.xfail(
-        strict=True, reason="VideoUNet adds the adapter's map after a level without attention, but not to its last skip"
-    )),
+    pytest.param(t2i_adapter, id="t2i"),
 ])  # fmt: skip
 def test_without_adapters_the_answer_is_that_of_the_hosts_own_unet(plain, net):
     (model, native), x, context = plain, noise((2, 4, 8, 8)), noise((2, 5, 768))
