@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from pack.models import choices
 from pack.models.body.character import build_body
 from pack.models.body.motion import ACTIONS
 from pack.models.body.skeleton import pose_bones
-from pack.models import choices
 from pack.models.flow import warp
 from pack.models.stage import (
     ACTION_NAMES,

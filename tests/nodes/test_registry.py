@@ -3,6 +3,8 @@
 import asyncio
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pack
@@ -85,3 +87,23 @@ def test_texts_in_two_languages(language):
                 assert here["inputs"][i.id]["tooltip"] == i.tooltip, f"{name}.{i.id}: run scripts/write_locale.py"
         if language == "zh":
             assert re.search("[\u4e00-\u9fff]", here["display_name"] + here["description"]), name
+
+
+def test_the_start_imports_nothing_heavy():
+    """What the pack brings into a host that has loaded its own modules: our files and nothing else."""
+    code = (
+        "import asyncio, importlib.util, os, sys\n"
+        "sys.path.insert(0, os.environ['COMFYUI_PATH'])\n"
+        "from comfy.cli_args import args; args.cpu = True\n"
+        "import nodes, comfy.controlnet, comfy.context_windows, comfy.samplers, node_helpers, comfyui_version\n"
+        "import comfy_api.latest, comfy_api.input\n"
+        f"spec = importlib.util.spec_from_file_location('pack', {str(ROOT / '__init__.py')!r}, submodule_search_locations=[{str(ROOT)!r}])\n"
+        "pack = sys.modules['pack'] = importlib.util.module_from_spec(spec)\n"
+        "before = set(sys.modules)\n"
+        "spec.loader.exec_module(pack)\n"
+        "extension = asyncio.run(pack.comfy_entrypoint())\n"
+        "asyncio.run(extension.on_load()); asyncio.run(extension.get_node_list())\n"
+        "print([name for name in set(sys.modules) - before if not name.startswith('pack')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().splitlines()[-1] == "[]", done.stdout
