@@ -146,8 +146,17 @@ def sampling_pictures(clip, picture) -> None:
     sheet("DuetSaveVideoModel", [[(name, blank) for name in ("model", "+ motion", "+ LoRAs", "= one file")]])
 
 
-def workflow_pictures(scene, clip) -> None:
+def workflow_pictures(scene, clip, picture) -> None:
     """Thumbnails of workflows whose weights are not at hand: what goes in."""
+    noise = torch.rand(320, 320, 3, generator=torch.Generator().manual_seed(0))
+    hot = colormap.encode(picture[9], "hot")
+    for name, rows in (
+        ("video_to_depth", [[("video, given", clip.rgb[9]), ("depth, to be made", noise)]]),
+        ("depth_to_video", [[("depth, given", hot), ("video, to be made", noise)]]),
+    ):
+        tall = Image.new("RGB", (344, 344), PAPER)
+        tall.paste(tiles(rows), (0, 70))
+        tall.save(ROOT / "workflows" / f"{name}.jpg", quality=88)
     who = render_character(scene.with_character(25))[0][0]
     going_in = [("who", who), ("where", clip.plate[0])], [("how", clip.pose[6]), ("how", clip.pose[12])]
     tiles(list(going_in)).save(ROOT / "workflows" / "joint_dance.jpg", quality=88)
@@ -166,7 +175,7 @@ def main() -> None:
     pose_pictures(clip)
     conditioning_pictures(clip)
     sampling_pictures(clip, picture)
-    workflow_pictures(scene, clip)
+    workflow_pictures(scene, clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 
 
