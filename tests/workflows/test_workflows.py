@@ -73,12 +73,19 @@ def strip(prompt):
 
 
 @pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
-def test_it_runs_to_its_end(path, made):
+def test_it_runs_to_its_end(path, made, server):
     result, paths = made(path.stem)
     assert result.ok, (result.error, result.node_errors)
     assert [kind for kind, _ in result.events].count("execution_success") == 1
-    assert all(p.stat().st_size > 1000 for p in paths.values())
-    assert paths or result.outputs
+    saving = {key for key, node in read(path).items() if re.match("Save(Image|Video|Latent)", node["class_type"])}
+    assert saving <= set(result.outputs), "every node that saves has told what it saved"
+    assert len(paths) >= len(saving) and all(p.stat().st_size > 1000 for p in paths.values())
+    if not saving:
+        texts = [text for node in result.outputs.values() for text in node.get("text", ())]
+        written = [
+            server.output / "diffusion_models" / t.removeprefix("Saved ") for t in texts if t.startswith("Saved ")
+        ]
+        assert written and all(p.stat().st_size > 100_000 for p in written), texts
 
 
 def test_the_pack_costs_no_time_at_the_start(server):
