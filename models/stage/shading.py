@@ -14,6 +14,7 @@ from ..body.skeleton import INDEX
 from ..camera import Camera
 from ..texture import colour, pattern
 
+SOFT = 2.5  # pixels that an edge on a surface is blurred over, so that it keeps its colours while it moves
 LIGHT = (-0.46, 0.72, 0.52)  # from the upper left, behind the camera
 
 
@@ -106,9 +107,17 @@ def figure_albedo(
 def _face(skin: Tensor, place: Tensor, pixel: Tensor) -> Tensor:
     """Eyes and a mouth on (M, 3) skin at (M, 3) places; all lengths in units of the head's radius."""
     x, y, z = place.unbind(-1)
-    spot = lambda cx, cy, wide, high: (
-        ((1 - torch.hypot((x.abs() - cx) / wide, (y - cy) / high)) * high / pixel + 0.5).clamp(0, 1) * (z > 0)
-    )
-    out = skin.lerp(skin.new_tensor((0.96, 0.96, 0.96)).expand_as(skin), spot(0.38, 1.32, 0.24, 0.17)[:, None])
-    out = out.lerp(out.new_tensor((0.1, 0.09, 0.12)).expand_as(skin), spot(0.37, 1.32, 0.13, 0.16)[:, None])
-    return out.lerp(out.new_tensor((0.6, 0.16, 0.18)).expand_as(skin), spot(0.0, 0.78, 0.26, 0.08)[:, None])
+
+    def spot(cx: float, cy: float, wide: float, high: float) -> Tensor:
+        """An ellipse as a lens of two pixels sees it: what is smaller grows to that size and pales by as much."""
+        across, along = (
+            torch.hypot(pixel * SOFT, pixel.new_tensor(wide)),
+            torch.hypot(pixel * SOFT, pixel.new_tensor(high)),
+        )
+        inside = 1 - torch.hypot((x.abs() - cx) / across, (y - cy) / along)
+        edge = inside * along / (SOFT * pixel) + 0.5
+        return ((wide * high / (across * along)) * edge.clamp(0, 1) * (z > 0))[:, None]
+
+    out = skin.lerp(skin.new_tensor((0.96, 0.96, 0.96)).expand_as(skin), spot(0.38, 1.32, 0.24, 0.17))
+    out = out.lerp(out.new_tensor((0.1, 0.09, 0.12)).expand_as(skin), spot(0.37, 1.32, 0.13, 0.16))
+    return out.lerp(out.new_tensor((0.6, 0.16, 0.18)).expand_as(skin), spot(0.0, 0.78, 0.26, 0.08))
