@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .choices import COLOUR_MAPS
 from .opencv import import_cv2
 
-MAPS = ("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet")
 ENTRIES = 1021  # 4 * 255 + 1: every colour of a 256-entry table is also an entry here
 CELLS = 32  # per channel, in the volume that gives the search its start
 CHUNK = 1 << 15  # pixels; torch runs an operation of this size on one thread, and its temporaries stay in the cache
@@ -52,8 +52,8 @@ def decode(colours: Tensor, name: str = "hot") -> Tensor:
 
 
 def check(name: str) -> str:
-    if name not in MAPS:
-        raise ValueError(f"Expected a colour map out of {', '.join(MAPS)}, got {name!r}: choose one of these.")
+    if name not in COLOUR_MAPS:
+        raise ValueError(f"Expected a colour map out of {', '.join(COLOUR_MAPS)}, got {name!r}: choose one of these.")
     return name
 
 

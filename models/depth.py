@@ -9,10 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SOURCES = ("near is large", "far is large", "distance")
-SPACES = ("as given", "inverse")
-MODES = ("min-max", "percentile", "fixed")
-POLARITIES = ("near is white", "near is black")
+from .choices import DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SOURCES, DEPTH_SPACES
 
 
 def known(depth: Tensor, source: str = "near is large", space: str = "as given") -> Tensor:
@@ -59,7 +56,12 @@ def normalize_clip(
     mode: "min-max" and "percentile" look at all frames together, "fixed" takes `near` and `far` in either order.
     Pixels that are not valid go to the far end, a constant depth goes to 0.5.
     """
-    for value, choices in ((mode, MODES), (source, SOURCES), (space, SPACES), (polarity, POLARITIES)):
+    for value, choices in (
+        (mode, DEPTH_RANGES),
+        (source, DEPTH_SOURCES),
+        (space, DEPTH_SPACES),
+        (polarity, DEPTH_POLARITIES),
+    ):
         choose(value, choices)
     device, depth = depth.device, depth.float().cpu()  # some GPUs have no double precision
     good = known(depth, source, space) if valid is None else known(depth, source, space) & valid.bool().cpu()

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-MODALITIES = ("video", "depth")
-
 
 @dataclass
 class ClipLayout:

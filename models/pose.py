@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .choices import POSE_DIALECTS
 from .opencv import import_cv2
 
-DIALECTS = ("native", "dwpose", "openpose")
 JOINTS = (
     *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
     *("right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle"),
@@ -78,8 +78,8 @@ def to_native(frames: list[dict]) -> list[dict]:
 
 def convert(frames: list[dict], dialect: str, threshold: float = 0.3) -> list[dict]:
     """Any dialect to the named one; a point below the threshold is absent where scores are only 1 and 0."""
-    if dialect not in DIALECTS:
-        raise ValueError(f"Expected a dialect out of {', '.join(DIALECTS)}, got {dialect!r}: choose one of these.")
+    if dialect not in POSE_DIALECTS:
+        raise ValueError(f"Expected a dialect out of {', '.join(POSE_DIALECTS)}, got {dialect!r}: choose one of these.")
     return [write(frame, dialect, threshold) for frame in parse(frames)]
 
 

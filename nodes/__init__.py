@@ -1,4 +1,7 @@
-"""The nodes of the pack, one file a topic, listed explicitly."""
+"""The nodes of the pack, one file a topic, listed explicitly.
+
+The host reads these files at its start, so what a node works with is imported where it works, not on top of its file.
+"""
 
 from comfy_api.latest import ComfyExtension, io
 

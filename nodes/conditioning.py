@@ -2,20 +2,18 @@
 
 from comfy_api.latest import io
 
-from ..models import foreground
-from . import checks
-from .host.conditioning import with_background
-from .host.vision import clip_tokens
-
 CATEGORY = "Duet/conditioning"
 
 
 def person_tokens(images, clip_vision, vae):
     """Tokens of pictures that show one person alone, by CLIP or by the VAE."""
+    from ..models.foreground import latent_tokens
+    from .host.vision import clip_tokens
+
     if clip_vision is not None:
         return clip_tokens(clip_vision, images)
     if vae is not None:
-        return foreground.latent_tokens(vae.encode(images))
+        return latent_tokens(vae.encode(images))
     raise ValueError(
         "Encode Foreground needs something to read the picture with: connect a CLIP Vision model, "
         "or for a model without CLIP its VAE."
@@ -55,11 +53,14 @@ class EncodeForeground(io.ComfyNode):
 
     @classmethod
     def execute(cls, image, mask=None, clip_vision=None, vae=None) -> io.NodeOutput:
+        from ..models.foreground import nobody, person_alone
+        from . import checks
+
         image = checks.rgb(image, "image")[:1]
         if mask is not None:
             mask = checks.mask(mask, "mask", None, image.shape[1:3])[:1]
-        alone = foreground.person_alone(image, mask)
-        positive, negative = (person_tokens(picture, clip_vision, vae) for picture in (alone, foreground.nobody(image)))
+        pictures = (person_alone(image, mask), nobody(image))
+        positive, negative = (person_tokens(picture, clip_vision, vae) for picture in pictures)
         return io.NodeOutput([[positive, {}]], [[negative, {}]])
 
 
@@ -91,10 +92,14 @@ class EncodeBackground(io.ComfyNode):
 
     @classmethod
     def execute(cls, positive, negative, vae, image, mask=None) -> io.NodeOutput:
+        from ..models.foreground import room_alone
+        from . import checks
+        from .host.conditioning import with_background
+
         image = checks.rgb(image, "image")
         if mask is not None:
             mask = checks.mask(mask, "mask", len(image), image.shape[1:3])
-        latents = vae.encode(foreground.room_alone(image, mask))
+        latents = vae.encode(room_alone(image, mask))
         return io.NodeOutput(with_background(positive, latents), with_background(negative, latents))
 
 

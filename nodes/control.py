@@ -2,7 +2,6 @@
 
 from comfy_api.latest import io
 
-from .host.controlnet import native_controlnet
 from .host.folders import find_file, list_files, stamp
 
 FOLDER = "controlnet"
@@ -36,7 +35,8 @@ class LoadPoseControlNet(io.ComfyNode):
 
     @classmethod
     def execute(cls, control_net_name) -> io.NodeOutput:
-        from ..models.checkpoint import open_controlnet  # needs diffusers
+        from ..models.checkpoint import open_controlnet
+        from .host.controlnet import native_controlnet
 
         config, state, report = open_controlnet(find_file(control_net_name, FOLDER))
         return io.NodeOutput(native_controlnet(config, state), report.text)

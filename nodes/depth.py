@@ -6,9 +6,7 @@ from comfy_api.input import CurveInput
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..models import depth as clips
-from ..models.colormap import MAPS, decode, encode
-from . import checks
+from ..models.choices import COLOUR_MAPS, DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SOURCES, DEPTH_SPACES
 from .host.types import DA3Geometry, MoGeGeometry
 
 CATEGORY = "Duet/depth"
@@ -16,6 +14,8 @@ CATEGORY = "Duet/depth"
 
 def read_depth(depth: Tensor | dict, source: str) -> tuple[Tensor, Tensor, str]:
     """A depth picture or a geometry to (N, H, W) depth, (N, H, W) bool where it counts, and what its numbers mean."""
+    from . import checks
+
     if not isinstance(depth, dict):
         depth = checks.depth(depth)
         return depth, torch.ones_like(depth, dtype=torch.bool), source
@@ -41,6 +41,8 @@ def as_image(depth: Tensor) -> Tensor:
 
 def grey(depth: Tensor) -> Tensor:
     """A depth picture from 0 to 1 as (N, H, W)."""
+    from . import checks
+
     return checks.depth(checks.rgb(depth, "depth")).clamp(0, 1)
 
 
@@ -68,18 +70,18 @@ class NormalizeDepthClip(io.ComfyNode):
                     "Geometry is better: its depth is still the same in every frame.",
                 ),
                 io.Combo.Input(
-                    "source", options=list(clips.SOURCES), default=clips.SOURCES[0],
+                    "source", options=list(DEPTH_SOURCES), default=DEPTH_SOURCES[0],
                     tooltip="What the numbers of a depth picture mean. near is large: near is white, as for ControlNet. "
                     "far is large: far is white, as in compositing. distance: metres, where 0 means unknown. "
                     "Geometry is always a distance.",
                 ),
                 io.Combo.Input(
-                    "space", options=list(clips.SPACES), default=clips.SPACES[0],
+                    "space", options=list(DEPTH_SPACES), default=DEPTH_SPACES[0],
                     tooltip="inverse works with 1 / depth: more greys for what is near, and what depth ControlNets "
                     "expect of distances. as given keeps the numbers in proportion.",
                 ),
                 io.Combo.Input(
-                    "range_mode", options=list(clips.MODES), default=clips.MODES[0],
+                    "range_mode", options=list(DEPTH_RANGES), default=DEPTH_RANGES[0],
                     tooltip="min-max: from the nearest to the farthest pixel of the clip. percentile: the same without "
                     "the outliers named by low and high. fixed: near and far as set below, equal for many clips.",
                 ),
@@ -100,7 +102,7 @@ class NormalizeDepthClip(io.ComfyNode):
                     tooltip="For fixed: the depth of the far end, in the units of the input.",
                 ),
                 io.Combo.Input(
-                    "polarity", options=list(clips.POLARITIES), default=clips.POLARITIES[0],
+                    "polarity", options=list(DEPTH_POLARITIES), default=DEPTH_POLARITIES[0],
                     tooltip="near is white suits ControlNet, near is black suits After Effects and Blender.",
                 ),
                 io.Mask.Input(
@@ -118,6 +120,9 @@ class NormalizeDepthClip(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, source, space, range_mode, low, high, near, far, polarity, sky=None) -> io.NodeOutput:
+        from ..models import depth as clips
+        from . import checks
+
         depth, valid, source = read_depth(depth, source)
         if sky is not None:
             valid = valid & (checks.mask(sky, "sky", len(depth), depth.shape[1:]).to(depth.device) < 0.5)
@@ -164,8 +169,10 @@ class RemapDepth(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, near, far, gamma, invert, curve=None) -> io.NodeOutput:
+        from ..models.depth import remap
+
         depth = grey(depth)
-        return io.NodeOutput(as_image(clips.remap(depth, near, far, gamma, invert, over_time(curve, len(depth)))))
+        return io.NodeOutput(as_image(remap(depth, near, far, gamma, invert, over_time(curve, len(depth)))))
 
 
 class DepthToHeatMap(io.ComfyNode):
@@ -181,7 +188,7 @@ class DepthToHeatMap(io.ComfyNode):
             inputs=[
                 io.Image.Input("depth", tooltip="Depth pictures in grey."),
                 io.Combo.Input(
-                    "colormap", options=list(MAPS), default="hot",
+                    "colormap", options=list(COLOUR_MAPS), default="hot",
                     tooltip="The colours from black (0) to white (1). hot loses least to blur and noise.",
                 ),
             ],
@@ -190,6 +197,8 @@ class DepthToHeatMap(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, colormap) -> io.NodeOutput:
+        from ..models.colormap import encode
+
         return io.NodeOutput(encode(grey(depth), colormap))
 
 
@@ -206,7 +215,7 @@ class HeatMapToDepth(io.ComfyNode):
             inputs=[
                 io.Image.Input("heat_map", tooltip="Depth painted in the colours of a heat map."),
                 io.Combo.Input(
-                    "colormap", options=list(MAPS), default="hot",
+                    "colormap", options=list(COLOUR_MAPS), default="hot",
                     tooltip="The colours that the depth was painted in. Another map gives wrong depth.",
                 ),
             ],
@@ -215,6 +224,9 @@ class HeatMapToDepth(io.ComfyNode):
 
     @classmethod
     def execute(cls, heat_map, colormap) -> io.NodeOutput:
+        from ..models.colormap import decode
+        from . import checks
+
         return io.NodeOutput(as_image(decode(checks.rgb(heat_map, "heat_map"), colormap)))
 
 

@@ -3,15 +3,16 @@
 import torch
 from comfy_api.latest import io
 
-from ..models.modality import pair_frames
-from . import checks
-from .host.sampling import SAMPLERS, SCHEDULERS, sample
+from .host.choices import SAMPLERS, SCHEDULERS
 
 JOINT, TO_DEPTH, TO_VIDEO = "joint", "video to depth", "depth to video"
 
 
 def keep_given(pair: dict, mode: str, mask: torch.Tensor | None) -> dict:
     """The pair with a noise mask (2F, 1, H, W) that leaves the given half as it is; `mask` narrows the other half."""
+    from ..models.modality import pair_frames
+    from . import checks
+
     frames = pair_frames(pair["samples"])
     if mode == JOINT and mask is None:
         return pair
@@ -69,6 +70,8 @@ class ModalityConditionedSampler(io.ComfyNode):
     def execute(
         cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, pair, mode, denoise, mask=None
     ) -> io.NodeOutput:
+        from .host.sampling import sample
+
         pair = keep_given(pair, mode, mask)
         return io.NodeOutput(
             sample(model, seed, steps, cfg, sampler_name, scheduler, positive, negative, pair, denoise)

@@ -3,7 +3,7 @@
 import torch
 from comfy_api.latest import io
 
-from ..models.modality import MODALITIES, join, pair_frames, split
+from ..models.choices import MODALITIES
 
 CATEGORY = "Duet/latent"
 
@@ -31,6 +31,8 @@ def pair_masks(video: dict, depth: dict, frames: int) -> torch.Tensor | None:
 
 def half(pair: dict, index: int) -> dict:
     """The video (0) or the depth (1) of a pair, as a latent of its own."""
+    from ..models.modality import pair_frames, split
+
     frames = pair_frames(pair["samples"])
     keep = {key: value for key, value in pair.items() if key not in ("noise_mask", "batch_index", "duet")}
     keep["samples"] = split(pair["samples"])[index]
@@ -101,6 +103,8 @@ class JoinVideoDepth(io.ComfyNode):
 
     @classmethod
     def execute(cls, video, depth, near=0.0, far=0.0) -> io.NodeOutput:
+        from ..models.modality import join
+
         pair = {key: value for key, value in video.items() if key not in ("noise_mask", "batch_index")}
         pair["samples"] = join(video["samples"], depth["samples"])
         frames = video["samples"].shape[0]

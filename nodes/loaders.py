@@ -4,9 +4,7 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..models.config import VideoUNetConfig
 from .host.folders import find_file, list_files, stamp
-from .host.model import native_model
 
 FOLDERS = ("diffusion_models", "checkpoints")
 AS_IN_FILE = "as in file"
@@ -20,7 +18,8 @@ ADAPTERS = {
 
 def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) -> tuple:
     """The MODEL in a file and the text of what was found; the host calls this again when it needs a fresh copy."""
-    from ..models.checkpoint import open_model  # needs diffusers
+    from ..models.checkpoint import open_model
+    from .host.model import native_model
 
     config, state, report = open_model(path)
     text = report.text
@@ -31,8 +30,8 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
     return native_model(config, state, source=source, disable_dynamic=disable_dynamic), text
 
 
-def add_adapters(config: VideoUNetConfig, state: dict, adapters: str) -> tuple[VideoUNetConfig, dict]:
-    """The weights of a picture model with silent adapters beside them."""
+def add_adapters(config, state: dict, adapters: str) -> tuple:
+    """The config and the weights of a picture model with silent adapters beside them."""
     from ..models.video_unet import inflated
 
     if config.modalities > 1 or config.temporal != "none":

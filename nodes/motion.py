@@ -5,14 +5,14 @@ from dataclasses import replace
 from comfy_api.latest import io
 
 from .host.folders import find_file, list_files, output_file, stamp
-from .host.model import native_model, weights_of
 
 FOLDERS = ("animatediff_models", "diffusion_models")
 
 
 def with_motion(model, path):
     """A MODEL of pictures with the motion modules of a file in it, and the report of the file."""
-    from ..models.checkpoint import open_motion_module  # needs diffusers
+    from ..models.checkpoint import open_motion_module
+    from .host.model import native_model, weights_of
 
     config, state = weights_of(model)
     if config.temporal != "none":
@@ -80,7 +80,8 @@ class SaveVideoModel(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, filename_prefix) -> io.NodeOutput:
-        from ..models.checkpoint import save_model  # needs diffusers
+        from ..models.checkpoint import save_model
+        from .host.model import weights_of
 
         config, state = weights_of(model)
         path = save_model(output_file(filename_prefix, ".safetensors"), state, config)

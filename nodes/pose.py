@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..models import pose
+from ..models.choices import POSE_DIALECTS
 from .host.types import PoseKeypoint
 
 CATEGORY = "Duet/pose"
@@ -48,7 +48,9 @@ class DrawPose(io.ComfyNode):
 
     @classmethod
     def execute(cls, keypoints, width, height, stick_width, body, hands, face, feet, threshold) -> io.NodeOutput:
-        return io.NodeOutput(pose.draw(keypoints, height, width, stick_width, body, hands, face, feet, threshold))
+        from ..models.pose import draw
+
+        return io.NodeOutput(draw(keypoints, height, width, stick_width, body, hands, face, feet, threshold))
 
 
 class ConvertPoseKeypoints(io.ComfyNode):
@@ -64,7 +66,7 @@ class ConvertPoseKeypoints(io.ComfyNode):
             inputs=[
                 PoseKeypoint.Input("keypoints", tooltip=KEYPOINTS),
                 io.Combo.Input(
-                    "to", options=list(pose.DIALECTS), default="native",
+                    "to", options=list(POSE_DIALECTS), default="native",
                     tooltip="native: for ComfyUI's own SDPose nodes. dwpose and openpose: for the ControlNet "
                     "preprocessor pack; dwpose counts in pixels, openpose in shares of the picture.",
                 ),
@@ -78,7 +80,9 @@ class ConvertPoseKeypoints(io.ComfyNode):
 
     @classmethod
     def execute(cls, keypoints, to, threshold) -> io.NodeOutput:
-        return io.NodeOutput(pose.convert(keypoints, to, threshold))
+        from ..models.pose import convert
+
+        return io.NodeOutput(convert(keypoints, to, threshold))
 
 
 NODES = [DrawPose, ConvertPoseKeypoints]

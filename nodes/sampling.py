@@ -2,9 +2,8 @@
 
 from comfy_api.latest import io
 
-from ..models.modality import MODALITIES
-from .host.context import FUSE_METHODS, SCHEDULES, use_windows
-from .host.model import set_modality
+from ..models.choices import MODALITIES
+from .host.choices import CONTEXT_SCHEDULES, FUSE_METHODS
 
 CATEGORY = "Duet/sampling"
 JOINT = "joint"
@@ -33,6 +32,8 @@ class SetModality(io.ComfyNode):
 
     @classmethod
     def execute(cls, model, modality) -> io.NodeOutput:
+        from .host.model import set_modality
+
         return io.NodeOutput(set_modality(model, modality.removesuffix(" only")))
 
 
@@ -58,7 +59,7 @@ class PairedContextWindows(io.ComfyNode):
                     tooltip="Frames that neighbouring windows share. More gives smoother joints and takes longer.",
                 ),
                 io.Combo.Input(
-                    "context_schedule", options=SCHEDULES, default=SCHEDULES[0],
+                    "context_schedule", options=CONTEXT_SCHEDULES, default=CONTEXT_SCHEDULES[0],
                     tooltip="standard_static cuts alike in every step; standard_uniform moves the cuts from step to "
                     "step, which hides them; looped_uniform also runs over the end, for loops; batched never overlaps.",
                 ),
@@ -89,6 +90,8 @@ class PairedContextWindows(io.ComfyNode):
         cls, model, context_length, context_overlap, context_schedule, fuse_method, context_stride, closed_loop,
         freenoise,
     ) -> io.NodeOutput:  # fmt: skip
+        from .host.context import use_windows
+
         return io.NodeOutput(use_windows(
             model, length=context_length, overlap=context_overlap, schedule=context_schedule, fuse=fuse_method,
             stride=context_stride, closed=closed_loop, freenoise=freenoise,

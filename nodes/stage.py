@@ -4,8 +4,6 @@ import torch
 from comfy_api.latest import io
 
 from ..models.choices import ACTIONS, CAMERAS, STYLES
-from ..models.depth import normalize_clip
-from .host.progress import progress
 from .host.types import DA3Geometry, Flow, PoseKeypoint
 
 FROM_SEED = "from seed"
@@ -122,7 +120,9 @@ class RenderStageClip(io.ComfyNode):
     def execute(
         cls, seed, width, height, frames, fps, action, character, motion, room, objects, camera, style, smooth_edges
     ) -> io.NodeOutput:
-        from ..models.stage import render, render_character, sample_scene  # not needed for the host to start
+        from ..models.depth import normalize_clip
+        from ..models.stage import render, render_character, sample_scene
+        from .host.progress import progress
 
         given = lambda value: None if value in (-1, FROM_SEED) else value
         scene = sample_scene(

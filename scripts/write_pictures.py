@@ -101,7 +101,7 @@ def depth_pictures(clip, picture) -> None:
             ]
         ],
     )
-    maps = [(name, colormap.encode(one[0], name)) for name in colormap.MAPS]
+    maps = [(name, colormap.encode(one[0], name)) for name in colormap.COLOUR_MAPS]
     sheet("DuetDepthToHeatMap", [maps[:4], maps[4:]])
     hot, turbo = colormap.encode(one[0], "hot"), colormap.encode(one[0], "turbo")
     sheet(
@@ -122,7 +122,9 @@ def pose_pictures(clip) -> None:
     over = [(f"frame {k}", torch.maximum(clip.rgb[k] * 0.55, clip.pose[k])) for k in frames]
     sheet("DuetDrawPose", [over, [("pose", clip.pose[k]) for k in frames]])
     height, width = clip.rgb.shape[1:3]
-    drawn = [(name, pose.draw(pose.convert(clip.keypoints[9:10], name), height, width)[0]) for name in pose.DIALECTS]
+    drawn = [
+        (name, pose.draw(pose.convert(clip.keypoints[9:10], name), height, width)[0]) for name in pose.POSE_DIALECTS
+    ]
     sheet("DuetConvertPoseKeypoints", [drawn])
 
 

@@ -12,9 +12,6 @@ from torch import Tensor
 
 from .boundary import modalities
 
-SCHEDULES = ["standard_static", "standard_uniform", "looped_uniform", "batched"]
-FUSE_METHODS = list(windows.ContextFuseMethods.LIST_STATIC)
-
 
 class PairedWindows(windows.IndexListContextHandler):
     """The host's windows on a batch of m F latents; with m = 1 plain windows along the batch."""

@@ -17,8 +17,8 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from comfy.supported_models_base import BASE
 from torch import Tensor
 
+from ...models.choices import MODALITIES
 from ...models.config import VideoUNetConfig
-from ...models.modality import MODALITIES
 from .attention import use_host_attention, use_host_layers
 from .boundary import MODALITY, check_before_sampling
 

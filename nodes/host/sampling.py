@@ -1,11 +1,6 @@
 """The host's own sampling, called as KSampler calls it."""
 
-import comfy.samplers
-
 import nodes
-
-SAMPLERS = comfy.samplers.KSampler.SAMPLERS
-SCHEDULERS = comfy.samplers.KSampler.SCHEDULERS
 
 
 def sample(model, seed, steps, cfg, sampler, scheduler, positive, negative, latent, denoise=1.0) -> dict:

@@ -6,7 +6,8 @@ import time
 import pytest
 import torch
 from pack.models import colormap
-from pack.models.colormap import ENTRIES, MAPS, decode, encode, table_of
+from pack.models.choices import COLOUR_MAPS
+from pack.models.colormap import ENTRIES, decode, encode, table_of
 from pack.models.opencv import import_cv2
 
 RAMP = torch.linspace(0, 1, 4096)
@@ -20,7 +21,7 @@ def test_hot_is_the_published_formula():
     assert torch.allclose(0.365079 * (red - 0.0416) / 0.9584 + 0.380953 * green + 0.253968 * blue, RAMP, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", COLOUR_MAPS)
 def test_round_trip_of_every_depth(name):
     colours = encode(RAMP, name)
     assert colours.min() >= 0 and colours.max() <= 1
@@ -28,7 +29,7 @@ def test_round_trip_of_every_depth(name):
     assert (decode((colours * 255).round() / 255, name) - RAMP).abs().max() < 1 / 255
 
 
-@pytest.mark.parametrize("name", MAPS[2:])
+@pytest.mark.parametrize("name", COLOUR_MAPS[2:])
 def test_maps_are_those_of_opencv(name):
     cv2 = import_cv2()
     ramp = torch.arange(256, dtype=torch.uint8)
@@ -38,7 +39,7 @@ def test_maps_are_those_of_opencv(name):
     assert (decode(theirs, name) - ramp / 255).abs().max() < 1 / 255
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", COLOUR_MAPS)
 def test_decoding_finds_about_the_nearest_colour_of_the_whole_map(name):
     g = torch.Generator().manual_seed(2)
     noisy = encode(torch.rand(4000, generator=g), name) + torch.randn(4000, 3, generator=g) * 0.03
@@ -78,7 +79,7 @@ def test_chunks_do_not_change_the_answer(monkeypatch):
     assert torch.equal(decode(colours), whole)
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", COLOUR_MAPS)
 def test_depth_out_of_range_is_clamped_and_colours_out_of_range_are_too(name):
     assert torch.equal(encode(torch.tensor([-1.0, 2.0]), name), encode(torch.tensor([0.0, 1.0]), name))
     out = decode(torch.tensor([[-5.0, 9.0, 0.3], [1e9, -1e9, 2.0]]), name)

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from pack.models.depth import MODES, POLARITIES, SOURCES, SPACES, known, normalize_clip, remap
+from pack.models.choices import DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SOURCES, DEPTH_SPACES
+from pack.models.depth import known, normalize_clip, remap
 
 HOSTILE = torch.tensor([float("nan"), float("inf"), -float("inf"), 3.4e38, -3.4e38, 1e-45, 0.0, -0.0, -2.5, 1e-9])
 
@@ -16,7 +17,7 @@ def walking(frames=8, size=12):
     return depth
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", DEPTH_SPACES)
 @pytest.mark.parametrize("mode", ["min-max", "percentile"])
 def test_still_pixel_keeps_its_value_while_another_moves(space, mode):
     picture, near, far = normalize_clip(walking(), mode=mode, source="distance", space=space)
@@ -41,8 +42,8 @@ def test_values_between_near_and_far():
     assert torch.allclose(disparity[0], torch.tensor([0, 0.25, 0.5, 1])) and disparity[1:] == (5.0, 1.0)
 
 
-@pytest.mark.parametrize("source", SOURCES)
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("source", DEPTH_SOURCES)
+@pytest.mark.parametrize("space", DEPTH_SPACES)
 def test_monotone_and_the_two_polarities_add_up_to_one(source, space):
     depth = torch.rand(1, 4, 50, generator=torch.Generator().manual_seed(1)) * 7 + 0.1
     depth = depth.flatten().sort().values.view(1, 4, 50)
@@ -61,17 +62,17 @@ def test_any_float_stays_finite_and_between_0_and_1(seed):
     where = torch.rand(3, 5, 7, generator=g) < 0.3
     depth[where] = HOSTILE[torch.randint(len(HOSTILE), (3, 5, 7), generator=g)][where]
     depth[0, 0, 0] = 1.0
-    source, space = pick(SOURCES), pick(SPACES)
+    source, space = pick(DEPTH_SOURCES), pick(DEPTH_SPACES)
     near, far = sorted(torch.rand(2, generator=g).tolist())
     picture, near, far = normalize_clip(
-        depth, None, pick(MODES), near + 0.01, far + 0.02, 5, 95, source, space, pick(POLARITIES)
+        depth, None, pick(DEPTH_RANGES), near + 0.01, far + 0.02, 5, 95, source, space, pick(DEPTH_POLARITIES)
     )
     assert torch.isfinite(picture).all() and picture.min() >= 0 and picture.max() <= 1
     assert np.isfinite([near, far]).all() and known(depth, source, space).any()
 
 
 @pytest.mark.parametrize("mode", ["min-max", "percentile"])
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", DEPTH_SPACES)
 @pytest.mark.parametrize("value", [1e-20, 3.0, 1e30])
 def test_constant_depth_is_a_plane_of_one_half(mode, space, value):
     picture, near, far = normalize_clip(torch.full((2, 3, 3), value), mode=mode, source="distance", space=space)

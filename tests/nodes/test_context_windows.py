@@ -3,7 +3,7 @@
 import pytest
 import torch
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
-from pack.nodes.host.context import FUSE_METHODS, SCHEDULES
+from pack.nodes.host.choices import CONTEXT_SCHEDULES, FUSE_METHODS
 from pack.nodes.sampling import PairedContextWindows, SetModality
 
 from .tiny import conditioning, controlled, controlnet, gap, hints, ksampler, latent, noise, spied, tiny_model
@@ -26,7 +26,7 @@ def windowed(model, schedule="standard_static", fuse="pyramid", length=4, overla
     return PairedContextWindows.execute(model, length, overlap, schedule, fuse, stride, loop, free).result[0]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("schedule", CONTEXT_SCHEDULES)
 @pytest.mark.parametrize("fuse", FUSE_METHODS)
 def test_windows_equal_one_run_where_frames_are_independent(per_frame, full, schedule, fuse):
     out = ksampler(windowed(per_frame, schedule, fuse), pair=latent(2 * FRAMES), steps=1)
