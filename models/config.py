@@ -10,6 +10,9 @@ CHOICES = {
     "background": ("none", "add", "conv", "zero"),
     "group_norm": ("frame", "clip"),
     "prediction": ("eps", "v"),
+    "streams": ("shared", "separate"),
+    "coupling": ("none", "windowed"),
+    "shared_maps": ("none", "avg", "video"),
 }
 
 
@@ -32,13 +35,18 @@ class VideoUNetConfig:
     temporal: str = "none"
     temporal_place: str = "before_cross_attention"
     cross_modal: str = "none"  # which blocks end in attention between the modalities
-    cross_modal_width: int = 512  # 0: as wide as the block
+    cross_modal_width: int = 512  # of it and of the coupling; 0: as wide as the block
     background: str = "none"  # how background latents enter
     foreground_width: int = 0  # width of CLIP tokens that are projected to the context, 0 for none
     group_norm: str = "frame"  # statistics of the ResBlocks' norms: of one frame or of the clip
     motion_positions: int = 32  # longest clip of the motion modules
     motion_mid_block: bool = False
     motion_attentions: int = 2
+    # The paper's ablations and baselines (IDOL section 4).
+    streams: str = "shared"  # separate: two networks, one for the video and one for its depth
+    coupling: str = "none"  # windowed: separate networks look at each other's frames, as in MM-Diffusion
+    coupling_window: int = 4  # how many frames of the other stream a frame sees
+    shared_maps: str = "none"  # cross-attention maps of both modalities: their mean, or those of the video
 
     def __post_init__(self):
         for name, options in CHOICES.items():
@@ -48,6 +56,37 @@ class VideoUNetConfig:
             raise ValueError(f"A model has 1 or 2 modalities, not {self.modalities}.")
         if len(self.attention_levels) != len(self.block_out_channels):
             raise ValueError("attention_levels and block_out_channels must have one entry for each level.")
+        for refused, reason in self._impossible():
+            if refused:
+                raise ValueError(reason)
+
+    def _impossible(self) -> list[tuple[bool, str]]:
+        """Switches that exclude each other, and why: what is true is refused."""
+        separate, maps = self.streams == "separate", self.shared_maps != "none"
+        return [
+            (separate and self.modalities != 2,
+             "Separate streams are one network for the video and one for its depth, but modalities is "
+             f"{self.modalities}: set it to 2, or streams to shared."),
+            (separate and self.label,
+             "Separate streams take no label, since each network knows its modality: set label to false."),
+            (separate and self.cross_modal != "none",
+             "Cross-modal attention lies inside a shared network, but streams is separate: set cross_modal to none, "
+             f"not {self.cross_modal}, or join the streams with coupling."),
+            (separate and maps,
+             "Attention maps are shared inside one network, but streams is separate: set shared_maps to none, not "
+             f"{self.shared_maps}."),
+            (not separate and self.coupling != "none",
+             f"A {self.coupling} coupling joins two networks, but there is one: set streams to separate, or coupling "
+             "to none."),
+            (maps and self.modalities != 2,
+             f"Attention maps are shared between a video and its depth, but modalities is {self.modalities}: set it "
+             "to 2, or shared_maps to none."),
+            (self.coupling_window < 1, f"A coupling window holds 1 frame or more, not {self.coupling_window}."),
+        ]  # fmt: skip
+
+    def one_stream(self) -> "VideoUNetConfig":
+        """One of the two networks of separate streams."""
+        return replace(self, streams="shared", coupling="none", modalities=1)
 
     def base(self) -> dict:
         """The arguments of diffusers' UNet2DConditionModel."""
@@ -98,6 +137,25 @@ IDOL = replace(
 ANIMATEDIFF_V1 = replace(SD1, temporal="motion_modules", motion_positions=24)
 ANIMATEDIFF_V2 = replace(SD1, temporal="motion_modules", motion_mid_block=True)
 ANIMATEDIFF_V3 = replace(SD1, temporal="motion_modules")
+LDM3D = replace(SD1, temporal="native", background="conv", foreground_width=1024)  # its VAE packs the depth: ldm3d.py
+_SHARED = replace(IDOL, cross_modal="none")
+_SEPARATE = replace(_SHARED, streams="separate", label=False)
+ABLATIONS = {
+    "video_only": replace(_SHARED, modalities=1, label=False),
+    "separate": _SEPARATE,
+    "shared": _SHARED,
+    "cross_modal": IDOL,
+    "cross_modal_up": replace(IDOL, cross_modal="up"),
+    "cross_modal_attention": replace(IDOL, cross_modal="attention"),
+    "cross_modal_full": replace(IDOL, cross_modal_width=0),
+    "maps_avg": replace(IDOL, shared_maps="avg"),
+    "maps_video": replace(IDOL, shared_maps="video"),
+    "ldm3d": LDM3D,
+    "mm_diffusion": replace(_SEPARATE, coupling="windowed"),
+    "animatediff": replace(IDOL, temporal="motion_modules", motion_mid_block=True),
+    "no_temporal": replace(IDOL, temporal="none"),
+}  # the networks of the paper's comparisons; losses, pose and depth sources are switched elsewhere
+POSE_CONTROLNETS = {"controlnet3d": {"temporal": "native"}, "controlnet2d": {"temporal": "none"}}  # fields to replace
 TINY = {
     "block_out_channels": (64, 128),
     "attention_levels": (True, False),

@@ -36,6 +36,20 @@ class ClipLayout:
         """(k m f) modality of each latent: 0 video, 1 depth."""
         return torch.arange(self.modalities, device=device).repeat_interleave(self.frames).repeat(self.chunks)
 
+    @property
+    def batch(self) -> int:
+        """How many latents were cut: (k m f)."""
+        return self.clips * self.frames
+
+    def parts(self, x: Tensor) -> list[Tensor]:
+        """(k m f) ... to (k f) ... of each modality."""
+        cut = x.reshape(self.chunks, self.modalities, self.frames, *x.shape[1:])
+        return [part.flatten(0, 1) for part in cut.unbind(1)]
+
+    def whole(self, parts: list[Tensor]) -> Tensor:
+        """(k f) ... of each modality back to (k m f) ..."""
+        return torch.stack([part.unflatten(0, (self.chunks, self.frames)) for part in parts], 1).flatten(0, 2)
+
 
 def join(video: Tensor, depth: Tensor) -> Tensor:
     """(F, C, h, w) video and depth to one batch (2F, C, h, w)."""

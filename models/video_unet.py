@@ -3,15 +3,37 @@
 A freshly inflated network answers exactly what the 2-D one answers, frame by frame. Letters as in modality.py.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
 import torch
 from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from .attention.cross_modal import CrossModalAttention
-from .blocks import copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
+from .attention.shared_maps import SharedMaps
+from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
 from .config import VideoUNetConfig
 from .modality import ClipLayout
 from .motion_module import add_motion_modules
+
+
+@dataclass
+class Walk:
+    """A forward pass between two blocks: its features, what conditions them, and the skips that await the way up."""
+
+    x: Tensor
+    emb: Tensor
+    kwargs: dict
+    control: dict
+    skips: list[Tensor]
+
+    def goes_on_with(self, x: Tensor) -> None:
+        """Other features at the end of a block; on the way down they are its last skip as well."""
+        if self.skips and self.skips[-1] is self.x:
+            self.skips[-1] = x
+        self.x = x
 
 
 class VideoUNet(UNet2DConditionModel):
@@ -25,6 +47,9 @@ class VideoUNet(UNet2DConditionModel):
         if video.temporal == "motion_modules":
             add_motion_modules(self, video, self.layout)
         self._add_cross_modal(video)
+        if video.shared_maps != "none":
+            for block in self.transformer_blocks():
+                block.attn2.set_processor(SharedMaps(video.shared_maps, self.layout))
         if video.label:
             nn.init.zeros_(self.class_embedding.weight)
         if video.background in ("conv", "zero"):
@@ -35,6 +60,14 @@ class VideoUNet(UNet2DConditionModel):
     def blocks(self) -> list[nn.Module]:
         """The blocks from the input to the output: nine in Stable Diffusion 1."""
         return [*self.down_blocks, self.mid_block, *self.up_blocks]
+
+    def transformer_blocks(self) -> list[nn.Module]:
+        return [module for module in self.modules() if isinstance(module, VideoTransformerBlock)]
+
+    @property
+    def skip_count(self) -> int:
+        """Feature maps that the way down leaves for the way up: as many residuals come from a ControlNet."""
+        return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
 
     def _add_cross_modal(self, video: VideoUNetConfig) -> None:
         chosen = {
@@ -67,41 +100,60 @@ class VideoUNet(UNet2DConditionModel):
         background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
         for each down block (T2I-adapters).
         """
+        walk = self.begin(
+            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs
+        )  # fmt: skip
+        for step in self.steps():
+            step(walk)
+        return self.leave(walk)
+
+    def begin(
+        self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
+        attention_kwargs=None,
+    ) -> Walk:  # fmt: skip
+        """Everything that comes before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
-        control = control or {}
         emb = self.embed(sample, timestep, labels)
         if self.video.foreground_width and context.shape[-1] == self.video.foreground_width:
             context = self.clip_proj(context)
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
-
         x = self.enter(sample, background)
-        skips, levels = [x], list(control.get("levels", ()))
-        for block in self.down_blocks:
-            level = levels.pop(0) if levels else None
-            if getattr(block, "attentions", None):
-                x, more = block(x, emb, additional_residuals=level, **kwargs)
-            else:
-                x, more = block(x, emb)
-                if level is not None:
-                    x = x + level
-                    more = (*more[:-1], x)  # the skip carries it too, as in blocks with attention
-            skips += more
-        if "down" in control:
-            skips = [skip + residual for skip, residual in zip(skips, control["down"], strict=True)]
+        return Walk(x, emb, kwargs, control or {}, [x])
 
-        x = self.mid_block(x, emb, **kwargs)
-        if "mid" in control:
-            x = x + control["mid"]
+    def steps(self) -> list[Callable[[Walk], None]]:
+        """A call for each block, in order, so that two networks can walk side by side."""
+        down = [partial(self.down, block, level) for level, block in enumerate(self.down_blocks)]
+        return [*down, self.middle, *(partial(self.up, block) for block in self.up_blocks)]
 
-        for block in self.up_blocks:
-            count = len(block.resnets)
-            skips, here = skips[:-count], tuple(skips[-count:])
-            size = skips[-1].shape[2:] if skips else None
-            more = kwargs if getattr(block, "attentions", None) else {}
-            x = block(x, res_hidden_states_tuple=here, temb=emb, upsample_size=size, **more)
+    def down(self, block: nn.Module, level: int, walk: Walk) -> None:
+        levels = walk.control.get("levels", ())
+        residual = levels[level] if level < len(levels) else None
+        if getattr(block, "attentions", None):
+            walk.x, more = block(walk.x, walk.emb, additional_residuals=residual, **walk.kwargs)
+        else:
+            walk.x, more = block(walk.x, walk.emb)
+            if residual is not None:
+                walk.x = walk.x + residual
+                more = (*more[:-1], walk.x)  # the skip carries it too, as in blocks with attention
+        walk.skips += more
 
+    def middle(self, walk: Walk) -> None:
+        if "down" in walk.control:
+            walk.skips = [skip + residual for skip, residual in zip(walk.skips, walk.control["down"], strict=True)]
+        walk.x = self.mid_block(walk.x, walk.emb, **walk.kwargs)
+        if "mid" in walk.control:
+            walk.x = walk.x + walk.control["mid"]
+
+    def up(self, block: nn.Module, walk: Walk) -> None:
+        count = len(block.resnets)
+        walk.skips, here = walk.skips[:-count], tuple(walk.skips[-count:])
+        size = walk.skips[-1].shape[2:] if walk.skips else None
+        more = walk.kwargs if getattr(block, "attentions", None) else {}
+        walk.x = block(walk.x, res_hidden_states_tuple=here, temb=walk.emb, upsample_size=size, **more)
+
+    def leave(self, walk: Walk) -> Tensor:
         norm = self.conv_norm_out
-        x = norm_over_clip(norm, x, self.layout) if self.video.group_norm == "clip" else norm(x)
+        x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
         return self.conv_out(self.conv_act(x))
 
     def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None) -> Tensor:

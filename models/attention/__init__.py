@@ -2,4 +2,7 @@
 
 temporal.py     each pixel attends to itself in the other frames (IDOL; one-shot)
 cross_modal.py  the pixels of a video frame and of its depth attend to each other (IDOL)
+shared_maps.py  a frame and its depth look at the text with the same maps (IDOL's ablation)
+windowed.py     a frame looks at a window of frames of a second network (MM-Diffusion)
+capture.py      what the up blocks attend to, written down for the losses while training (IDOL)
 """

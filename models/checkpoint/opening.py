@@ -181,11 +181,11 @@ def aside(name: str) -> bool:
 def expected_shapes(file: Weights, config: VideoUNetConfig, controlnet: bool) -> dict[str, tuple]:
     """Names and shapes of a network, without its memory."""
     from ..controlnet import PoseControlNet
-    from ..video_unet import VideoUNet
+    from ..separate import network
 
     try:
         with torch.device("meta"):
-            net = PoseControlNet(config) if controlnet else VideoUNet(config)
+            net = PoseControlNet(config) if controlnet else network(config)
     except (ValueError, RuntimeError, TypeError, ZeroDivisionError, NotImplementedError, IndexError) as error:
         raise ValueError(
             f"{file.name} asks for a network that cannot be built, with levels {config.block_out_channels} channels "

@@ -9,6 +9,8 @@ from functools import cache
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
+from ...models.attention.shared_maps import SharedMaps
+
 LEAVES = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding,
 )  # fmt: skip
@@ -34,13 +36,20 @@ def use_host_attention(unet: nn.Module) -> None:
     from diffusers.models.attention_processor import Attention
 
     for module in unet.modules():
-        if isinstance(module, Attention):
+        if isinstance(module, Attention) and not isinstance(module.processor, SharedMaps):
             module.set_processor(HostAttention())
-    for order, (place, transformer) in enumerate(places(unet)):
+    for order, (place, transformer) in numbered_places(unet):
         for index, block in enumerate(transformer.transformer_blocks):
             block.attn1.set_processor(PatchedAttention("attn1", place, index, order))
             if block.attn2 is not None:
-                block.attn2.set_processor(PatchedAttention("attn2", place, index, order))
+                maps = block.attn2.processor if isinstance(block.attn2.processor, SharedMaps) else None
+                block.attn2.set_processor(PatchedAttention("attn2", place, index, order, maps))
+
+
+def numbered_places(unet: nn.Module) -> Iterator[tuple[int, tuple[tuple[str, int], nn.Module]]]:
+    """The transformers of a network, or of each of two, counted from 0."""
+    for net in getattr(unet, "streams", {"": unet}).values():
+        yield from enumerate(places(net))
 
 
 def places(unet: nn.Module) -> Iterator[tuple[tuple[str, int], nn.Module]]:
@@ -71,8 +80,11 @@ class HostAttention:
 class PatchedAttention:
     """Spatial self-attention (attn1) or cross-attention (attn2), B N C, with all that a node may put in between."""
 
-    def __init__(self, kind: str, place: tuple[str, int], index: int, order: int):
+    def __init__(
+        self, kind: str, place: tuple[str, int], index: int, order: int, shared_maps: SharedMaps | None = None
+    ):
         self.kind, self.place, self.index, self.order = kind, place, index, order
+        self.shared_maps = shared_maps
 
     def __call__(
         self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, transformer_options=None
@@ -89,9 +101,10 @@ class PatchedAttention:
         replace = options.get("patches_replace", {}).get(self.kind, {})
         replaced = replace.get((*self.place, self.index), replace.get(self.place))
         if replaced is not None:
-            out = project(attn, replaced(q, k, v, extra))
+            attend = lambda q, k, v: replaced(q, k, v, extra)
         else:
-            out = project(attn, optimized_attention(q, k, v, attn.heads, transformer_options=options))
+            attend = lambda q, k, v: optimized_attention(q, k, v, attn.heads, transformer_options=options)
+        out = project(attn, attend(q, k, v) if self.shared_maps is None else self.shared_maps.over(attend, q, k, v))
         for patch in patches.get(f"{self.kind}_output_patch", ()):
             out = patch(out, extra)
         return out
