@@ -1,0 +1,39 @@
+"""How much noise a latent holds at each step of Stable Diffusion's forward process.
+
+Letters: B latents, C channels, h and w latent pixels.
+"""
+
+import torch
+from torch import Tensor
+
+STEPS = 1000
+FIRST, LAST = 0.00085, 0.012  # variance added by the first and the last step; its root grows evenly ("scaled_linear")
+
+
+class NoiseSchedule:
+    """Step 0 is almost clean, the last almost noise; the variance of a latent of unit size stays 1."""
+
+    def __init__(self, steps: int = STEPS, first: float = FIRST, last: float = LAST):
+        # A product of a thousand factors near 1: in double precision, whatever the default is.
+        betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64).square()
+        kept = (1 - betas).cumprod(0)
+        self.steps, self.signal, self.noise = steps, kept.sqrt().float(), (1 - kept).sqrt().float()
+
+    def rates(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
+        """(B,) steps, or one for all, to the factors of the clean latent and of the noise, shaped for B C h w."""
+        shape = (-1, *[1] * (like.ndim - 1))
+        return tuple(table.to(t.device)[t].to(like).reshape(shape) for table in (self.signal, self.noise))
+
+    def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """B C h w clean latents and noise to what a network sees at (B,) steps."""
+        signal, sigma = self.rates(t, clean)
+        return signal * clean + sigma * noise
+
+    def velocity(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """B C h w clean latents and noise to what a v-predicting network answers at (B,) steps."""
+        signal, sigma = self.rates(t, clean)
+        return signal * noise - sigma * clean
+
+    def target(self, prediction: str, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What a network of that `prediction`, "eps" or "v", should answer: B C h w."""
+        return self.velocity(clean, noise, t) if prediction == "v" else noise
