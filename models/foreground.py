@@ -10,6 +10,7 @@ from torch import Tensor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 GREY = 0.5  # what the VAE sees where the person was
+LATENT_SIZE = 0.18215  # brings latents of Stable Diffusion's kind to about the size of the waves beside them
 PATCH = 2  # latent pixels a side of a latent token
 PLACE = 16  # numbers that tell a latent token's place
 
@@ -41,7 +42,7 @@ def latent_tokens(latents: Tensor) -> Tensor:
     if not rows or not columns:
         raise ValueError(f"A picture for latent tokens is at least {8 * PATCH} x {8 * PATCH} pixels.")
     cut = latents[..., : rows * PATCH, : columns * PATCH]
-    patches = torch.nn.functional.pixel_unshuffle(cut, PATCH).flatten(2).transpose(1, 2)
+    patches = torch.nn.functional.pixel_unshuffle(cut * LATENT_SIZE, PATCH).flatten(2).transpose(1, 2)
     place = sines(rows, columns).to(patches).expand(len(patches), -1, -1)
     return torch.cat((patches, place), -1)
 

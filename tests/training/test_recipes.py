@@ -1,0 +1,166 @@
+"""What the recipes train, on what, and what comes out: tiny networks of the real classes."""
+
+from random import Random
+
+import pytest
+import torch
+from pack.models.checkpoint import open_controlnet, open_model
+from pack.models.small_vae import SmallVAE
+from pack.training.augment import cut_out, dilation, grown, hide, stretch
+from pack.training.draws import Draws, item_at
+from pack.training.recipes import make_recipe
+from pack.training.settings import RunSettings
+from safetensors.torch import load_file, save_file
+
+SHAPE = {
+    "block_out_channels": [32, 64], "attention_levels": [True, False], "layers_per_block": 1, "attention_head_dim": 4,
+    "cross_attention_dim": 32, "cross_modal_width": 0, "prediction": "v",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def vae(tmp_path_factory):
+    torch.manual_seed(0)
+    path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
+    save_file(SmallVAE().state_dict(), path)
+    return str(path)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def recipe(name, vae, **changes):
+    torch.manual_seed(1)
+    model = {"vae": vae, "config": SHAPE} | changes.pop("model", {})
+    data = {"kind": "stage", "clips": 3, "size": 32, "frames": 3}
+    made = make_recipe(RunSettings(recipe=name, data=data, folder="unused", model=model, **changes))
+    made.prepare(torch.device("cpu"))
+    return made
+
+
+def batch_of(made, places=(0, 1)):
+    samples = [made.sample(place) for place in places]
+    return {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def stir(made):
+    """Adapters are silent at birth; give them something to say."""
+    g = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for value in made.parameters():
+            if not value.any():
+                value.copy_(torch.randn(value.shape, generator=g) * 0.05)
+
+
+STAGES = {
+    # stage: (terms of the loss, parts of names that must train, parts that must not)
+    "idol_haop": ({"video"}, (".attn1.", ".attn2.", "conv_bg", "clip_proj"), (".resnets.", "tem_", "cross_modal", "vae")),
+    "idol_image": ({"video", "depth", "maps"}, (".resnets.", ".cross_modal.", "class_embedding", "controlnet."), ("tem_", "vae")),
+    "idol_video": ({"video", "depth", "maps", "motion"}, (".resnets.", "tem_conv", "tem_attn", "controlnet."), ("vae",)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_trains_what_it_should_and_nothing_else(stage, vae):
+    terms, moving, frozen = STAGES[stage]
+    made = recipe(stage, vae)
+    stir(made)
+    before = {name: value.clone() for name, value in made.named_parameters()}
+    loss, found = made(batch_of(made), Draws(0, 0))
+    assert set(found) == terms and all(torch.isfinite(term) for term in found.values())
+    weights = made.weights
+    assert loss.item() == pytest.approx(sum(weights.get(n, 1.0) * t.item() for n, t in found.items()), rel=1e-6)
+    loss.backward()
+    torch.optim.SGD(made.trained().values(), lr=0.1).step()
+    changed = {name for name, value in made.named_parameters() if not torch.equal(value, before[name])}
+    for part in moving:
+        assert any(part in name for name in changed), f"{part} did not train"
+    for part in frozen:
+        assert not [name for name in changed if part in name], f"{part} moved"
+    assert changed <= set(made.trained())
+
+
+def test_adapters_only_leaves_the_base_alone(vae):
+    made = recipe("idol_video", vae, trains="adapters")
+    names = [name for name in made.trained() if name.startswith("unet.")]
+    assert names and all(
+        any(a in n for a in ("tem_", "cross_modal", "class_emb", "conv_bg", "clip_proj")) for n in names
+    )
+
+
+def test_the_same_place_gives_the_same_example_and_draws(vae):
+    made, again = recipe("idol_haop", vae), recipe("idol_haop", vae)
+    one, other = made.sample(5), again.sample(5)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    like = torch.zeros(2, 3)
+    assert torch.equal(Draws(1, 2).normal("noise", like), Draws(1, 2).normal("noise", like))
+    for other in (Draws(2, 2), Draws(1, 3)):
+        assert not torch.equal(Draws(1, 2).normal("noise", like), other.normal("noise", like))
+    assert not torch.equal(Draws(1, 2).normal("noise", like), Draws(1, 2).normal("drop", like))
+
+
+def test_every_clip_is_read_once_in_each_round():
+    reading = [item_at(7, place, 5) for place in range(15)]
+    assert all(sorted(reading[i : i + 5]) == list(range(5)) for i in (0, 5, 10))
+    assert reading[:5] != reading[5:10] or reading[5:10] != reading[10:]
+
+
+def test_masks_never_shrink():
+    """The grown mask holds the mask, grows with the radius, and reaches as far as a disc does."""
+    g = torch.Generator().manual_seed(3)
+    mask = ((torch.rand(40, 33, generator=g) > 0.97) * 255).to(torch.uint8)
+    last = mask.float() / 255
+    y, x = torch.meshgrid(torch.arange(40), torch.arange(33), indexing="ij")
+    for radius in (0, 1, 3, 6):
+        now = grown(mask, radius)
+        assert (now >= last).all() and now.shape == mask.shape
+        here = mask.nonzero()
+        near = ((y[..., None] - here[:, 0]) ** 2 + (x[..., None] - here[:, 1]) ** 2).amin(-1) <= radius**2
+        assert torch.equal(now > 0.5, near)
+        last = now
+    amounts = [dilation(Random(i), 100) for i in range(300)]
+    assert min(amounts) == 0 and 10 < max(amounts) <= 12 and 0.1 < sum(a == 0 for a in amounts) / 300 < 0.3
+
+
+def test_what_is_hidden_is_grey_and_what_is_cut_out_is_kept():
+    picture = torch.randint(0, 255, (3, 16, 16), dtype=torch.uint8)
+    mask = torch.zeros(16, 16, dtype=torch.uint8)
+    mask[4:9, 5:8] = 255
+    inside = mask > 0
+    room, person = hide(picture, mask), cut_out(picture, mask)
+    assert (room[:, inside] == 128).all() and torch.equal(room[:, ~inside], picture[:, ~inside])
+    assert (person[:, ~inside] == 128).all() and torch.equal(person[:, inside], picture[:, inside])
+    for seed in range(20):
+        made = stretch(person, Random(seed))
+        assert made.shape == person.shape and made.dtype == torch.uint8
+
+
+def test_what_a_stage_writes_the_loaders_open(vae, tmp_path):
+    made = recipe("idol_video", vae)
+    files = made.export(tmp_path)
+    config, state, report = open_model(files[0])
+    assert config == made.unet.video and set(state) == set(made.unet.state_dict()) and "Duet" in report.text
+    _, state, _ = open_controlnet(files[1])
+    assert set(state) == set(made.controlnet.state_dict())
+    again = recipe("idol_video", vae, model={"init": str(files[0]), "controlnet": str(files[1])})
+    for name, value in made.unet.state_dict().items():
+        assert (again.unet.state_dict()[name] - value).abs().max() <= value.abs().max() * 2e-3, name
+
+
+def test_the_small_vae_opens_in_the_stock_loader(vae):
+    """The host's own network gives our answer, with latents of Stable Diffusion's size."""
+    sd = pytest.importorskip("comfy.sd")
+    host, ours = sd.VAE(sd=load_file(vae)), SmallVAE()
+    ours.load_state_dict(load_file(vae))
+    picture = torch.rand(2, 32, 40, 3, generator=torch.Generator().manual_seed(4))
+    with torch.no_grad():
+        latents = ours.encode(picture.permute(0, 3, 1, 2))
+        back = ours.decode(latents).clamp(0, 1).permute(0, 2, 3, 1)
+    given = host.encode(picture)
+    assert (given * 0.18215 - latents).abs().max() < 1e-3
+    assert (host.decode(given) - back).abs().max() < 1e-3

@@ -1,0 +1,227 @@
+"""IDOL's three stages: outpainting a person (HAOP), pictures with their depth, clips with theirs (paper section 4).
+
+Letters: B clips, m modalities (1 or 2), F frames, C channels and h and w pixels of latents, H and W pixels, T tokens.
+"""
+
+from contextlib import nullcontext
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...models.attention.capture import capture
+from ...models.checkpoint import open_controlnet, open_model, save_model
+from ...models.config import IDOL, VideoUNetConfig
+from ...models.controlnet import PoseControlNet
+from ...models.foreground import latent_width
+from ...models.losses import consistency, denoising
+from ...models.schedule import NoiseSchedule
+from ...models.video_unet import VideoUNet, inflated
+from ..augment import hide
+from ..data import open_clips
+from ..draws import Draws
+from ..encoders import Encoders
+from ..sampling import sample_ddim
+from .base import Recipe
+from .vae import heat
+
+ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
+WEIGHTS = {"motion": 0.01, "maps": 0.01}  # the paper's, beside a denoising loss of weight 1
+DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
+
+
+class Idol(Recipe):
+    """What the stages share: the pair, its noise, and the loss."""
+
+    modalities, frames, pose = 2, None, True  # frames None: as many as a clip has
+    over_time = True  # whether layers over time are trained
+    moving = False  # whether the motion loss, which needs two frames, applies
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        losses = WEIGHTS | settings.losses
+        self.weights = {name: losses.pop(name) for name in WEIGHTS}
+        self.features = losses.pop("features", "attn1")
+        self.readings = losses  # similarity, reduction, detach
+        self.schedule = NoiseSchedule()
+        self.clips = open_clips(settings.data)
+        self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
+        self.unet = self.start_unet(settings.model)
+        self.controlnet = self.start_controlnet(settings.model) if self.pose else None
+        self.kept: list[dict[str, Tensor]] | None = None
+        self.choose_trained(settings)
+        self.to(memory_format=torch.channels_last)
+
+    # -- networks ------------------------------------------------------------------------------------------------
+
+    def start_unet(self, model: dict) -> VideoUNet:
+        """A network from a file, with adapters added where it has none, or a new one of the given shape."""
+        shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
+        unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
+        if unknown:
+            raise ValueError(
+                f"model: config knows no {', '.join(sorted(unknown))}: see models/config.py for its names."
+            )
+        if not model.get("init"):
+            width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
+            return VideoUNet(replace(IDOL, **(width | shape)))
+        config, state, _ = open_model(model["init"])
+        if config.modalities == 2:
+            unet = VideoUNet(config)
+            unet.load_state_dict({name: value.float() for name, value in state.items()})
+            return unet
+        adapters = {
+            name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
+        }
+        return inflated(state, replace(config, **adapters, foreground_width=1024, **shape))
+
+    def start_controlnet(self, model: dict) -> PoseControlNet:
+        """The pose ControlNet of the stage before, or the encoder of the U-Net."""
+        if not model.get("controlnet"):
+            return PoseControlNet.copied_from(self.unet)
+        config, state, _ = open_controlnet(model["controlnet"])
+        net = PoseControlNet(config)
+        net.load_state_dict({name: value.float() for name, value in state.items()})
+        return net
+
+    def choose_trained(self, settings) -> None:
+        """What this stage and the settings leave frozen."""
+        for name, value in self.unet.named_parameters():
+            adapter = any(part in name for part in ADAPTERS)
+            value.requires_grad_(self.trains(name) and (adapter or settings.trains == "all"))
+        if self.controlnet is not None:
+            for name, value in self.controlnet.named_parameters():
+                value.requires_grad_(self.over_time or "tem_" not in name)
+        if settings.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+            for block in self.unet.up_blocks:  # where the losses look on, nothing may be computed a second time
+                block.gradient_checkpointing = self.modalities == 1
+
+    def trains(self, name: str) -> bool:
+        """Whether this stage trains a weight of the U-Net at all."""
+        return self.over_time or not ("tem_" in name or "motion_modules" in name)
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Encode every clip once, unless the run asks for pictures to be encoded as they come."""
+        if not self.settings.model.get("cache", True):
+            return
+        half = torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
+        kept = []
+        for index in range(len(self.clips)):
+            clip = self.encoded(index)
+            with half:
+                seen = {name: self.as_latents(clip[name].to(device)).cpu() for name in ("video", "depth", "rooms")}
+            kept.append({**clip, **seen})
+        self.kept = kept
+
+    def encoded(self, index: int) -> dict[str, Tensor]:
+        """A clip as it was kept; without keeping, the pictures themselves, for the device to encode."""
+        if self.kept is not None:
+            return self.kept[index]
+        clip = self.clips[index]
+        depth = torch.stack([heat_pixels(depth) for depth in clip["depth"]])
+        rooms = torch.stack([clip["plate"], hide(clip["video"][0], clip["mask"][0])])
+        return {"video": clip["video"], "depth": depth, "rooms": rooms, "person": clip["person"], "pose": clip["pose"]}
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        clip = self.encoded(self.item(place, self.length()))
+        r = self.draw(place).python("frames")
+        count = self.frames or len(clip["video"])
+        first = r.randrange(len(clip["video"]) - count + 1)
+        window = slice(first, first + count)
+        room = clip["rooms"][0 if r.random() < 0.6 else 1]
+        return {"video": clip["video"][window], "depth": clip["depth"][window], "pose": clip["pose"][window],
+                "room": room, "person": clip["person"]}  # fmt: skip
+
+    def length(self) -> int:
+        return len(self.clips)
+
+    # -- loss ----------------------------------------------------------------------------------------------------
+
+    def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        clean, known = self.inputs(batch, draws)
+        time = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)  # one for video and depth
+        noise = draws.normal("noise", clean)
+        noisy = self.schedule.add_noise(clean, noise, time)
+        target = self.schedule.target(self.unet.video.prediction, clean, noise, time)
+        with self.watched() as layers:
+            guess = self.predict(noisy, time, known)
+        terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
+        if layers:
+            terms |= consistency(layers, self.unet.layout, **self.readings)
+        return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
+
+    def watched(self):
+        """Attention is recorded where this stage has a loss on it."""
+        features = self.features if self.moving and self.weights["motion"] > 0 else "none"
+        maps = self.weights["maps"] > 0
+        if self.modalities == 1 or (features == "none" and not maps):
+            return nullcontext([])
+        return capture(self.unet, features, maps)
+
+    def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        """(B, m, F, C, h, w) clean latents, and what is known: tokens (B, T, D), room (B, C, h, w), pose."""
+        clean = torch.stack([self.as_latents(batch[name]) for name in ("video", "depth")[: self.modalities]], 1)
+        tokens = self.encoders.person(batch["person"])
+        dropped = draws.uniform("drop", len(tokens)).to(tokens.device) < DROP_PERSON
+        tokens = torch.where(dropped[:, None, None], self.encoders.nobody(batch["person"]).to(tokens), tokens)
+        known = {"tokens": tokens, "room": self.as_latents(batch["room"])}
+        if self.controlnet is not None:
+            known["pose"] = batch["pose"].float() / 255
+        return clean, known
+
+    def as_latents(self, pictures: Tensor) -> Tensor:
+        """(..., 3, H, W) uint8 to (..., C, h, w); what was encoded before stays."""
+        if pictures.dtype != torch.uint8:
+            return pictures
+        return self.encoders.latents(pictures.flatten(0, -4)).unflatten(0, pictures.shape[:-3])
+
+    def predict(self, noisy: Tensor, time: Tensor, known: dict[str, Tensor]) -> Tensor:
+        """The network's answer (B, m, F, C, h, w): each clip is one chunk of the batch."""
+        clips, m, frames = noisy.shape[:3]
+        each = lambda x, lead: x.unsqueeze(1).expand(-1, m * frames, *x.shape[1:]).flatten(0, 1) if lead else x
+        flat = noisy.flatten(0, 2)
+        labels = None if m == 2 else flat.new_zeros(len(flat), dtype=torch.long)
+        tokens, times = each(self.unet.clip_proj(known["tokens"]), True), each(time, True)
+        shared = {"chunks": clips, "modalities": m}
+        control = None
+        if self.controlnet is not None:
+            pose = known["pose"].unsqueeze(1).expand(-1, m, *known["pose"].shape[1:]).flatten(0, 2)
+            down, mid = self.controlnet(flat, times, tokens, pose, **shared)
+            control = {"down": down, "mid": mid}
+        answer = self.unet(flat, times, tokens, labels=labels, background=each(known["room"], True), control=control,
+                           **shared)  # fmt: skip
+        return answer.float().view(noisy.shape)
+
+    # -- what comes out --------------------------------------------------------------------------------------------
+
+    def pictures(self, device: torch.device) -> Tensor:
+        """For two clips: the truth above what the network makes of them, video and depth side by side."""
+        rows = []
+        for index in range(2):
+            batch = {name: value[None].to(device) for name, value in self.sample(index).items()}
+            draws = Draws(self.settings.seed, index)
+            clean, known = self.inputs(batch, draws)
+            made = sample_ddim(partial(self.predict, known=known), draws.normal("start", clean), self.schedule,
+                               self.unet.video.prediction)  # fmt: skip
+            for latents in (clean, made):
+                some = latents[0, :, :: max(1, latents.shape[2] // 4)].flatten(0, 1)
+                rows.append(torch.cat(list(self.encoders.pictures(some)), 2))
+        return torch.cat(rows, 1).permute(1, 2, 0)
+
+    def export(self, folder: Path) -> list[Path]:
+        """The U-Net and the pose ControlNet, in half precision, as the pack's loaders open them."""
+        half = lambda net: {name: value.detach().cpu().half() for name, value in net.state_dict().items()}
+        files = [save_model(folder / "model.safetensors", half(self.unet), self.unet.video)]
+        if self.controlnet is not None:
+            files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
+        return files
+
+
+def heat_pixels(depth: Tensor) -> Tensor:
+    """(H, W) uint16 depth to its (3, H, W) uint8 heat map."""
+    return (heat(depth) * 255).round().to(torch.uint8)

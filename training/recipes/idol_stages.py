@@ -1,0 +1,45 @@
+"""The three stages of IDOL (section 4): what each reads, and what it leaves alone."""
+
+import torch
+from torch import Tensor
+
+from ..augment import cut_out, dilation, hide, stretch
+from .idol import Idol
+
+
+class Outpainting(Idol):
+    """HAOP: pictures of a person, no depth, no pose; the person is to be put back, and more of it than was hidden.
+
+    The person is cropped and scaled, the hole in the room is larger than the person. ResBlocks stay as they are, unless
+    the network is new and has nothing in them yet.
+    """
+
+    modalities, frames, pose, over_time = 1, 1, False, False
+
+    def trains(self, name: str) -> bool:
+        frozen = self.settings.model.get("freeze_resblocks", True) and ".resnets." in name
+        return super().trains(name) and not frozen and "cross_modal" not in name
+
+    def prepare(self, device: torch.device) -> None:
+        """Nothing is encoded ahead: every example hides and shows something else."""
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        clip = self.clips[self.item(place, len(self.clips))]
+        r = self.draw(place).python("haop")
+        frame = r.randrange(len(clip["video"]))
+        picture, mask = clip["video"][frame], clip["mask"][frame]
+        person = cut_out(picture, mask) if r.random() < 0.5 else clip["person"]
+        room = hide(picture, mask, dilation(r, mask.shape[-1]))
+        return {"video": picture[None], "room": room, "person": stretch(person, r)}
+
+
+class Pictures(Idol):
+    """Single pictures with their depth; what works over time is not there yet."""
+
+    frames, over_time = 1, False
+
+
+class Clips(Idol):
+    """Whole clips, everything trained, with the two losses that keep video and depth alike."""
+
+    moving = True

@@ -1,0 +1,113 @@
+"""The folder of a run: settings, log, curve, samples and checkpoints, each written whole or not at all."""
+
+import json
+import os
+import re
+import shutil
+import zlib
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+
+class RunFolder:
+    """<folder>/settings.json, log.jsonl, curve.png, samples/, checkpoints/step_00000000/, model/"""
+
+    def __init__(self, path: str | Path, keep: int = 3):
+        self.path, self.keep = Path(path), keep
+        self.log_file = self.path / "log.jsonl"
+        self.checkpoints = self.path / "checkpoints"
+
+    def create(self, settings: str) -> None:
+        """Make what is missing of the folder, and write down what the run is made of."""
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        (self.path / "samples").mkdir(exist_ok=True)
+        (self.path / "model").mkdir(exist_ok=True)
+        for left in self.checkpoints.glob(".*.tmp"):  # of a process that was killed while it wrote
+            shutil.rmtree(left)
+        write_text(self.path / "settings.json", settings)
+
+    def log(self, **values) -> None:
+        with self.log_file.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+
+    def entries(self) -> list[dict]:
+        """The log; a last line that a power loss cut short is left out."""
+        lines = self.log_file.read_text(encoding="utf-8").splitlines() if self.log_file.exists() else []
+        out = []
+        for line in lines:
+            try:
+                out.append(json.loads(line))
+            except json.JSONDecodeError:
+                continue
+        return out
+
+    def forget_after(self, step: int) -> None:
+        """Drop what the log says of steps that the newest checkpoint does not hold: they will be done again."""
+        kept = [entry for entry in self.entries() if entry.get("step", 0) <= step]
+        write_text(self.log_file, "".join(json.dumps(entry) + "\n" for entry in kept))
+
+    def save(self, step: int, parts: dict[str, dict[str, Tensor]], state: dict) -> Path:
+        """A checkpoint under a temporary name, then renamed; the oldest beyond `keep` go."""
+        final = self.checkpoints / f"step_{step:08}"
+        temporary = self.checkpoints / f".{final.name}.tmp"
+        shutil.rmtree(temporary, ignore_errors=True)
+        temporary.mkdir(parents=True)
+        sums = {}
+        for name, tensors in parts.items():
+            file = temporary / f"{name}.safetensors"
+            save_file({key: value.detach().cpu().contiguous() for key, value in tensors.items()}, file)
+            sums[file.name] = checksum(file)
+            sync(file)
+        write_text(temporary / "state.json", json.dumps({"step": step, "files": sums, **state}, indent=1))
+        shutil.rmtree(final, ignore_errors=True)
+        temporary.rename(final)
+        sync(self.checkpoints)
+        for old in self.found()[: -self.keep]:
+            shutil.rmtree(old)
+        return final
+
+    def found(self) -> list[Path]:
+        return sorted(path for path in self.checkpoints.glob("step_*") if re.fullmatch(r"step_\d{8,}", path.name))
+
+    def newest(self) -> tuple[dict, dict[str, dict[str, Tensor]]] | None:
+        """State and parts of the newest checkpoint that is whole; a damaged one is passed over and named in the log."""
+        for path in reversed(self.found()):
+            try:
+                state = json.loads((path / "state.json").read_text(encoding="utf-8"))
+                for name, crc in state["files"].items():
+                    if checksum(path / name) != crc:
+                        raise ValueError(f"{name} changed since it was written")
+                return state, {Path(name).stem: load_file(path / name) for name in state["files"]}
+            except (OSError, ValueError, KeyError, SafetensorError) as error:
+                self.log(event="damaged checkpoint", checkpoint=path.name, reason=str(error))
+        return None
+
+
+def write_text(path: Path, text: str) -> None:
+    """A file that is either the old one or the new one, whatever happens."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    temporary.write_text(text, encoding="utf-8")
+    sync(temporary)
+    temporary.replace(path)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has it; Windows cannot do that for folders, and need not."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if os.name != "nt" else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def checksum(path: Path) -> int:
+    value = 0
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            value = zlib.crc32(block, value)
+    return value

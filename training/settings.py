@@ -1,0 +1,96 @@
+"""What a run is: one JSON file that repeats it. Standard library only, for the host reads this too."""
+
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+PRECISIONS = ("fp32", "bf16", "fp16")
+RECIPES = ("vae", "idol_haop", "idol_image", "idol_video")
+TRAINS = ("all", "adapters", "lora")
+AT_LEAST = {
+    "steps": 1, "batch": 1, "accumulate": 1, "warmup": 0, "checkpoint_every": 1, "keep": 1, "sample_every": 0,
+    "workers": 0, "lora_rank": 1, "threads": 0, "lr": 0.0, "ema": 0.0, "clip": 0.0, "weight_decay": 0.0,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    recipe: str
+    data: dict  # see data/: {"kind": "stage", ...} or {"kind": "folder", "path": ...}
+    folder: str  # where the run writes; a relative one lies beside the JSON file
+    model: dict = field(default_factory=dict)  # what the recipe starts from: its own names
+    losses: dict = field(default_factory=dict)  # weights and readings of the loss terms: the recipe's own names
+    trains: str = "all"
+    lora_rank: int = 16
+    steps: int = 1000
+    batch: int = 8  # of one process; the whole batch is batch x accumulate x processes
+    accumulate: int = 1
+    lr: float = 1e-4
+    warmup: int = 100  # steps of linear rise
+    decay: str = "cosine"  # cosine, linear or none, down to lr x lr_floor
+    lr_floor: float = 0.01
+    betas: tuple[float, float] = (0.9, 0.98)
+    weight_decay: float = 1e-3
+    clip: float = 1.0  # largest norm of the gradient, 0 for any
+    ema: float = 0.0  # 0 keeps no average
+    precision: str = "fp32"
+    gradient_checkpointing: bool = False
+    sharded: bool = False  # FSDP2 in place of DDP
+    seed: int = 0
+    device: str = "auto"  # auto or cpu
+    threads: int = 0  # 0 leaves it to torch
+    workers: int = 0  # processes that read data beside the training
+    checkpoint_every: int = 500
+    keep: int = 3
+    sample_every: int = 500  # 0 draws none
+
+    def __post_init__(self):
+        choices = {"recipe": RECIPES, "precision": PRECISIONS, "trains": TRAINS, "decay": ("cosine", "linear", "none"),
+                   "device": ("auto", "cpu")}  # fmt: skip
+        for name, options in choices.items():
+            if getattr(self, name) not in options:
+                raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
+        for name, least in AT_LEAST.items():
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
+                raise ValueError(f"{name} is a number of at least {least}, not {value!r}.")
+        if not isinstance(self.data, dict) or "kind" not in self.data:
+            raise ValueError('data needs a kind, such as {"kind": "stage"}.')
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self), indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunSettings":
+        """Read settings; a name that this version does not know is refused, since it would train something else."""
+        try:
+            values = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"The run settings are no JSON: {error}. Check the file for a missing comma.") from error
+        if not isinstance(values, dict):
+            raise ValueError(f"Run settings are names with values, not {type(values).__name__}.")
+        names = {f.name for f in fields(cls)}
+        unknown = sorted(set(values) - names)
+        missing = sorted({"recipe", "data", "folder"} - set(values))
+        if unknown or missing:
+            what = f"does not know {', '.join(unknown)}" if unknown else f"misses {', '.join(missing)}"
+            raise ValueError(f"This version of Duet Training {what}: check the names of the run settings.")
+        return cls(**{name: tuple(v) if name == "betas" else v for name, v in values.items()})
+
+    @classmethod
+    def from_file(cls, path: Path) -> "RunSettings":
+        """The settings of a run file, with their folder made absolute."""
+        made = cls.from_json(Path(path).read_text(encoding="utf-8"))
+        values = {f.name: getattr(made, f.name) for f in fields(cls)}
+        return cls(**values | {"folder": str((Path(path).parent / made.folder).resolve())})
+
+    def rate_at(self, step: int) -> float:
+        """The learning rate of a step: linear rise, then the decay."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        if self.decay == "none":
+            return self.lr
+        done = min((step - self.warmup) / max(self.steps - self.warmup, 1), 1.0)
+        fall = 0.5 * (1 + math.cos(math.pi * done)) if self.decay == "cosine" else 1 - done
+        return self.lr * (self.lr_floor + (1 - self.lr_floor) * fall)
