@@ -28,6 +28,7 @@ class Walk:
     kwargs: dict
     control: dict
     skips: list[Tensor]
+    change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
     def goes_on_with(self, x: Tensor) -> None:
         """Other features at the end of a block; on the way down they are its last skip as well."""
@@ -94,14 +95,15 @@ class VideoUNet(UNet2DConditionModel):
         background: Tensor | None = None,
         control: dict | None = None,
         attention_kwargs: dict | None = None,
+        change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
     ) -> Tensor:
         """Predict for a batch cut as (k m f).
 
         background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
-        for each down block (T2I-adapters).
+        for each down block (T2I-adapters). change sees features and skip before they are joined (FreeU).
         """
         walk = self.begin(
-            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs
+            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change
         )  # fmt: skip
         for step in self.steps():
             step(walk)
@@ -109,7 +111,7 @@ class VideoUNet(UNet2DConditionModel):
 
     def begin(
         self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
-        attention_kwargs=None,
+        attention_kwargs=None, change=None,
     ) -> Walk:  # fmt: skip
         """Everything that comes before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
@@ -118,7 +120,7 @@ class VideoUNet(UNet2DConditionModel):
             context = self.clip_proj(context)
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
         x = self.enter(sample, background)
-        return Walk(x, emb, kwargs, control or {}, [x])
+        return Walk(x, emb, kwargs, control or {}, [x], change)
 
     def steps(self) -> list[Callable[[Walk], None]]:
         """A call for each block, in order, so that two networks can walk side by side."""
@@ -148,6 +150,9 @@ class VideoUNet(UNet2DConditionModel):
         count = len(block.resnets)
         walk.skips, here = walk.skips[:-count], tuple(walk.skips[-count:])
         size = walk.skips[-1].shape[2:] if walk.skips else None
+        if walk.change is not None:
+            walk.x = up_by_pairs(block, walk, here, size)
+            return
         more = walk.kwargs if getattr(block, "attentions", None) else {}
         walk.x = block(walk.x, res_hidden_states_tuple=here, temb=walk.emb, upsample_size=size, **more)
 
@@ -171,6 +176,19 @@ class VideoUNet(UNet2DConditionModel):
         if self.video.background == "add":
             return self.conv_in(sample + background)
         return self.conv_in(sample) + self.conv_bg(background)
+
+
+def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
+    """An up block one ResBlock at a time, so that `walk.change` sees each skip before it is joined."""
+    x, skips = walk.x, list(skips)
+    for resnet, attention in zip(block.resnets, getattr(block, "attentions", None) or [None] * len(skips), strict=True):
+        x, skip = walk.change(x, skips.pop())
+        x = resnet(x if skip is None else torch.cat((x, skip), 1), walk.emb)
+        if attention is not None:
+            x = attention(x, **walk.kwargs)[0]
+    for upsampler in block.upsamplers or ():
+        x = upsampler(x, size)
+    return x
 
 
 def inflated(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:

@@ -5,7 +5,7 @@ The host reads these files at its start, so what a node works with is imported w
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import conditioning, control, depth, joint, latent, loaders, motion, pose, sampling, stage
+from . import conditioning, control, convert, depth, joint, latent, loaders, lora, motion, pose, sampling, stage
 from .host.folders import add_folder
 
 
@@ -14,5 +14,5 @@ class DuetExtension(ComfyExtension):
         add_folder("animatediff_models")
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        topics = (stage, latent, depth, pose, loaders, motion, control, conditioning, sampling, joint)
+        topics = (stage, latent, depth, pose, loaders, motion, lora, convert, control, conditioning, sampling, joint)
         return [node for topic in topics for node in topic.NODES]

@@ -10,7 +10,6 @@ python3 scripts/host.py exec python scripts/convert_checkpoint.py ...
 import argparse
 import importlib.util
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,25 +18,7 @@ if "pack" not in sys.modules:
     sys.modules["pack"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["pack"])
 
-from pack.models.checkpoint import open_controlnet, open_model, open_motion_module, save_model  # noqa: E402
-from pack.models.checkpoint.family import kind_of  # noqa: E402
-from pack.models.checkpoint.opening import opened  # noqa: E402
-from pack.models.config import SD1  # noqa: E402
-
-
-def convert(source: Path, target: Path, kind: str | None = None, half: bool = False) -> str:
-    """Write the target and answer what was found."""
-    if target.exists() and target.samefile(source):
-        raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
-    kind = kind or {"motion": "motion", "controlnet": "controlnet"}.get(kind_of(opened(source)), "model")
-    opening = {"model": open_model, "motion": open_motion_module, "controlnet": open_controlnet}[kind]
-    config, state, report = opening(source)
-    if kind == "motion":
-        config = replace(SD1, **config)
-    if half:
-        state = {name: value.half() for name, value in state.items()}
-    save_model(target, state, config, kind=kind, source=source.name, family=report.family)
-    return report.text
+from pack.models.checkpoint import convert  # noqa: E402
 
 
 def main() -> None:
@@ -48,7 +29,7 @@ def main() -> None:
     parser.add_argument("--half", action="store_true")
     options = parser.parse_args()
     try:
-        print(convert(options.source, options.target, options.kind, options.half))
+        print(convert(options.source, options.target, options.kind, options.half)[1].text)
     except ValueError as error:
         sys.exit(str(error))
 

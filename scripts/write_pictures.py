@@ -146,6 +146,24 @@ def sampling_pictures(clip, picture) -> None:
     sheet("DuetLoadMotionModule", [[(f"frame {k} of one clip", clip.rgb[k]) for k in frames]])
     blank = torch.full((8, 8), 0.86)
     sheet("DuetSaveVideoModel", [[(name, blank) for name in ("model", "+ motion", "+ LoRAs", "= one file")]])
+    forms = ("lora_unet_... (kohya)", "diffusion_model. ...", "unet. ... (diffusers)", "base_model. ... (PEFT)")
+    sheet("DuetLoadVideoLora", [[(name, grid(k)) for k, name in enumerate(forms)]])
+    old = [(name, grid(k)) for k, name in enumerate((".ckpt, .pth, .pt, .bin", "numbers only"))]
+    sheet("DuetConvertCheckpoint", [[*old, ("= .safetensors", grid(1))]])
+
+
+def lines() -> torch.Tensor:
+    """Words as a picture: dark lines on paper."""
+    page = torch.full((160, 160), 0.95)
+    for y, length in ((30, 120), (55, 132), (80, 96), (105, 126), (130, 70)):
+        page[y : y + 9, 14 : 14 + length] = 0.35
+    return page
+
+
+def grid(seed: int) -> torch.Tensor:
+    """Weights as a picture: coarse squares of grey."""
+    coarse = torch.rand(8, 8, generator=torch.Generator().manual_seed(seed)) * 0.6 + 0.3
+    return coarse.repeat_interleave(20, 0).repeat_interleave(20, 1)
 
 
 def workflow_pictures(scene, clip, picture) -> None:
@@ -165,6 +183,14 @@ def workflow_pictures(scene, clip, picture) -> None:
     blank = torch.full((8, 8), 0.86)
     parts = [[(name, blank) for name in ("Stable Diffusion 1.5", "AnimateDiff")], [("= one file", blank), ("", None)]]
     tiles(parts).save(ROOT / "workflows" / "make_video_model.jpg", quality=88)
+    windows = [[(f"pose {k}, window {k // 6 + 1}", clip.pose[k]) for k in row] for row in ((0, 6), (12, 18))]
+    tiles(windows).save(ROOT / "workflows" / "long_dance.jpg", quality=88)
+    words = [[("words", lines()), ("noise", noise)], [("+ AnimateDiff", grid(4)), ("= a clip, to be made", noise)]]
+    tiles(words).save(ROOT / "workflows" / "animate_words.jpg", quality=88)
+    going_in = [[("pose", clip.pose[6]), ("pose", clip.pose[12])], [("pair model + LoRA", grid(5)), ("words", lines())]]
+    tiles(going_in).save(ROOT / "workflows" / "lora_and_controlnet.jpg", quality=88)
+    safe = [[("old .ckpt", grid(0)), ("numbers only", grid(1))], [("= .safetensors", grid(1)), ("", None)]]
+    tiles(safe).save(ROOT / "workflows" / "convert_checkpoint.jpg", quality=88)
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from ..config import VideoUNetConfig
 
 SAFE = (".safetensors", ".sft")
-PICKLED = (".ckpt", ".pth", ".pt")
+PICKLED = (".ckpt", ".pth", ".pt", ".bin")
 
 
 class Weights:

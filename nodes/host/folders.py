@@ -5,19 +5,20 @@ from pathlib import Path
 import folder_paths
 
 SAFE = (".safetensors", ".sft")  # a pickle can run code when it is opened
+PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # read for their tensors only, and only to be converted
 
 
-def list_files(*folders: str) -> list[str]:
+def list_files(*folders: str, endings: tuple[str, ...] = SAFE) -> list[str]:
     """Names of safe files in several folders, each name once."""
     names = {name for folder in folders for name in folder_paths.get_filename_list(folder)}
-    return sorted(name for name in names if name.lower().endswith(SAFE))
+    return sorted(name for name in names if name.lower().endswith(endings))
 
 
-def find_file(name: str, *folders: str) -> Path:
+def find_file(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> Path:
     """The file behind a name of the list; the first folder that has it wins."""
     for folder in folders:
         path = folder_paths.get_full_path(folder, name)
-        if path is not None and name.lower().endswith(SAFE):
+        if path is not None and name.lower().endswith(endings):
             return Path(path)
     raise ValueError(
         f"Found no file {name} in the model folders {' or '.join(folders)}: "
@@ -25,9 +26,9 @@ def find_file(name: str, *folders: str) -> Path:
     )
 
 
-def stamp(name: str, *folders: str) -> str:
+def stamp(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> str:
     """Changes when the file is replaced, so that the host loads it anew."""
-    found = find_file(name, *folders).stat()
+    found = find_file(name, *folders, endings=endings).stat()
     return f"{found.st_mtime_ns}-{found.st_size}"
 
 

@@ -8,6 +8,13 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
+# The card around a name has one picture, and it is there.
+PICTURED = """name => {
+    let card = [...document.querySelectorAll("*")].find(e => !e.children.length && e.textContent.trim() == name);
+    while (card && !card.querySelector("img")) card = card.parentElement;
+    const [picture, ...others] = card ? card.querySelectorAll("img") : [];
+    return picture && !others.length && picture.src.startsWith("blob:") && picture.naturalWidth > 100;
+}"""
 
 
 def read(path):
@@ -46,9 +53,8 @@ def test_the_template_browser_shows_each_workflow_with_its_picture(page):
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
     page.get_by_text("comfyui-duet").first.click()
     for path in WORKFLOWS:
-        page.get_by_text(path.stem, exact=True).wait_for()
-    loaded = "[...document.images].filter(i => i.src.startsWith('blob:') && i.complete && i.naturalWidth > 100).length"
-    page.wait_for_function(f"{loaded} >= {len(WORKFLOWS)}")
+        page.get_by_text(path.stem, exact=True).scroll_into_view_if_needed()  # only cards that are seen have pictures
+        page.wait_for_function(PICTURED, arg=path.stem)
     page.get_by_text(WORKFLOWS[0].stem, exact=True).click()
     nodes = len(read(WORKFLOWS[0])["nodes"])
     page.wait_for_function(f"app.graph._nodes.length == {nodes}")

@@ -410,7 +410,7 @@ def test_the_converter(tmp_path):
     state, convert = weights_of(SMALL1), script().convert
     source = saved(tmp_path, {"state_dict": in_ldm_words(state, SMALL1) | BESIDE}, "sd.ckpt")
     target = tmp_path / "out.safetensors"
-    assert "Stable Diffusion 1" in convert(source, target, half=True)
+    assert "Stable Diffusion 1" in convert(source, target, half=True)[1].text
     config, weights, _ = open_model(target)
     assert config == SMALL1 and equal(weights, {name: value.half() for name, value in state.items()})
     motion = {n: v for n, v in weights_of(replace(ANIMATEDIFF_V1, **SHAPE)).items() if ".motion_modules." in n}

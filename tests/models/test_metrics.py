@@ -30,7 +30,9 @@ def disc(x, y, radius, size=64):
 
 @pytest.mark.parametrize("grow", [1, 3, 6])
 def test_outlines_of_two_discs_lie_as_far_apart_as_their_radii(grow):
-    assert edge_distance(disc(32, 32, 15), disc(32, 32, 15 + grow)) == pytest.approx(grow, abs=0.6)  # rasters are finite
+    assert edge_distance(disc(32, 32, 15), disc(32, 32, 15 + grow)) == pytest.approx(
+        grow, abs=0.6
+    )  # rasters are finite
 
 
 def test_outlines_of_a_mask_with_itself_and_with_nothing():

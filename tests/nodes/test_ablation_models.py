@@ -5,7 +5,8 @@ import comfy.sd
 import pytest
 import torch
 from pack.nodes.host.choices import CONTEXT_SCHEDULES
-from pack.nodes.host.model import SHIFT, native_model, weights_of
+from pack.nodes.host.model import native_model, weights_of
+from pack.nodes.host.network import SHIFT
 from pack.nodes.loaders import open_video_model
 from pack.nodes.sampling import PairedContextWindows, SetModality
 

@@ -1,0 +1,30 @@
+"""Any file that Duet reads, as a Duet file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..config import SD1
+from .family import kind_of
+from .files import save_model
+from .opening import open_controlnet, open_model, open_motion_module, opened
+from .report import Report
+
+PARTS = {"model": open_model, "motion": open_motion_module, "controlnet": open_controlnet}
+
+
+def convert(source: Path, target: Path, part: str | None = None, half: bool = False) -> tuple[str, Report]:
+    """Write the target, and answer which part of the source it holds and what was found there.
+
+    Without a part the file tells which; of a DisCo checkpoint, which holds a model and its ControlNet, the model.
+    """
+    if target.exists() and target.samefile(source):
+        raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
+    part = part or kind_of(opened(source))
+    part = part if part in PARTS else "model"
+    config, state, report = PARTS[part](source)
+    if part == "motion":
+        config = replace(SD1, **config)
+    if half:
+        state = {name: value.half() for name, value in state.items()}
+    save_model(target, state, config, kind=part, source=source.name, family=report.family)
+    return part, report
