@@ -1,6 +1,7 @@
-"""Writes locales/en/nodeDefs.json from the nodes' own texts: python3 scripts/host.py exec python scripts/write_locale.py"""
+"""Writes both packs' locales/en/nodeDefs.json from their nodes: python3 scripts/host.py exec python scripts/write_locale.py"""
 
 import asyncio
+import importlib
 import importlib.util
 import json
 import os
@@ -30,10 +31,15 @@ def main() -> None:
     spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
     sys.modules["pack"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["pack"])
-    extension = asyncio.run(sys.modules["pack"].comfy_entrypoint())
+    for name, folder in (("pack", ROOT), ("pack.training", ROOT / "training")):
+        write(importlib.import_module(name), folder / "locales" / "en" / "nodeDefs.json")
+
+
+def write(pack, target: Path) -> None:
+    """The texts of one pack's nodes, sorted by their ids."""
+    extension = asyncio.run(pack.comfy_entrypoint())
     asyncio.run(extension.on_load())
     schemas = [node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())]
-    target = ROOT / "locales" / "en" / "nodeDefs.json"
     texts = {schema.node_id: english(schema) for schema in sorted(schemas, key=lambda s: s.node_id)}
     target.write_text(json.dumps(texts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     print(f"{len(texts)} nodes written to {target.relative_to(ROOT)}")

@@ -20,6 +20,8 @@ HOST = {
     "server",
 }
 OURS = {"models", "nodes", "training", "scripts", "tests", "benchmarks", "pack"}
+TRAINING_NODES = ("nodes", "setup_nodes", "settings", "presets", "process", "start", "lock", "deliver", "places")
+FOR_TRAINING = {"torch", "safetensors", "numpy", "accelerate", "diffusers", "transformers", "av", "PIL"}
 FOR_MODELS = {"torch", "diffusers", "einops", "safetensors", "numpy", "cv2"}
 
 
@@ -62,6 +64,27 @@ def test_only_nodes_host_knows_comfy_internals(path):
     for module, level in imports(path):
         if level == 0:
             assert module not in HOST - {"comfy_api"}, f"{module} belongs behind nodes/host"
+
+
+@pytest.mark.parametrize("path", [ROOT / "training" / f"{stem}.py" for stem in TRAINING_NODES], ids=name)
+def test_training_nodes_need_the_host_and_the_standard_library_only(path):
+    """What starts a training reads no tensor; the one file that knows the host's internals is training/host.py."""
+    for module, level in imports(path):
+        assert level < 2 and (level or module in {"comfy_api"} | set(sys.stdlib_module_names)), module
+
+
+@pytest.mark.parametrize("path", files("training"), ids=name)
+def test_training_runs_without_the_host(path):
+    """The process that trains: its files import neither the host nor the nodes."""
+    relative = path.relative_to(ROOT / "training")
+    if relative.stem in (*TRAINING_NODES, "host") and len(relative.parts) == 1:
+        return
+    for module, level in imports(path):
+        assert level <= len(relative.parts) + 1
+        if level == 0:
+            assert module in FOR_TRAINING | set(sys.stdlib_module_names), module
+        elif level == len(relative.parts) and relative.name != "__init__.py":
+            assert module not in ("host", "nodes", "setup_nodes", "process"), module
 
 
 def test_models_leave_the_host_alone_when_imported():

@@ -32,7 +32,9 @@ def find_file(name: str, *kinds: str) -> str:
     """The path behind a name of the list."""
     found = next((path for kind in kinds if (path := folder_paths.get_full_path(kind, name))), None)
     if found is None:
-        raise ValueError(f"Found no file {name} in the model folders {' or '.join(kinds)}: press R and choose it again.")
+        raise ValueError(
+            f"Found no file {name} in the model folders {' or '.join(kinds)}: press R and choose it again."
+        )
     return str(Path(found).resolve())
 
 

@@ -89,7 +89,7 @@ class TrainingProcess:
             except subprocess.TimeoutExpired:
                 continue
         state = progress_of(self.folder, self.total)
-        if self.process.returncode:
+        if self.process.returncode or state.step < self.total:
             where = f"after step {state.step} of {self.total}" if state.step else "before its first step"
             raise RuntimeError(f"The training ended {where}. {self.reason()} {self.advice()}")
         yield state
@@ -98,8 +98,10 @@ class TrainingProcess:
         """Why the process failed, in a sentence."""
         lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
         number = self.process.returncode
+        if number == 0:
+            return "Somebody told it to end, and it saved a checkpoint."
         found = [match for line in lines if (match := ERROR.match(line.strip())) and match[1] != "ChildFailedError"]
-        if found:
+        if found and number > 0:
             kind, words = found[-1].groups()
             words = words.strip() if kind in (None, "ValueError", "RuntimeError") else f"{kind}: {words.strip()}"
             return words if words.endswith((".", "!", "?")) else f"{words}."

@@ -2,12 +2,13 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 PRECISIONS = ("fp32", "bf16", "fp16")
 RECIPES = ("vae", "idol_haop", "idol_image", "idol_video")
 TRAINS = ("all", "adapters", "lora")
+PATHS = ("path", "vae", "init", "controlnet", "clip")  # files and folders in data and model
 AT_LEAST = {
     "steps": 1, "batch": 1, "accumulate": 1, "warmup": 0, "checkpoint_every": 1, "keep": 1, "sample_every": 0,
     "workers": 0, "lora_rank": 1, "threads": 0, "lr": 0.0, "ema": 0.0, "clip": 0.0, "weight_decay": 0.0,
@@ -80,10 +81,11 @@ class RunSettings:
 
     @classmethod
     def from_file(cls, path: Path) -> "RunSettings":
-        """The settings of a run file, with their folder made absolute."""
+        """The settings of a run file; relative paths in it start beside it and are made absolute."""
         made = cls.from_json(Path(path).read_text(encoding="utf-8"))
-        values = {f.name: getattr(made, f.name) for f in fields(cls)}
-        return cls(**values | {"folder": str((Path(path).parent / made.folder).resolve())})
+        beside = lambda value: str((Path(path).parent / value).resolve())
+        placed = lambda values: {k: beside(v) if k in PATHS and v else v for k, v in values.items()}
+        return replace(made, folder=beside(made.folder), data=placed(made.data), model=placed(made.model))
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step: linear rise, then the decay."""

@@ -33,20 +33,20 @@ def existing_run(root: Path, name: str) -> Path:
 
 
 def begin(folder: Path, settings: RunSettings, processes: int) -> None:
-    """Write down what a new run is made of; a folder of another run is refused."""
+    """Write down what a new run is made of; a folder that holds another run's work is refused."""
     settings = replace(settings, folder=".")
-    if (folder / "run.json").is_file() or (folder / "settings.json").is_file():
-        before, count = stored(folder)
-        differ = [name for name, value in vars(settings).items() if getattr(before, name) != value]
-        differ += ["processes"] if count != processes else []
-        if differ:
-            raise ValueError(
-                f"The run {folder.name} was started with other settings ({', '.join(differ)} differ): "
-                "go on with it in Resume Training, or choose another run name."
-            )
-        return
     folder.mkdir(parents=True, exist_ok=True)
-    write_run(folder, settings, processes)
+    with locked(folder):
+        if any((folder / "checkpoints").glob("step_*")):
+            before, count = stored(folder)
+            differ = [name for name, value in vars(settings).items() if getattr(before, name) != value]
+            differ += ["processes"] if count != processes else []
+            if differ:
+                raise ValueError(
+                    f"The run {folder.name} was started with other settings ({', '.join(differ)} differ): "
+                    "go on with it in Resume Training, or choose another run name."
+                )
+        write_run(folder, settings, processes)
 
 
 def write_run(folder: Path, settings: RunSettings, processes: int) -> None:

@@ -6,6 +6,7 @@ is what a process reads, and its number keys every random draw, so a run comes o
 
 import os
 import signal
+import sys
 import time
 from contextlib import nullcontext
 
@@ -177,7 +178,19 @@ class Trainer:
         if self.main:
             with average.in_place(recipe), torch.no_grad():
                 files = recipe.export(self.folder.path / "model")
-            self.folder.log(event="finished", step=self.settings.steps, files=[file.name for file in files])
+            names = [file.name for file in files]
+            self.folder.log(event="finished", step=self.settings.steps, files=names, peak_gb=round(peak_gb(), 3))
+
+
+def peak_gb() -> float:
+    """The most memory that this process held: of the GPU where there is one."""
+    if torch.cuda.is_available():
+        return torch.cuda.max_memory_allocated() / 2**30
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0.0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
 
 
 class Average:

@@ -16,7 +16,8 @@ from .lock import file_lock
 
 # Later torchvision and torchaudio wheels do not fit each other; these three do.
 PINS = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-TOOLS = ("pytest", "ruff", "playwright", "comfy-cli", "accelerate")
+TOOLS = ("pytest", "ruff", "playwright", "comfy-cli")
+PACKS = (REPO, REPO / "training")
 NEEDED_GB = 10
 
 
@@ -46,7 +47,7 @@ class Environment:
 def environment_folder(host):
     """Returns the folder for this Python and these requirements: other requirements make another environment."""
     python = f"{platform.python_implementation()} {sys.version_info[0]}.{sys.version_info[1]} {platform.machine()}"
-    lists = [(folder / "requirements.txt").read_text(encoding="utf-8") for folder in (host, REPO)]
+    lists = [(folder / "requirements.txt").read_text(encoding="utf-8") for folder in (host, *PACKS)]
     return cache_folder() / f"venv-{short_hash(python, *PINS, *TOOLS, *lists)}"
 
 
@@ -72,7 +73,7 @@ def _build(folder, host, held):
     check_disk(folder, NEEDED_GB)
     pip.make_environment(folder, "Creating the environment", held)
     python = pip.python_of(folder)
-    lists = ["-r", str(host / "requirements.txt"), "-r", str(REPO / "requirements.txt")]
+    lists = [word for folder in (host, *PACKS) for word in ("-r", str(folder / "requirements.txt"))]
     pip.run(python, "Installing torch, ComfyUI's packages and tools", "install", *PINS, *lists, *TOOLS, held=held)
     _make_cv2_importable(python, held)
     (folder / "complete").write_text("\n".join((*PINS, *TOOLS, "")), encoding="utf-8")

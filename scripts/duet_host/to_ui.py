@@ -7,7 +7,7 @@ from .layout import columns, depths, node_size
 from .schema import inputs_of
 
 CORE = ("nodes", "comfy_extras")
-PACK_ID = "duet-video-depth"
+PACK_ID, TRAINING_ID = "duet-video-depth", "duet-training"
 PREVIEWS = ("Save", "Preview", "Load")
 TALL = ("multiline", "socketless")  # texts, and widgets that draw something
 
@@ -81,6 +81,8 @@ def _origin(schema):
     module = schema.get("python_module", "")
     if module.split(".")[0] in CORE:
         return {"cnr_id": "comfy-core"}
+    if TRAINING_ID in module.lower():
+        return {"cnr_id": TRAINING_ID}
     return {"cnr_id": PACK_ID} if "duet" in module.lower() else {}
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from ...models.colormap import encode
@@ -23,10 +23,14 @@ NOISE = 0.05  # on the latents while training: what a sampler leaves over does n
 class TrainVAE(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
-        self.vae = SmallVAE().to(memory_format=torch.channels_last)
+        self.vae = SmallVAE()
+        if settings.model.get("init"):
+            self.vae.load_state_dict({name: v.float() for name, v in load_file(settings.model["init"]).items()})
+        self.vae.to(memory_format=torch.channels_last)
         self.clips = open_clips(settings.data)
         self.weights = WEIGHTS | settings.losses
         self.crop = settings.model.get("crop", 64)  # pixels a side
+        self.people = settings.model.get("people", 0.6)  # share of crops around a pixel of the person
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """A frame, its depth as a heat map, or now and then the person or the room."""
@@ -44,7 +48,7 @@ class TrainVAE(Recipe):
         """(3, H, W) to (3, crop, crop), more often than not around a pixel of the person: most of a picture is wall."""
         size = self.crop
         here = (mask > 127).nonzero()
-        middle = here[r.randrange(len(here))].tolist() if len(here) and r.random() < 0.6 else None
+        middle = here[r.randrange(len(here))].tolist() if len(here) and r.random() < self.people else None
         corner = []
         for axis, length in enumerate(picture.shape[1:]):
             start = r.randrange(max(length - size, 0) + 1) if middle is None else middle[axis] - r.randrange(size)
