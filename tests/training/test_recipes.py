@@ -93,6 +93,34 @@ def test_adapters_only_leaves_the_base_alone(vae):
     )
 
 
+def test_a_lora_trains_beside_a_frozen_base_and_opens_in_the_stock_way(vae, tmp_path):
+    """The trained network, and its base with the written LoRA on top through the host's loader, answer alike."""
+    sd = pytest.importorskip("comfy.sd")
+    from pack.nodes.host.model import native_model
+
+    made = recipe("idol_image", vae, trains="lora", lora_rank=4)
+    base = {name: value.clone() for name, value in made.unet.state_dict().items() if "lora_" not in name}
+    batch = batch_of(made)
+    optimizer = torch.optim.AdamW([v for n, v in made.trained().items() if "lora_" in n], lr=0.05)
+    for step in range(3):
+        made(batch, Draws(0, step))[0].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert all(torch.equal(made.unet.state_dict()[name], value) for name, value in base.items())
+    files = {file.name: file for file in made.export(tmp_path)}
+    lora = load_file(files["lora.safetensors"])
+    model = native_model(made.unet.video, base)
+    model, _ = sd.load_lora_for_models(model, None, lora, 1.0, 0.0)
+    x, t, c = torch.randn(4, 4, 4, 4), torch.tensor([500.0] * 4), torch.randn(4, 6, 32)
+    with torch.no_grad():
+        trained, silent = made.unet(x, t, c), model.model.diffusion_model(x, t, c)
+        model.patch_model()
+        answer = model.model.diffusion_model(x, t, c)
+        model.unpatch_model()
+    assert (trained - silent).abs().max() > 1e-2, "the LoRA learned something"
+    assert (trained - answer).abs().max() < 2e-3 * trained.abs().max(), "half precision apart"
+
+
 def test_the_same_place_gives_the_same_example_and_draws(vae):
     made, again = recipe("idol_haop", vae), recipe("idol_haop", vae)
     one, other = made.sample(5), again.sample(5)

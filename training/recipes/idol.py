@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models.attention.capture import capture
@@ -23,6 +24,7 @@ from ..augment import hide
 from ..data import open_clips
 from ..draws import Draws
 from ..encoders import Encoders
+from ..lora import add_lora, is_lora, lora_file
 from ..sampling import sample_ddim
 from .base import Recipe
 from .vae import heat
@@ -88,8 +90,10 @@ class Idol(Recipe):
 
     def choose_trained(self, settings) -> None:
         """What this stage and the settings leave frozen."""
+        if settings.trains == "lora":
+            add_lora(self.unet, settings.lora_rank)
         for name, value in self.unet.named_parameters():
-            adapter = any(part in name for part in ADAPTERS)
+            adapter = is_lora(name) or any(part in name for part in ADAPTERS)
             value.requires_grad_(self.trains(name) and (adapter or settings.trains == "all"))
         if self.controlnet is not None:
             for name, value in self.controlnet.named_parameters():
@@ -214,9 +218,13 @@ class Idol(Recipe):
         return torch.cat(rows, 1).permute(1, 2, 0)
 
     def export(self, folder: Path) -> list[Path]:
-        """The U-Net and the pose ControlNet, in half precision, as the pack's loaders open them."""
-        half = lambda net: {name: value.detach().cpu().half() for name, value in net.state_dict().items()}
+        """The U-Net, its LoRA and the pose ControlNet, in half precision, as the pack's loaders open them."""
+        state = lambda net: {name: value for name, value in net.state_dict().items() if not is_lora(name)}
+        half = lambda net: {name: value.detach().cpu().half() for name, value in state(net).items()}
         files = [save_model(folder / "model.safetensors", half(self.unet), self.unet.video)]
+        if self.settings.trains == "lora":
+            files.append(folder / "lora.safetensors")
+            save_file(lora_file(self.unet), files[-1])
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files

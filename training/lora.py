@@ -1,0 +1,45 @@
+"""Low-rank additions to the attention of a frozen network, written as the stock LoRA loader reads them (kohya's names)."""
+
+import torch
+from torch import Tensor, nn
+
+PLACES = ("attn1", "attn2")
+LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
+
+
+def add_lora(network: nn.Module, rank: int) -> list[str]:
+    """Give every projection of spatial self- and cross-attention a silent addition; the names of the projections."""
+    found = []
+    for name, module in list(network.named_modules()):
+        place, _, layer = name.partition(".attn")
+        if not layer or f"attn{layer[0]}" not in PLACES or layer[2:] not in LAYERS or not isinstance(module, nn.Linear):
+            continue
+        inner = min(rank, module.in_features, module.out_features)
+        module.lora_down = nn.Linear(module.in_features, inner, bias=False)
+        module.lora_up = nn.Linear(inner, module.out_features, bias=False)
+        nn.init.kaiming_uniform_(module.lora_down.weight, a=5**0.5)
+        nn.init.zeros_(module.lora_up.weight)
+        # A hook leaves the names of the base as they are, so the network is saved and opened as before.
+        module.register_forward_hook(lambda layer, inputs, out: out + layer.lora_up(layer.lora_down(inputs[0])))
+        found.append(name)
+    if not found:
+        raise ValueError(
+            "The network has no attention that a LoRA could be added to: train all of it, or its adapters."
+        )
+    return found
+
+
+def is_lora(name: str) -> bool:
+    return ".lora_down." in name or ".lora_up." in name
+
+
+def lora_file(network: nn.Module) -> dict[str, Tensor]:
+    """The additions as lora_unet_<name with underscores>.lora_down.weight, .lora_up.weight and .alpha."""
+    out = {}
+    for name, value in network.state_dict().items():
+        if is_lora(name):
+            module, part, _ = name.rsplit(".", 2)
+            key = f"lora_unet_{module.replace('.', '_')}"
+            out[f"{key}.{part}.weight"] = value.detach().cpu().half()
+            out[f"{key}.alpha"] = torch.tensor(float(network.get_submodule(module).lora_down.out_features))
+    return out
