@@ -6,7 +6,12 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-FOLDERS = {"vae": "vae", "model": "diffusion_models", "pose": "controlnet"}  # a recipe's file to the host's folder
+FOLDERS = {
+    "vae": "vae",
+    "model": "diffusion_models",
+    "pose": "controlnet",
+    "lora": "loras",
+}  # a recipe's file to the host's folder
 
 
 def deliver(folder: Path, name: str, models: Callable[[str], Path]) -> list[Path]:

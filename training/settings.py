@@ -37,7 +37,6 @@ class RunSettings:
     ema: float = 0.0  # 0 keeps no average
     precision: str = "fp32"
     gradient_checkpointing: bool = False
-    sharded: bool = False  # FSDP2 in place of DDP
     seed: int = 0
     device: str = "auto"  # auto or cpu
     threads: int = 0  # 0 leaves it to torch

@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
 
+from .average import Average
 from .curve import draw_curve, write_picture
 from .draws import Draws
 from .recipes import make_recipe
@@ -191,49 +192,6 @@ def peak_gb() -> float:
     except ImportError:  # Windows
         return 0.0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**30 if sys.platform == "darwin" else 2**20)
-
-
-class Average:
-    """The running mean of the trained weights (EMA), in full precision; it follows faster while it is young."""
-
-    def __init__(self, recipe: Recipe, decay: float):
-        self.decay = decay
-        self.values = {n: v.detach().float().clone() for n, v in recipe.trained().items()} if decay else {}
-
-    @torch.no_grad()
-    def update(self, recipe: Recipe, step: int) -> None:
-        follow = 1 - min(self.decay, (1 + step) / (10 + step))
-        if self.values:
-            trained = recipe.trained()
-            torch._foreach_lerp_(list(self.values.values()), [trained[n].float() for n in self.values], follow)
-
-    def take(self, values: dict) -> None:
-        for name, value in values.items():
-            self.values[name].copy_(value)
-
-    def in_place(self, recipe: Recipe) -> "Swap":
-        return Swap(recipe, self.values)
-
-
-class Swap:
-    """The averaged weights in the network for a while."""
-
-    def __init__(self, recipe: Recipe, values: dict):
-        self.recipe, self.values = recipe, values
-
-    def __enter__(self):
-        trained = self.recipe.trained()
-        self.kept = {name: trained[name].detach().clone() for name in self.values}
-        put(trained, self.values)
-
-    def __exit__(self, *_):
-        put(self.recipe.trained(), self.kept)
-
-
-@torch.no_grad()
-def put(parameters: dict, values: dict) -> None:
-    for name, value in values.items():
-        parameters[name].copy_(value)
 
 
 def start_accelerator(settings: RunSettings) -> Accelerator:

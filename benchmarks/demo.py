@@ -1,0 +1,119 @@
+"""How good a dual-modal model is on clips of the stage that it never saw: python3 scripts/host.py bench demo [--json]
+
+Sampled through the pack's own nodes on the real host, as the workflow joint_dance does: the person in A-pose, the empty
+room and the pose are given; video and depth are made, and the stage knows the truth of both. Beside the model stands a
+baseline without any: the person of the first frame, pasted still on the room.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+import torch  # noqa: E402
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = not torch.cuda.is_available()
+import comfy.sd  # noqa: E402
+import comfy.utils  # noqa: E402
+
+import nodes as host  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+from pack.models.checkpoint import open_controlnet  # noqa: E402
+from pack.models.depth import normalize_clip  # noqa: E402
+from pack.models.metrics import depth_errors, edge_distance, psnr, silhouette  # noqa: E402
+from pack.models.stage import render, render_character, sample_scene  # noqa: E402
+from pack.nodes.conditioning import EncodeBackground, EncodeForeground  # noqa: E402
+from pack.nodes.depth import HeatMapToDepth  # noqa: E402
+from pack.nodes.host.controlnet import native_controlnet  # noqa: E402
+from pack.nodes.joint import JOINT, ModalityConditionedSampler  # noqa: E402
+from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth  # noqa: E402
+from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+
+SIZE, FRAMES, FPS = 128, 8, 8.0
+AWAY = 0.08  # how far a pixel must be from the empty room, of 1, to belong to the silhouette
+
+
+def truth_of(seed: int) -> dict:
+    """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
+    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=FPS, objects=0)
+    clip = render(scene)
+    inverse = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    # The empty room in the range of the clip.
+    low, high = (1 / clip.depth).amin(), (1 / clip.depth).amax()
+    empty = ((1 / clip.plate_depth - low) / (high - low)).clamp(0, 1)
+    return {"video": clip.rgb, "depth": inverse, "empty": empty, "person": render_character(scene)[0], "clip": clip}
+
+
+def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Video (F, H, W, 3) and depth (F, H, W) from the person, the room and the pose."""
+    vae, clip = models["vae"], truth["clip"]
+    positive, negative = EncodeForeground.execute(truth["person"], vae=vae).result
+    positive, negative = EncodeBackground.execute(positive, negative, vae, clip.plate[:1]).result
+    apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
+    positive, negative = apply(positive, negative, models["pose"], clip.pose, 1.0, 0.0, 1.0, vae=vae)
+    pair = EmptyVideoDepthLatent.execute(SIZE, SIZE, FRAMES).result[0]
+    sampled = ModalityConditionedSampler.execute(
+        models["model"], seed, options.steps, options.cfg, "ddim", "ddim_uniform", positive, negative, pair, JOINT, 1.0
+    ).result[0]
+    video, depth = (vae.decode(half["samples"]) for half in SplitVideoDepth.execute(sampled).result)
+    return video.clamp(0, 1), HeatMapToDepth.execute(depth.clamp(0, 1), "hot").result[0][..., 0]
+
+
+def score(video, depth, truth: dict) -> dict[str, float]:
+    clip = truth["clip"]
+    outlines = (silhouette(video, clip.plate, AWAY), silhouette(depth, truth["empty"], AWAY))
+    still = clip.plate.lerp(clip.rgb[:1], clip.human[:1, ..., None])
+    return {
+        **depth_errors(depth, truth["depth"], clip.human),
+        "video_psnr": psnr(video, truth["video"]),
+        "still_psnr": psnr(still, truth["video"]),
+        "video_to_depth_px": edge_distance(*outlines),
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_dance_128.safetensors")
+    parser.add_argument("--pose", type=Path, default=ROOT / "weights/controlnet/duet_dance_128_pose.safetensors")
+    parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
+    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--cfg", type=float, default=1.5)
+    options = parser.parse_args()
+    config, state, _ = open_controlnet(options.pose)
+    models = {
+        "model": open_video_model(str(options.model), AS_IN_FILE)[0],
+        "pose": native_controlnet(config, state),
+        "vae": comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae))),
+    }
+    rows, seconds = [], []
+    with torch.inference_mode():
+        for seed in range(options.clips):
+            truth, begin = truth_of(seed), time.perf_counter()
+            video, depth = make(models, truth, options, seed)
+            seconds.append(time.perf_counter() - begin)
+            rows.append(score(video, depth, truth))
+    known = lambda name: [row[name] for row in rows if row[name] == row[name]]
+    means = {name: statistics.fmean(known(name)) if known(name) else float("nan") for name in rows[0]}
+    found = {"clips": len(rows), **means, "outlines": len(known("video_to_depth_px")),
+             "seconds_a_clip": statistics.median(seconds)}  # fmt: skip
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        print(f"{name:>20} {value:.4f}" if isinstance(value, float) else f"{name:>20} {value}")
+
+
+if __name__ == "__main__":
+    main()
