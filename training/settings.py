@@ -83,7 +83,9 @@ class RunSettings:
         """The settings of a run file; relative paths in it start beside it and are made absolute."""
         made = cls.from_json(Path(path).read_text(encoding="utf-8"))
         beside = lambda value: str((Path(path).parent / value).resolve())
-        placed = lambda values: {k: beside(v) if k in PATHS and v else v for k, v in values.items()}
+        placed = lambda values: {
+            k: beside(v) if k in PATHS and isinstance(v, str) and v else v for k, v in values.items()
+        }
         return replace(made, folder=beside(made.folder), data=placed(made.data), model=placed(made.model))
 
     def rate_at(self, step: int) -> float:

@@ -87,7 +87,7 @@ def test_latent_tokens_tell_content_and_place():
     assert tokens.shape == (1, 48, foreground.latent_width()) and foreground.latent_width() == 32
     places = tokens[0, :, 16:]
     assert len(places.unique(dim=0)) == 48, "every place has a code of its own"
-    assert torch.equal(tokens[0, 7, :16].view(4, 2, 2), latents[0, :, 2:4, 2:4]), "second row, second patch"
+    assert torch.equal(tokens[0, 7, :16].view(4, 2, 2), latents[0, :, 2:4, 2:4] * 0.18215), "second row, second patch"
     with pytest.raises(ValueError, match="16 x 16 pixels"):
         foreground.latent_tokens(torch.randn(1, 4, 1, 8))
 
