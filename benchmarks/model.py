@@ -26,8 +26,8 @@ from diffusers import UNet2DConditionModel  # noqa: E402
 from pack.models.config import IDOL, TINY  # noqa: E402
 from pack.models.video_unet import VideoUNet  # noqa: E402
 
-# Fields of the network, pixels and frames of each modality: every size at the clips that it is made for.
-SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}
+# Fields of the network, pixels and frames of each modality, runs: every size at the clips that it is made for.
+SIZES = {"tiny": (TINY, 128, 8, 100), "sd1": ({}, 256, 2, 7)}
 
 
 def seconds(step, device: torch.device) -> float:
@@ -42,7 +42,7 @@ def measure(size: str, options) -> dict:
     """Median seconds of the 2-D net, the joint step and a single-modality step, and the ratios pair by pair."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    shape, pixels, frames = SIZES[size]
+    shape, pixels, frames, runs = SIZES[size]
     config = replace(IDOL, **shape)
     pixels, frames = options.pixels or pixels, options.frames or frames
     side = pixels // 8
@@ -61,7 +61,7 @@ def measure(size: str, options) -> dict:
     with torch.inference_mode():
         for step in steps.values():
             step()
-        runs = [{name: seconds(step, device) for name, step in steps.items()} for _ in range(options.runs)]
+        runs = [{name: seconds(step, device) for name, step in steps.items()} for _ in range(options.runs or runs)]
     middle = lambda values: statistics.median(list(values))
     return {
         "size": size,
@@ -88,7 +88,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, help="frames of each modality")
     parser.add_argument("--pixels", type=int)
     parser.add_argument("--tokens", type=int, default=257)
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int)
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
