@@ -161,5 +161,5 @@ TINY = {
     "attention_levels": (True, False),
     "layers_per_block": 1,
     "attention_head_dim": 4,
-    "cross_modal_width": 0,
+    "cross_modal_width": 32,
 }  # for tests and small models: replace(IDOL, **TINY)
