@@ -144,6 +144,16 @@ def pose_network(config: VideoUNetConfig) -> nn.Module:
     return SeparateControlNets(config) if config.streams == "separate" else PoseControlNet(config)
 
 
+def pose_network_from(unet: nn.Module) -> nn.Module:
+    """The pose ControlNet at birth: the encoder of the U-Net, or of each of the two."""
+    if not isinstance(unet, SeparateUNets):
+        return PoseControlNet.copied_from(unet)
+    nets = SeparateControlNets(unet.video)
+    for name, net in unet.streams.items():
+        nets.streams[name].load_state_dict(PoseControlNet.copied_from(net).state_dict())
+    return nets
+
+
 def network_from(state: dict[str, Tensor], config: VideoUNetConfig) -> nn.Module:
     """The network that a configuration asks for with the weights of a 2-D one, in both streams if there are two."""
     if config.streams == "shared":

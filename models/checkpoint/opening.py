@@ -180,12 +180,11 @@ def aside(name: str) -> bool:
 
 def expected_shapes(file: Weights, config: VideoUNetConfig, controlnet: bool) -> dict[str, tuple]:
     """Names and shapes of a network, without its memory."""
-    from ..controlnet import PoseControlNet
-    from ..separate import network
+    from ..separate import network, pose_network
 
     try:
         with torch.device("meta"):
-            net = PoseControlNet(config) if controlnet else network(config)
+            net = pose_network(config) if controlnet else network(config)
     except (ValueError, RuntimeError, TypeError, ZeroDivisionError, NotImplementedError, IndexError) as error:
         raise ValueError(
             f"{file.name} asks for a network that cannot be built, with levels {config.block_out_channels} channels "

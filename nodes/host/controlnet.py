@@ -9,6 +9,7 @@ import comfy.utils
 import torch
 from torch import Tensor
 
+from ...models.choices import MODALITIES
 from ...models.config import VideoUNetConfig
 from .attention import HostAttention, use_host_layers
 from .boundary import MODALITY
@@ -19,7 +20,7 @@ class ClipControlNet(comfy.controlnet.ControlNet):
 
     def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
         self.control_model.chunks = batched_number
-        self.control_model.alone = transformer_options.get(MODALITY) is not None
+        self.control_model.alone = transformer_options.get(MODALITY)
         return super().get_control(x_noisy, t, cond, batched_number, transformer_options)
 
     def copy(self):
@@ -29,27 +30,43 @@ class ClipControlNet(comfy.controlnet.ControlNet):
         return twin
 
 
+class HostHints:
+    """The host's way of calling a ControlNet of ours; it comes before the network's class."""
+
+    host_dtype = torch.float32
+    device = torch.device("cpu")  # the host writes where the weights are; diffusers only lets it be read
+    chunks = 1
+    alone = None  # the one modality that is sampled by itself
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.host_dtype
+
+    def forward(self, x: Tensor, hint: Tensor, timesteps: Tensor, context: Tensor, **_) -> dict:
+        hint = hint.expand(x.shape[0], -1, -1, -1)  # one picture serves all frames
+        which = {} if self.alone is None else {"modalities": 1, **self.named(x)}
+        down, middle = super().forward(x, timesteps, context, hint, self.chunks, **which)
+        return {"output": down, "middle": [middle]}
+
+    def named(self, x: Tensor) -> dict:
+        """What tells two ControlNets which of them is meant."""
+        return {}
+
+
+class HostHintsOfTwo(HostHints):
+    def named(self, x: Tensor) -> dict:
+        return {"labels": x.new_full(x.shape[:1], MODALITIES.index(self.alone), dtype=torch.long)}
+
+
 @cache
-def host_controlnet_class() -> type:
-    """PoseControlNet with the host's way of calling; made on first use, because diffusers is slow to import."""
+def host_controlnet_class(streams: str = "shared") -> type:
+    """PoseControlNet, or two of them; made on first use, because diffusers is slow to import."""
     from ...models.controlnet import PoseControlNet
+    from ...models.separate import SeparateControlNets
 
-    class HostPoseControlNet(PoseControlNet):
-        host_dtype = torch.float32
-        device = torch.device("cpu")  # the host writes where the weights are; diffusers only lets it be read
-        chunks, alone = 1, False
-
-        @property
-        def dtype(self) -> torch.dtype:
-            return self.host_dtype
-
-        def forward(self, x: Tensor, hint: Tensor, timesteps: Tensor, context: Tensor, **_) -> dict:
-            modalities = 1 if self.alone else None
-            hint = hint.expand(x.shape[0], -1, -1, -1)  # one picture serves all frames
-            down, middle = super().forward(x, timesteps, context, hint, self.chunks, modalities)
-            return {"output": down, "middle": [middle]}
-
-    return HostPoseControlNet
+    if streams == "separate":
+        return type("HostSeparateControlNets", (HostHintsOfTwo, SeparateControlNets), {})
+    return type("HostPoseControlNet", (HostHints, PoseControlNet), {})
 
 
 def native_controlnet(config: VideoUNetConfig, state_dict: dict[str, Tensor]) -> ClipControlNet:
@@ -57,7 +74,7 @@ def native_controlnet(config: VideoUNetConfig, state_dict: dict[str, Tensor]) ->
     device = memory.get_torch_device()
     dtype = memory.unet_dtype(device=device, weight_dtype=comfy.utils.weight_dtype(state_dict))
     cast = memory.unet_manual_cast(dtype, device)
-    net = host_controlnet_class()(config).to(dtype).eval().requires_grad_(False)
+    net = host_controlnet_class(config.streams)(config).to(dtype).eval().requires_grad_(False)
     net.host_dtype = dtype
     missing, unexpected = net.load_state_dict({key: value.to(dtype) for key, value in state_dict.items()}, strict=False)
     if missing or unexpected:

@@ -192,3 +192,22 @@ def test_the_small_vae_opens_in_the_stock_loader(vae):
     given = host.encode(picture)
     assert (given * 0.18215 - latents).abs().max() < 1e-3
     assert (host.decode(given) - back).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize(
+    "changes", [{"streams": "separate", "label": False, "cross_modal": "none"}, {"shared_maps": "avg"}]
+)
+def test_the_papers_other_rows_train_too_and_open_again(vae, tmp_path, changes):
+    made = recipe("idol_video", vae, model={"config": SHAPE | changes})
+    stir(made)
+    batch = batch_of(made)
+    loss, terms = made(batch, Draws(0, 0))
+    loss.backward()
+    assert ("motion" in terms) == ("streams" not in changes), "two networks have no features to compare"
+    silent = [name for name, value in made.trained().items() if value.grad is None or not value.grad.any()]
+    assert not silent, silent[:5]
+    files = made.export(tmp_path)
+    config, state, _ = open_model(files[0])
+    assert config == made.unet.video and set(state) == set(made.unet.state_dict())
+    _, state, _ = open_controlnet(files[1])
+    assert set(state) == set(made.controlnet.state_dict())

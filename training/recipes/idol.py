@@ -10,16 +10,16 @@ from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from ...models.attention.capture import capture
 from ...models.checkpoint import open_controlnet, open_model, save_model
 from ...models.config import IDOL, VideoUNetConfig
-from ...models.controlnet import PoseControlNet
 from ...models.foreground import latent_width
 from ...models.losses import consistency, denoising
 from ...models.schedule import NoiseSchedule
-from ...models.video_unet import VideoUNet, inflated
+from ...models.separate import network, network_from, pose_network, pose_network_from
+from ...models.video_unet import VideoUNet
 from ..augment import hide
 from ..data import open_clips
 from ..draws import Draws
@@ -58,7 +58,7 @@ class Idol(Recipe):
 
     # -- networks ------------------------------------------------------------------------------------------------
 
-    def start_unet(self, model: dict) -> VideoUNet:
+    def start_unet(self, model: dict) -> nn.Module:
         """A network from a file, with adapters added where it has none, or a new one of the given shape."""
         shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
         unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
@@ -68,23 +68,23 @@ class Idol(Recipe):
             )
         if not model.get("init"):
             width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
-            return VideoUNet(replace(IDOL, **(width | shape)))
+            return network(replace(IDOL, **(width | shape)))
         config, state, _ = open_model(model["init"])
         if config.modalities == 2:
-            unet = VideoUNet(config)
+            unet = network(config)
             unet.load_state_dict({name: value.float() for name, value in state.items()})
             return unet
         adapters = {
             name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
         }
-        return inflated(state, replace(config, **adapters, foreground_width=1024, **shape))
+        return network_from(state, replace(config, **(adapters | {"foreground_width": 1024} | shape)))
 
-    def start_controlnet(self, model: dict) -> PoseControlNet:
+    def start_controlnet(self, model: dict) -> nn.Module:
         """The pose ControlNet of the stage before, or the encoder of the U-Net."""
         if not model.get("controlnet"):
-            return PoseControlNet.copied_from(self.unet)
+            return pose_network_from(self.unet)
         config, state, _ = open_controlnet(model["controlnet"])
-        net = PoseControlNet(config)
+        net = pose_network(config)
         net.load_state_dict({name: value.float() for name, value in state.items()})
         return net
 
@@ -99,9 +99,22 @@ class Idol(Recipe):
             for name, value in self.controlnet.named_parameters():
                 value.requires_grad_(self.over_time or "tem_" not in name)
         if settings.gradient_checkpointing:
-            self.unet.enable_gradient_checkpointing()
-            for block in self.unet.up_blocks:  # where the losses look on, nothing may be computed a second time
-                block.gradient_checkpointing = self.modalities == 1
+            self.save_memory()
+
+    def save_memory(self) -> None:
+        """Compute features a second time on the way back, but for where the losses look on."""
+        for net in self.streams():
+            net.enable_gradient_checkpointing()
+            for block in net.up_blocks:
+                block.gradient_checkpointing = not self.compares()
+
+    def streams(self) -> list[VideoUNet]:
+        """The one U-Net, or that of the video and that of the depth."""
+        return list(getattr(self.unet, "streams", {"pair": self.unet}).values())
+
+    def compares(self) -> bool:
+        """Whether the losses between the modalities apply: inside one network that makes both."""
+        return self.modalities == 2 and self.unet.video.streams == "shared"
 
     def trains(self, name: str) -> bool:
         """Whether this stage trains a weight of the U-Net at all."""
@@ -163,7 +176,7 @@ class Idol(Recipe):
         """Attention is recorded where this stage has a loss on it."""
         features = self.features if self.moving and self.weights["motion"] > 0 else "none"
         maps = self.weights["maps"] > 0
-        if self.modalities == 1 or (features == "none" and not maps):
+        if not self.compares() or (features == "none" and not maps):
             return nullcontext([])
         return capture(self.unet, features, maps)
 
@@ -187,19 +200,25 @@ class Idol(Recipe):
     def predict(self, noisy: Tensor, time: Tensor, known: dict[str, Tensor]) -> Tensor:
         """The network's answer (B, m, F, C, h, w): each clip is one chunk of the batch."""
         clips, m, frames = noisy.shape[:3]
-        each = lambda x, lead: x.unsqueeze(1).expand(-1, m * frames, *x.shape[1:]).flatten(0, 1) if lead else x
+        each = lambda x: x.unsqueeze(1).expand(-1, m * frames, *x.shape[1:]).flatten(0, 1)
         flat = noisy.flatten(0, 2)
         labels = None if m == 2 else flat.new_zeros(len(flat), dtype=torch.long)
-        tokens, times = each(self.unet.clip_proj(known["tokens"]), True), each(time, True)
+        tokens, times = self.context(known["tokens"], m, frames), each(time)
         shared = {"chunks": clips, "modalities": m}
         control = None
         if self.controlnet is not None:
             pose = known["pose"].unsqueeze(1).expand(-1, m, *known["pose"].shape[1:]).flatten(0, 2)
             down, mid = self.controlnet(flat, times, tokens, pose, **shared)
             control = {"down": down, "mid": mid}
-        answer = self.unet(flat, times, tokens, labels=labels, background=each(known["room"], True), control=control,
+        answer = self.unet(flat, times, tokens, labels=labels, background=each(known["room"]), control=control,
                            **shared)  # fmt: skip
         return answer.float().view(noisy.shape)
+
+    def context(self, tokens: Tensor, m: int, frames: int) -> Tensor:
+        """(B, T, D) tokens of the person to what cross-attention reads for each latent, (B m F, T, width)."""
+        streams = self.streams()
+        seen = torch.stack([streams[min(i, len(streams) - 1)].clip_proj(tokens) for i in range(m)], 1)
+        return seen[:, :, None].expand(-1, -1, frames, -1, -1).flatten(0, 2)
 
     # -- what comes out --------------------------------------------------------------------------------------------
 
