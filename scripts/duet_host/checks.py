@@ -39,7 +39,9 @@ def find_browser():
 def run_all(environment, pytest_arguments):
     """Runs ruff and pytest, all of them whatever fails; returns the first exit code that is not 0."""
     browser = find_browser()
-    variables = environment.variables(**({"DUET_BROWSER": browser} if browser else {}))
+    # The networks of tests are tiny: with more threads each short operation waits for all, for ever on a busy machine.
+    threads = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
+    variables = environment.variables(**threads, **({"DUET_BROWSER": browser} if browser else {}))
     if not browser:
         variables.pop("DUET_BROWSER", None)  # a name that leads to no browser
     codes = []
