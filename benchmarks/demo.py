@@ -63,10 +63,35 @@ def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, t
     positive, negative = apply(positive, negative, models["pose"], clip.pose, 1.0, 0.0, 1.0, vae=vae)
     pair = EmptyVideoDepthLatent.execute(SIZE, SIZE, FRAMES).result[0]
     sampled = ModalityConditionedSampler.execute(
-        models["model"], seed, options.steps, options.cfg, "ddim", "ddim_uniform", positive, negative, pair, JOINT, 1.0
+        models["model"],
+        seed,
+        options.sampling_steps,
+        options.cfg,
+        "ddim",
+        "ddim_uniform",
+        positive,
+        negative,
+        pair,
+        JOINT,
+        1.0,
     ).result[0]
     video, depth = (vae.decode(half["samples"]) for half in SplitVideoDepth.execute(sampled).result)
     return video.clamp(0, 1), HeatMapToDepth.execute(depth.clamp(0, 1), "hot").result[0][..., 0]
+
+
+def open_models(model: Path, pose: Path, vae: Path) -> dict:
+    config, state, _ = open_controlnet(pose)
+    return {
+        "model": open_video_model(str(model), AS_IN_FILE)[0],
+        "pose": native_controlnet(config, state),
+        "vae": comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(vae))),
+    }
+
+
+def means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the clips that have one."""
+    known = {name: [row[name] for row in rows if row[name] == row[name]] for name in rows[0]}
+    return {name: statistics.fmean(values) if values else float("nan") for name, values in known.items()}
 
 
 def score(video, depth, truth: dict) -> dict[str, float]:
@@ -88,15 +113,10 @@ def main() -> None:
     parser.add_argument("--pose", type=Path, default=ROOT / "weights/controlnet/duet_dance_128_pose.safetensors")
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--cfg", type=float, default=1.5)
     options = parser.parse_args()
-    config, state, _ = open_controlnet(options.pose)
-    models = {
-        "model": open_video_model(str(options.model), AS_IN_FILE)[0],
-        "pose": native_controlnet(config, state),
-        "vae": comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae))),
-    }
+    models = open_models(options.model, options.pose, options.vae)
     rows, seconds = [], []
     with torch.inference_mode():
         for seed in range(options.clips):
@@ -104,10 +124,8 @@ def main() -> None:
             video, depth = make(models, truth, options, seed)
             seconds.append(time.perf_counter() - begin)
             rows.append(score(video, depth, truth))
-    known = lambda name: [row[name] for row in rows if row[name] == row[name]]
-    means = {name: statistics.fmean(known(name)) if known(name) else float("nan") for name in rows[0]}
-    found = {"clips": len(rows), **means, "outlines": len(known("video_to_depth_px")),
-             "seconds_a_clip": statistics.median(seconds)}  # fmt: skip
+    outlines = sum(row["video_to_depth_px"] == row["video_to_depth_px"] for row in rows)
+    found = {"clips": len(rows), **means(rows), "outlines": outlines, "seconds_a_clip": statistics.median(seconds)}
     if options.json:
         print(json.dumps(found, indent=2))
         return
