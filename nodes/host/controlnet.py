@@ -74,7 +74,8 @@ def native_controlnet(config: VideoUNetConfig, state_dict: dict[str, Tensor]) ->
     device = memory.get_torch_device()
     dtype = memory.unet_dtype(device=device, weight_dtype=comfy.utils.weight_dtype(state_dict))
     cast = memory.unet_manual_cast(dtype, device)
-    net = host_controlnet_class(config.streams)(config).to(dtype).eval().requires_grad_(False)
+    net = host_controlnet_class(config.streams)(config)
+    net = torch.nn.Module.to(net, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of what is not there
     net.host_dtype = dtype
     missing, unexpected = net.load_state_dict({key: value.to(dtype) for key, value in state_dict.items()}, strict=False)
     if missing or unexpected:
