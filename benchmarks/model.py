@@ -2,8 +2,9 @@
 
 Same pictures, same process, taken in turn; medians of the ratios. The floor by arithmetic (256 px, 8 + 8 frames, 2 FLOPs
 a multiply-add): 2-D 3.025T, with temporal layers 3.400T, with cross-modal attention 3.626T, so 1.20 x. A joint step
-against two single-modality steps saves nothing and adds cross-modal attention: 1.07 x. A tiny network at 256 px spends
-0.37 of the plain one's arithmetic on cross-modal attention, so it is measured at the 128 px that it is made for.
+against two single-modality steps saves nothing and adds cross-modal attention: 1.07 x. In a tiny network attention over
+all pixels of a pair costs 0.37 of everything else, so such a network has cross-modal attention at its deeper levels only
+(`tiny`); `tiny_all` is the same one with the paper's attention in every block.
 """
 
 import argparse
@@ -27,7 +28,11 @@ from pack.models.config import IDOL, TINY  # noqa: E402
 from pack.models.video_unet import VideoUNet  # noqa: E402
 
 # Fields of the network, pixels and frames of each modality, runs: every size at the clips that it is made for.
-SIZES = {"tiny": (TINY, 128, 8, 100), "sd1": ({}, 256, 2, 7)}
+SIZES = {
+    "tiny": (TINY | {"cross_modal": "deep"}, 256, 8, 40),
+    "tiny_all": (TINY, 256, 8, 40),
+    "sd1": ({}, 256, 2, 7),
+}
 
 
 def seconds(step, device: torch.device) -> float:

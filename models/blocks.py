@@ -43,7 +43,7 @@ class VideoResnetBlock(ResnetBlock2D):
         h = self.conv1(self.nonlinearity(self.norm(self.norm1, x)))
         h = h + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
         h = self.conv2(self.dropout(self.nonlinearity(self.norm(self.norm2, h))))
-        if hasattr(self, "tem_conv"):
+        if hasattr(self, "tem_conv") and not self.layout.still:
             h = h + self.tem_conv(self.nonlinearity(self.norm(self.tem_norm, h)))
         if self.conv_shortcut is not None:
             x = self.conv_shortcut(x)
@@ -88,7 +88,9 @@ class VideoTransformerBlock(BasicTransformerBlock):
         return self.over_time(x) if self.tem_place == "after_feed_forward" else x
 
     def over_time(self, x: Tensor) -> Tensor:
-        return self.tem_attn(self.tem_norm(x), self.layout) + x if hasattr(self, "tem_attn") else x
+        if self.layout.still or not hasattr(self, "tem_attn"):
+            return x
+        return self.tem_attn(self.tem_norm(x), self.layout) + x
 
 
 class VideoTransformer(Transformer2DModel):

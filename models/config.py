@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 CHOICES = {
     "temporal": ("none", "native", "motion_modules"),
     "temporal_place": ("before_cross_attention", "after_feed_forward"),
-    "cross_modal": ("none", "all", "up", "attention"),
+    "cross_modal": ("none", "all", "up", "attention", "deep"),
     "background": ("none", "add", "conv", "zero"),
     "group_norm": ("frame", "clip"),
     "prediction": ("eps", "v"),
@@ -147,6 +147,7 @@ ABLATIONS = {
     "cross_modal": IDOL,
     "cross_modal_up": replace(IDOL, cross_modal="up"),
     "cross_modal_attention": replace(IDOL, cross_modal="attention"),
+    "cross_modal_deep": replace(IDOL, cross_modal="deep"),
     "cross_modal_full": replace(IDOL, cross_modal_width=0),
     "maps_avg": replace(IDOL, shared_maps="avg"),
     "maps_video": replace(IDOL, shared_maps="video"),

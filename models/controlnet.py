@@ -38,12 +38,18 @@ class PoseControlNet(ControlNetModel):
         modalities: int | None = None,
         attention_kwargs: dict | None = None,
     ) -> tuple[list[Tensor], Tensor]:
-        """(k m f) C h w latents and (k m f) 3 H W pose pictures in [0, 1] to the residuals ("down", "mid")."""
+        """(k m f) C h w latents and pose pictures in [0, 1] to the residuals ("down", "mid").
+
+        The pictures are (k m f) 3 H W, or (k f) 3 H W where the streams share them.
+        """
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         times = timestep.expand(sample.shape[0]) if timestep.ndim else timestep.repeat(sample.shape[0])
         emb = self.time_embedding(self.time_proj(times).to(sample.dtype))
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
-        x = self.conv_in(sample) + self.controlnet_cond_embedding(pose)
+        hint = self.controlnet_cond_embedding(pose)
+        if len(hint) != len(sample):
+            hint = self.layout.whole([hint] * self.layout.modalities)
+        x = self.conv_in(sample) + hint
         skips = [x]
         for block in self.down_blocks:
             x, more = block(x, emb, **(kwargs if getattr(block, "attentions", None) else {}))
@@ -51,6 +57,11 @@ class PoseControlNet(ControlNetModel):
         x = self.mid_block(x, emb, **kwargs)
         down = [zero(skip) for skip, zero in zip(skips, self.controlnet_down_blocks, strict=True)]
         return down, self.controlnet_mid_block(x)
+
+    def speak(self) -> None:
+        """Answer from birth: beside a new U-Net there is nothing to leave as it is, and silence only delays training."""
+        for layer in (*self.controlnet_down_blocks, self.controlnet_mid_block, self.controlnet_cond_embedding.conv_out):
+            layer.reset_parameters()
 
     @classmethod
     def copied_from(cls, unet) -> "PoseControlNet":

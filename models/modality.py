@@ -16,6 +16,7 @@ class ClipLayout:
     chunks: int = 1
     modalities: int = 1
     frames: int = 1
+    still: bool = False  # training on single pictures: layers over time are left out, not computed for nothing
 
     @property
     def clips(self) -> int:

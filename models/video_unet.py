@@ -75,6 +75,7 @@ class VideoUNet(UNet2DConditionModel):
             "none": [],
             "all": self.blocks(),
             "up": list(self.up_blocks),
+            "deep": [*self.down_blocks[1:], self.mid_block, *self.up_blocks[:-1]],  # nowhere at full size
             "attention": [b for b in [*self.down_blocks, *self.up_blocks] if getattr(b, "attentions", None)],
         }[video.cross_modal]
         for block in chosen:

@@ -6,12 +6,13 @@ The host reads these files at its start, so what a node works with is imported w
 from comfy_api.latest import ComfyExtension, io
 
 from . import conditioning, control, convert, depth, joint, latent, loaders, lora, motion, pose, sampling, stage
-from .host.folders import add_folder
+from .host.folders import add_folder, add_shipped
 
 
 class DuetExtension(ComfyExtension):
     async def on_load(self) -> None:
         add_folder("animatediff_models")
+        add_shipped()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         topics = (stage, latent, depth, pose, loaders, motion, lora, convert, control, conditioning, sampling, joint)

@@ -5,6 +5,7 @@ from pathlib import Path
 import folder_paths
 
 SAFE = (".safetensors", ".sft")  # a pickle can run code when it is opened
+WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # read for their tensors only, and only to be converted
 
 
@@ -40,6 +41,13 @@ def output_file(prefix: str, ending: str) -> Path:
         number += 1
         path = Path(folder) / f"{name}_{number:05}_{ending}"
     return path
+
+
+def add_shipped() -> None:
+    """The weights that came with the pack, in every list after the user's own."""
+    for folder in sorted(WEIGHTS.iterdir()) if WEIGHTS.is_dir() else ():
+        if folder.is_dir():
+            folder_paths.add_model_folder_path(folder.name, str(folder))
 
 
 def add_folder(key: str) -> None:

@@ -109,6 +109,7 @@ def reached(config, index, batch=12, chunks=2):
         ("native", "none", {0, 1, 2}),
         ("none", "all", {1, 4}),
         ("none", "up", {1, 4}),
+        ("none", "deep", {1, 4}),
         ("native", "all", {0, 1, 2, 3, 4, 5}),
     ],
 )

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ...models.attention.capture import capture
 from ...models.checkpoint import open_controlnet, open_model, save_model
 from ...models.config import IDOL, VideoUNetConfig
+from ...models.controlnet import PoseControlNet
 from ...models.foreground import latent_width
 from ...models.losses import consistency, denoising
 from ...models.schedule import NoiseSchedule
@@ -53,8 +54,10 @@ class Idol(Recipe):
         self.unet = self.start_unet(settings.model)
         self.controlnet = self.start_controlnet(settings.model) if self.pose else None
         self.kept: list[dict[str, Tensor]] | None = None
+        self.no_one: Tensor | None = None
         self.choose_trained(settings)
-        self.to(memory_format=torch.channels_last)
+        if torch.cuda.is_available():  # on a CPU, group norms of this format take many times as long
+            self.to(memory_format=torch.channels_last)
 
     # -- networks ------------------------------------------------------------------------------------------------
 
@@ -82,7 +85,12 @@ class Idol(Recipe):
     def start_controlnet(self, model: dict) -> nn.Module:
         """The pose ControlNet of the stage before, or the encoder of the U-Net."""
         if not model.get("controlnet"):
-            return pose_network_from(self.unet)
+            net = pose_network_from(self.unet)
+            if not model.get("init"):
+                for stream in net.modules():
+                    if isinstance(stream, PoseControlNet):
+                        stream.speak()
+            return net
         config, state, _ = open_controlnet(model["controlnet"])
         net = pose_network(config)
         net.load_state_dict({name: value.float() for name, value in state.items()})
@@ -98,6 +106,9 @@ class Idol(Recipe):
         if self.controlnet is not None:
             for name, value in self.controlnet.named_parameters():
                 value.requires_grad_(self.over_time or "tem_" not in name)
+        for net in self.modules():
+            if isinstance(net, (VideoUNet, PoseControlNet)):
+                net.layout.still = not self.over_time
         if settings.gradient_checkpointing:
             self.save_memory()
 
@@ -132,7 +143,10 @@ class Idol(Recipe):
             clip = self.encoded(index)
             with half:
                 seen = {name: self.as_latents(clip[name].to(device)).cpu() for name in ("video", "depth", "rooms")}
-            kept.append({**clip, **seen})
+                person = clip["person"][None].to(device)
+                tokens = self.encoders.person(person)[0].cpu()
+                self.nobody(person)
+            kept.append({**clip, **seen, "person": tokens})
         self.kept = kept
 
     def encoded(self, index: int) -> dict[str, Tensor]:
@@ -183,13 +197,20 @@ class Idol(Recipe):
     def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, m, F, C, h, w) clean latents, and what is known: tokens (B, T, D), room (B, C, h, w), pose."""
         clean = torch.stack([self.as_latents(batch[name]) for name in ("video", "depth")[: self.modalities]], 1)
-        tokens = self.encoders.person(batch["person"])
+        person = batch["person"]
+        tokens = self.encoders.person(person) if person.dtype == torch.uint8 else person
         dropped = draws.uniform("drop", len(tokens)).to(tokens.device) < DROP_PERSON
-        tokens = torch.where(dropped[:, None, None], self.encoders.nobody(batch["person"]).to(tokens), tokens)
+        tokens = torch.where(dropped[:, None, None], self.nobody(person).to(tokens), tokens)
         known = {"tokens": tokens, "room": self.as_latents(batch["room"])}
         if self.controlnet is not None:
             known["pose"] = batch["pose"].float() / 255
         return clean, known
+
+    def nobody(self, person: Tensor) -> Tensor:
+        """(T, D) tokens that stand for no person, the same in every step; made from the first picture's size."""
+        if self.no_one is None:
+            self.no_one = self.encoders.nobody(person)
+        return self.no_one
 
     def as_latents(self, pictures: Tensor) -> Tensor:
         """(..., 3, H, W) uint8 to (..., C, h, w); what was encoded before stays."""
@@ -207,8 +228,7 @@ class Idol(Recipe):
         shared = {"chunks": clips, "modalities": m}
         control = None
         if self.controlnet is not None:
-            pose = known["pose"].unsqueeze(1).expand(-1, m, *known["pose"].shape[1:]).flatten(0, 2)
-            down, mid = self.controlnet(flat, times, tokens, pose, **shared)
+            down, mid = self.controlnet(flat, times, tokens, known["pose"].flatten(0, 1), **shared)
             control = {"down": down, "mid": mid}
         answer = self.unet(flat, times, tokens, labels=labels, background=each(known["room"]), control=control,
                            **shared)  # fmt: skip

@@ -23,7 +23,7 @@ NOISE = 0.05  # on the latents while training: what a sampler leaves over does n
 class TrainVAE(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
-        self.vae = SmallVAE()
+        self.vae = SmallVAE().start_as_thumbnail()
         if settings.model.get("init"):
             self.vae.load_state_dict({name: v.float() for name, v in load_file(settings.model["init"]).items()})
         self.vae.to(memory_format=torch.channels_last)
