@@ -44,7 +44,7 @@ def train(row: str, seed: int, options) -> Path:
     fields, losses = ROWS[row]
     template = ROOT / "training" / "runs"
     run = json.loads((template / "demo_video.json").read_text(encoding="utf-8"))
-    shape = json.loads((template / "demo_haop.json").read_text(encoding="utf-8"))["model"]["config"]
+    shape = json.loads((template / "demo_image.json").read_text(encoding="utf-8"))["model"]["config"]
     name = f"{list(ROWS).index(row)}_seed{seed}_{options.steps}"
     changes = {"model": {"vae": str(options.vae.resolve()), "config": {**shape, **fields}}, "losses": losses}
     data = {**run["data"], "clips": options.clips_to_train}

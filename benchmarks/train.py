@@ -20,10 +20,9 @@ WARM = 3
 
 def settings(recipe: str, options, vae: Path) -> dict:
     """The committed demo run of a recipe, shortened."""
-    names = {"vae": "demo_vae", "idol_haop": "demo_haop", "idol_image": "demo_image", "idol_video": "demo_video"}
-    run = json.loads((ROOT / "training" / "runs" / f"{names[recipe]}.json").read_text(encoding="utf-8"))
-    new = json.loads((ROOT / "training" / "runs" / "demo_haop.json").read_text(encoding="utf-8"))["model"]
-    model = {**new, "crop": 64, "vae": str(vae)}  # every stage from a new network of the demo's shape
+    read = lambda name: json.loads((ROOT / "training" / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+    run = read({"vae": "demo_vae", "idol_video": "demo_video"}.get(recipe, "demo_image")) | {"recipe": recipe}
+    model = {**read("demo_image")["model"], "crop": 64, "vae": str(vae), "freeze_resblocks": False}
     few = {"clips": 8, "first_seed": 1000}
     short = {"steps": options.steps + WARM, "checkpoint_every": 10**6, "sample_every": 0, "warmup": 1}
     return {**run, "data": {**run["data"], **few}, "model": model, "folder": recipe, **short}

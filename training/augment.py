@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..models.opencv import import_cv2
+
 GREY = 127.5
 
 
@@ -20,18 +22,11 @@ def hide(picture: Tensor, mask: Tensor, radius: int = 0) -> Tensor:
 
 def grown(mask: Tensor, radius: int) -> Tensor:
     """(H, W) uint8 to its (H, W) share in [0, 1], dilated by a disc."""
-    share = mask.float() / 255
     if radius < 1:
-        return share
+        return mask.float() / 255
     y, x = torch.meshgrid(torch.arange(-radius, radius + 1), torch.arange(-radius, radius + 1), indexing="ij")
-    disc = y * y + x * x <= radius * radius
-    out, (height, width) = share.clone(), share.shape
-    padded = F.pad(share, (radius,) * 4)
-    for row in range(2 * radius + 1):  # the widest run of each row of the disc, by a maximum over columns
-        half = int(disc[row].sum()) // 2
-        band = padded[row : row + height, radius - half : radius + width + half]
-        out = torch.maximum(out, F.max_pool2d(band[None], (1, 2 * half + 1), 1)[0])
-    return out
+    disc = (y * y + x * x <= radius * radius).to(torch.uint8)
+    return torch.from_numpy(import_cv2().dilate(mask.contiguous().numpy(), disc.numpy())).float() / 255
 
 
 def dilation(r: Random, side: int) -> int:

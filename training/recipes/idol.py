@@ -3,6 +3,7 @@
 Letters: B clips, m modalities (1 or 2), F frames, C channels and h and w pixels of latents, H and W pixels, T tokens.
 """
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
@@ -137,17 +138,15 @@ class Idol(Recipe):
         """Encode every clip once, unless the run asks for pictures to be encoded as they come."""
         if not self.settings.model.get("cache", True):
             return
-        half = torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16")
-        kept = []
-        for index in range(len(self.clips)):
-            clip = self.encoded(index)
-            with half:
-                seen = {name: self.as_latents(clip[name].to(device)).cpu() for name in ("video", "depth", "rooms")}
-                person = clip["person"][None].to(device)
-                tokens = self.encoders.person(person)[0].cpu()
-                self.nobody(person)
-            kept.append({**clip, **seen, "person": tokens})
-        self.kept = kept
+        self.nobody(self.clips[0]["person"][None].to(device))
+        self.kept = shared_work(lambda index: self.seen(index, device), len(self.clips))
+
+    def seen(self, index: int, device: torch.device) -> dict[str, Tensor]:
+        """A clip as the networks read it."""
+        clip = self.encoded(index)
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
+            latents = {name: self.as_latents(clip[name].to(device)).cpu() for name in ("video", "depth", "rooms")}
+            return {**clip, **latents, "person": self.encoders.person(clip["person"][None].to(device))[0].cpu()}
 
     def encoded(self, index: int) -> dict[str, Tensor]:
         """A clip as it was kept; without keeping, the pictures themselves, for the device to encode."""
@@ -267,6 +266,16 @@ class Idol(Recipe):
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files
+
+
+def shared_work(make: Callable[[int], dict], count: int) -> list[dict]:
+    """What `make` answers for each number, the numbers dealt out to all processes of the run."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return [make(number) for number in range(count)]
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    dealt = [None] * world
+    torch.distributed.all_gather_object(dealt, [make(number) for number in range(rank, count, world)])
+    return [dealt[number % world][number // world] for number in range(count)]
 
 
 def heat_pixels(depth: Tensor) -> Tensor:
