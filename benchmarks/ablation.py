@@ -70,7 +70,7 @@ def evaluate(model: Path, options, truths: list[dict]) -> dict[str, float]:
     with torch.inference_mode():
         for seed, truth in enumerate(truths):
             video, depth = demo.make(models, truth, options, seed)
-            rows.append(demo.score(video, depth, truth))
+            rows.append(demo.score(video, depth, truth, models["vae"]))
             for name, pictures in (("made", video), ("true", truth["video"])):
                 seen[name].append(features(vae, pictures))
     clips = {n: torch.stack([torch.cat((f.mean(0), f.diff(dim=0).abs().mean(0))) for f in v]) for n, v in seen.items()}
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--clips-to-train", type=int, default=512)
     parser.add_argument("--clips", type=int, default=32, help="never seen, to judge by")
     parser.add_argument("--sampling-steps", type=int, default=20)
-    parser.add_argument("--cfg", type=float, default=1.5)
+    parser.add_argument("--cfg", type=float, default=1.0)
     options = parser.parse_args()
     truths = [demo.truth_of(seed) for seed in range(options.clips)]
     table = {}

@@ -10,6 +10,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
 from torch import Tensor, nn
 
+from .attention.sparse_causal import SparseCausal
 from .attention.temporal import TemporalAttention, TemporalConv
 from .config import VideoUNetConfig
 from .modality import ClipLayout
@@ -71,6 +72,8 @@ class VideoTransformerBlock(BasicTransformerBlock):
     def from_2d(cls, block: BasicTransformerBlock, config: VideoUNetConfig, layout: ClipLayout):
         grown = grown_from(cls, block)
         grown.layout, grown.tem_place = layout, config.temporal_place
+        if config.self_attention == "sparse_causal":
+            grown.attn1.set_processor(SparseCausal(layout))
         if config.temporal == "native":
             grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
             grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)

@@ -7,6 +7,7 @@ STYLES = ("natural", "flat", "clay", "grey", "night", "sunset")
 DEPTH_SOURCES = ("near is large", "far is large", "distance")
 DEPTH_SPACES = ("as given", "inverse")
 DEPTH_RANGES = ("min-max", "percentile", "fixed")
+CHANNEL_RANGES = ("clip", "frame", "as given")
 DEPTH_POLARITIES = ("near is white", "near is black")
 COLOUR_MAPS = ("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet")
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields, replace
 CHOICES = {
     "temporal": ("none", "native", "motion_modules"),
     "temporal_place": ("before_cross_attention", "after_feed_forward"),
+    "self_attention": ("frame", "sparse_causal"),
     "cross_modal": ("none", "all", "up", "attention", "deep"),
     "background": ("none", "add", "conv", "zero"),
     "group_norm": ("frame", "clip"),
@@ -34,6 +35,7 @@ class VideoUNetConfig:
     label: bool = False  # an embedding of the modality is added to that of the time
     temporal: str = "none"
     temporal_place: str = "before_cross_attention"
+    self_attention: str = "frame"  # what a frame sees of its clip: itself, or the first frame and the one before
     cross_modal: str = "none"  # which blocks end in attention between the modalities
     cross_modal_width: int = 512  # of it and of the coupling; 0: as wide as the block
     background: str = "none"  # how background latents enter
@@ -137,6 +139,11 @@ IDOL = replace(
 ANIMATEDIFF_V1 = replace(SD1, temporal="motion_modules", motion_positions=24)
 ANIMATEDIFF_V2 = replace(SD1, temporal="motion_modules", motion_mid_block=True)
 ANIMATEDIFF_V3 = replace(SD1, temporal="motion_modules")
+ONE_SHOT_FIELDS = {
+    "temporal": "native", "temporal_place": "after_feed_forward", "self_attention": "sparse_causal",
+}  # fmt: skip
+ONE_SHOT = replace(SD2_DEPTH, **ONE_SHOT_FIELDS)  # Tune-A-Video with a depth channel
+ONE_SHOT_SD1 = replace(SD1, **ONE_SHOT_FIELDS)
 LDM3D = replace(SD1, temporal="native", background="conv", foreground_width=1024)  # its VAE packs the depth: ldm3d.py
 _SHARED = replace(IDOL, cross_modal="none")
 _SEPARATE = replace(_SHARED, streams="separate", label=False)

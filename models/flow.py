@@ -76,3 +76,11 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
         images.permute(0, 3, 1, 2), grid.to(images.dtype), mode="bilinear", padding_mode="border", align_corners=True
     )
     return out.permute(0, 2, 3, 1)
+
+
+def colour_wheel(offset: Tensor, largest: float | Tensor) -> Tensor:
+    """(..., 2) offsets to (..., 3) colours in [0, 1]: the hue is the direction, white is rest, full colour the largest."""
+    size = (offset.norm(dim=-1, keepdim=True) / largest).clamp(0, 1)
+    direction = torch.atan2(offset[..., 1:], offset[..., :1])
+    thirds = torch.arange(3, device=offset.device, dtype=offset.dtype) * (2 * torch.pi / 3)
+    return 1 - size * (0.5 - 0.5 * torch.cos(direction - thirds))

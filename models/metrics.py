@@ -1,6 +1,6 @@
 """How well a made video and its depth match the truth and each other: shared by benchmarks and evaluation nodes.
 
-Letters: F frames, H and W pixels, n samples, d features.
+Letters: F or N frames, H and W pixels, n and m samples, d features.
 """
 
 import math
@@ -66,3 +66,40 @@ def frechet(one: Tensor, other: Tensor) -> float:
     root = vectors * values.clamp_min(0).sqrt() @ vectors.T
     mixed = torch.linalg.eigvalsh(root @ spreads[1] @ root).clamp_min(0).sqrt().sum()
     return ((means[0] - means[1]).square().sum() + spreads[0].trace() + spreads[1].trace() - 2 * mixed).item()
+
+
+def cosines(one: Tensor, other: Tensor) -> Tensor:
+    """(n, d) and (m, d) vectors to the cosine of each with each, (n, m)."""
+    one, other = (torch.nn.functional.normalize(vectors.double(), dim=-1) for vectors in (one, other))
+    return one @ other.T
+
+
+def frame_consistency(pictures: Tensor) -> tuple[float, Tensor]:
+    """(F, d) embeddings of frames to 100 x the mean cosine of all pairs of different frames, and all of them (F, F)."""
+    alike = 100 * cosines(pictures, pictures)
+    different = ~torch.eye(len(pictures), dtype=torch.bool, device=pictures.device)
+    return alike[different].mean().item(), alike
+
+
+def mean_where(values: Tensor, counted: Tensor) -> float:
+    """The mean of values at the True places of a mask over their first axes; NaN where there is none."""
+    return values[counted].double().mean().item()
+
+
+def fit(made: Tensor, truth: Tensor, counted: Tensor) -> tuple[float, float]:
+    """Scale and shift that bring a whole clip of depth nearest to the truth, by least squares over counted pixels.
+
+    All three are (F, H, W). Depth that is flat keeps its scale, for which any number would do.
+    """
+    made, truth = made[counted].double(), truth[counted].double()
+    away = made - made.mean()
+    spread = away.square().sum()
+    scale = (away @ (truth - truth.mean()) / spread).item() if spread > 1e-12 * len(made) else 1.0
+    return scale, (truth.mean() - scale * made.mean()).item()
+
+
+def draw_error(error: Tensor, counted: Tensor, brightness: float) -> Tensor:
+    """Errors (N, H, W) or (N, H, W, 3) as pictures (N, H, W, 3), blue where nothing was counted, (N, H, W)."""
+    error = error if error.ndim == 4 else error[..., None].expand(*error.shape, 3)
+    blue = error.new_tensor((0.1, 0.2, 0.5))
+    return torch.where(counted[..., None], (error * brightness).clamp(0, 1), blue)

@@ -1,6 +1,7 @@
 """The video U-Net of all systems: diffusers' 2-D U-Net, its names untouched, with adapters switched by a config.
 
-A freshly inflated network answers exactly what the 2-D one answers, frame by frame. Letters as in modality.py.
+A freshly inflated network answers exactly what the 2-D one answers, frame by frame; with sparse-causal attention, which
+has no weights of its own to be silent with, it does so for a clip of one frame. Letters as in modality.py.
 """
 
 from collections.abc import Callable

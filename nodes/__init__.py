@@ -5,7 +5,24 @@ The host reads these files at its start, so what a node works with is imported w
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import conditioning, control, convert, depth, joint, latent, loaders, lora, motion, pose, sampling, stage
+from . import (
+    conditioning,
+    control,
+    convert,
+    depth,
+    depth_edit,
+    evaluate,
+    inversion,
+    joint,
+    latent,
+    loaders,
+    lora,
+    motion,
+    oneshot,
+    pose,
+    sampling,
+    stage,
+)
 from .host.folders import add_folder, add_shipped
 
 
@@ -15,5 +32,22 @@ class DuetExtension(ComfyExtension):
         add_shipped()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        topics = (stage, latent, depth, pose, loaders, motion, lora, convert, control, conditioning, sampling, joint)
+        topics = (
+            stage,
+            latent,
+            depth,
+            depth_edit,
+            pose,
+            loaders,
+            motion,
+            lora,
+            convert,
+            control,
+            conditioning,
+            sampling,
+            joint,
+            inversion,
+            oneshot,
+            evaluate,
+        )
         return [node for topic in topics for node in topic.NODES]

@@ -10,6 +10,7 @@ PARTS = (AS_IN_FILE, "model", "controlnet")
 NEXT = {
     "model": "Choose it in Load Video Model.",
     "motion": "Choose it in Load Motion Module.",
+    "tuning": "Choose it in Load One-Shot Tuning.",
     "controlnet": "Move it to models/controlnet and choose it in Load Pose ControlNet.",
 }
 

@@ -39,11 +39,11 @@ def as_image(depth: Tensor) -> Tensor:
     return depth[..., None].repeat(1, 1, 1, 3)
 
 
-def grey(depth: Tensor) -> Tensor:
+def grey(depth: Tensor, name: str = "depth") -> Tensor:
     """A depth picture from 0 to 1 as (N, H, W)."""
     from . import checks
 
-    return checks.depth(checks.rgb(depth, "depth")).clamp(0, 1)
+    return checks.depth(checks.rgb(depth, name), name).clamp(0, 1)
 
 
 def over_time(curve: CurveInput | dict | list | None, frames: int) -> Tensor | float:

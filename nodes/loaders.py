@@ -13,6 +13,7 @@ ADAPTERS = {
         "modalities": 2, "label": True, "temporal": "native", "cross_modal": "all", "background": "conv",
     },
     "video only": {"temporal": "native"},
+    "one-shot": {"temporal": "native", "temporal_place": "after_feed_forward", "self_attention": "sparse_causal"},
 }  # fmt: skip
 
 
@@ -26,6 +27,8 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
     if adapters != AS_IN_FILE:
         config, state = add_adapters(config, state, adapters)
         text += f"\nAdapters for {adapters} were added. They are silent until they are trained."
+        if config.self_attention == "sparse_causal":
+            text += " Every frame of a clip already looks at the first frame and at the one before."
     source = (open_video_model, (path, adapters), 0)
     return native_model(config, state, source=source, disable_dynamic=disable_dynamic), text
 
@@ -52,7 +55,10 @@ class LoadVideoModel(io.ComfyNode):
             category="Duet/loaders",
             description="Opens a model of video, or of video and its depth, as a MODEL for KSampler and every other "
             "node of ComfyUI. The text output says what the file was recognised as.",
-            search_aliases=["load IDOL", "load AnimateDiff", "load diffusers unet", "inflate", "video depth model"],
+            search_aliases=[
+                "load IDOL", "load AnimateDiff", "load diffusers unet", "inflate", "video depth model", "SD2 depth",
+                "depth2img", "Tune-A-Video", "one-shot",
+            ],
             inputs=[
                 io.Combo.Input(
                     "model_name", options=list_files(*FOLDERS),
@@ -62,7 +68,8 @@ class LoadVideoModel(io.ComfyNode):
                     "adapters", options=[AS_IN_FILE, *ADAPTERS], default=AS_IN_FILE,
                     tooltip="as in file opens the model as it is. The others add untrained layers for motion, and for "
                     "depth, to a picture model of Stable Diffusion: it then makes the same pictures as before, one by "
-                    "one, and is ready to be trained.",
+                    "one, and is ready to be trained. one-shot is for tuning on a single clip: its frames also look at "
+                    "the first frame and at the one before.",
                 ),
             ],
             outputs=[

@@ -13,7 +13,7 @@ sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 
 import torch  # noqa: E402
-from pack.models import colormap, depth, foreground, pose  # noqa: E402
+from pack.models import colormap, depth, depth_channel, flow_estimate, foreground, metrics, pose  # noqa: E402
 from pack.models.stage import render, render_character, sample_scene  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
@@ -117,6 +117,24 @@ def depth_pictures(clip, picture) -> None:
     )
 
 
+def edit_pictures(clip, picture) -> None:
+    k = slice(12, 13)
+    one, mask, far = picture[k], clip.occluder[k], torch.tensor([0.15])
+    moved, changed = depth.move_object(one, mask, far)
+    steps = [(f"to {grey:g}", depth.move_object(one, mask, torch.tensor([grey]))[0][0]) for grey in (0.8, 0.6, 0.4)]
+    card = depth.move_object(one, mask, torch.tensor([0.6]), relief=0.0, feather=24.0)[0]
+    sheet(
+        "DuetMoveInDepth",
+        [
+            [("video", clip.rgb[12]), ("depth", one[0]), ("moved behind", moved[0]), ("changed", changed[0].float())],
+            [*steps, ("flatten, feather 24", card[0])],
+        ],
+    )
+    other = picture[22:23]
+    blends = [(mode, depth.blend(one, other, 0.5 if mode == "mix" else 1.0, mode)[0]) for mode in depth.DEPTH_BLENDS]
+    sheet("DuetBlendDepth", [[("depth", one[0]), ("other", other[0])], blends])
+
+
 def pose_pictures(clip) -> None:
     frames = (0, 6, 12, 18)
     over = [(f"frame {k}", torch.maximum(clip.rgb[k] * 0.55, clip.pose[k])) for k in frames]
@@ -152,6 +170,47 @@ def sampling_pictures(clip, picture) -> None:
     sheet("DuetConvertCheckpoint", [[*old, ("= .safetensors", grid(1))]])
 
 
+def evaluation_pictures(clip, picture) -> None:
+    """Real errors of a copy with noise, a flickering copy and a blurred depth."""
+    few, k = slice(8, 11), 1
+    video, far, everywhere = clip.rgb[few], picture[few], torch.ones(3, *picture.shape[1:], dtype=torch.bool)
+    noise = torch.randn(video.shape, generator=torch.Generator().manual_seed(0)) * 0.06
+    noisy, flickering = (video + noise).clamp(0, 1), video * torch.tensor([1.0, 0.75, 1.0])[:, None, None, None]
+    difference = metrics.draw_error((noisy - video).abs(), everywhere, 4.0)
+    sheet("DuetCompareClips", [[("reference", video[k]), ("made", noisy[k]), ("difference", difference[k])]])
+    steady, shaking = (
+        metrics.draw_error(*flow_estimate.warp_errors(images, video), 4.0) for images in (video, flickering)
+    )
+    rows = [[("frame 1", video[0]), ("frame 2", video[1]), ("error", steady[0])]]
+    rows += [[("frame 1", flickering[0]), ("frame 2", flickering[1]), ("error", shaking[0])]]
+    sheet("DuetFlowWarpError", rows)
+    blurred = torch.nn.functional.avg_pool2d(far[:, None], 17, 1, 8, count_include_pad=False)[:, 0]
+    off = metrics.draw_error((blurred - far).abs(), everywhere, 4.0)
+    masked = metrics.draw_error((blurred - far).abs(), clip.human[few] > 0.5, 4.0)
+    depths = [("reference", far[k]), ("made", blurred[k]), ("error", off[k]), ("with a mask", masked[k])]
+    sheet("DuetDepthAgreement", [depths])
+    alike = [("frame 0", clip.rgb[0]), ("frame 6", clip.rgb[6]), ("not alike", 1 - clip.rgb[12].flip(0))]
+    sheet("DuetFrameConsistency", [alike])
+    sheet("DuetTextAlignment", [[("frame 6", clip.rgb[6]), ("words", lines()), ("vectors of both", grid(6))]])
+
+
+def one_shot_pictures(clip, picture) -> None:
+    channel = depth_channel.depth_channel(picture[[9], None], (40, 40))[0, 0] / 2 + 0.5
+    sheet("DuetEncodeDepthCondition", [[("depth", picture[9]), ("the model's channel", channel)]])
+    noise = (
+        torch.rand(40, 40, 3, generator=torch.Generator().manual_seed(1))
+        .repeat_interleave(4, 0)
+        .repeat_interleave(4, 1)
+    )
+    away = [("a clip", clip.rgb[9]), ("its noise", noise)]
+    sheet("DuetInvertVideo", [[*away, ("the clip again", clip.rgb[9])]])
+    sheet("DuetDDIMInversionSampler", [away])
+    sheet(
+        "DuetLoadOneShotTuning",
+        [[("tuned on", clip.rgb[9]), ("picture model", grid(2)), ("moves alike", clip.rgb[15])]],
+    )
+
+
 def lines() -> torch.Tensor:
     """Words as a picture: dark lines on paper."""
     page = torch.full((160, 160), 0.95)
@@ -177,9 +236,6 @@ def workflow_pictures(scene, clip, picture) -> None:
         tall = Image.new("RGB", (344, 344), PAPER)
         tall.paste(tiles(rows), (0, 70))
         tall.save(ROOT / "workflows" / f"{name}.jpg", quality=88)
-    who = render_character(scene.with_character(25))[0][0]
-    going_in = [("who", who), ("where", clip.plate[0])], [("how", clip.pose[6]), ("how", clip.pose[12])]
-    tiles(list(going_in)).save(ROOT / "workflows" / "joint_dance.jpg", quality=88)
     blank = torch.full((8, 8), 0.86)
     parts = [[(name, blank) for name in ("Stable Diffusion 1.5", "AnimateDiff")], [("= one file", blank), ("", None)]]
     tiles(parts).save(ROOT / "workflows" / "make_video_model.jpg", quality=88)
@@ -189,6 +245,14 @@ def workflow_pictures(scene, clip, picture) -> None:
     tiles(words).save(ROOT / "workflows" / "animate_words.jpg", quality=88)
     going_in = [[("pose", clip.pose[6]), ("pose", clip.pose[12])], [("pair model + LoRA", grid(5)), ("words", lines())]]
     tiles(going_in).save(ROOT / "workflows" / "lora_and_controlnet.jpg", quality=88)
+    away = [[("a clip", clip.rgb[9]), ("its noise", noise)], [("sampled again", clip.rgb[9]), ("", None)]]
+    for name in ("invert_video", "invert_video_by_hand"):
+        tiles(away).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
+    tuned = [
+        [("tuned on", clip.rgb[9]), ("depth", picture[9])],
+        [("other words", lines()), ("= a clip, to be made", noise)],
+    ]
+    tiles(tuned).save(ROOT / "workflows" / "one_shot_words.jpg", quality=88)
     safe = [[("old .ckpt", grid(0)), ("numbers only", grid(1))], [("= .safetensors", grid(1)), ("", None)]]
     tiles(safe).save(ROOT / "workflows" / "convert_checkpoint.jpg", quality=88)
 
@@ -200,9 +264,12 @@ def main() -> None:
     stage_pictures(scene, clip, picture)
     pair_pictures(clip, picture)
     depth_pictures(clip, picture)
+    edit_pictures(clip, picture)
     pose_pictures(clip)
     conditioning_pictures(clip)
     sampling_pictures(clip, picture)
+    evaluation_pictures(clip, picture)
+    one_shot_pictures(clip, picture)
     workflow_pictures(scene, clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 

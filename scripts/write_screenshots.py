@@ -19,6 +19,7 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 ALL_SHOWN = "app.graph._nodes.filter(n => /^(Save|Preview)/.test(n.type)).every(n => app.nodeOutputs[n.id])"
+SHEETS = {"stage_tour": "stage_sheet.png", "joint_dance": "dance_sheet.png"}  # pictures of the README
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -36,8 +37,8 @@ def thumbnail(name: str, output: Path, outputs: dict) -> None:
     made = [item for node in outputs.values() for item in node.get("images", ()) if item["type"] == "output"]
     made.sort(key=lambda item: item["filename"].endswith(".mp4"))  # pictures before videos
     picture = picture_of(output / made[0]["subfolder"] / made[0]["filename"])
-    if name == "stage_tour":
-        picture.save(ROOT / "docs" / "stage_sheet.png", optimize=True)
+    if name in SHEETS:
+        picture.save(ROOT / "docs" / SHEETS[name], optimize=True)
     picture.thumbnail((768, 768), Image.LANCZOS)
     picture.save(ROOT / "workflows" / f"{name}.jpg", quality=88)
 
@@ -59,7 +60,7 @@ def screenshot(page, name: str) -> None:
 
 def main() -> None:
     (ROOT / "docs").mkdir(exist_ok=True)
-    names = sys.argv[1:] or ["stage_tour", "video_depth_pair"]  # what runs without weights
+    names = sys.argv[1:] or ["stage_tour", "video_depth_pair", "joint_dance"]  # what runs without files of yours
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         host, output = Path(os.environ["COMFYUI_PATH"]), Path(folder) / "output"
         with running_server(host, Path(sys.executable), Path(folder) / "state", output=output) as server:

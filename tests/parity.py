@@ -6,6 +6,7 @@ its name and the salt, so each salt is a fresh case and no file of weights is ne
 
 import argparse
 import importlib.util
+import json
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -21,11 +22,25 @@ if "pack" not in sys.modules:
 
 import torch  # noqa: E402
 from diffusers import UNet2DConditionModel, UNetMotionModel  # noqa: E402
-from pack.models.config import ANIMATEDIFF_V1, ANIMATEDIFF_V2, ANIMATEDIFF_V3, IDOL, SD1, TINY  # noqa: E402
+from einops import rearrange  # noqa: E402
+from pack.models.checkpoint.tuned import tav_name  # noqa: E402
+from pack.models.config import (  # noqa: E402
+    ANIMATEDIFF_V1,
+    ANIMATEDIFF_V2,
+    ANIMATEDIFF_V3,
+    IDOL,
+    ONE_SHOT_SD1,
+    SD1,
+    TINY,
+    VideoUNetConfig,
+)
 from pack.models.motion_module import MotionTransformer  # noqa: E402
 from pack.models.video_unet import VideoUNet, inflated  # noqa: E402
+from safetensors import safe_open  # noqa: E402
+from safetensors.torch import load_file  # noqa: E402
 
 FRAMES, SIDE, TOKENS = 4, 8, 5
+GOLDEN = ROOT / "tests" / "golden"
 Answers = Iterator[tuple[str, torch.Tensor, torch.Tensor]]  # name, ours, theirs
 
 
@@ -139,6 +154,62 @@ def animatediff(salt: str, golden: Path | None = None) -> Answers:
             yield f"{version}, {frames} frames, norm of the {norm}", ours(sample, time, context), theirs
 
 
+def recorded_weight(name: str, shape, salt: str) -> torch.Tensor:
+    """The value that a recorded network had under this name: the rule by which the golden files were made."""
+    value = drawn(name, shape, salt)
+    if len(shape) == 1:
+        return 1 + 0.1 * value.clamp(-3, 3) if name.endswith("weight") else 0.02 * value
+    return value / value[0].numel() ** 0.5
+
+
+def recorded_cases(golden: Path) -> Iterator[tuple[str, VideoUNetConfig, dict[str, torch.Tensor]]]:
+    """Name, configuration, and inputs and answer (x, ctx, t, out) of the networks in a golden file of Tune-A-Video."""
+    tensors = load_file(golden)
+    with safe_open(golden, framework="pt") as file:
+        shapes = json.loads(file.metadata()["config"])
+    for name, shape in shapes.items():
+        shape = {key: tuple(value) if isinstance(value, list) else value for key, value in shape.items()}
+        parts = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
+        config = replace(
+            ONE_SHOT_SD1, **shape, block_out_channels=(32, 64, 128), attention_levels=(True, True, False),
+            cross_attention_dim=parts["ctx"].shape[-1], norm_num_groups=8, group_norm="clip",
+        )  # fmt: skip
+        yield name, config, parts
+
+
+def recorded_network(config: VideoUNetConfig, salt: str) -> VideoUNet:
+    """Our network with the weights of a recorded one; strict, so every weight has its place."""
+    net = VideoUNet(config).eval()
+    net.load_state_dict(
+        {name: recorded_weight(tav_name(name), value.shape, salt) for name, value in net.state_dict().items()}
+    )
+    return net
+
+
+def recorded_inputs(parts: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(b f) c h w latents, a time and n x c tokens for each of them."""
+    frames = parts["x"].shape[2]
+    sample = rearrange(parts["x"], "b c f h w -> (b f) c h w")
+    return sample, parts["t"].repeat_interleave(frames), parts["ctx"].repeat_interleave(frames, 0)
+
+
+@torch.no_grad()
+def tuneavideo(salt: str, golden: Path | None = None) -> Answers:
+    """Tune-A-Video's own answers: sparse-causal and temporal attention, norms over the clip, a bias that is not zero."""
+    salt = salt if golden else ""  # the copy in the repository was recorded without one
+    for name, config, parts in recorded_cases(golden or GOLDEN / "tuneavideo.safetensors"):
+        clips, _, frames = parts["x"].shape[:3]
+        ours = recorded_network(config, salt)(*recorded_inputs(parts), chunks=clips)
+        yield f"{name}, {clips} clips of {frames} frames", ours, rearrange(parts["out"], "b c f h w -> (b f) c h w")
+
+
+def lfdm(salt: str, golden: Path | None = None) -> Answers:
+    """The flow model, in a file of its own that lies beside this one."""
+    from parity_lfdm import lfdm as answers
+
+    return answers(salt, golden)
+
+
 class Case(NamedTuple):
     answers: Callable[[str, Path | None], Answers]
     tolerance: float  # of the worst relative difference
@@ -147,6 +218,8 @@ class Case(NamedTuple):
 CASES = {
     "inflation": Case(inflation, 0.0),
     "animatediff": Case(animatediff, 1e-5),
+    "tuneavideo": Case(tuneavideo, 1e-5),
+    "lfdm": Case(lfdm, 1e-4),
 }
 
 

@@ -41,12 +41,13 @@ def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def write_tiny_models(models: Path) -> None:
     """Fill a host's models folder with everything that the workflows name."""
-    folders = ("diffusion_models", "controlnet", "vae", "checkpoints", "animatediff_models", "loras")
+    folders = ("diffusion_models", "controlnet", "vae", "checkpoints", "animatediff_models", "loras", "clip_vision")
     for folder in folders:
         (models / folder).mkdir(parents=True, exist_ok=True)
     write_dance(models)
     write_stable_diffusion(models)
     write_motion(models / "animatediff_models")
+    write_clip(models / "clip_vision" / "clip-vit-large-patch14")
 
 
 def write_dance(models: Path) -> None:
@@ -129,6 +130,22 @@ def silent_layers() -> dict[str, tuple[int, ...]]:
             shapes |= {f"{name}.weight": size, f"{name}.bias": size[:1]}
         shapes |= {f"{layer}layer_norm{k}.{part}": (768,) for k in (1, 2) for part in ("weight", "bias")}
     return shapes
+
+
+def write_clip(folder: Path) -> None:
+    """A tiny CLIP of two halves as transformers saves it, with the host's own tokenizer."""
+    import comfy.sd1_clip
+    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
+
+    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+    seeing = {**tiny, "image_size": 56, "patch_size": 14}
+    reading = {**tiny, "bos_token_id": 49406, "eos_token_id": 49407}
+    model = CLIPModel(CLIPConfig(text_config=reading, vision_config=seeing, projection_dim=16))
+    g = torch.Generator().manual_seed(10)
+    for value in model.parameters():
+        value.data = torch.randn(value.shape, generator=g) * 0.3
+    model.save_pretrained(folder)
+    CLIPTokenizer.from_pretrained(Path(comfy.sd1_clip.__file__).with_name("sd1_tokenizer")).save_pretrained(folder)
 
 
 def save_with_zeros(path: Path, state: dict[str, torch.Tensor], zeros: dict[str, tuple[int, ...]]) -> None:

@@ -3,6 +3,7 @@
 import torch
 
 from .recipes.base import Recipe
+from .sharding import placed_like
 
 
 class Average:
@@ -21,7 +22,7 @@ class Average:
 
     def take(self, values: dict) -> None:
         for name, value in values.items():
-            self.values[name].copy_(value)
+            self.values[name].copy_(placed_like(value, self.values[name]))
 
     def in_place(self, recipe: Recipe) -> "Swap":
         return Swap(recipe, self.values)

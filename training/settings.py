@@ -8,6 +8,7 @@ from pathlib import Path
 PRECISIONS = ("fp32", "bf16", "fp16")
 RECIPES = ("vae", "idol_haop", "idol_image", "idol_video")
 TRAINS = ("all", "adapters", "lora")
+SHARDINGS = ("none", "full")
 PATHS = ("path", "vae", "init", "controlnet", "clip")  # files and folders in data and model
 AT_LEAST = {
     "steps": 1, "batch": 1, "accumulate": 1, "warmup": 0, "checkpoint_every": 1, "keep": 1, "sample_every": 0,
@@ -44,10 +45,11 @@ class RunSettings:
     checkpoint_every: int = 500
     keep: int = 3
     sample_every: int = 500  # 0 draws none
+    sharding: str = "none"  # full: each process holds a share of what trains; alone, a process holds it all
 
     def __post_init__(self):
         choices = {"recipe": RECIPES, "precision": PRECISIONS, "trains": TRAINS, "decay": ("cosine", "linear", "none"),
-                   "device": ("auto", "cpu")}  # fmt: skip
+                   "device": ("auto", "cpu"), "sharding": SHARDINGS}  # fmt: skip
         for name, options in choices.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")

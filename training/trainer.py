@@ -12,7 +12,7 @@ from contextlib import nullcontext
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedDataParallelKwargs
+from accelerate.utils import AutocastKwargs, DistributedDataParallelKwargs
 from torch.utils.data import DataLoader
 
 from .average import Average
@@ -22,6 +22,7 @@ from .recipes import make_recipe
 from .recipes.base import Batches, Recipe
 from .run_folder import RunFolder
 from .settings import RunSettings
+from .sharding import gathered, in_one_piece, placed_like, shard, whole
 
 
 class Trainer:
@@ -30,6 +31,7 @@ class Trainer:
         self.folder = RunFolder(settings.folder, settings.keep)
         self.accelerator = start_accelerator(settings)
         self.main = self.accelerator.is_main_process
+        self.sharded = settings.sharding == "full" and self.accelerator.num_processes > 1
         self.stop_asked = False
 
     def run(self) -> str:
@@ -38,17 +40,27 @@ class Trainer:
         if self.main:
             self.folder.create(settings.to_json())
         torch.manual_seed(Draws(settings.seed, 0).key("weights"))  # the birth of the networks
-        recipe = make_recipe(settings).to(device)
-        recipe.prepare(device)
+        recipe = make_recipe(settings)
+        if self.sharded:  # before it is on the device, which may be too small for it
+            shard(recipe, device, self.accelerator.num_processes)
+        recipe.to(device).prepare(device)
         optimizer = torch.optim.AdamW(
-            list(recipe.trained().values()), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay
-        )
+            list(recipe.trained().values()), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay,
+            foreach=self.sharded or None,  # one call for all shares: each call of a DTensor takes its time
+        )  # fmt: skip
         average = Average(recipe, settings.ema)
         step = self.resume(recipe, optimizer, average)
-        network, optimizer = self.accelerator.prepare(recipe, optimizer)
+        network, optimizer = self.together(recipe, optimizer)
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self.ask_to_stop)
         return self.loop(step, recipe, network, optimizer, average)
+
+    def together(self, recipe: Recipe, optimizer) -> tuple:
+        """Network and optimizer as they work beside those of other processes."""
+        if not self.sharded:
+            return self.accelerator.prepare(recipe, optimizer)
+        # Shards need no DDP around them: they sum their gradients in every turn, since whole ones would fill the memory.
+        return recipe, self.accelerator.prepare(optimizer)
 
     def ask_to_stop(self, *_) -> None:
         self.stop_asked = True
@@ -104,7 +116,7 @@ class Trainer:
             for name, value in {"loss": loss, **terms}.items():
                 sums[name] = sums.get(name, 0) + value.detach().float() / self.settings.accumulate
         if self.settings.clip:
-            sums["grad_norm"] = self.accelerator.clip_grad_norm_(recipe.trained().values(), self.settings.clip)
+            sums["grad_norm"] = whole(self.accelerator.clip_grad_norm_(recipe.trained().values(), self.settings.clip))
         optimizer.step()
         optimizer.zero_grad()
         return sums, waited
@@ -128,11 +140,13 @@ class Trainer:
         return self.accelerator.reduce(flags, "sum").item() > 0
 
     def save(self, step: int, recipe: Recipe, optimizer, average: "Average") -> None:
+        """One checkpoint of whole tensors, which the main process writes however they are shared."""
         self.accelerator.wait_for_everyone()
+        parts = {"model": recipe.trained(), "optimizer": flat(optimizer, recipe), "average": average.values}
+        parts = {name: gathered(part, self.main) for name, part in parts.items()}
         if not self.main:
             return
         scaler = self.accelerator.scaler
-        parts = {"model": recipe.trained(), "optimizer": flat(optimizer, recipe), "average": average.values}
         state = {"scaler": scaler.state_dict() if scaler else None, "processes": self.accelerator.num_processes}
         self.folder.save(step, {name: part for name, part in parts.items() if part}, state)
         draw_curve(self.folder)
@@ -159,28 +173,29 @@ class Trainer:
             )
         with torch.no_grad():
             for name, value in trained.items():
-                value.copy_(parts["model"][name])
+                value.copy_(placed_like(parts["model"][name], value))
         unflatten(optimizer, recipe, parts["optimizer"])
         average.take(parts.get("average", {}))
         if state["scaler"] and self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
     def draw_samples(self, step: int, recipe: Recipe, average: "Average") -> None:
-        if self.main:
+        if self.main or self.sharded:  # a sharded network answers only where all processes ask the same
             with average.in_place(recipe), torch.no_grad():
                 recipe.eval()
                 picture = recipe.pictures(self.accelerator.device)
                 recipe.train()
-            if picture is not None:
+            if self.main and picture is not None:
                 write_picture(self.folder.path / "samples" / f"step_{step:08}.png", picture)
         self.accelerator.wait_for_everyone()
 
     def finish(self, recipe: Recipe, average: "Average") -> None:
-        if self.main:
-            with average.in_place(recipe), torch.no_grad():
-                files = recipe.export(self.folder.path / "model")
-            names = [file.name for file in files]
-            self.folder.log(event="finished", step=self.settings.steps, files=names, peak_gb=round(peak_gb(), 3))
+        if not (self.main or self.sharded):
+            return
+        with average.in_place(recipe), in_one_piece(recipe, self.main), torch.no_grad():
+            if self.main:
+                names = [file.name for file in recipe.export(self.folder.path / "model")]
+                self.folder.log(event="finished", step=self.settings.steps, files=names, peak_gb=round(peak_gb(), 3))
 
 
 def peak_gb() -> float:
@@ -202,7 +217,10 @@ def start_accelerator(settings: RunSettings) -> Accelerator:
         mixed_precision={"fp32": "no"}.get(settings.precision, settings.precision),
         cpu=settings.device == "cpu" or not torch.cuda.is_available(),
         step_scheduler_with_optimizer=False,
-        kwargs_handlers=[DistributedDataParallelKwargs(gradient_as_bucket_view=True)],
+        kwargs_handlers=[
+            DistributedDataParallelKwargs(gradient_as_bucket_view=True),
+            AutocastKwargs(cache_enabled=settings.sharding == "none"),  # copies of all weights would fill the memory
+        ],
     )
     world = int(os.environ.get("WORLD_SIZE", 1))
     seen = accelerator.reduce(torch.ones(1, device=accelerator.device), "sum").item()
@@ -222,5 +240,5 @@ def unflatten(optimizer, recipe: Recipe, values: dict) -> None:
     trained = recipe.trained()
     for key, value in values.items():
         kind, name = key.split("/", 1)
-        place = value if kind == "step" else value.to(trained[name].device)
+        place = value if kind == "step" else placed_like(value, trained[name])
         optimizer.state[trained[name]][kind] = place

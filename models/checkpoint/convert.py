@@ -6,6 +6,7 @@ from pathlib import Path
 from ..config import SD1
 from .family import kind_of
 from .files import save_model
+from .one_shot import convert_tuning
 from .opening import open_controlnet, open_model, open_motion_module, opened
 from .report import Report
 
@@ -20,6 +21,8 @@ def convert(source: Path, target: Path, part: str | None = None, half: bool = Fa
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
     part = part or kind_of(opened(source))
+    if part == "tuning":
+        return part, convert_tuning(source, target, half)
     part = part if part in PARTS else "model"
     config, state, report = PARTS[part](source)
     if part == "motion":

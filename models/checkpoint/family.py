@@ -2,6 +2,7 @@
 
 from .files import Weights
 from .ldm import prefix_of
+from .tuned import is_tuning
 
 # Weights beside a U-Net that the host loads by its own means, or that nobody needs: prefix and words.
 ASIDE = {
@@ -31,6 +32,8 @@ WORDS = {
     "motion": "an AnimateDiff motion module",
     "controlnet": "a ControlNet in diffusers' form",
     "ldm controlnet": "a ControlNet in its authors' form",
+    "tuning": "a one-shot tuning",
+    "tuneavideo": "a Tune-A-Video model",
     "disco": "a DisCo checkpoint",
     "ldm": "a Stable Diffusion checkpoint",
     "diffusers": "a U-Net in diffusers' form",
@@ -42,6 +45,7 @@ WORDS = {
 MEND = {
     "lora": "Load it with Load LoRA, on top of a Stable Diffusion 1.5 model.",
     "motion": "Load it beside a Stable Diffusion 1.5 model, as its motion module.",
+    "tuning": "Load it with Load One-Shot Tuning, on top of the model that it was tuned on.",
     "controlnet": "Load it as a ControlNet.",
     "ldm controlnet": "Load it with the stock Load ControlNet Model, or take the file in diffusers' form.",
     "vae": "Load it with Load VAE.",
@@ -63,6 +67,8 @@ def kind_of(weights: Weights) -> str | None:
         "flux": has("double_blocks."),
         "sdxl": has("label_emb.", "add_embedding.", "conditioner.embedders.") or _context(weights) == 2048,
         "motion": bool(motion) and all(motion),
+        "tuning": is_tuning(names),
+        "tuneavideo": has(".attn_temp.") and "conv_in.weight" in names,
         "disco": has(".tem_conv.") and has("up_blocks.") and not has(".cross_modal."),
         "ldm controlnet": has("input_hint_block.") or starts("control_model."),
         "controlnet": has("controlnet_cond_embedding.", "controlnet_down_blocks.") and not has("up_blocks."),

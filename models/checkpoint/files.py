@@ -184,20 +184,23 @@ def alone(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_model(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, **metadata) -> Path:
-    """Write a Duet file: safetensors with its configuration and a checksum; nothing half-written ever has its name."""
+    """Write a Duet file: safetensors with its configuration and a checksum."""
+    text = config.to_json()
+    notes = {name: str(value) for name, value in metadata.items()}
+    return write_safely(path, state, {**notes, "duet": text, "duet_crc32": checksum(state, text)})
+
+
+def write_safely(path: str | Path, state: dict[str, Tensor], notes: dict[str, str]) -> Path:
+    """Write safetensors with notes beside the weights; nothing half-written ever has its name."""
     path = Path(path)
     if path.suffix.lower() not in SAFE:
         raise ValueError(f"A Duet file ends in .safetensors, but {path.name} does not: change its ending.")
-    text = config.to_json()
-    state = alone(state)
-    notes = {name: str(value) for name, value in metadata.items()}
-    notes |= {"format": "pt", "duet": text, "duet_crc32": checksum(state, text)}
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         # Made here first, since a new file gets 0666 less the umask; the library then fills it.
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         mode = unfinished.stat().st_mode & 0o777
-        save_file(state, unfinished, notes)
+        save_file(alone(state), unfinished, {**notes, "format": "pt"})
         os.chmod(unfinished, mode)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())

@@ -2,18 +2,21 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..config import SD1, VideoUNetConfig
+from ..config import ONE_SHOT_FIELDS, SD1, VideoUNetConfig
 from .family import ASIDE, kind_of, refuse
 from .files import Weights, checksum, read_weights
+from .folder import file_in, told_beside
 from .ldm import in_diffusers_words, prefix_of
 from .report import Report
 from .shape import CHANNELS, base_fields, motion_shape
+from .tuned import own_name
 
-MODEL = "a Stable Diffusion 1 or 2 model, a DisCo checkpoint or a Duet model"
+MODEL = "a Stable Diffusion 1 or 2 model, a Tune-A-Video model, a DisCo checkpoint or a Duet model"
 MOTION = "an AnimateDiff motion module, version 1, 2 or 3,"
 CONTROLNET = "a ControlNet in diffusers' form"
 TABLE = ".pos_encoder.pe"
@@ -25,11 +28,13 @@ def open_model(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
     kind = kind_of(file)
     config = duet_config(file)
     if config is not None:
-        if kind in ("controlnet", "motion"):
+        if kind in ("controlnet", "motion", "tuning"):
             raise refuse(file, kind, MODEL)
         return taken(file, config, {name: name for name in file.shapes}, "Duet model")
     if kind in ("ldm", "diffusers"):
         return open_base(file)
+    if kind == "tuneavideo":
+        return open_tuneavideo(file)
     if kind == "disco":
         return open_disco(file)
     raise refuse(file, kind, MODEL)
@@ -44,19 +49,46 @@ def open_base(file: Weights):
         inner = [name[len(prefix) :] for name in file.shapes if name.startswith(prefix) and not aside(name)]
         names = {new: prefix + old for new, old in in_diffusers_words(inner).items()}
         names |= {name: name for name in file.shapes if not name.startswith(prefix) and not aside(name)}
-    unet = file.pick(names)
-    fields = base_fields(unet)
+    config = config_of(file, names)
+    family = "Stable Diffusion 2" if config.use_linear_projection else "Stable Diffusion 1"
+    return with_prediction(file, *taken(file, config, names, family + depth_words(config)))
+
+
+def config_of(file: Weights, names: dict[str, str], **more) -> VideoUNetConfig:
+    """The configuration of a Stable Diffusion whose weights are `names`, {name in the network: name in the file}."""
+    fields = base_fields(file.pick(names))
     if fields["in_channels"] not in CHANNELS:
         kind = {9: "inpainting", 8: "edit"}.get(fields["in_channels"])
         raise refuse(file, kind, f"{MODEL} with {CHANNELS[0]} or {CHANNELS[1]} channels")
-    config = replace(SD1, **fields)
-    family = "Stable Diffusion 2" if config.use_linear_projection else "Stable Diffusion 1"
-    if config.in_channels == 5:
-        family += " with a depth channel"
-    config, state, report = taken(file, config, names, family)
-    if config.use_linear_projection and config.in_channels == 4 and predicts_velocity(state):
-        config, report = replace(config, prediction="v"), replace(report, notes=("It predicts velocity (v).",))
-    return config, state, report
+    return replace(SD1, **fields, **more)
+
+
+def depth_words(config: VideoUNetConfig) -> str:
+    return " with a depth channel" if config.in_channels == 5 else ""
+
+
+def open_tuneavideo(file: Weights):
+    """A whole Tune-A-Video network, 798 weights of Stable Diffusion; its GroupNorms look at all frames of a clip."""
+    names = {own_name(name): name for name in file.shapes}
+    config = config_of(file, names, **ONE_SHOT_FIELDS, group_norm="clip")
+    return with_prediction(file, *taken(file, config, names, "Tune-A-Video" + depth_words(config)))
+
+
+def with_prediction(file: Weights, config: VideoUNetConfig, state: dict[str, Tensor], report: Report):
+    """The same with what the network predicts, and a note where it is not plain noise as in Stable Diffusion 1."""
+    told = file.metadata.get("prediction_type", "").strip('"')
+    seen = config.use_linear_projection and config.in_channels == 4 and predicts_velocity(state)
+    if not (seen or told.startswith("v")):
+        note = ("It predicts noise (eps).",) if config.use_linear_projection else ()
+    elif told.startswith("eps"):
+        note = (
+            "It is declared to predict noise (eps), but its weights are those of a model that predicts velocity (v), "
+            "and so it is sampled; ModelSamplingDiscrete behind it decides otherwise.",
+        )
+    else:
+        note = ("It predicts velocity (v).",)
+    config = replace(config, prediction="v" if seen or told.startswith("v") else "eps")
+    return config, state, replace(report, notes=(*report.notes, *note))
 
 
 def predicts_velocity(state: dict[str, Tensor]) -> bool:
@@ -151,8 +183,10 @@ def open_controlnet(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
 
 
 def opened(path) -> Weights:
-    """A file with the prefix that distributed training leaves on every name taken off."""
+    """A file, or the U-Net's in a folder, with the prefix that distributed training leaves on every name taken off."""
+    path = file_in(Path(path))
     file = read_weights(path)
+    file.metadata = told_beside(path) | file.metadata
     wrapped = bool(file.shapes) and all(name.startswith("module.") for name in file.shapes)
     return file.without("module.") if wrapped else file
 

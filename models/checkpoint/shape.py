@@ -46,6 +46,7 @@ def base_fields(weights: Weights) -> dict:
         "cross_attention_dim": size(weights, f"{middle}.transformer_blocks.0.attn2.to_k.weight", 1),
         "use_linear_projection": linear,
         "attention_head_dim": heads(weights, widths, linear),
+        "norm_num_groups": groups(weights),
     }
 
 
@@ -66,6 +67,16 @@ def heads(weights: Weights, widths: tuple[int, ...], linear: bool) -> int | tupl
         f"{weights.name} says attention_head_dim is {told!r}; a number of heads, or one for each level, was expected. "
         "Save it again without."
     )
+
+
+def groups(weights: Weights) -> int:
+    """Groups of the norms: no tensor tells, and Stable Diffusion has 32."""
+    told = weights.metadata.get("norm_num_groups", "32")
+    if not told.isdecimal() or not int(told):
+        raise ValueError(
+            f"{weights.name} says norm_num_groups is {told!r}; a number of groups was expected. Save it again without."
+        )
+    return int(told)
 
 
 def motion_shape(weights: Weights) -> tuple[tuple[int, ...], int, int]:

@@ -10,10 +10,12 @@ from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
 from ...models.attention.shared_maps import SharedMaps
+from ...models.attention.sparse_causal import SparseCausal
 
 LEAVES = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding,
 )  # fmt: skip
+RULES = (SharedMaps, SparseCausal)  # our processors that say who looks at what: the host's kernel runs inside them
 
 
 def use_host_layers(network: nn.Module, operations) -> None:
@@ -36,14 +38,15 @@ def use_host_attention(unet: nn.Module) -> None:
     from diffusers.models.attention_processor import Attention
 
     for module in unet.modules():
-        if isinstance(module, Attention) and not isinstance(module.processor, SharedMaps):
+        if isinstance(module, Attention) and not isinstance(module.processor, RULES):
             module.set_processor(HostAttention())
     for order, (place, transformer) in numbered_places(unet):
         for index, block in enumerate(transformer.transformer_blocks):
-            block.attn1.set_processor(PatchedAttention("attn1", place, index, order))
-            if block.attn2 is not None:
-                maps = block.attn2.processor if isinstance(block.attn2.processor, SharedMaps) else None
-                block.attn2.set_processor(PatchedAttention("attn2", place, index, order, maps))
+            for kind in ("attn1", "attn2"):
+                attn = getattr(block, kind)
+                if attn is not None:
+                    rule = attn.processor if isinstance(attn.processor, RULES) else None
+                    attn.set_processor(PatchedAttention(kind, place, index, order, rule))
 
 
 def numbered_places(unet: nn.Module) -> Iterator[tuple[int, tuple[tuple[str, int], nn.Module]]]:
@@ -81,10 +84,10 @@ class PatchedAttention:
     """Spatial self-attention (attn1) or cross-attention (attn2), B N C, with all that a node may put in between."""
 
     def __init__(
-        self, kind: str, place: tuple[str, int], index: int, order: int, shared_maps: SharedMaps | None = None
+        self, kind: str, place: tuple[str, int], index: int, order: int, rule: SharedMaps | SparseCausal | None = None
     ):
         self.kind, self.place, self.index, self.order = kind, place, index, order
-        self.shared_maps = shared_maps
+        self.rule = rule
 
     def __call__(
         self, attn, hidden_states: Tensor, encoder_hidden_states=None, attention_mask=None, transformer_options=None
@@ -100,11 +103,13 @@ class PatchedAttention:
         q, k, v = attn.to_q(x), attn.to_k(context), attn.to_v(context if value is None else value)
         replace = options.get("patches_replace", {}).get(self.kind, {})
         replaced = replace.get((*self.place, self.index), replace.get(self.place))
+        rule = self.rule
         if replaced is not None:
             attend = lambda q, k, v: replaced(q, k, v, extra)
+            rule = None if isinstance(rule, SparseCausal) else rule  # PAG and SAG want a frame's own tokens
         else:
             attend = lambda q, k, v: optimized_attention(q, k, v, attn.heads, transformer_options=options)
-        out = project(attn, attend(q, k, v) if self.shared_maps is None else self.shared_maps.over(attend, q, k, v))
+        out = project(attn, attend(q, k, v) if rule is None else rule.over(attend, q, k, v))
         for patch in patches.get(f"{self.kind}_output_patch", ()):
             out = patch(out, extra)
         return out

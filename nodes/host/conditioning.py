@@ -4,7 +4,14 @@ import node_helpers
 from torch import Tensor
 
 BACKGROUND = "duet_background"  # (1 or F, C, h, w) latents, read by the model's extra_conds
+DEPTH = "depth_map"  # (1 or F, 1, H, W), read by the model's concat_cond: what is in [-1, 1], or with a range any grey
+DEPTH_RANGE = "depth_range"  # how the model stretches a grey depth to [-1, 1]: one of CHANNEL_RANGES
 
 
 def with_background(conditioning: list, latents: Tensor) -> list:
     return node_helpers.conditioning_set_values(conditioning, {BACKGROUND: latents})
+
+
+def with_depth(conditioning: list, depth: Tensor, depth_range: str) -> list:
+    """(1 or F, H, W) inverse depth for a model with a depth channel."""
+    return node_helpers.conditioning_set_values(conditioning, {DEPTH: depth[:, None], DEPTH_RANGE: depth_range})

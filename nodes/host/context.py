@@ -1,5 +1,8 @@
 """Context windows that keep video and depth together: each window over the F frames is mirrored to the depth half.
 
+Models that look back at the first frame of a clip (sparse-causal attention) find it at the head of every window; what
+they answer for it there is dropped.
+
 Letters: F frames, m modalities, L frames in a window.
 """
 
@@ -22,10 +25,11 @@ class PairedWindows(windows.IndexListContextHandler):
         super().__init__(dim=0, causal_window_fix=False, **options)
         self.fuse_method = flat_without_overlap(self.fuse_method)
         self.modalities = 1
+        self.anchor = False
         self.controls = {}  # one copy for positive and negative, or the host would not batch them
 
     def should_use_context(self, model, conds, x_in: Tensor, timestep, model_options) -> bool:
-        self.modalities = modalities(model, model_options)
+        self.modalities, self.anchor = modalities(model, model_options), looks_back(model)
         return x_in.shape[0] // self.modalities > self.context_length
 
     def get_context_windows(self, model, x_in: Tensor, model_options) -> list:
@@ -38,7 +42,15 @@ class PairedWindows(windows.IndexListContextHandler):
             if not any(frame in window for window in found):
                 start = min(frame, frames - self.context_length)
                 found.append(list(range(start, start + self.context_length)))
-        return [self.window([i + frames * k for k in range(self.modalities) for i in w], x_in.shape[0]) for w in found]
+        return [self.paired(window, frames) for window in found]
+
+    def paired(self, frames_of_clip: list[int], frames: int) -> windows.IndexListContextWindow:
+        """A window over every modality, each behind the first frame of its clip where the model looks back at it."""
+        anchors = [0] if self.anchor and frames_of_clip[0] != 0 else []
+        indices = [i + frames * k for k in range(self.modalities) for i in anchors + frames_of_clip]
+        window = self.window(indices, frames * self.modalities)
+        window.anchors = len(anchors)
+        return window
 
     def window(self, indices: list[int], total: int) -> windows.IndexListContextWindow:
         overlap = 0 if self.context_schedule.name == "batched" else min(self.context_overlap, len(indices))
@@ -50,7 +62,7 @@ class PairedWindows(windows.IndexListContextHandler):
         """Fuse each half as a clip of its own, for the host's weights ask where in a clip a frame lies."""
         frames, length = x_in.shape[0] // self.modalities, len(window.index_list) // self.modalities
         for k in range(self.modalities):
-            part, whole = slice(k * length, (k + 1) * length), slice(k * frames, (k + 1) * frames)
+            part, whole = slice(k * length + window.anchors, (k + 1) * length), slice(k * frames, (k + 1) * frames)
             half = self.window([i - k * frames for i in window.index_list[part]], frames)
             bias = [values[whole] for values in biases]
             super().combine_context_window_results(
@@ -111,6 +123,11 @@ class PairedWindows(windows.IndexListContextHandler):
         return torch.cat(halves)
 
 
+def looks_back(model) -> bool:
+    """Whether a model's frames attend to the first one of their clip."""
+    return getattr(getattr(model, "video", None), "self_attention", "frame") == "sparse_causal"
+
+
 def flat_without_overlap(fuse: windows.ContextFuseMethod) -> windows.ContextFuseMethod:
     """The same fusing; where windows do not overlap, the host's linear ramp of no frames would raise."""
 
@@ -134,7 +151,7 @@ def budget(executor, model, noise_shape, conds, *args, **kwargs):
     shape, handler = list(noise_shape), options.get("context_handler")
     if isinstance(handler, PairedWindows):
         handler.modalities = modalities(model.model, options)
-        shape[0] = min(shape[0], handler.context_length * handler.modalities)
+        shape[0] = min(shape[0], (handler.context_length + looks_back(model.model)) * handler.modalities)
     return executor(model, shape, conds, *args, **kwargs)
 
 

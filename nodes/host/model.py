@@ -16,8 +16,10 @@ from comfy.supported_models_base import BASE
 from torch import Tensor
 
 from ...models.config import VideoUNetConfig
+from ...models.depth_channel import depth_channel, same_view
 from .attention import use_host_attention, use_host_layers
 from .boundary import MODALITY, check_before_sampling
+from .conditioning import DEPTH, DEPTH_RANGE
 from .network import build_unet
 
 
@@ -67,27 +69,56 @@ class VideoModel(BaseModel):
         if background is not None:
             if self.video.background == "none":
                 raise ValueError("This model takes no background: remove it from the conditioning, or load another.")
-            background = fit(self.process_latent_in(background), kwargs["noise"], "background")
+            background = self.process_latent_in(background)
+            check_count(background, kwargs["noise"], self.video.modalities, "background")
+            background = fit(background, kwargs["noise"])
             out["duet_background"] = comfy.conds.CONDNoiseShape(background)
         return out
 
     def concat_cond(self, **kwargs) -> Tensor | None:
-        """The depth (1 or F, 1, h, w), set on a conditioning as `depth_map`, that a depth model sees beside the noise."""
+        """The depth of a conditioning, (B, 1, h, w) in [-1, 1], that a depth model sees beside the noise."""
+        depth, noise = kwargs.get(DEPTH), kwargs["noise"]
         if self.video.in_channels == self.video.out_channels:
+            if depth is not None and DEPTH_RANGE in kwargs:
+                raise ValueError(
+                    "This model has no depth channel: remove Encode Depth Condition and use a depth ControlNet, or load "
+                    "Stable Diffusion 2 with depth."
+                )
             return None
-        depth = kwargs.get("depth_map")
         if depth is None:
-            raise ValueError("This model reads a depth map beside the noise: connect one to its conditioning.")
-        return fit(depth, kwargs["noise"], "depth map")
+            # A middle plane in its place would be a picture without the control that the artist believes in.
+            raise ValueError(
+                "This model reads a depth picture beside the noise, but its positive or negative conditioning has none: "
+                "send both through Encode Depth Condition, with one flat grey where depth shall say nothing."
+            )
+        check_count(depth, noise, self.video.modalities, "depth")
+        if DEPTH_RANGE in kwargs:
+            check_view(depth, noise)
+            depth = depth_channel(depth, noise.shape[-2:], kwargs[DEPTH_RANGE])
+        return fit(depth, noise)
 
 
-def fit(latents: Tensor, noise: Tensor, name: str) -> Tensor:
-    """1, F or as many latents as the noise holds, repeated over the batch and resized to the noise."""
-    if noise.shape[0] % latents.shape[0]:
+def check_count(given: Tensor, noise: Tensor, m: int, name: str) -> None:
+    """1, F or m F frames for a batch of m F latents."""
+    if given.shape[0] not in (1, noise.shape[0] // m, noise.shape[0]):
         raise ValueError(
-            f"The {name} has {latents.shape[0]} frames, which do not fit a batch of {noise.shape[0]} latents: "
+            f"The {name} has {given.shape[0]} frames, which do not fit a batch of {noise.shape[0]} latents: "
             "give it one frame, or as many as the clip has."
         )
+
+
+def check_view(depth: Tensor, noise: Tensor) -> None:
+    """A depth (.., H, W) of another shape than the latents (.., h, w) would be squeezed out of place."""
+    if not same_view(depth.shape[-2:], noise.shape[-2:]):
+        (height, width), (h, w) = depth.shape[-2:], noise.shape[-2:]
+        raise ValueError(
+            f"The depth is {width} x {height} pixels, but the latent is for pictures of {w * 8} x {h * 8}: "
+            "crop or scale one of them to the shape of the other."
+        )
+
+
+def fit(latents: Tensor, noise: Tensor) -> Tensor:
+    """Latents repeated over the batch and resized to the noise."""
     latents = comfy.utils.common_upscale(latents, noise.shape[-1], noise.shape[-2], "bilinear", "disabled")
     return comfy.utils.repeat_to_batch_size(latents, noise.shape[0])
 

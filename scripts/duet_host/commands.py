@@ -12,7 +12,7 @@ from .locations import REPO, display_path, state_folder
 from .processes import call
 from .server import check_port, running_server
 
-DEMO_WORKFLOW = REPO / "workflows" / "api" / "stage_tour.json"
+DEMO_WORKFLOW = REPO / "workflows" / "api" / "joint_dance.json"
 
 
 def ready(options):

@@ -53,8 +53,10 @@ def test_no_node_is_unknown_or_covers_another(page, path):
 
 @pytest.mark.parametrize("pack", PACKS)
 def test_the_template_browser_shows_each_workflow_with_its_picture(page, pack):
+    page.keyboard.press("Escape")  # whatever the test before left open
+    page.wait_for_timeout(2000)
     page.evaluate("app.extensionManager.command.execute('Comfy.BrowseTemplates')")
-    page.wait_for_timeout(1500)  # the list of packs is built twice
+    page.wait_for_timeout(2000)  # the list of packs is built twice
     page.get_by_text(pack, exact=True).first.click()
     for path in WORKFLOWS[pack]:
         page.get_by_text(path.stem, exact=True).scroll_into_view_if_needed()  # only cards that are seen have pictures

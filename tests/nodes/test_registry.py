@@ -27,8 +27,14 @@ def nodes():
 NODES = nodes()
 
 
+def is_file(option):
+    return str(option).endswith((".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin"))
+
+
 def signature(schema):
-    options = lambda i: list(i.options) if getattr(i, "options", None) and isinstance(i.options[0], str) else None
+    # Lists of model files are as long as the user has files.
+    named = lambda found: bool(found) and isinstance(found[0], str) and not any(map(is_file, found))
+    options = lambda i: list(i.options) if named(getattr(i, "options", None)) else None
     inputs = [[i.id, i.get_io_type(), bool(i.optional), options(i)] for i in schema.inputs]
     return {"inputs": inputs, "outputs": [[o.display_name or o.id, o.get_io_type()] for o in schema.outputs]}
 

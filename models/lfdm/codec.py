@@ -1,0 +1,103 @@
+"""The flow auto-encoder at work: a picture is encoded once, then painted with as many flows as there are.
+
+Letters: N frames, H and W pixels, h and w of the flow (a quarter of them).
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .autoencoder import Encoded, FlowAutoencoder
+from .checkpoint import load, open_codec
+from .config import CodecConfig
+from .warp import Motion
+
+PIECE = 8  # frames that are painted together
+
+
+class FlowCodec:
+    def __init__(self, network: FlowAutoencoder):
+        self.network = network.eval().requires_grad_(False)
+
+    @classmethod
+    def from_file(cls, path: str | Path, heat_map_padding: int | None = None) -> "FlowCodec":
+        config, state, _ = open_codec(path, heat_map_padding)
+        return cls(load(config, state))
+
+    @property
+    def config(self) -> CodecConfig:
+        return self.network.config
+
+    @torch.no_grad()
+    def encode(self, picture: Tensor) -> Encoded:
+        """(1, 3, H, W) in [0, 1] to its features of every size; `features` is what the flow model reads."""
+        check_picture(picture, self.config.shrink, "the picture")
+        return self.network.generator.encode(picture)
+
+    @torch.no_grad()
+    def render(self, source: Encoded, grid: Tensor, occlusion: Tensor, piece: int = PIECE) -> Iterator[Tensor]:
+        """An encoded picture, (N, h, w, 2) grids and (N, 1, h, w) occlusion to pieces (n, 3, H, W) of the clip."""
+        check_motion(grid, occlusion, source)
+        for part in zip(grid.split(piece), occlusion.split(piece), strict=True):
+            yield self.network.generator.decode(source, Motion(*part))
+
+    @torch.no_grad()
+    def estimate(self, source: Tensor, driving: Tensor, piece: int = PIECE) -> tuple[Tensor, Tensor]:
+        """(1, 3, H, W) picture and (N, 3, H, W) frames to the grids and the occlusion that make these from that."""
+        check_picture(source, self.config.step, "the picture")
+        check_picture(driving, self.config.step, "the clip")
+        if source.shape[-2:] != driving.shape[-2:]:
+            raise ValueError(
+                f"The picture is {size_of(source)} and the clip {size_of(driving)} pixels: scale one to the other."
+            )
+        regions = self.network.region_predictor(source)
+        motions = [self.motion(source, regions, frames) for frames in driving.split(piece)]
+        return torch.cat([motion.grid for motion in motions]), torch.cat([motion.occlusion for motion in motions])
+
+    def motion(self, source: Tensor, regions, driving: Tensor) -> Motion:
+        """The regions of the source are found once for all pieces."""
+        repeat = lambda value: value.expand(len(driving), *value.shape[1:])
+        network, source = self.network, repeat(source)
+        background = network.bg_predictor(source, driving)
+        found = network.region_predictor(driving), type(regions)(*map(repeat, regions))
+        return network.generator.pixelwise_flow_predictor(source, found[1], found[0], background)
+
+
+def size_of(picture: Tensor) -> str:
+    return f"{picture.shape[-1]} x {picture.shape[-2]}"
+
+
+def nearest(side: int, step: int) -> int:
+    return max(step, round(side / step) * step)
+
+
+def check_picture(picture: Tensor, step: int, name: str) -> None:
+    """Sizes that the networks cannot halve often enough are refused with the nearest that work."""
+    height, width = picture.shape[-2:]
+    if height % step or width % step:
+        raise ValueError(
+            f"The sides of {name} must be multiples of {step} pixels, but it is {width} x {height}: scale it to "
+            f"{nearest(width, step)} x {nearest(height, step)}."
+        )
+
+
+def check_motion(grid: Tensor, occlusion: Tensor, source: Encoded) -> None:
+    """A flow belongs to a picture of its own size and has numbers everywhere."""
+    height, width = source.features.shape[-2:]
+    if tuple(grid.shape[1:3]) != (height, width) or occlusion.shape[-2:] != (height, width):
+        raise ValueError(
+            f"A picture of {size_of(source.picture)} pixels needs a flow of {width} x {height}, got "
+            f"{grid.shape[2]} x {grid.shape[1]} with occlusion of {size_of(occlusion)}: give the picture that the flow "
+            "was made for, or scale it."
+        )
+    if len(grid) != len(occlusion):
+        raise ValueError(f"The flow has {len(grid)} frames but its occlusion {len(occlusion)}: give as many of both.")
+    for name, values in (("flow", grid), ("occlusion", occlusion)):
+        if not torch.isfinite(values).all():
+            bad = (~torch.isfinite(values)).flatten(1).any(1)
+            raise ValueError(
+                f"The {name} has NaN or infinite numbers, the first in frame {int(bad.nonzero()[0])}: sample it again, "
+                "with another seed or in full precision."
+            )

@@ -1,0 +1,103 @@
+"""What an LFDM is made of: the flow auto-encoder and the 3-D U-Net. One named instance for each released variant."""
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+
+PICTURE, STATE = 3, 3  # colours of a picture; grid x, grid y and occlusion of a state
+UPSAMPLE, NULL = ("deconv", "conv"), ("zeros", "learned")
+
+
+class Json:
+    """A frozen dataclass to JSON and back."""
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str):
+        """Read a configuration; a name that this version does not know is refused, since it would change the answer."""
+        values = json.loads(text)
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(
+                f"The model was made by a newer version: it asks for {', '.join(sorted(unknown))}. Please update Duet."
+            )
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+@dataclass(frozen=True)
+class CodecConfig(Json):
+    """An hourglass is (width, largest width, levels)."""
+
+    regions: int = 10
+    width: int = 64
+    max_width: int = 512
+    levels: int = 2
+    bottleneck: int = 6
+    flow: tuple[int, int, int] = (64, 1024, 5)
+    region: tuple[int, int, int] = (32, 1024, 5)
+    background: tuple[int, int, int] = (32, 1024, 5)
+    scale: float = 0.25  # of the pictures that regions and flow are found in
+    temperature: float = 0.1  # of the heat maps
+    heat_map_padding: int = 3  # of their convolution, 3 or 0; the weights do not show it
+
+    def __post_init__(self):
+        if self.heat_map_padding not in (0, 3):
+            raise ValueError(f"heat_map_padding is 3 (MUG) or 0 (MHAD, NATOPS), not {self.heat_map_padding}.")
+
+    @property
+    def feature_width(self) -> int:
+        """Channels of the encoded picture."""
+        return min(self.max_width, self.width * 2**self.levels)
+
+    @property
+    def shrink(self) -> int:
+        """Pixels of a picture for one of its features, along each side."""
+        return 2**self.levels
+
+    @property
+    def step(self) -> int:
+        """Sides of a picture must be a multiple of this to have their motion estimated."""
+        hourglass = round(1 / self.scale) * 2 ** max(self.flow[2], self.region[2])
+        return max(hourglass, 2 ** self.background[2], self.shrink)
+
+
+@dataclass(frozen=True)
+class FlowUNetConfig(Json):
+    width: int = 64
+    multiples: tuple[int, ...] = (1, 2, 4, 8)
+    heads: int = 8
+    head_width: int = 32
+    groups: int = 8
+    feature_width: int = 256  # of the encoded picture
+    text_width: int = 768
+    upsample: str = "deconv"  # or conv: nearest pixels and a convolution with a reflected border
+    null: str = "zeros"  # or learned: what stands for no text
+
+    def __post_init__(self):
+        for name, options in (("upsample", UPSAMPLE), ("null", NULL)):
+            if getattr(self, name) not in options:
+                raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        return tuple(self.width * multiple for multiple in self.multiples)
+
+    @property
+    def step(self) -> int:
+        """Sides of a state must be a multiple of this."""
+        return 2 ** (len(self.multiples) - 1)
+
+
+FRAMES = 40  # of every clip that the released models learned from
+MUG_CODEC = CodecConfig()
+MHAD_CODEC = NATOPS_CODEC = replace(MUG_CODEC, heat_map_padding=0)
+MUG_UNET = MHAD_UNET = FlowUNetConfig()
+NATOPS_UNET = replace(MUG_UNET, upsample="conv", null="learned")
+RELEASED = {
+    "MUG": (MUG_CODEC, MUG_UNET),
+    "MHAD": (MHAD_CODEC, MHAD_UNET),
+    "NATOPS": (NATOPS_CODEC, NATOPS_UNET),
+}
+TINY_CODEC = CodecConfig(4, 8, 32, 2, 2, (8, 32, 3), (8, 32, 3), (8, 32, 3))  # for tests and small models
+TINY_UNET = FlowUNetConfig(width=16, multiples=(1, 2, 4), feature_width=12)

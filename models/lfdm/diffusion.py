@@ -1,0 +1,117 @@
+"""How noise enters a flow and leaves it: cosine schedule, dynamic threshold, ancestral steps (LFDM section 3.3).
+
+Letters: B clips, C channels, F frames, h and w points of the flow. A state is (B, 3, F, h, w): grid x, grid y and
+twice the occlusion less 1.
+"""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+STEPS, OFFSET, LARGEST = 1000, 0.008, 0.9999
+QUANTILE = 0.9
+
+
+def cosine_betas(steps: int = STEPS) -> Tensor:
+    """Variance that each step adds, in double precision; the last is clipped at 0.9999, not at 0.999 as elsewhere."""
+    time = torch.linspace(0, steps, steps + 1, dtype=torch.float64) / steps
+    kept = torch.cos((time + OFFSET) / (1 + OFFSET) * torch.pi / 2) ** 2
+    return (1 - kept[1:] / kept[:-1]).clamp(0, LARGEST)
+
+
+class FlowSchedule:
+    """Step 0 is almost clean, the last almost noise."""
+
+    def __init__(self, steps: int = STEPS):
+        betas = cosine_betas(steps)
+        kept = (1 - betas).cumprod(0)
+        before = torch.cat((kept.new_ones(1), kept[:-1]))
+        variance = betas * (1 - before) / (1 - kept)
+        self.steps = steps
+        tables = {
+            "betas": betas,
+            "alphas_cumprod": kept,
+            "alphas_cumprod_prev": before,
+            "posterior_variance": variance,
+            "posterior_log_variance_clipped": variance.clamp_min(1e-20).log(),
+            "posterior_mean_coef1": betas * before.sqrt() / (1 - kept),
+            "posterior_mean_coef2": (1 - before) * (1 - betas).sqrt() / (1 - kept),
+            "signal": kept.sqrt(),
+            "noise": (1 - kept).sqrt(),
+            "inverse_signal": (1 / kept).sqrt(),
+            "noise_to_signal": (1 / kept - 1).sqrt(),
+        }
+        self.tables = {name: table.float() for name, table in tables.items()}
+
+    def at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
+        """A table's values at (B,) steps, shaped for the state."""
+        return self.tables[name].to(t.device)[t].to(like).reshape(-1, *[1] * (like.ndim - 1))
+
+    def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What the U-Net sees at (B,) steps."""
+        return self.at("signal", t, clean) * clean + self.at("noise", t, clean) * noise
+
+    def clean(self, state: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """The clean state that a prediction of the noise means, held within its threshold."""
+        clean = self.at("inverse_signal", t, state) * state - self.at("noise_to_signal", t, state) * noise
+        return threshold(clean)
+
+    def posterior(self, clean: Tensor, state: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean of the state one step earlier, (B, 3, F, h, w), and the logarithm of its variance, (B, 1, 1, 1, 1)."""
+        mean = self.at("posterior_mean_coef1", t, state) * clean + self.at("posterior_mean_coef2", t, state) * state
+        return mean, self.at("posterior_log_variance_clipped", t, state)
+
+    def ancestral_step(self, state: Tensor, noise: Tensor, t: Tensor, fresh: Tensor) -> Tensor:
+        """The state one step earlier, from the predicted noise and fresh noise; the last step takes none."""
+        mean, log_variance = self.posterior(self.clean(state, noise, t), state, t)
+        return mean + (0.5 * log_variance).exp() * fresh * (t > 0).view(-1, *[1] * (state.ndim - 1))
+
+    def sample(self, predict: Callable[[Tensor, Tensor], Tensor], state: Tensor, fresh: Iterable[Tensor]) -> Tensor:
+        """All steps from pure noise; predict takes a state and (B,) steps, fresh gives the noise of each step."""
+        for step, noise in zip(reversed(range(self.steps)), fresh, strict=False):
+            t = torch.full((len(state),), step, device=state.device)
+            state = self.ancestral_step(state, predict(state, t), t, noise)
+        return state
+
+
+def threshold(clean: Tensor, quantile: float = QUANTILE) -> Tensor:
+    """Within -1 and 1: a state whose 0.9-quantile is larger is cut there and divided by it, each clip by its own.
+
+    The U-Net learned on states of this range only. Without it samplers that start at full noise diverge.
+    """
+    size = clean.float().abs().flatten(1)
+    # The sorted way holds for any number of points; torch.quantile stops at 16 million.
+    limit = size.quantile(quantile, 1) if size.shape[1] <= 2**24 else nearest_quantile(size, quantile)
+    limit = limit.clamp_min(1).to(clean).view(-1, *[1] * (clean.ndim - 1))
+    return torch.minimum(torch.maximum(clean, -limit), limit) / limit
+
+
+def nearest_quantile(size: Tensor, quantile: float) -> Tensor:
+    """(B, N) to (B,)."""
+    return size.kthvalue(round(quantile * (size.shape[1] - 1)) + 1, 1).values
+
+
+def noise_loss(
+    unet: Callable[..., Tensor],
+    schedule: FlowSchedule,
+    clean: Tensor,
+    noise: Tensor,
+    t: Tensor,
+    features: Tensor,
+    text: Tensor,
+) -> tuple[Tensor, Tensor]:
+    """The mean squared error of the predicted noise (stage 2), and the clean state that the prediction means."""
+    state = schedule.add_noise(clean, noise, t)
+    predicted = unet(state, t, features, text)
+    return torch.nn.functional.mse_loss(predicted, noise), schedule.clean(state, predicted, t)
+
+
+def state_of(grid: Tensor, occlusion: Tensor) -> Tensor:
+    """(B, F, h, w, 2) grids and (B, F, 1, h, w) occlusion to a state (B, 3, F, h, w)."""
+    return torch.cat((grid.movedim(-1, 1), 2 * occlusion.transpose(1, 2) - 1), 1)
+
+
+def motion_of(state: Tensor) -> tuple[Tensor, Tensor]:
+    """A state to (B, F, h, w, 2) grids and (B, F, 1, h, w) occlusion in 0..1."""
+    return state[:, :2].movedim(1, -1), (state[:, 2:].transpose(1, 2) + 1) / 2

@@ -1,0 +1,80 @@
+"""From the regions of two pictures to a flow and an occlusion for every pixel.
+
+Letters: B pairs of pictures, K regions, H and W pixels, h and w of the flow.
+"""
+
+import torch
+from einops import einsum, rearrange, reduce
+from torch import Tensor, nn
+
+from .config import PICTURE, CodecConfig
+from .layers import AntiAlias, Encoder, Hourglass
+from .regions import Regions, inverse, without_flip
+from .warp import Motion, fetch, rest_grid
+
+
+class BackgroundPredictor(nn.Module):
+    """(B, 3, H, W) source and driving pictures to (B, 3, 3): where a point of the driving background was."""
+
+    def __init__(self, config: CodecConfig):
+        super().__init__()
+        self.encoder = Encoder(2 * PICTURE, *config.background)
+        width, largest, levels = config.background
+        self.fc = nn.Linear(min(largest, width * 2**levels), 6)
+        nn.init.zeros_(self.fc.weight)
+        with torch.no_grad():
+            self.fc.bias.copy_(torch.tensor([1.0, 0, 0, 0, 1, 0]))
+
+    def forward(self, source: Tensor, driving: Tensor) -> Tensor:
+        features = self.encoder(torch.cat((source, driving), 1))[-1]
+        top = self.fc(reduce(features, "b c h w -> b c", "mean")).unflatten(-1, (2, 3))
+        return torch.cat((top, top.new_tensor([[[0, 0, 1]]]).expand(len(top), -1, -1)), 1)
+
+
+class PixelwiseFlowPredictor(nn.Module):
+    """Which region moves each pixel: its flow is the mean of the regions' motions."""
+
+    def __init__(self, config: CodecConfig):
+        super().__init__()
+        motions = config.regions + 1
+        self.down = AntiAlias(PICTURE, config.scale)
+        self.hourglass = Hourglass(motions * (1 + PICTURE), *config.flow)
+        self.mask = nn.Conv2d(self.hourglass.out_channels, motions, 7, padding=3)
+        self.occlusion = nn.Conv2d(self.hourglass.out_channels, 1, 7, padding=3)
+
+    def forward(self, picture: Tensor, source: Regions, driving: Regions, background: Tensor | None = None) -> Motion:
+        """(B, 3, H, W) source picture, the regions of both and the background's motion to grid and occlusion."""
+        picture = self.down(picture)
+        size = picture.shape[-2:]
+        heat = bumps(driving, size) - bumps(source, size)
+        heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), 1)
+        grids = torch.cat((background_grid(background, picture), region_grids(source, driving, picture)), 1)
+        pictures = picture.repeat_interleave(grids.shape[1], 0)
+        warped = rearrange(fetch(pictures, grids.flatten(0, 1)), "(b k) c h w -> b k c h w", b=len(picture))
+        features = self.hourglass(torch.cat((heat[:, :, None], warped), 2).flatten(1, 2))
+        grid = einsum(self.mask(features).softmax(1), grids, "b k h w, b k h w i -> b h w i")
+        return Motion(grid, self.occlusion(features).sigmoid())
+
+
+def bumps(regions: Regions, size: tuple[int, int]) -> Tensor:
+    """(B, K, h, w): each region as a Gaussian of height 1."""
+    away = rest_grid(*size, regions.shift) - regions.shift[:, :, None, None]
+    distance = einsum(away, inverse(regions.covariance), away, "b k h w i, b k i j, b k h w j -> b k h w")
+    return torch.exp(-0.5 * distance)
+
+
+def region_grids(source: Regions, driving: Regions, picture: Tensor) -> Tensor:
+    """(B, K, h, w, 2): where each point was if it belongs to region k."""
+    turn = without_flip(source.affine @ inverse(driving.affine))
+    away = rest_grid(*picture.shape[-2:], picture) - driving.shift[:, :, None, None]
+    return einsum(turn, away, "b k i j, b k h w j -> b k h w i") + source.shift[:, :, None, None]
+
+
+def background_grid(background: Tensor | None, picture: Tensor) -> Tensor:
+    """(B, 1, h, w, 2): where each point was if it belongs to the background; at rest without a matrix."""
+    place = rest_grid(*picture.shape[-2:], picture).expand(len(picture), 1, -1, -1, -1)
+    if background is None:
+        return place
+    place = torch.cat((place, torch.ones_like(place[..., :1])), -1)
+    moved = einsum(background, place, "b i j, b k h w j -> b k h w i")
+    return moved[..., :2] / moved[..., 2:]

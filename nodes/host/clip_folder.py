@@ -1,0 +1,84 @@
+"""Both halves of CLIP from a local folder that transformers saved, for what the host's loaders leave out.
+
+Letters: N pictures, H and W pixels, d features.
+"""
+
+from pathlib import Path
+
+import comfy.clip_model
+import comfy.model_management as memory
+import comfy.model_patcher
+import folder_paths
+import torch
+from torch import Tensor
+
+from .clip import in_chunks
+
+
+class ClipFolder:
+    """A folder's CLIPModel and its tokenizer, in the hands of the host's memory management."""
+
+    def __init__(self, folder: str):
+        model, self.tokenizer = open_folder(find_folder(folder))
+        # The host writes a device onto what it patches, which a model of transformers refuses.
+        self.patcher = comfy.model_patcher.ModelPatcher(
+            torch.nn.Sequential(model),
+            load_device=memory.text_encoder_device(),
+            offload_device=memory.text_encoder_offload_device(),
+        )
+
+    def ready(self) -> tuple[torch.nn.Module, torch.device]:
+        memory.load_models_gpu([self.patcher], force_full_load=True)
+        return self.patcher.model[0], self.patcher.load_device
+
+    def pictures(self, images: Tensor) -> Tensor:
+        """(N, H, W, 3) pictures to (N, d), prepared as the host does for its own CLIP, squeezed to a square."""
+        model, device = self.ready()
+        size = model.config.vision_config.image_size
+
+        def encode(some: Tensor) -> Tensor:
+            pixels = comfy.clip_model.clip_preprocess(some.to(device), size=size, crop=False)
+            return model.visual_projection(model.vision_model(pixel_values=pixels).pooler_output)
+
+        return in_chunks(images, encode)
+
+    def words(self, text: str) -> Tensor:
+        """(1, d) of a sentence; what is longer than CLIP reads is cut off."""
+        model, device = self.ready()
+        longest = model.config.text_config.max_position_embeddings
+        tokens = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=longest).to(device)
+        with torch.no_grad():
+            return model.text_projection(model.text_model(**tokens).pooler_output).float().cpu()
+
+
+def find_folder(folder: str) -> Path:
+    """A folder by its path, or by its name in the model folders of CLIP."""
+    inside = [
+        Path(root) / folder for key in ("clip_vision", "text_encoders") for root in folder_paths.get_folder_paths(key)
+    ]
+    for path in (*inside, Path(folder).expanduser()):
+        if (path / "config.json").is_file():
+            return path
+    raise ValueError(
+        f"clip_folder: expected a folder with config.json and model.safetensors of CLIP, found none at {folder}: put "
+        "openai/clip-vit-large-patch14 into models/clip_vision and give its name here."
+    )
+
+
+def open_folder(path: Path):
+    """The model and the tokenizer, from safetensors only and with every weight there."""
+    from transformers import AutoTokenizer, CLIPModel
+
+    local = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        model, told = CLIPModel.from_pretrained(path, **local, use_safetensors=True, output_loading_info=True)
+        tokenizer = AutoTokenizer.from_pretrained(path, **local)
+    except Exception as error:  # each of its many parts raises its own kind
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"clip_folder: {path.name} does not open as CLIP ({reason}): get its files again.") from error
+    if missing := [*told["missing_keys"], *told["mismatched_keys"]]:
+        raise ValueError(
+            f"clip_folder: expected every weight of CLIP in {path.name}, but {len(missing)} are missing or of another "
+            f"size, {missing[0]} for one: get its files again."
+        )
+    return model.eval().requires_grad_(False), tokenizer
