@@ -9,6 +9,7 @@ DEPTH_SPACES = ("as given", "inverse")
 DEPTH_RANGES = ("min-max", "percentile", "fixed")
 CHANNEL_RANGES = ("clip", "frame", "as given")
 DEPTH_POLARITIES = ("near is white", "near is black")
+DEPTH_BLENDS = ("mix", "nearest", "farthest")
 COLOUR_MAPS = ("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet")
 
 POSE_DIALECTS = ("native", "dwpose", "openpose")

@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .choices import DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SOURCES, DEPTH_SPACES
+from .choices import DEPTH_BLENDS, DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SOURCES, DEPTH_SPACES
 from .opencv import import_cv2
 
-DEPTH_BLENDS = ("mix", "nearest", "farthest")
 ROUNDING = 1e-5  # a grey that differs by less is the same
 BARE = 0.05  # a mask below this has nothing of the object
 

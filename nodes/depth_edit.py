@@ -4,7 +4,7 @@ import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..models.depth import DEPTH_BLENDS
+from ..models.choices import DEPTH_BLENDS
 from .depth import CATEGORY, as_image, grey, over_time
 
 MODES = ("move", "flatten")

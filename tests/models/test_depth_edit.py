@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from pack.models.depth import DEPTH_BLENDS, blend, feathered, move_object, nearest_known, normalize_clip
+from pack.models.choices import DEPTH_BLENDS
+from pack.models.depth import blend, feathered, move_object, nearest_known, normalize_clip
 from pack.models.stage import render, sample_scene
 
 NEAR, FAR = 1.2, 7.0  # metres: one range for every clip here, so that greys of two clips can be compared
