@@ -1,11 +1,13 @@
 """Started by torchrun from test_sharding.py, since only a process can see what it holds.
 
-shard_process.py run RUN.json FOLDER        a whole run; every process writes down the bytes that it holds
-shard_process.py compare CASES.json FOLDER  loss and gradients of each recipe, whole and sharded
+shard_process.py run RUN.json FOLDER [STEP]  a run; every process writes down the bytes that it holds, and is killed in STEP
+shard_process.py compare CASES.json FOLDER   loss and gradients of each recipe, whole and sharded
 """
 
 import json
+import os
 import runpy
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -26,8 +28,13 @@ def held(tensors) -> int:
     return sum({value.untyped_storage().data_ptr(): value.untyped_storage().nbytes() for value in own}.values())
 
 
-def run(settings: Path, folder: Path) -> None:
+def run(settings: Path, folder: Path, last: str = "") -> None:
     class Seen(duet("trainer").Trainer):
+        def log_step(self, step, *rest):
+            super().log_step(step, *rest)
+            if str(step) == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
         def save(self, step, recipe, optimizer, average):
             super().save(step, recipe, optimizer, average)
             states = [value for state in optimizer.optimizer.state.values() for value in state.values()]
@@ -81,4 +88,4 @@ def made(settings):
 
 if __name__ == "__main__":
     runpy.run_path(str(LAUNCH))["load_packs"]()
-    {"run": run, "compare": compare}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))
+    {"run": run, "compare": compare}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]), *sys.argv[4:])

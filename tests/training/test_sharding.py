@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ SHAPE = {
 DATA = {"kind": "stage", "clips": 2, "size": 32, "frames": 2}
 RUN = {
     "recipe": "idol_video", "data": DATA, "folder": "run", "steps": 4, "batch": 1, "accumulate": 2, "lr": 1e-3,
-    "warmup": 1, "ema": 0.9, "threads": 1, "device": "cpu", "checkpoint_every": 1, "keep": 5, "sample_every": 2,
+    "warmup": 1, "ema": 0.9, "threads": 1, "device": "cpu", "checkpoint_every": 2, "keep": 5, "sample_every": 2,
     "seed": 3, "sharding": "full",
 }  # fmt: skip
 CASES = {
@@ -46,17 +45,18 @@ CASES = {
 def vae(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    save_file(SmallVAE().state_dict(), path)
+    save_file(SmallVAE().start_as_thumbnail().state_dict(), path)
     return str(path)
 
 
-def start(what: str, folder: Path, settings: dict, processes: int = 2) -> subprocess.Popen:
+def start(what: str, folder: Path, settings: dict, processes: int = 2, last: tuple = ()) -> subprocess.Popen:
     folder.mkdir(exist_ok=True)
     (folder / "run.json").write_text(json.dumps(settings), encoding="utf-8")
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command = [*(torchrun if processes > 1 else []), str(PROCESS), what, str(folder / "run.json"), str(folder), *last]
     return subprocess.Popen(
-        [sys.executable, *(torchrun if processes > 1 else []), str(PROCESS), what, str(folder / "run.json"), str(folder)], text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        [sys.executable, *command], env={**os.environ, "OMP_NUM_THREADS": "1"}, start_new_session=True, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
 
 
@@ -85,9 +85,12 @@ def checkpoint(folder: Path) -> dict[str, torch.Tensor]:
     return {f"{part}/{name}": value for part, values in parts.items() for name, value in values.items()}
 
 
-def apart(one: dict, other: dict, part: str) -> float:
+def apart(one: dict, other: dict, part: str = "") -> float:
+    """The mean difference; none is as large as one step, which AdamW may take either way where a gradient is all rounding."""
     assert one.keys() == other.keys() and all(one[name].shape == other[name].shape for name in one)
-    return max((one[name] - other[name]).abs().max().item() for name in one if name.startswith(part))
+    off = torch.cat([(one[name] - other[name]).abs().flatten() for name in one if name.startswith(part)])
+    assert off.max() < RUN["lr"]
+    return off.mean().item()
 
 
 def farthest(one: list[float], other: list[float]) -> float:
@@ -106,16 +109,13 @@ def runs(vae, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def killed(vae, tmp_path_factory):
-    """A sharded run that was killed in its middle; it draws no samples."""
+    """A sharded run, killed when the log had step 3 and the checkpoints only step 2; it draws no samples."""
     folder = tmp_path_factory.mktemp("killed") / "run"
     settings = RUN | {"model": {"vae": vae, "config": SHAPE}, "sample_every": 0}
-    process = start("run", folder, settings)
-    until = time.monotonic() + PATIENCE
-    while len(logged(folder)) < 2 and process.poll() is None and time.monotonic() < until:
-        time.sleep(0.02)
-    os.killpg(process.pid, signal.SIGKILL)
-    text, _ = process.communicate()
-    assert 2 <= len(logged(folder)) < RUN["steps"], text
+    process = start("run", folder, settings, last=("3",))
+    text, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode and "SIGKILL" in text and len(logged(folder)) == 3, text
+    assert [path.name for path in (folder / "run/checkpoints").iterdir()] == ["step_00000002"]
     return folder
 
 
@@ -126,7 +126,7 @@ def test_sharded_processes_train_what_whole_ones_train(runs):
     assert logged(runs / "full")[0] != logged(runs / "full")[1]
     one, other = checkpoint(runs / "full"), checkpoint(runs / "none")
     for part in ("model", "average", "optimizer"):
-        assert apart(one, other, part) < 2e-4, part
+        assert apart(one, other, part) < 1e-6, part
     for step in (2, 4):
         pictures = [import_cv2().imread(str(runs / n / f"run/samples/step_{step:08}.png")) for n in ("full", "none")]
         assert pictures[0].std() > 10 and abs(pictures[0].astype(int) - pictures[1].astype(int)).max() <= 3
@@ -156,17 +156,16 @@ def test_one_process_goes_on_with_a_sharded_run(vae, runs, killed, tmp_path):
     shutil.copytree(killed, tmp_path / "copy")
     train(tmp_path / "copy", vae, processes=1, accumulate=4, sample_every=0)
     assert farthest(logged(tmp_path / "copy"), logged(runs / "full")) < 1e-4
-    assert apart(checkpoint(tmp_path / "copy"), checkpoint(runs / "full"), "model") < 2e-4
+    assert apart(checkpoint(tmp_path / "copy"), checkpoint(runs / "full")) < 1e-6
 
 
 def test_a_sharded_run_goes_on_with_a_whole_one(vae, runs, tmp_path):
     shutil.copytree(runs / "none", tmp_path / "copy")
-    for late in (3, 4):
-        shutil.rmtree(tmp_path / f"copy/run/checkpoints/step_{late:08}")
+    shutil.rmtree(tmp_path / "copy/run/checkpoints/step_00000004")
     train(tmp_path / "copy", vae, sample_every=0)
     assert json.loads((tmp_path / "copy/held_1.json").read_text())["model"] > 0
     assert farthest(logged(tmp_path / "copy"), logged(runs / "full")) < 1e-4
-    assert apart(checkpoint(tmp_path / "copy"), checkpoint(runs / "full"), "") < 2e-4
+    assert apart(checkpoint(tmp_path / "copy"), checkpoint(runs / "full")) < 1e-6
 
 
 @pytest.mark.parametrize("file, opener", [("model", open_model), ("pose", open_controlnet)])
