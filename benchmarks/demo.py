@@ -2,7 +2,8 @@
 
 Sampled through the pack's own nodes on the real host, as the workflow joint_dance does: the person in A-pose, the empty
 room and the pose are given; video and depth are made, and the stage knows the truth of both. Beside the model stands a
-baseline without any: the person of the first frame, pasted still on the room.
+baseline without any: the person of the first frame, pasted still on the room; once as it is, so that the room is the
+true one to the last bit, and once through the auto-encoder, as everything that a model makes.
 """
 
 import argparse
@@ -110,6 +111,7 @@ def score(video, depth, truth: dict, vae) -> dict[str, float]:
         **depth_errors(depth, truth["depth"], clip.human),
         "video_psnr": psnr(video, truth["video"]),
         "still_psnr": psnr(still, truth["video"]),
+        "still_through_vae_psnr": psnr(through(vae, still), truth["video"]),
         "video_to_depth_px": edge_distance(*outlines),
     }
 

@@ -80,8 +80,10 @@ class VideoTransformerBlock(BasicTransformerBlock):
         return grown
 
     def forward(
-        self, x: Tensor, encoder_hidden_states: Tensor | None = None, cross_attention_kwargs=None, **_
-    ) -> Tensor:
+        self, x: Tensor, attention_mask=None, encoder_hidden_states: Tensor | None = None, encoder_attention_mask=None,
+        timestep=None, cross_attention_kwargs=None, class_labels=None,
+    ) -> Tensor:  # fmt: skip
+        # The order is diffusers': gradient checkpointing passes all seven without names.
         kwargs = cross_attention_kwargs or {}
         x = self.attn1(self.norm1(x), **kwargs) + x
         if self.tem_place == "before_cross_attention":

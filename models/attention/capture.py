@@ -140,7 +140,7 @@ def check(unet: nn.Module, features: str, side: int) -> None:
         raise ValueError(f"Features to capture are one of {', '.join(FEATURES)}, not {features!r}.")
     if side < 1:
         raise ValueError(f"Features are captured with at least 1 token along a side, not {side}.")
-    if any(getattr(block, "gradient_checkpointing", False) for block in unet.up_blocks):
+    if any(getattr(part, "gradient_checkpointing", False) for part in unet.up_blocks.modules()):
         # The way back would run the layers once more after the processors are gone.
         raise ValueError(
             "The losses on features and maps need the up blocks without gradient checkpointing, but it is on: switch it "

@@ -85,6 +85,23 @@ def test_a_stage_trains_what_it_should_and_nothing_else(stage, vae):
     assert changed <= set(made.trained())
 
 
+@pytest.mark.parametrize("changes", [{}, {"streams": "separate", "label": False, "cross_modal": "none"}], ids=str)
+@pytest.mark.parametrize("stage", STAGES)
+def test_features_computed_twice_give_the_same_gradients(stage, changes, vae):
+    gradients = []
+    for twice in (False, True):
+        made = recipe(stage, vae, gradient_checkpointing=twice, model={"config": SHAPE | changes})
+        stir(made)
+        saved = [part for part in made.unet.modules() if getattr(part, "gradient_checkpointing", False)]
+        assert bool(saved) == twice
+        made(batch_of(made), Draws(0, 0))[0].backward()
+        gradients.append({name: value.grad for name, value in made.trained().items() if value.grad is not None})
+    plain, again = gradients
+    assert plain.keys() == again.keys()
+    for name, value in plain.items():
+        assert torch.allclose(again[name], value, rtol=1e-5, atol=1e-7), name
+
+
 def test_adapters_only_leaves_the_base_alone(vae):
     made = recipe("idol_video", vae, trains="adapters")
     names = [name for name in made.trained() if name.startswith("unet.")]

@@ -37,6 +37,7 @@ CASES = {
     "people put back": {"recipe": "idol_haop"},
     "adapters beside a frozen base": {"recipe": "idol_image", "trains": "lora", "lora_rank": 4},
     "half precision": {"recipe": "idol_video", "precision": "bf16"},
+    "features computed twice": {"recipe": "idol_video", "gradient_checkpointing": True},
     "two networks": {"recipe": "idol_video", "config": {"streams": "separate", "label": False, "cross_modal": "none"}},
 }
 

@@ -117,8 +117,9 @@ class Idol(Recipe):
         """Compute features a second time on the way back, but for where the losses look on."""
         for net in self.streams():
             net.enable_gradient_checkpointing()
-            for block in net.up_blocks:
-                block.gradient_checkpointing = not self.compares()
+            for part in net.up_blocks.modules():
+                if hasattr(part, "gradient_checkpointing"):
+                    part.gradient_checkpointing = not self.compares()
 
     def streams(self) -> list[VideoUNet]:
         """The one U-Net, or that of the video and that of the depth."""
