@@ -1,7 +1,8 @@
 """The paper's ablation on the stage: python3 scripts/host.py bench ablation [--steps N] [--seeds 0 1] [--json]
 
 Every row is a network of its own, trained from nothing by training/launch.py with the recipe idol_video for the same
-steps on the same clips, then sampled on clips that none of them saw, through the pack's nodes, as bench demo does.
+steps on the same clips, then sampled on clips that none of them saw, through the pack's nodes, as bench demo does. The runs train
+one thread each, as many at once as asked for; the clips are encoded once for all of them.
 Frechet distances are on features of the demo's auto-encoder (64 means of its last layer; for video also 64 of how they
 change from frame to frame): they compare rows of one table with equal counts, and nothing else.
 """
@@ -13,6 +14,7 @@ import os
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -46,7 +48,9 @@ def train(row: str, seed: int, options) -> Path:
     run = json.loads((template / "demo_video.json").read_text(encoding="utf-8"))
     shape = json.loads((template / "demo_image.json").read_text(encoding="utf-8"))["model"]["config"]
     name = f"{list(ROWS).index(row)}_seed{seed}_{options.steps}"
-    changes = {"model": {"vae": str(options.vae.resolve()), "config": {**shape, **fields}}, "losses": losses}
+    kept = str(options.folder.resolve() / f"clips_{options.clips_to_train}.safetensors")
+    model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
+    changes = {"model": model, "losses": losses}
     data = {**run["data"], "clips": options.clips_to_train}
     run |= {**changes, "data": data, "folder": name, "steps": options.steps, "lr": 6e-4, "seed": seed, "warmup": options.steps // 20,
             "checkpoint_every": max(1, options.steps // 4), "keep": 1, "sample_every": 0}  # fmt: skip
@@ -57,6 +61,15 @@ def train(row: str, seed: int, options) -> Path:
         command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return options.folder / name / "model"
+
+
+def train_all(options) -> dict[tuple[str, int], Path]:
+    """The folder of each row and seed; the first run goes alone and leaves the encoded clips to the others."""
+    runs = [(row, seed) for row in options.rows for seed in options.seeds]
+    done = {runs[0]: train(*runs[0], options)}
+    with ThreadPoolExecutor(options.at_once) as pool:
+        rest = pool.map(lambda run: train(*run, options), runs[1:])
+        return done | dict(zip(runs[1:], rest, strict=True))
 
 
 def features(vae, pictures: torch.Tensor) -> torch.Tensor:
@@ -87,15 +100,17 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--steps", type=int, default=600, help="of training")
+    parser.add_argument("--at-once", type=int, default=2, help="runs that train beside each other")
     parser.add_argument("--clips-to-train", type=int, default=512)
     parser.add_argument("--clips", type=int, default=32, help="never seen, to judge by")
     parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--cfg", type=float, default=1.0)
     options = parser.parse_args()
+    models = train_all(options)
     truths = [demo.truth_of(seed) for seed in range(options.clips)]
     table = {}
     for row in options.rows:
-        found = [evaluate(train(row, seed, options), options, truths) for seed in options.seeds]
+        found = [evaluate(models[row, seed], options, truths) for seed in options.seeds]
         table[row] = {name: [values[name] for values in found] for name in found[0]}
         if not options.json:
             print(line(row, table[row]), flush=True)

@@ -37,22 +37,17 @@ SIZES = {"tiny": ({**TINY, "cross_modal": "deep"}, 128, 8), "sd1": ({}, 256, 2)}
 WIDTH = 768  # of the tokens
 
 
-def seconds(model, sampler, sigmas, latent) -> float:
+def seconds(model, positive, sampler, sigmas, latent) -> float:
     """Of one step."""
-    tokens = [[torch.zeros(1, 77, WIDTH), {}]]
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     begin = time.perf_counter()
-    sample(model, tokens, sampler, sigmas, latent)  # its answer is on the CPU, so nothing is left to wait for
+    sample(model, positive, sampler, sigmas, latent)  # its answer is on the CPU, so nothing is left to wait for
     return (time.perf_counter() - begin) / (len(sigmas) - 1)
 
 
-def measure(size: str, prediction: str, options) -> dict:
-    fields, pixels, frames = SIZES[size]
-    config = replace(IDOL, **{**fields, "foreground_width": 0, "prediction": prediction})
-    torch.manual_seed(0)
-    model = native_model(config, VideoUNet(config).state_dict())
-    latent = {"samples": torch.randn(2 * frames, 4, pixels // 8, pixels // 8)}
+def compared(model, positive, latent, options) -> dict:
+    """Median seconds of a step of euler and of both ways to invert, and the medians of the ratios."""
     schedule = model.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", options.steps).cpu()
     exact = f"exact_{options.iterations}"
@@ -62,21 +57,32 @@ def measure(size: str, prediction: str, options) -> dict:
         exact: inversion_sampler(options.iterations),
     }
     for sampler in samplers.values():
-        seconds(model, sampler, sigmas, latent)
+        seconds(model, positive, sampler, sigmas, latent)
     runs = [
-        {name: seconds(model, sampler, sigmas, latent) for name, sampler in samplers.items()}
+        {name: seconds(model, positive, sampler, sigmas, latent) for name, sampler in samplers.items()}
         for _ in range(options.runs)
     ]
     middle = lambda value: statistics.median(value(run) for run in runs)
+    return {
+        **{f"{name}_s": middle(lambda run, name=name: run[name]) for name in samplers},
+        "paper_to_euler": middle(lambda run: run["paper"] / run["euler"]),
+        f"{exact}_to_euler": middle(lambda run: run[exact] / run["euler"]),
+    }
+
+
+def measure(size: str, prediction: str, options) -> dict:
+    fields, pixels, frames = SIZES[size]
+    config = replace(IDOL, **{**fields, "foreground_width": 0, "prediction": prediction})
+    torch.manual_seed(0)
+    model = native_model(config, VideoUNet(config).state_dict())
+    latent = {"samples": torch.randn(2 * frames, 4, pixels // 8, pixels // 8)}
     return {
         "size": size,
         "prediction": prediction,
         "latents": 2 * frames,
         "pixels": pixels,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
-        **{f"{name}_s": middle(lambda run, name=name: run[name]) for name in samplers},
-        "paper_to_euler": middle(lambda run: run["paper"] / run["euler"]),
-        f"{exact}_to_euler": middle(lambda run: run[exact] / run["euler"]),
+        **compared(model, [[torch.zeros(1, 77, WIDTH), {}]], latent, options),
     }
 
 

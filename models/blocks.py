@@ -10,6 +10,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
 from torch import Tensor, nn
 
+from .attention.reference import ReadsReference
 from .attention.sparse_causal import SparseCausal
 from .attention.temporal import TemporalAttention, TemporalConv
 from .config import VideoUNetConfig
@@ -74,6 +75,8 @@ class VideoTransformerBlock(BasicTransformerBlock):
         grown.layout, grown.tem_place = layout, config.temporal_place
         if config.self_attention == "sparse_causal":
             grown.attn1.set_processor(SparseCausal(layout))
+        if config.reference:
+            grown.attn1.set_processor(ReadsReference(layout))
         if config.temporal == "native":
             grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
             grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)

@@ -40,10 +40,15 @@ class VideoUNetConfig:
     cross_modal_width: int = 512  # of it and of the coupling; 0: as wide as the block
     background: str = "none"  # how background latents enter
     foreground_width: int = 0  # width of CLIP tokens that are projected to the context, 0 for none
+    words: tuple[str, ...] = ()  # that the projection knows in place of CLIP tokens, see words.py
     group_norm: str = "frame"  # statistics of the ResBlocks' norms: of one frame or of the clip
     motion_positions: int = 32  # longest clip of the motion modules
     motion_mid_block: bool = False
     motion_attentions: int = 2
+    # The character (MIMO). Whole latents among in_channels beyond the noise are codes of layers: scene, occluder.
+    reference: bool = False  # a second U-Net reads a picture of the character, and self-attention sees its features
+    motion_code: tuple[int, ...] = ()  # widths of the network that reads pictures of the motion, () for none
+    zero_snr: bool = False  # the last step of the schedule is noise alone
     # The paper's ablations and baselines (IDOL section 4).
     streams: str = "shared"  # separate: two networks, one for the video and one for its depth
     coupling: str = "none"  # windowed: separate networks look at each other's frames, as in MM-Diffusion
@@ -84,11 +89,30 @@ class VideoUNetConfig:
              f"Attention maps are shared between a video and its depth, but modalities is {self.modalities}: set it "
              "to 2, or shared_maps to none."),
             (self.coupling_window < 1, f"A coupling window holds 1 frame or more, not {self.coupling_window}."),
+            (separate and self.reference,
+             "One network reads a reference, but streams is separate: set reference to false, or streams to shared."),
+            (self.reference and self.self_attention != "frame",
+             f"Self-attention that sees a reference looks at single frames, but self_attention is {self.self_attention}: "
+             "set it to frame, or reference to false."),
+            (self.zero_snr and self.prediction != "v",
+             f"Out of noise alone a model predicts velocity, but prediction is {self.prediction}: set it to v, or "
+             "zero_snr to false."),
         ]  # fmt: skip
 
     def one_stream(self) -> "VideoUNetConfig":
         """One of the two networks of separate streams."""
         return replace(self, streams="shared", coupling="none", modalities=1)
+
+    @property
+    def layer_codes(self) -> int:
+        """How many layers enter as latents beside the noise: 1 the scene, 2 also what passes in front."""
+        return self.in_channels // self.out_channels - 1
+
+    def reference_unet(self) -> "VideoUNetConfig":
+        """The network that reads a picture of the character: the 2-D one, on latents alone."""
+        kept = ("out_channels", "block_out_channels", "layers_per_block", "attention_levels", "attention_head_dim",
+                "cross_attention_dim", "use_linear_projection", "norm_num_groups")  # fmt: skip
+        return VideoUNetConfig(in_channels=self.out_channels, **{name: getattr(self, name) for name in kept})
 
     def base(self) -> dict:
         """The arguments of diffusers' UNet2DConditionModel."""
@@ -144,6 +168,10 @@ ONE_SHOT_FIELDS = {
 }  # fmt: skip
 ONE_SHOT = replace(SD2_DEPTH, **ONE_SHOT_FIELDS)  # Tune-A-Video with a depth channel
 ONE_SHOT_SD1 = replace(SD1, **ONE_SHOT_FIELDS)
+MIMO = replace(
+    ANIMATEDIFF_V2, in_channels=8, prediction="v", zero_snr=True, reference=True, motion_code=(16, 32, 96, 256)
+)  # as released: the scene beside the noise
+MIMO_PAPER = replace(MIMO, in_channels=12)  # the scene and what passes in front of the character
 LDM3D = replace(SD1, temporal="native", background="conv", foreground_width=1024)  # its VAE packs the depth: ldm3d.py
 _SHARED = replace(IDOL, cross_modal="none")
 _SEPARATE = replace(_SHARED, streams="separate", label=False)

@@ -48,6 +48,32 @@ def consistent(forward: Tensor, backward: Tensor) -> Tensor:
     return inside & (square(forward + back) < 0.01 * (square(forward) + square(back)) + 0.5)
 
 
+def neighbours_flow(images: Tensor, report: Callable[[int], None] = lambda done: None) -> dict[str, Tensor]:
+    """(F, H, W, 3) to the flow between neighbours there and back, (P, H, W, 2) each, and where it is trusted."""
+    there, back = [], []
+    for i in range(len(images) - 1):
+        there.append(dis_flow(images[i], images[i + 1]))
+        back.append(dis_flow(images[i + 1], images[i]))
+        report(i + 1)
+    forward, backward = torch.stack(there), torch.stack(back)
+    return {
+        "forward": forward, "forward_valid": consistent(forward, backward).float(),
+        "backward": backward, "backward_valid": consistent(backward, forward).float(),
+    }  # fmt: skip
+
+
+def picture_flow(
+    picture: Tensor, images: Tensor, report: Callable[[int], None] = lambda done: None
+) -> tuple[Tensor, Tensor]:
+    """Where each pixel of (F, H, W, 3) lies in (H, W, 3): flow (F, H, W, 2) and where it is trusted, (F, H, W)."""
+    flows, trusted = [], []
+    for i, image in enumerate(images):
+        flows.append(dis_flow(image, picture))
+        trusted.append(consistent(flows[-1][None], dis_flow(picture, image)[None])[0].float())
+        report(i + 1)
+    return torch.stack(flows), torch.stack(trusted)
+
+
 def warp_errors(
     images: Tensor, motion: Tensor, report: Callable[[int], None] = lambda done: None
 ) -> tuple[Tensor, Tensor]:

@@ -1,5 +1,7 @@
 """The losses of dual-modal training (IDOL section 3.3): denoising, consistent motion, consistent cross-attention.
 
+And of one-shot tuning (arXiv 2408.16704, equation 8): neighbouring frames alike.
+
 Where the paper's literal form does not train, its form is a switch and the default is the nearest one that does.
 Letters as in modality.py; n tokens of a frame, d channels of a token, t tokens of the context.
 """
@@ -18,6 +20,7 @@ from .modality import ClipLayout
 SIMILARITIES = ("cos", "dot_scaled", "dot_literal")
 REDUCTIONS = ("row", "paper")
 DETACHED = ("none", *MODALITIES)
+READINGS = ("source", "zero")
 
 
 def denoising(prediction: Tensor, target: Tensor, layout: ClipLayout) -> dict[str, Tensor]:
@@ -106,6 +109,26 @@ def consistency(
     if all(layer.maps is not None for layer in layers):
         terms["maps"] = sum(map_consistency(*layout.parts(layer.maps), reduction, detach) for layer in layers)
     return terms
+
+
+def temporal_consistency(made: Tensor, clip: Tensor, signal: Tensor, reading: str = "source") -> Tensor:
+    """(B, F, C, h, w) clean latents as the network sees them in noise, and the clip's own, to one number.
+
+    "zero", the paper's words, wants neighbouring frames alike, which also stills what moves; "source" wants them to
+    differ as the clip's do. signal (B,), the share of the clean latent in a noisy one: its square weighs each example,
+    for what is seen in almost pure noise is off by any amount.
+    """
+    known("reading", reading, READINGS)
+    same_shape("The clean latents", made, "those of the clip", clip)
+    if made.shape[1] < 2:
+        raise ValueError(
+            "Temporal consistency compares neighbouring frames, so a clip needs at least 2, but it has "
+            f"{made.shape[1]}: give a longer clip, or set the weight of this loss to 0."
+        )
+    error = made.float().diff(dim=1)
+    if reading == "source":
+        error = error - clip.float().diff(dim=1)
+    return (signal.float().square() * error.square().flatten(1).mean(1)).mean()
 
 
 def distance(a: Tensor, b: Tensor, reduction: str) -> Tensor:

@@ -27,9 +27,10 @@ class ClipLayout:
         """Cut a batch; what does not divide is refused with the numbers."""
         if batch == 0 or batch % (chunks * modalities):
             frames = "video frames and as many depth frames" if modalities == 2 else "frames"
+            mend = "an even pair from Join Video and Depth" if modalities == 2 else "as many frames in every chunk"
             raise ValueError(
                 f"The model got {batch} latents in {chunks} conditioning chunks, which cannot be cut into {frames}: "
-                f"the count must divide by {chunks * modalities}. Give it an even pair from Join Video and Depth."
+                f"the count must divide by {chunks * modalities}. Give it {mend}."
             )
         self.chunks, self.modalities, self.frames = chunks, modalities, batch // (chunks * modalities)
 

@@ -13,10 +13,13 @@ FIRST, LAST = 0.00085, 0.012  # variance added by the first and the last step; i
 class NoiseSchedule:
     """Step 0 is almost clean, the last almost noise; the variance of a latent of unit size stays 1."""
 
-    def __init__(self, steps: int = STEPS, first: float = FIRST, last: float = LAST):
+    def __init__(self, steps: int = STEPS, first: float = FIRST, last: float = LAST, zero_snr: bool = False):
         # A product of a thousand factors near 1: in double precision, whatever the default is.
         betas = torch.linspace(first**0.5, last**0.5, steps, dtype=torch.float64).square()
         kept = (1 - betas).cumprod(0)
+        if zero_snr:  # moved down and stretched until the last step has no signal (arXiv 2305.08891, section 3.1)
+            roots = kept.sqrt()
+            kept = ((roots - roots[-1]) * roots[0] / (roots[0] - roots[-1])).square()
         self.steps, self.signal, self.noise = steps, kept.sqrt().float(), (1 - kept).sqrt().float()
 
     def rates(self, t: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:

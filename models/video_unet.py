@@ -13,8 +13,10 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from .attention.cross_modal import CrossModalAttention
+from .attention.reference import Features, features_of, show, without_answer
 from .attention.shared_maps import SharedMaps
 from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
+from .character import PoseGuider, as_character
 from .config import VideoUNetConfig
 from .modality import ClipLayout
 from .motion_module import add_motion_modules
@@ -58,13 +60,24 @@ class VideoUNet(UNet2DConditionModel):
             self.conv_bg = copy_of_conv(self.conv_in) if video.background == "conv" else zeros_like_conv(self.conv_in)
         if video.foreground_width:
             self.clip_proj = nn.Linear(video.foreground_width, video.cross_attention_dim, bias=False)
+        self.readers = [block.attn1.processor for block in self.transformer_blocks()] if video.reference else []
+        if video.reference:
+            self.reference = without_answer(VideoUNet(video.reference_unet()))
+        if video.motion_code:
+            self.pose_guider = PoseGuider(video)
 
     def blocks(self) -> list[nn.Module]:
         """The blocks from the input to the output: nine in Stable Diffusion 1."""
         return [*self.down_blocks, self.mid_block, *self.up_blocks]
 
     def transformer_blocks(self) -> list[nn.Module]:
-        return [module for module in self.modules() if isinstance(module, VideoTransformerBlock)]
+        """Those of this network, in the order of a forward pass."""
+        inside = [module for block in self.blocks() for module in block.modules()]
+        return [module for module in inside if isinstance(module, VideoTransformerBlock)]
+
+    def read_reference(self, latents: Tensor, context: Tensor) -> list[Features]:
+        """b C h w clean latents and b t c tokens of characters to what self-attention sees of each."""
+        return features_of(self.reference, latents, context)
 
     @property
     def skip_count(self) -> int:
@@ -98,14 +111,18 @@ class VideoUNet(UNet2DConditionModel):
         control: dict | None = None,
         attention_kwargs: dict | None = None,
         change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        reference: list[Features | None] | None = None,
+        motion: Tensor | None = None,
     ) -> Tensor:
         """Predict for a batch cut as (k m f).
 
         background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
-        for each down block (T2I-adapters). change sees features and skip before they are joined (FreeU).
+        for each down block (T2I-adapters). change sees features and skip before they are joined (FreeU). reference is
+        of read_reference, one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
         """
         walk = self.begin(
-            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change
+            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change,
+            reference, motion,
         )  # fmt: skip
         for step in self.steps():
             step(walk)
@@ -113,15 +130,17 @@ class VideoUNet(UNet2DConditionModel):
 
     def begin(
         self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
-        attention_kwargs=None, change=None,
+        attention_kwargs=None, change=None, reference=None, motion=None,
     ) -> Walk:  # fmt: skip
         """Everything that comes before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
+        show(self.readers, reference, chunks)
         emb = self.embed(sample, timestep, labels)
         if self.video.foreground_width and context.shape[-1] == self.video.foreground_width:
             context = self.clip_proj(context)
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
         x = self.enter(sample, background)
+        x = x if motion is None else x + motion
         return Walk(x, emb, kwargs, control or {}, [x], change)
 
     def steps(self) -> list[Callable[[Walk], None]]:
@@ -159,6 +178,8 @@ class VideoUNet(UNet2DConditionModel):
         walk.x = block(walk.x, res_hidden_states_tuple=here, temb=walk.emb, upsample_size=size, **more)
 
     def leave(self, walk: Walk) -> Tensor:
+        if not torch.is_grad_enabled():  # a backward pass may walk the blocks once more
+            show(self.readers, None, self.layout.chunks)
         norm = self.conv_norm_out
         x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
         return self.conv_out(self.conv_act(x))
@@ -196,6 +217,8 @@ def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: t
 def inflated(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:
     """A video U-Net with the weights of a 2-D one; the adapters keep their silent birth."""
     unet = VideoUNet(config)
+    if config.reference:
+        state = as_character(state, config, list(unet.reference.state_dict()))
     missing, unexpected = unet.load_state_dict(state, strict=False)
     lost = set(missing) & set(UNet2DConditionModel(**config.base()).state_dict()) - {"class_embedding.weight"}
     if lost or unexpected:

@@ -6,21 +6,31 @@ The host reads these files at its start, so what a node works with is imported w
 from comfy_api.latest import ComfyExtension, io
 
 from . import (
+    character,
+    clip_score,
     conditioning,
     control,
     convert,
+    crop,
     depth,
     depth_edit,
     evaluate,
+    flow,
+    flow_files,
+    flow_model,
+    flow_move,
     inversion,
     joint,
     latent,
+    layers,
     loaders,
     lora,
     motion,
+    motion_code,
     oneshot,
     pose,
     sampling,
+    scene,
     stage,
 )
 from .host.folders import add_folder, add_shipped
@@ -29,6 +39,7 @@ from .host.folders import add_folder, add_shipped
 class DuetExtension(ComfyExtension):
     async def on_load(self) -> None:
         add_folder("animatediff_models")
+        add_folder("flow_models")
         add_shipped()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
@@ -48,6 +59,16 @@ class DuetExtension(ComfyExtension):
             joint,
             inversion,
             oneshot,
+            clip_score,
             evaluate,
+            flow_model,
+            flow,
+            flow_move,
+            flow_files,
+            character,
+            layers,
+            scene,
+            crop,
+            motion_code,
         )
         return [node for topic in topics for node in topic.NODES]

@@ -80,3 +80,9 @@ def finite(values: Tensor, name: str) -> None:
 def describe(value: object) -> str:
     """How an error names what came."""
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
+
+
+def neighbours(images: Tensor, what: str) -> None:
+    """Refuses a single frame."""
+    if len(images) < 2:
+        raise ValueError(f"images: {what} needs at least 2 frames, got 1: connect a whole clip.")

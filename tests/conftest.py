@@ -26,6 +26,7 @@ load("pack", ROOT)
 load("duet_host", ROOT / "scripts" / "duet_host")
 load("tiny_files", ROOT / "tests" / "tiny_files.py")
 load("tiny_depth_files", ROOT / "tests" / "tiny_depth_files.py")
+load("tiny_flow_files", ROOT / "tests" / "tiny_flow_files.py")
 
 if HOST:
     sys.path.insert(0, HOST)  # the host's own nodes.py must win over our folder of that name
@@ -47,11 +48,13 @@ def server(tmp_path_factory):
     from duet_host.server import running_server
     from tiny_depth_files import write_depth_model
     from tiny_files import write_tiny_models
+    from tiny_flow_files import write_flow_models
 
     state = tmp_path_factory.mktemp("state")
     output = tmp_path_factory.mktemp("output")
     write_tiny_models(state / "models")
     write_depth_model(state / "models")
+    write_flow_models(state / "models")
     with running_server(Path(HOST), Path(sys.executable), state, output=output, quiet=True) as running:
         yield running
 

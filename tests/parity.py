@@ -214,6 +214,13 @@ def lfdm(salt: str, golden: Path | None = None) -> Answers:
         yield from beside.lfdm("", ROOT / "tests" / "golden" / f"lfdm_{name}.safetensors")
 
 
+def mimo(salt: str, golden: Path | None = None) -> Answers:
+    """The character model, in a file of its own that lies beside this one; without a file, the smaller recorded one."""
+    spec = importlib.util.spec_from_file_location("parity_mimo", Path(__file__).with_name("parity_mimo.py"))
+    spec.loader.exec_module(beside := importlib.util.module_from_spec(spec))
+    yield from beside.mimo(salt if golden else "", golden or GOLDEN / "mimo.safetensors", recorded_weight)
+
+
 class Case(NamedTuple):
     answers: Callable[[str, Path | None], Answers]
     tolerance: float  # of the worst relative difference
@@ -224,6 +231,7 @@ CASES = {
     "animatediff": Case(animatediff, 1e-5),
     "tuneavideo": Case(tuneavideo, 1e-5),
     "lfdm": Case(lfdm, 1e-4),
+    "mimo": Case(mimo, 1e-5),
 }
 
 

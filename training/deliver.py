@@ -11,7 +11,11 @@ FOLDERS = {
     "model": "diffusion_models",
     "pose": "controlnet",
     "lora": "loras",
+    "tuning": "model_patches",
+    "codec": "flow_models",
+    "flow": "flow_models",
 }  # a recipe's file to the host's folder
+FIRST = ("diffusion_models", "model_patches", "flow_models")  # what a loader is given, before what goes on top of it
 
 
 def deliver(folder: Path, name: str, models: Callable[[str], Path]) -> list[Path]:
@@ -21,7 +25,7 @@ def deliver(folder: Path, name: str, models: Callable[[str], Path]) -> list[Path
         target = models(FOLDERS.get(source.stem, "diffusion_models"))
         suffix = "" if source.stem in FOLDERS else f"_{source.stem}"
         made.append(copy(source, target, f"{name}{suffix}"))
-    return sorted(made, key=lambda path: path.parent.name != "diffusion_models")
+    return sorted(made, key=lambda path: path.parent.name not in FIRST)
 
 
 def copy(source: Path, folder: Path, name: str) -> Path:

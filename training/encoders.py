@@ -6,11 +6,12 @@ Letters: B pictures, H and W pixels, C channels of the latents, T tokens, D widt
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..models.checkpoint.files import read_weights
 from ..models.foreground import CLIP_MEAN, latent_tokens
 from ..models.small_vae import SCALE, SmallVAE
+from .vae_file import vae_from
 
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -66,15 +67,15 @@ def open_vae(path: Path) -> tuple[nn.Module, bool]:
             f"The VAE {path} does not exist: train one with the recipe vae, or name the file of your model."
         )
     if path.is_file():
-        state = load_file(path)
-        if "taesd_encoder.0.weight" in state:
-            vae = SmallVAE(state["taesd_decoder.1.weight"].shape[1])
-            vae.load_state_dict({name: value.float() for name, value in state.items()})
-            return vae.to(memory_format=torch.channels_last), True
+        file = read_weights(path)
+        if "taesd_encoder.0.weight" not in file.shapes:
+            return vae_from(file), False
+        vae = SmallVAE(file.shapes["taesd_decoder.1.weight"][1])
+        vae.load_state_dict({name: value.float() for name, value in file.state().items()})
+        return vae.to(memory_format=torch.channels_last), True
     from diffusers import AutoencoderKL
 
-    made = AutoencoderKL.from_single_file(path) if path.is_file() else AutoencoderKL.from_pretrained(path)
-    return made, False
+    return AutoencoderKL.from_pretrained(path, local_files_only=True), False
 
 
 def open_clip(folder: Path) -> nn.Module:

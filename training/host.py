@@ -23,8 +23,9 @@ def input_folder() -> Path:
 
 
 def list_files(*kinds: str) -> list[str]:
-    """Names of safetensors files in several model folders, each once."""
-    names = {name for kind in kinds for name in folder_paths.get_filename_list(kind)}
+    """Names of safetensors files in several model folders, each once; the main pack adds one of its own."""
+    there = [kind for kind in kinds if kind in folder_paths.folder_names_and_paths]
+    names = {name for kind in there for name in folder_paths.get_filename_list(kind)}
     return sorted(name for name in names if name.lower().endswith((".safetensors", ".sft")))
 
 
@@ -36,6 +37,17 @@ def find_file(name: str, *kinds: str) -> str:
             f"Found no file {name} in the model folders {' or '.join(kinds)}: press R and choose it again."
         )
     return str(Path(found).resolve())
+
+
+def keep_prompt(conditioning: list) -> str:
+    """Writes the tokens of a prompt beside the runs, where the process that trains finds them: the path of the file."""
+    if len(conditioning) != 1:
+        raise ValueError(
+            f"positive: expected one prompt, got {len(conditioning)} joined ones: connect CLIP Text Encode directly."
+        )
+    from .tokens import write_tokens
+
+    return str(write_tokens(runs_folder() / ".prompts", conditioning[0][0]))
 
 
 def free_memory() -> None:

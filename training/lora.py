@@ -7,12 +7,12 @@ PLACES = ("attn1", "attn2")
 LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
-def add_lora(network: nn.Module, rank: int) -> list[str]:
-    """Give every projection of spatial self- and cross-attention a silent addition; the names of the projections."""
+def add_lora(network: nn.Module, rank: int, layers: tuple[str, ...] = LAYERS) -> list[str]:
+    """Give projections of spatial self- and cross-attention a silent addition; the names of the projections."""
     found = []
     for name, module in list(network.named_modules()):
         place, _, layer = name.partition(".attn")
-        if not layer or f"attn{layer[0]}" not in PLACES or layer[2:] not in LAYERS or not isinstance(module, nn.Linear):
+        if not layer or f"attn{layer[0]}" not in PLACES or layer[2:] not in layers or not isinstance(module, nn.Linear):
             continue
         inner = min(rank, module.in_features, module.out_features)
         module.lora_down = nn.Linear(module.in_features, inner, bias=False)

@@ -11,12 +11,22 @@ RECIPE = {  # steps on a GPU and on a CPU, and what else the recipe asks for
     "idol_haop": (25000, 4000, {"lr": 1e-3, "decay": "linear"}),
     "idol_image": (15000, 4000, {"lr": 1e-4, "decay": "linear"}),
     "idol_video": (15000, 3000, {"lr": 1e-4, "decay": "linear"}),
-}
+    "one_shot": (500, 500, {
+        "lr": 3e-5, "decay": "none", "warmup": 0, "betas": [0.9, 0.999], "weight_decay": 1e-2,
+    }),
+    "depth_words": (20000, 4000, {"lr": 1e-3, "ema": 0.998}),
+    "lfae": (46500, 6000, {"lr": 2e-4, "betas": [0.5, 0.999], "weight_decay": 0.0}),
+    "lfdm": (111600, 5000, {"lr": 2e-4, "betas": [0.9, 0.99], "weight_decay": 0.0}),
+}  # fmt: skip
 BATCHES = {  # (batch, accumulate) for each size
     "vae": ((12, 1), (16, 1), (24, 1), (48, 1), (64, 1)),
     "idol_haop": ((8, 1), (1, 16), (2, 8), (4, 4), (32, 1)),
     "idol_image": ((8, 1), (1, 16), (2, 8), (2, 8), (16, 2)),
     "idol_video": ((4, 1), (1, 8), (1, 8), (1, 8), (4, 2)),
+    "one_shot": ((1, 1), (1, 1), (1, 1), (1, 1), (1, 1)),
+    "depth_words": ((8, 1), (16, 1), (32, 1), (32, 1), (64, 1)),
+    "lfae": ((8, 1), (8, 1), (16, 1), (32, 1), (100, 1)),
+    "lfdm": ((4, 1), (1, 5), (1, 5), (2, 3), (5, 1)),
 }
 SIZE = {
     "CPU": {"precision": "fp32", "device": "cpu", "trains": "all"},
@@ -30,34 +40,82 @@ NEW = {
     "block_out_channels": [64, 96, 128], "attention_levels": [True, True, False], "layers_per_block": 1,
     "attention_head_dim": 4, "cross_attention_dim": 64, "cross_modal_width": 0, "prediction": "v",
 }  # fmt: skip
+FLOW = ("lfae", "lfdm")
+# LFDM for 64 pixels on a laptop: both networks together have 3 of the released pair's 106 million weights.
+SMALL_FLOW = {
+    "lfae": {"width": 24, "max_width": 96, "bottleneck": 3, "flow": [24, 96, 3], "region": [24, 96, 3],
+             "background": [16, 64, 4]},
+    "lfdm": {"width": 32, "multiples": [1, 2, 3], "heads": 2, "head_width": 16, "text_width": 32},
+}  # fmt: skip
+# What the authors trained each data set with, for 128 pixels and 40 frames; their two drops of the rate are a cosine here.
+PAPER = {
+    "LFDM: MUG": {"lfae": {"steps": 46500, "batch": 100}, "lfdm": {"steps": 111600, "batch": 5}},
+    "LFDM: MHAD": {"lfae": {"steps": 43100, "batch": 100, "model": {"config": {"heat_map_padding": 0}}},
+                   "lfdm": {"steps": 86400, "batch": 6}},
+    "LFDM: NATOPS": {"lfae": {"steps": 24000, "batch": 100, "model": {"config": {"heat_map_padding": 0}}},
+                     "lfdm": {"steps": 33600, "batch": 20, "lr": 1e-4,
+                              "model": {"config": {"upsample": "conv", "null": "learned"}}}},
+}  # fmt: skip
 assert set(RECIPE) == set(BATCHES) == set(RECIPES) and set(SIZE) == set(SIZES)
 
 
 def preset(recipe: str, size: str) -> dict:
     """Run settings by name, without data and folder."""
+    if size in PAPER:
+        if recipe not in FLOW:
+            raise ValueError(
+                f"The preset {size} is for the recipes {' and '.join(FLOW)}, not for {recipe}: choose one."
+            )
+        made = preset(recipe, "80 GB") | {"accumulate": 1, "precision": "fp32", "clip": 0.0, "ema": 0.0}
+        return made | PAPER[size][recipe]
     steps, slow, more = RECIPE[recipe]
     steps = slow if size == "CPU" else steps
     batch, accumulate = BATCHES[recipe][SIZES.index(size)]
     made = {"recipe": recipe, "steps": steps, "batch": batch, "accumulate": accumulate, "warmup": steps // 20}
     made |= more | SIZE[size]
-    if recipe == "vae":  # small enough to train whole everywhere
+    if recipe in ("vae", "depth_words", *FLOW):  # small enough to train whole everywhere
         made |= {"trains": "all", "gradient_checkpointing": False}
+    if recipe in FLOW and size == "CPU":
+        made |= {"lr": 1e-3, "ema": 0.995, "model": {"config": SMALL_FLOW[recipe]}}
+    if recipe == "one_shot":
+        made |= {"trains": "lora" if size == "8 GB" else "all"}
+        made |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
     return made
 
 
-def start_from(recipe: str, model: dict, trains: str | None) -> dict:
-    """What follows from the files that a run starts from; refuses what cannot be trained."""
+def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None = None) -> dict:
+    """What follows from the files that a run starts from; refuses what cannot be trained.
+
+    A preset may bring the shape of a new network: {"config": ...}.
+    """
     if recipe == "vae":
         return {"model": {}}
+    if recipe in FLOW:
+        return {"model": flow_files(recipe, model, shape or {}), "trains": "all"}
     if "vae" not in model:
         raise ValueError(
             f"The recipe {recipe} learns in the latents of a VAE: choose one in vae, or train one with the recipe vae."
         )
     if "init" in model:
         return {"model": model}
+    if recipe == "one_shot":
+        raise ValueError(
+            "The recipe one_shot tunes a model that exists: choose it in init_model, such as Stable Diffusion 2 with depth."
+        )
     if trains in TRAINS[1:]:
         raise ValueError(
             f"A new network has nothing that {trains} could be added to: choose an init_model, or set trains to all."
         )
+    if recipe == "depth_words":  # it has a shape of its own
+        return {"model": model, "trains": "all"}
     new = {"config": NEW} | ({"freeze_resblocks": False} if recipe == "idol_haop" else {})
     return {"model": new | model, "trains": "all"}
+
+
+def flow_files(recipe: str, model: dict, shape: dict) -> dict:
+    """The files of a flow recipe under its names: what stands as VAE is the codec that stage 2 learns the flow of."""
+    if recipe == "lfdm" and "vae" not in model:
+        raise ValueError("The recipe lfdm learns the flow of a codec: choose one in vae, or train one with lfae.")
+    made = {} if "init" in model else dict(shape)
+    made |= {"init": model["init"]} if "init" in model else {}
+    return made | ({"codec": model["vae"]} if recipe == "lfdm" else {})

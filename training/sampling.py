@@ -1,10 +1,11 @@
-"""A short DDIM loop for the samples of a run; users sample with the host."""
+"""Short loops for the samples of a run, by DDIM or ancestral; users sample with the host."""
 
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from ..models.lfdm.diffusion import FlowSchedule, cosine_betas
 from ..models.schedule import NoiseSchedule
 
 
@@ -24,4 +25,34 @@ def sample_ddim(
             return clean
         signal, noise = schedule.rates(then, x)
         x = signal * clean + noise * eps
+    return x
+
+
+def sample_flow(
+    predict: Callable[[Tensor, Tensor], Tensor],
+    x: Tensor,
+    schedule: FlowSchedule,
+    steps: int = 20,
+    fresh: Callable[[Tensor], Tensor] | None = None,
+) -> Tensor:
+    """(B, 3, F, h, w) noise to clean flows, every guess held within its threshold.
+
+    predict takes a state and (B,) steps. With fresh noise for a state this is ancestral sampling, of all steps or of some;
+    without it DDIM, whose noise follows from the guess.
+    """
+    times = torch.linspace(schedule.steps - 1, 0, steps).round().long()
+    kept = (1 - cosine_betas(schedule.steps)).cumprod(0).tolist()
+    for now, then in zip(times.tolist(), [*times[1:].tolist(), None], strict=True):
+        t = torch.full((len(x),), now, device=x.device)
+        clean = schedule.clean(x, predict(x, t), t)
+        if then is None:
+            return clean
+        here, next_ = kept[now], kept[then]
+        if fresh is None:
+            noise = (x - here**0.5 * clean) / (1 - here) ** 0.5
+            x = next_**0.5 * clean + (1 - next_) ** 0.5 * noise
+        else:
+            step, left = here / next_, (1 - next_) / (1 - here)
+            mean = next_**0.5 * (1 - step) / (1 - here) * clean + step**0.5 * left * x
+            x = mean + ((1 - step) * left) ** 0.5 * fresh(x)
     return x

@@ -6,14 +6,18 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from . import host
-from .presets import SIZES, preset, start_from
+from .presets import PAPER, SIZES, preset, start_from
 from .settings import PRECISIONS, RECIPES, TRAINS, RunSettings
 
 TrainingData = io.Custom("DUET_TRAINING_DATA")  # the `data` of run settings: {"kind": ..., ...}
 TrainingSettings = io.Custom("DUET_TRAINING_SETTINGS")  # {"settings": run settings without data, "processes": int}
-KINDS = ("stage", "folder", "disco", "disco_tsv", "videos")
+KINDS = ("stage", "folder", "disco", "disco_tsv", "videos", "labelled", "mug", "mhad", "natops")
 NONE, FROM_PRESET = "none", "from preset"
-MODELS = {"init": ("diffusion_models", "checkpoints"), "controlnet": ("controlnet",), "vae": ("vae",)}
+MODELS = {
+    "init": ("diffusion_models", "checkpoints", "flow_models"),
+    "controlnet": ("controlnet",),
+    "vae": ("vae", "checkpoints", "flow_models"),
+}
 CLIP_BYTES = 9  # of a pixel of a stage clip in memory
 KEPT = 4 << 30  # bytes of clips that are kept in memory
 
@@ -32,7 +36,9 @@ class TrainingDataNode(io.ComfyNode):
                 io.Combo.Input(
                     "kind", options=list(KINDS), default="stage",
                     tooltip="stage renders clips. folder is Duet's own clip folder, disco and disco_tsv are the data "
-                    "sets of DisCo, videos is any folder of videos with their depth and masks beside them.",
+                    "sets of DisCo, videos is any folder of videos with their depth and masks beside them. "
+                    "labelled is any folder of clips sorted into folders by label; mug, mhad and natops are data sets "
+                    "of LFDM.",
                 ),
                 io.String.Input(
                     "path", default="",
@@ -88,17 +94,24 @@ class TrainingSettingsNode(io.ComfyNode):
             display_name="Training Settings",
             category="Duet/training",
             description="How to train: a recipe, a preset for the size of your GPU, and what you want to be different. "
-            "IDOL is trained by idol_haop, then idol_image, then idol_video, each from the model of the one before.",
-            search_aliases=["hyperparameters", "learning rate", "IDOL stages", "HAOP", "training preset", "train vae"],
+            "IDOL is trained by idol_haop, then idol_image, then idol_video, each from the model of the one before. one_shot "
+            "ties one clip to one sentence.",
+            search_aliases=[
+                "hyperparameters", "learning rate", "IDOL stages", "HAOP", "training preset", "train vae",
+                "Tune-A-Video", "one-shot", "tune a clip",
+            ],
             inputs=[
                 io.Combo.Input(
                     "recipe", options=list(RECIPES), default=RECIPES[0],
                     tooltip="vae: the small auto-encoder. idol_haop: put a person into a room. idol_image: pictures "
-                    "with their depth. idol_video: clips with their depth.",
+                    "with their depth. idol_video: clips with their depth. lfae: the codec of latent flow. lfdm: which "
+                    "flow a picture takes for a word. one_shot: one clip and its prompt, on a model with depth. depth_words: a "
+                    "small picture model that reads depth and the stage's words.",
                 ),
                 io.Combo.Input(
-                    "preset", options=list(SIZES), default=SIZES[0],
-                    tooltip="Memory of the GPU, or CPU. Decides everything that is 0 or from preset below.",
+                    "preset", options=[*SIZES, *PAPER], default=SIZES[0],
+                    tooltip="Memory of the GPU, or CPU, or what the authors of LFDM trained a data set with. Decides "
+                    "everything that is 0 or from preset below.",
                 ),
                 io.Int.Input(
                     "steps", default=0, min=0, max=10_000_000, step=1,
@@ -124,7 +137,8 @@ class TrainingSettingsNode(io.ComfyNode):
                 io.Combo.Input(
                     "trains", options=[FROM_PRESET, *TRAINS], default=FROM_PRESET,
                     tooltip="all weights, only the adapters of motion and depth, or a LoRA beside them. Needs an "
-                    "init_model, except for all.",
+                    "init_model, except for all. one_shot: all is queries and attention over time, adapters only the "
+                    "latter, lora low ranks on the queries beside it.",
                 ),
                 io.Int.Input(
                     "seed", default=0, min=0, max=0xFFFFFFFF, step=1,
@@ -137,7 +151,7 @@ class TrainingSettingsNode(io.ComfyNode):
                 io.Combo.Input(
                     "init_model", options=names["init"], default=NONE,
                     tooltip="The model to start from: Stable Diffusion 1, or one that an earlier stage made. none "
-                    "starts a small new one for 128 pixels.",
+                    "starts a small new one for 128 pixels. one_shot: Stable Diffusion 2 with depth, 1, or duet_words_128.",
                 ),
                 io.Combo.Input(
                     "controlnet", options=names["controlnet"], default=NONE,
@@ -145,7 +159,8 @@ class TrainingSettingsNode(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "vae", options=names["vae"], default=NONE,
-                    tooltip="The VAE whose latents the model learns. Only the recipe vae needs none.",
+                    tooltip="The VAE whose latents the model learns, or the checkpoint that holds it; for lfdm the codec that lfae made. vae and lfae need "
+                    "none.",
                 ),
                 io.String.Input(
                     "clip_folder", default="", advanced=True,
@@ -165,6 +180,11 @@ class TrainingSettingsNode(io.ComfyNode):
                     tooltip='Any other run settings as JSON, such as {"ema": 0.999, "losses": {"motion": 0.02}}. '
                     "The help page lists them.",
                 ),
+                io.Conditioning.Input(
+                    "positive", optional=True,
+                    tooltip="For one_shot: what the clip shows, from CLIP Text Encode with the CLIP of init_model, or from "
+                    "Encode Stage Words.",
+                ),
             ],
             outputs=[TrainingSettings.Output(display_name="settings", tooltip="The settings, for Train.")],
         )  # fmt: skip
@@ -172,14 +192,14 @@ class TrainingSettingsNode(io.ComfyNode):
     @classmethod
     def execute(
         cls, recipe, preset, steps, batch, accumulate, learning_rate, precision, trains, seed, processes, init_model,
-        controlnet, vae, clip_folder="", sample_every=250, checkpoint_every=500, more="",
+        controlnet, vae, clip_folder="", sample_every=250, checkpoint_every=500, more="", positive=None,
     ) -> io.NodeOutput:  # fmt: skip
         given = {
             "steps": steps or None, "batch": batch or None, "accumulate": accumulate or None,
             "lr": learning_rate or None, "precision": chosen(precision), "trains": chosen(trains), "seed": seed,
             "sample_every": sample_every, "checkpoint_every": checkpoint_every,
         }  # fmt: skip
-        model = files({"init": init_model, "controlnet": controlnet, "vae": vae}, clip_folder)
+        model = files({"init": init_model, "controlnet": controlnet, "vae": vae}, clip_folder) | words(recipe, positive)
         return io.NodeOutput({"settings": settings_of(recipe, preset, given, model, more), "processes": processes})
 
 
@@ -193,10 +213,19 @@ def files(names: dict[str, str], clip: str) -> dict[str, str]:
     return found | ({"clip": existing_folder(clip, host.models_folder("clip_vision"))} if clip.strip() else {})
 
 
+def words(recipe: str, positive: list | None) -> dict[str, str]:
+    """The file of a prompt's tokens, for the recipe that reads one."""
+    if positive is None:
+        return {}
+    if recipe != "one_shot":
+        raise ValueError(f"The recipe {recipe} reads no prompt: disconnect positive, or set recipe to one_shot.")
+    return {"text": host.keep_prompt(positive)}
+
+
 def settings_of(recipe: str, size: str, given: dict, model: dict, more: str) -> dict:
     """Preset, then what is given, then `more`; checked as launch.py will check it."""
     made = preset(recipe, size) | {name: value for name, value in given.items() if value is not None}
-    made |= start_from(recipe, model, given["trains"])
+    made |= start_from(recipe, model, given["trains"], made.get("model"))
     if given["steps"]:
         made["warmup"] = min(made["warmup"], given["steps"] // 10)
     for name, value in extras(more).items():

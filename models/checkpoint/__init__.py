@@ -10,8 +10,10 @@ opening.py the three ways to open a file and the check that every weight fits
 folder.py  folders in diffusers' form and what lies beside the weights in them
 tuned.py   which weights a one-shot tuning is made of, and their names
 one_shot.py tunings as files of their own, put into the base that they were tuned on
+character.py character models, whole or in the files that MIMO was released in
 """
 
+from .character import open_character
 from .convert import convert
 from .files import save_model
 from .folder import save_folder
@@ -20,6 +22,6 @@ from .opening import open_controlnet, open_model, open_motion_module
 from .report import Report
 
 __all__ = [
-    "Report", "Tuning", "add_tuning", "convert", "open_controlnet", "open_model", "open_motion_module", "save_folder",
-    "save_model", "save_tuning",
+    "Report", "Tuning", "add_tuning", "convert", "open_character", "open_controlnet", "open_model",
+    "open_motion_module", "save_folder", "save_model", "save_tuning",
 ]  # fmt: skip

@@ -24,6 +24,7 @@ ASIDE = {
     "logvar": "the noise schedule",
     "scale_factor": "the noise schedule",
 }
+CODED = ((8,), (12,))  # inputs of a network that sees noise beside the codes of one or two layers
 WORDS = {
     "lora": "a LoRA",
     "sd3": "a Stable Diffusion 3 model",
@@ -33,6 +34,9 @@ WORDS = {
     "controlnet": "a ControlNet in diffusers' form",
     "ldm controlnet": "a ControlNet in its authors' form",
     "tuning": "a one-shot tuning",
+    "character": "the U-Net of a character model",
+    "reference": "the network of a character model that reads the reference",
+    "pose guider": "the pose guider of a character model",
     "tuneavideo": "a Tune-A-Video model",
     "disco": "a DisCo checkpoint",
     "ldm": "a Stable Diffusion checkpoint",
@@ -46,6 +50,9 @@ MEND = {
     "lora": "Load it with Load LoRA, on top of a Stable Diffusion 1.5 model.",
     "motion": "Load it beside a Stable Diffusion 1.5 model, as its motion module.",
     "tuning": "Load it with Load One-Shot Tuning, on top of the model that it was tuned on.",
+    "character": "Load it with Load Character Model, together with its other files.",
+    "reference": "Load it with Load Character Model, beside the U-Net that it belongs to.",
+    "pose guider": "Load it with Load Character Model, beside the U-Net that it belongs to.",
     "controlnet": "Load it as a ControlNet.",
     "ldm controlnet": "Load it with the stock Load ControlNet Model, or take the file in diffusers' form.",
     "vae": "Load it with Load VAE.",
@@ -73,6 +80,9 @@ def kind_of(weights: Weights) -> str | None:
         "ldm controlnet": has("input_hint_block.") or starts("control_model."),
         "controlnet": has("controlnet_cond_embedding.", "controlnet_down_blocks.") and not has("up_blocks."),
         "ldm": prefix_of(names) is not None,
+        "character": "conv_in.weight" in names and any(motion) and weights.shapes["conv_in.weight"][1:2] in CODED,
+        "reference": "conv_in.weight" in names and starts("up_blocks.") and not has("conv_out.", "conv_norm_out."),
+        "pose guider": {"conv_in.weight", "blocks.0.weight", "conv_out.weight"} <= names.keys(),
         "diffusers": "conv_in.weight" in names and starts("down_blocks.") and starts("up_blocks."),
         "vae": starts("encoder.", "decoder.", "first_stage_model.") and has("conv_in."),
         "text encoder": starts("cond_stage_model.") or has("text_model."),

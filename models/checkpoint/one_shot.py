@@ -58,7 +58,7 @@ def fingerprint(state: dict[str, Tensor]) -> str:
 def save_tuning(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, tuning: Tuning) -> Path:
     """Write the tuned weights of a whole network's state, 112 in Stable Diffusion, and its norms if they were trained.
 
-    What the network itself tells, its base, group norm and prediction, is filled in here.
+    What the network itself tells, its base, group norm and prediction, is filled in here; a base that is given stays.
     """
     if not is_one_shot(config):
         raise ValueError(
@@ -68,7 +68,7 @@ def save_tuning(path: str | Path, state: dict[str, Tensor], config: VideoUNetCon
     identity = all(still(name, value) for name, value in state.items() if ".tem_norm." in name)
     tuned = {name: value for name, value in state.items() if is_tuned(name, norms=not identity)}
     here = {"group_norm": config.group_norm, "prediction": config.prediction, "context": config.cross_attention_dim}
-    return write_tuning(path, tuned, replace(tuning, base=fingerprint(state), **here))
+    return write_tuning(path, tuned, replace(tuning, base=tuning.base or fingerprint(state), **here))
 
 
 def still(name: str, value: Tensor) -> bool:

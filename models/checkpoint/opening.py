@@ -122,25 +122,31 @@ def open_motion_module(path) -> tuple[dict, dict[str, Tensor], Report]:
     kind, config = kind_of(file), duet_config(file)
     if kind != "motion":
         raise refuse(file, kind, MOTION)
-    found = {re.sub(r"^.*?(?=(down_blocks|mid_block|up_blocks)\.)", "", name): name for name in file.shapes}
-    tables = {new: old for new, old in found.items() if new.endswith(TABLE)}
-    names = {new: old for new, old in found.items() if new not in tables}
-    widths, layers, attentions = motion_shape(file.pick(names))
+    names = {re.sub(r"^.*?(?=(down_blocks|mid_block|up_blocks)\.)", "", name): name for name in file.shapes}
+    fields, widths, layers = motion_fields(file.pick(names), config.motion_positions if config else None)
     if widths == (320, 640, 1280):
         raise ValueError(
             f"{file.name} is a motion module for Stable Diffusion XL, but {MOTION} was expected. Take that."
         )
-    fields = {
-        "temporal": "motion_modules",
-        "motion_positions": config.motion_positions if config else positions_of(file.pick(tables)),
-        "motion_mid_block": any(name.startswith("mid_block.") for name in names),
-        "motion_attentions": attentions,
-    }
+    names = {new: old for new, old in names.items() if not new.endswith(TABLE)}
     shape = {"block_out_channels": widths, "attention_levels": (False,) * len(widths), "layers_per_block": layers}
     _, state, report = taken(file, replace(SD1, **shape, **fields), names, "AnimateDiff", only=".motion_modules.")
     version = 2 if fields["motion_mid_block"] else 1 if fields["motion_positions"] == 24 else 3
     note = f"It knows clips of up to {fields['motion_positions']} frames."
     return fields, state, replace(report, family=f"AnimateDiff v{version}", unexpected=(), notes=(note,))
+
+
+def motion_fields(file: Weights, positions: int | None = None) -> tuple[dict, tuple[int, ...], int]:
+    """Fields of a configuration for a file of motion modules alone, the widths of its levels and modules in each."""
+    tables = {name: name for name in file.shapes if name.endswith(TABLE)}
+    widths, layers, attentions = motion_shape(file.pick({name: name for name in file.shapes if name not in tables}))
+    fields = {
+        "temporal": "motion_modules",
+        "motion_positions": positions or positions_of(file.pick(tables)),
+        "motion_mid_block": any(name.startswith("mid_block.") for name in file.shapes),
+        "motion_attentions": attentions,
+    }
+    return fields, widths, layers
 
 
 def positions_of(tables: Weights) -> int:

@@ -23,6 +23,7 @@ from .shape import codec_shape, unet_shape
 PARTS = ("generator", "region_predictor", "bg_predictor")
 DENOISER = "denoise_fn."
 CONSTANT = re.compile(r"(^|\.)(rotary_emb\.freqs|num_batches_tracked)$")
+LABELS = "labels.weight"  # (number, width) vectors that our own files keep beside the network
 KINDS = {"codec": CodecConfig, "unet": FlowUNetConfig}
 NAMES = {"codec": "LFDM flow codec", "unet": "LFDM flow model"}
 EXPECTED = "a released LFDM file (LFAE_<set>.pth or DM_<set>.pth) or a Duet flow file"
@@ -46,8 +47,8 @@ def opened(path: Path, wanted: str | None = None, heat_map_padding: int | None =
     if kind is None or wanted not in (None, kind):
         came = f"holds a {NAMES[kind]}" if kind else "is of an unknown kind"
         raise ValueError(f"{path.name} {came}, but {NAMES.get(wanted, EXPECTED)} was expected: choose another file.")
-    constants = {name for name in file.shapes if CONSTANT.search(name) or is_schedule(name, kind)}
-    names = {our_name(name): name for name in file.shapes if name not in constants}
+    beside = {name for name in file.shapes if CONSTANT.search(name) or is_schedule(name, kind) or name == LABELS}
+    names = {our_name(name): name for name in file.shapes if name not in beside}
     config = saved_config(file, kind) or found_config(file.pick(names), kind)
     if kind == "codec" and heat_map_padding is not None:
         config = type(config)(**{**vars(config), "heat_map_padding": heat_map_padding})
@@ -186,7 +187,8 @@ def variant(config: CodecConfig | FlowUNetConfig) -> str:
 
 
 def load(config: CodecConfig | FlowUNetConfig, state: dict[str, Tensor]) -> torch.nn.Module:
-    """The network in eval mode on these weights, without random numbers before."""
+    """The network in eval mode on these weights in full precision, without random numbers before."""
+    state = {name: value.float() for name, value in state.items()}
     with torch.device("meta"):
         made = network(config)
     # The norms' counters are of no use but belong to the list.

@@ -7,6 +7,7 @@ import torch
 from einops import einsum, rearrange, reduce
 from torch import Tensor, nn
 
+from ..attention.capture import full_precision
 from .config import PICTURE, CodecConfig
 from .layers import AntiAlias, Encoder, Hourglass
 from .regions import Regions, inverse, without_flip
@@ -27,7 +28,8 @@ class BackgroundPredictor(nn.Module):
 
     def forward(self, source: Tensor, driving: Tensor) -> Tensor:
         features = self.encoder(torch.cat((source, driving), 1))[-1]
-        top = self.fc(reduce(features, "b c h w -> b c", "mean")).unflatten(-1, (2, 3))
+        with full_precision(features):
+            top = self.fc(reduce(features.to(self.fc.weight), "b c h w -> b c", "mean")).unflatten(-1, (2, 3))
         return torch.cat((top, top.new_tensor([[[0, 0, 1]]]).expand(len(top), -1, -1)), 1)
 
 
@@ -44,16 +46,19 @@ class PixelwiseFlowPredictor(nn.Module):
 
     def forward(self, picture: Tensor, source: Regions, driving: Regions, background: Tensor | None = None) -> Motion:
         """(B, 3, H, W) source picture, the regions of both and the background's motion to grid and occlusion."""
-        picture = self.down(picture)
-        size = picture.shape[-2:]
-        heat = bumps(driving, size) - bumps(source, size)
-        heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), 1)
-        grids = torch.cat((background_grid(background, picture), region_grids(source, driving, picture)), 1)
-        pictures = picture.repeat_interleave(grids.shape[1], 0)
-        warped = rearrange(fetch(pictures, grids.flatten(0, 1)), "(b k) c h w -> b k c h w", b=len(picture))
+        with full_precision(picture):  # half precision would move pixels
+            picture = self.down(picture)
+            size = picture.shape[-2:]
+            heat = bumps(driving, size) - bumps(source, size)
+            heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), 1)
+            grids = torch.cat((background_grid(background, picture), region_grids(source, driving, picture)), 1)
+            pictures = picture.repeat_interleave(grids.shape[1], 0)
+            warped = rearrange(fetch(pictures, grids.flatten(0, 1)), "(b k) c h w -> b k c h w", b=len(picture))
         features = self.hourglass(torch.cat((heat[:, :, None], warped), 2).flatten(1, 2))
-        grid = einsum(self.mask(features).softmax(1), grids, "b k h w, b k h w i -> b h w i")
-        return Motion(grid, self.occlusion(features).sigmoid())
+        with full_precision(picture):
+            features = features.to(self.mask.weight)
+            grid = einsum(self.mask(features).softmax(1), grids, "b k h w, b k h w i -> b h w i")
+            return Motion(grid, self.occlusion(features).sigmoid())
 
 
 def bumps(regions: Regions, size: tuple[int, int]) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
+from ..attention.capture import full_precision
 from .config import PICTURE, CodecConfig
 from .layers import AntiAlias, Hourglass
 from .warp import rest_grid
@@ -32,9 +33,11 @@ class RegionPredictor(nn.Module):
         self.regions = nn.Conv2d(self.predictor.out_channels, config.regions, 7, padding=config.heat_map_padding)
 
     def forward(self, picture: Tensor) -> Regions:
-        logits = self.regions(self.predictor(self.down(picture)))
-        heat_map = (logits / self.temperature).flatten(2).softmax(-1).view_as(logits)
-        return measured(heat_map)
+        features = self.predictor(self.down(picture))
+        with full_precision(features):  # a covariance is the small difference of large sums
+            logits = self.regions(features.to(self.regions.weight))
+            heat_map = (logits / self.temperature).flatten(2).softmax(-1).view_as(logits)
+            return measured(heat_map)
 
 
 def measured(heat_map: Tensor) -> Regions:

@@ -3,19 +3,21 @@
 Letters: B latents of the batch, N tokens, C channels.
 """
 
-from collections.abc import Iterator
-from functools import cache
+from collections.abc import Callable, Iterator
+from functools import cache, partial
 
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
+from ...models.attention.reference import ReadsReference
 from ...models.attention.shared_maps import SharedMaps
 from ...models.attention.sparse_causal import SparseCausal
 
 LEAVES = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding,
 )  # fmt: skip
-RULES = (SharedMaps, SparseCausal)  # our processors that say who looks at what: the host's kernel runs inside them
+Rule = SharedMaps | SparseCausal | ReadsReference  # our processors that say who looks at what
+RULES = (SharedMaps, SparseCausal, ReadsReference)  # the host's kernel runs inside them
 
 
 def use_host_layers(network: nn.Module, operations) -> None:
@@ -83,9 +85,7 @@ class HostAttention:
 class PatchedAttention:
     """Spatial self-attention (attn1) or cross-attention (attn2), B N C, with all that a node may put in between."""
 
-    def __init__(
-        self, kind: str, place: tuple[str, int], index: int, order: int, rule: SharedMaps | SparseCausal | None = None
-    ):
+    def __init__(self, kind: str, place: tuple[str, int], index: int, order: int, rule: Rule | None = None):
         self.kind, self.place, self.index, self.order = kind, place, index, order
         self.rule = rule
 
@@ -106,13 +106,17 @@ class PatchedAttention:
         rule = self.rule
         if replaced is not None:
             attend = lambda q, k, v: replaced(q, k, v, extra)
-            rule = None if isinstance(rule, SparseCausal) else rule  # PAG and SAG want a frame's own tokens
+            rule = rule if isinstance(rule, SharedMaps) else None  # PAG and SAG want a frame's own tokens
         else:
             attend = lambda q, k, v: optimized_attention(q, k, v, attn.heads, transformer_options=options)
-        out = project(attn, attend(q, k, v) if rule is None else rule.over(attend, q, k, v))
+        out = project(attn, attend(q, k, v) if rule is None else self.ruled(attn)(attend, q, k, v))
         for patch in patches.get(f"{self.kind}_output_patch", ()):
             out = patch(out, extra)
         return out
+
+    def ruled(self, attn) -> Callable:
+        """Our rule's way of attending; a reference comes from elsewhere and is still to be projected."""
+        return partial(self.rule.over, attn=attn) if isinstance(self.rule, ReadsReference) else self.rule.over
 
     def extra(self, attn, options: dict) -> dict:
         """What the host's own U-Net tells a patch about the attention that calls it."""

@@ -38,7 +38,7 @@ def check_before_sampling(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     model, options = guider.model_patcher.model, guider.model_options
     m = modalities(model, options)
     check_latent(noise, model.video, m)
-    check_windows(options.get("context_handler"), m)
+    check_windows(options.get("context_handler"), model.video, m)
     frames = noise.shape[0] // m
     for name, conds in guider.conds.items():
         for cond in conds or ():
@@ -58,12 +58,19 @@ def check_latent(noise: Tensor, video, m: int) -> None:
     ClipLayout().cut(noise.shape[0], 1, m)
 
 
-def check_windows(handler, m: int) -> None:
-    """The host's own context windows run along the batch and would mix frames of video with other frames of depth."""
-    if m > 1 and handler is not None and not getattr(handler, "keeps_pairs", False):
+def check_windows(handler, video, m: int) -> None:
+    """The host's own context windows run along the batch: they would mix frames of a pair, and lose the first frame."""
+    if handler is None or getattr(handler, "keeps_pairs", False):
+        return
+    if m > 1:
         raise ValueError(
             "Context windows along the batch would pair video frames with the depth of other frames: "
             "use Paired Context Windows instead."
+        )
+    if video.self_attention == "sparse_causal":
+        raise ValueError(
+            "Every frame of a one-shot model looks at the first frame of the clip, which these context windows leave out: "
+            "use Paired Context Windows instead, which keep it."
         )
 
 
@@ -72,9 +79,9 @@ def check_tokens(tokens: Tensor | None, video, name: str) -> None:
     widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
     came = "no tokens" if tokens is None else tokens.shape[-1]
     if came not in widths:
+        mend = "with Encode Stage Words and this model" if video.words else "with the CLIP that belongs to this model"
         raise ValueError(
-            f"The {name} conditioning must hold tokens of width {' or '.join(map(str, widths))}, got {came}: "
-            "encode it with the CLIP that belongs to this model."
+            f"The {name} conditioning must hold tokens of width {' or '.join(map(str, widths))}, got {came}: encode it {mend}."
         )
 
 

@@ -20,6 +20,7 @@ from comfy.supported_models_base import BASE
 from torch import Tensor, nn
 
 from ...models.flow import colour_wheel
+from ...models.flow_labels import Labels
 from ...models.lfdm.config import STATE, FlowUNetConfig
 from .attention import use_host_layers
 
@@ -58,12 +59,13 @@ class FlowSettings(BASE):
 class FlowModel(BaseModel):
     """What the host samples: the cosine schedule, and a conditioning of one vector of text and one picture."""
 
-    def __init__(self, settings: FlowSettings, unet: nn.Module):
+    def __init__(self, settings: FlowSettings, unet: nn.Module, labels: Labels | None = None):
         from ...models.lfdm.diffusion import cosine_betas
 
         super().__init__(settings, model_type=ModelType.EPS)
         self.model_sampling._register_schedule(given_betas=cosine_betas())  # the host's own cosine ends elsewhere
         self.flow: FlowUNetConfig = unet.config
+        self.labels = labels  # the words that the model knows, where its file says so
         self.diffusion_model = unet
         memory.archive_model_dtypes(unet)
 
@@ -73,6 +75,7 @@ class FlowModel(BaseModel):
 
         noise, unet = kwargs["noise"], self.diffusion_model
         check(noise, self.flow)
+        check_area(kwargs)
         cast = lambda value: value.to(kwargs["device"], self.get_dtype_inference())
         features, text = kwargs.get(PICTURE), kwargs.get("pooled_output")
         check_picture(features, noise, self.flow)
@@ -102,6 +105,15 @@ def check_picture(features: Tensor | None, noise: Tensor, config: FlowUNetConfig
         raise ValueError(
             f"The picture needs a flow latent of {features.shape[-1]} x {features.shape[-2]} points, got "
             f"{noise.shape[-1]} x {noise.shape[-2]}: make an Empty Flow Latent for {width} x {height} pixels."
+        )
+
+
+def check_area(conditioning: dict) -> None:
+    """A flow says where in the whole picture each point comes from, so a part of it cut out would mean other places."""
+    if "area" in conditioning:
+        raise ValueError(
+            "A flow model cannot be told something for an area of the picture only: use Conditioning Set Mask with "
+            "set_cond_area on default, or sample a flow for each object and join them with Compose Flows."
         )
 
 
@@ -161,6 +173,7 @@ def native_flow_model(
     config: FlowUNetConfig,
     state_dict: dict[str, Tensor],
     *,
+    labels: Labels | None = None,
     source: tuple | None = None,
     dtype: torch.dtype | None = None,
     disable_dynamic: bool = False,
@@ -178,12 +191,12 @@ def native_flow_model(
     unet = host_unet(config, state_dict, dtype, comfy.ops.pick_operations(dtype, cast, load_device=device))
     settings = FlowSettings({"disable_unet_model_creation": True, "model_channels": config.width, "in_channels": STATE})
     settings.set_inference_dtype(dtype, cast, device=device)
-    model = FlowModel(settings, unet)
+    model = FlowModel(settings, unet, labels)
     if not memory.is_device_cpu(offload):
         model.to(offload)
     patcher = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
     patcher = patcher(model, load_device=device, offload_device=offload)
-    patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype))
+    patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype, labels))
     patcher.set_model_sampler_post_cfg_function(hold)
     return patcher
 
@@ -215,9 +228,17 @@ def host_unet(config: FlowUNetConfig, state_dict: dict[str, Tensor], dtype: torc
     return unet.eval().requires_grad_(False)
 
 
-def native_copy(config, state_dict, dtype, disable_dynamic=False):
+def native_copy(config, state_dict, dtype, labels=None, disable_dynamic=False):
     """The same MODEL on weights of its own."""
     state = {name: value.clone() for name, value in state_dict.items()}
-    return native_flow_model(
-        config, state, source=(native_copy, (config, state_dict, dtype)), dtype=dtype, disable_dynamic=disable_dynamic
-    )
+    source = (native_copy, (config, state_dict, dtype, labels))
+    return native_flow_model(config, state, labels=labels, source=source, dtype=dtype, disable_dynamic=disable_dynamic)
+
+
+def flow_of(model: comfy.model_patcher.ModelPatcher) -> FlowModel:
+    """The flow model in a MODEL; one of another kind is refused."""
+    if not isinstance(getattr(model, "model", None), FlowModel):
+        raise ValueError(
+            f"Expected a flow model, got a {type(getattr(model, 'model', model)).__name__}: connect Load Flow Model."
+        )
+    return model.model

@@ -43,6 +43,32 @@ def output_file(prefix: str, ending: str) -> Path:
     return path
 
 
+def list_input(endings: tuple[str, ...]) -> list[str]:
+    """Names of files in the input folder and in the folders in it."""
+    root = Path(folder_paths.get_input_directory())
+    found = (path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.name.lower().endswith(endings))
+    return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def input_file(name: str, endings: tuple[str, ...]) -> Path:
+    """A file of the input folder, or of another whose name follows it, "x.npz [output]"; it never leads out of it."""
+    ending = " or ".join(endings)
+    if not folder_paths.annotated_filepath(name)[0].strip().lower().endswith(endings):
+        raise ValueError(f"Expected a file that ends in {ending}, got {name!r}: choose another.")
+    if not folder_paths.exists_annotated_filepath(name):
+        raise ValueError(
+            f"Found no file {name!r} in its folder: put it into the input folder, press R to refresh the list, and "
+            "choose it again."
+        )
+    return Path(folder_paths.get_annotated_filepath(name))
+
+
+def output_name(path: Path) -> str:
+    """How a node that reads files names one of the output folder."""
+    root = Path(folder_paths.get_output_directory())
+    return f"{path.resolve().relative_to(root.resolve()).as_posix()} [output]"
+
+
 def add_shipped() -> None:
     """The weights that came with the pack, in every list after the user's own."""
     for folder in sorted(WEIGHTS.iterdir()) if WEIGHTS.is_dir() else ():

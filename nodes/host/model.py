@@ -16,9 +16,10 @@ from comfy.supported_models_base import BASE
 from torch import Tensor
 
 from ...models.config import VideoUNetConfig
-from ...models.depth_channel import depth_channel, same_view
+from ...models.depth_channel import depth_channel
 from .attention import use_host_attention, use_host_layers
 from .boundary import MODALITY, check_before_sampling
+from .character import character_conds, check_count, check_view, layer_codes
 from .conditioning import DEPTH, DEPTH_RANGE
 from .network import build_unet
 
@@ -73,10 +74,13 @@ class VideoModel(BaseModel):
             check_count(background, kwargs["noise"], self.video.modalities, "background")
             background = fit(background, kwargs["noise"])
             out["duet_background"] = comfy.conds.CONDNoiseShape(background)
-        return out
+        tokens = out["c_crossattn"].cond if "c_crossattn" in out else None
+        return out | character_conds(self, tokens, kwargs)
 
     def concat_cond(self, **kwargs) -> Tensor | None:
-        """The depth of a conditioning, (B, 1, h, w) in [-1, 1], that a depth model sees beside the noise."""
+        """What a model sees beside the noise: codes of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""
+        if self.video.layer_codes:
+            return layer_codes(self, kwargs)
         depth, noise = kwargs.get(DEPTH), kwargs["noise"]
         if self.video.in_channels == self.video.out_channels:
             if depth is not None and DEPTH_RANGE in kwargs:
@@ -93,28 +97,9 @@ class VideoModel(BaseModel):
             )
         check_count(depth, noise, self.video.modalities, "depth")
         if DEPTH_RANGE in kwargs:
-            check_view(depth, noise)
+            check_view(depth, noise, "depth")
             depth = depth_channel(depth, noise.shape[-2:], kwargs[DEPTH_RANGE])
         return fit(depth, noise)
-
-
-def check_count(given: Tensor, noise: Tensor, m: int, name: str) -> None:
-    """1, F or m F frames for a batch of m F latents."""
-    if given.shape[0] not in (1, noise.shape[0] // m, noise.shape[0]):
-        raise ValueError(
-            f"The {name} has {given.shape[0]} frames, which do not fit a batch of {noise.shape[0]} latents: "
-            "give it one frame, or as many as the clip has."
-        )
-
-
-def check_view(depth: Tensor, noise: Tensor) -> None:
-    """A depth (.., H, W) of another shape than the latents (.., h, w) would be squeezed out of place."""
-    if not same_view(depth.shape[-2:], noise.shape[-2:]):
-        (height, width), (h, w) = depth.shape[-2:], noise.shape[-2:]
-        raise ValueError(
-            f"The depth is {width} x {height} pixels, but the latent is for pictures of {w * 8} x {h * 8}: "
-            "crop or scale one of them to the shape of the other."
-        )
 
 
 def fit(latents: Tensor, noise: Tensor) -> Tensor:
@@ -184,7 +169,9 @@ def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
         "in_channels": config.in_channels,
         "context_dim": config.cross_attention_dim,
     })  # fmt: skip
-    if config.temporal == "motion_modules":
+    if config.zero_snr:
+        made.sampling_settings = {"zsnr": True}
+    elif config.temporal == "motion_modules":
         # AnimateDiff learned on betas that rise evenly; the host's default raises their roots evenly.
         made.sampling_settings = {"beta_schedule": "sqrt_linear"}
     made.set_inference_dtype(dtype, cast, device=device)
@@ -205,6 +192,17 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str) -> comfy
     if which != "joint":
         options[MODALITY] = which
     return clone
+
+
+def words_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[str, ...]:
+    """The vocabulary of a MODEL that reads words of its own."""
+    video = getattr(patcher.model, "video", None)
+    if video is None or not video.words:
+        raise ValueError(
+            "This model knows no words of its own: use CLIP Text Encode with the CLIP of its checkpoint, or load a model of "
+            "words, such as duet_words_128, in Load Video Model."
+        )
+    return video.words
 
 
 def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:

@@ -15,6 +15,7 @@ from torch import Tensor
 from ...models.choices import MODALITIES
 from ...models.config import VideoUNetConfig
 from .boundary import MODALITY
+from .conditioning import MOTION_CODE, REFERENCE
 
 SHIFT = "duet_shift"  # in transformer_options: where the windows of a coupling begin, 0 where it is not given
 
@@ -34,7 +35,7 @@ class HostCall:
         executor = WrapperExecutor.new_class_executor(self.predict, self, wrappers)
         return executor.execute(x, timesteps, context, control, options, **kwargs)
 
-    def predict(self, x, timesteps, context, control, transformer_options, duet_background=None, **_) -> Tensor:
+    def predict(self, x, timesteps, context, control, transformer_options, duet_background=None, **conds) -> Tensor:
         alone = transformer_options.get(MODALITY)
         labels = None if alone is None else x.new_full(x.shape[:1], MODALITIES.index(alone), dtype=torch.long)
         return super().forward(
@@ -49,12 +50,14 @@ class HostCall:
             attention_kwargs={
                 "transformer_options": {**transformer_options, "original_shape": list(x.shape)},
             },
-            **self.more(transformer_options),
+            **self.more(transformer_options, conds),
         )
 
-    def more(self, options: dict) -> dict:
+    def more(self, options: dict, conds: dict) -> dict:
         """Arguments that only some networks take."""
-        return {"change": change_of_skips(options)}
+        seen = conds.get(REFERENCE)
+        character = {"reference": None if seen is None else seen.chunks, "motion": conds.get(MOTION_CODE)}
+        return {"change": change_of_skips(options), **character}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
         """CLIP tokens (n, N, C) of the foreground as context."""
@@ -94,7 +97,7 @@ def change_of_skips(options: dict) -> Callable | None:
 class HostCallOfTwo(HostCall):
     """The same for two networks, each with half of the batch."""
 
-    def more(self, options: dict) -> dict:
+    def more(self, options: dict, conds: dict) -> dict:
         return {"shift": options.get(SHIFT, 0)}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:

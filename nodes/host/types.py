@@ -22,9 +22,48 @@ PoseKeypoint = io.Custom("POSE_KEYPOINT")
 DA3Geometry = io.Custom("DA3_GEOMETRY")
 MoGeGeometry = io.Custom("MOGE_GEOMETRY")
 
-# DUET_FLOW is a dict:
-#   "forward"         (N-1, H, W, 2)  pixels (dx, dy) from frame i to frame i+1
-#   "forward_valid"   (N-1, H, W)     1 where the point is still seen in frame i+1
-#   "backward"        (N-1, H, W, 2)  pixels from frame i+1 to frame i
-#   "backward_valid"  (N-1, H, W)
+# DUET_FLOW is a dict. Offsets are in pixels (dx, dy) of the flow's own H and W, so a flow of another size is scaled with
+# its numbers. Validity is 1 where the point is seen there, 0 where it is not, and may lie between. It has one or more of
+# these pairs; a stage clip and Estimate Flow along a clip give the first two, everything made from one picture the third.
+#   "forward"          (N-1, H, W, 2)  from frame i to frame i+1
+#   "forward_valid"    (N-1, H, W)
+#   "backward"         (N-1, H, W, 2)  from frame i+1 to frame i
+#   "backward_valid"   (N-1, H, W)
+#   "to_picture"       (N, H, W, 2)    from frame i to the one still picture that all frames are fetched from
+#   "to_picture_valid" (N, H, W)
 Flow = io.Custom("DUET_FLOW")
+
+# DUET_FLOW_CODEC is a nodes.host.flow_codec.HostCodec: LFDM's flow auto-encoder in the hands of the host's memory
+# management. It encodes a picture once, finds the flow between pictures, and paints a picture moved by a flow.
+FlowCodec = io.Custom("DUET_FLOW_CODEC")
+
+# SAM3_TRACK_DATA is made by the host's Run SAM3 Video Track. Duet reads:
+#   "packed_masks"  (N, K, h, w / 8) uint8, eight pixels a byte, the first in the lowest bit; None where nothing was found
+#   "n_frames"      int
+# h and w are those of the tracker's network, not of the clip.
+SAM3TrackData = io.Custom("SAM3_TRACK_DATA")
+
+# POSE_KEYPOINT may carry per person "pose_keypoints_3d": 18 times x, y, z, score of the body joints in metres before the
+# camera (x right, y down, z forward). Motion Code then takes these and guesses nothing; other nodes do not see them.
+
+# DUET_LAYERS is a dict, a clip taken apart. Clips and masks in it are the tensors that came in, not copies.
+#   "images"        (N, H, W, 3)             the clip, 0..1
+#   "human"         (N or 1, h, w)           the person's mask as given, 0..1
+#   "depth"         (N, h, w)                depth as given, or None
+#   "depth_source"  str                      what its numbers mean: "near is large", "far is large" or "distance"
+#   "objects"       (K, N or 1, h, w) float  masks of the objects, 0..1; or (N, K, h, w / 8) uint8 as SAM3 packs them; or
+#                                            None where there are no objects
+#   "in_front"      (N, K) bool              the object stands before the person in that frame, else it is scene
+#   "nearness"      (N, K + 1)               of each object, then of the person; larger is nearer, NaN where unseen
+#   "report"        list of str              notes on the clip, then one sentence an object: kept or dropped, and why
+#   "scene"         (N or 1, H, W, 3)        the clip without the person and what stands before; None until completed
+#   "scene_depth"   (N or 1, H, W)           its nearness in the units of "nearness", or None
+Layers = io.Custom("DUET_LAYERS")
+
+# DUET_CROP is a dict, where the pictures of Crop to Subject come from.
+#   "frames"   int                       of the source clip
+#   "size"     (H, W)                    of the source clip
+#   "picture"  (h, w) or None            size of the cut pictures; None: as large as their box
+#   "clips"    list of {"start": int, "boxes": (n, 4) int64}  left, top, right, bottom in source pixels of each frame; a
+#                                        box may reach beyond the picture, whose border is then repeated
+Crop = io.Custom("DUET_CROP")

@@ -222,3 +222,34 @@ def test_refusals_say_what_to_do():
         losses.motion_consistency(two, one)
     with pytest.raises(ValueError, match="there are 2 modalities and 0 layers"):
         losses.consistency([], paired())
+
+
+# --- one-shot tuning -------------------------------------------------------------------------------------------------
+
+
+def test_temporal_consistency_by_hand():
+    """Two clips of three frames of two numbers: squares of differences between neighbours, by the share of the clean."""
+    made = torch.tensor([[[1.0, 2], [2, 4], [5, 4]], [[0, 0], [1, 0], [1, 1]]]).reshape(2, 3, 2, 1, 1)
+    clip = torch.tensor([[[0.0, 1], [1, 1], [3, 1]], [[2, 2], [2, 2], [2, 2]]]).reshape(2, 3, 2, 1, 1)
+    signal = torch.tensor([0.5, 1.0])
+    zero = (0.25 * (1 + 4 + 9 + 0) / 4 + (1 + 0 + 0 + 1) / 4) / 2
+    source = (0.25 * (0 + 4 + 1 + 0) / 4 + (1 + 0 + 0 + 1) / 4) / 2
+    assert losses.temporal_consistency(made, clip, signal, "zero").item() == pytest.approx(zero)
+    assert losses.temporal_consistency(made, clip, signal).item() == pytest.approx(source)
+
+
+def test_temporal_consistency_is_silent_where_it_should_be():
+    clip, signal = random(2, 4, 3, 5, 5), torch.tensor([0.9, 0.1])
+    shifted = clip + random(2, 1, 3, 5, 5, seed=1)
+    assert losses.temporal_consistency(shifted, clip, signal).item() < 1e-12, "the clip's own motion costs nothing"
+    still = clip[:, :1].expand_as(clip)
+    assert losses.temporal_consistency(still, clip, signal, "zero").item() == 0
+    assert losses.temporal_consistency(still, clip, signal).item() > 0.1, "stilled motion does"
+
+
+def test_temporal_consistency_refuses_what_has_no_neighbours():
+    one = random(1, 1, 3, 5, 5)
+    with pytest.raises(ValueError, match="at least 2, but it has 1"):
+        losses.temporal_consistency(one, one, torch.ones(1))
+    with pytest.raises(ValueError, match="source, zero"):
+        losses.temporal_consistency(one, one, torch.ones(1), "none")

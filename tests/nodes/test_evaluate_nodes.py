@@ -11,7 +11,8 @@ import folder_paths
 import pytest
 import torch
 from pack.models.stage import render, sample_scene
-from pack.nodes.evaluate import CompareClips, DepthAgreement, FlowWarpError, FrameConsistency, TextAlignment
+from pack.nodes.clip_score import FrameConsistency, TextAlignment
+from pack.nodes.evaluate import CompareClips, DepthAgreement, FlowWarpError
 from pack.nodes.host.clip import CHUNK, picture_vectors, text_vector
 from safetensors.torch import load_file, save_file
 from tiny_files import write_clip

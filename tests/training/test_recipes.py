@@ -149,6 +149,21 @@ def test_the_same_place_gives_the_same_example_and_draws(vae):
     assert not torch.equal(Draws(1, 2).normal("noise", like), Draws(1, 2).normal("drop", like))
 
 
+def test_encoded_clips_are_kept_for_runs_on_the_same_data(vae, tmp_path):
+    file = str(tmp_path / "clips.safetensors")
+    first, second = recipe("idol_image", vae, model={"kept": file}), recipe("idol_image", vae, model={"kept": file})
+    plain = recipe("idol_image", vae)
+    for one, other, kept in zip(first.kept, plain.kept, second.kept, strict=True):
+        assert one.keys() == other.keys() == kept.keys()
+        assert all(torch.equal(one[name], other[name]) and torch.equal(kept[name], other[name]) for name in one)
+    stamp = (tmp_path / "clips.safetensors").stat().st_mtime_ns
+    recipe("idol_image", vae, model={"kept": file})
+    assert (tmp_path / "clips.safetensors").stat().st_mtime_ns == stamp, "read, not made anew"
+    other = recipe("idol_image", vae, model={"kept": file}, precision="bf16")
+    assert (tmp_path / "clips.safetensors").stat().st_mtime_ns != stamp, "other precision, other latents"
+    assert not torch.equal(other.kept[0]["video"], first.kept[0]["video"])
+
+
 def test_every_clip_is_read_once_in_each_round():
     reading = [item_at(7, place, 5) for place in range(15)]
     assert all(sorted(reading[i : i + 5]) == list(range(5)) for i in (0, 5, 10))
@@ -195,6 +210,20 @@ def test_what_a_stage_writes_the_loaders_open(vae, tmp_path):
     again = recipe("idol_video", vae, model={"init": str(files[0]), "controlnet": str(files[1])})
     for name, value in made.unet.state_dict().items():
         assert (again.unet.state_dict()[name] - value).abs().max() <= value.abs().max() * 2e-3, name
+
+
+def test_a_decoder_learns_on_alone(vae, tmp_path):
+    made = recipe("vae", vae, model={"init": vae, "decoder_only": True, "crop": 16})
+    assert made.trained() and all("decoder" in name for name in made.trained())
+    made(batch_of(made), Draws(0, 0))[0].backward()
+    torch.optim.SGD(made.trained().values(), lr=0.1).step()
+    made.export(tmp_path)
+    before, after = load_file(vae), load_file(tmp_path / "vae.safetensors")
+    same = {
+        name for name in after if torch.equal(after[name], before[name].half() if before[name].ndim else before[name])
+    }
+    assert {name for name in after if "encoder" in name} <= same
+    assert not same & {"taesd_decoder.1.weight", "taesd_decoder.18.weight"}
 
 
 def test_the_small_vae_opens_in_the_stock_loader(vae):

@@ -7,6 +7,7 @@ A source has a length and gives clips by number; a clip is a dict of whole-numbe
     mask          (F, H, W)    uint8, what is seen of the person
     plate         (3, H, W)    uint8, the room without the person, grey where nobody knows it
     person        (3, H, W)    uint8, the person alone on grey, from another picture of the clip where there is one
+Those of labelled.py hold only the video, and are known by a label and a subject.
 """
 
 import warnings
@@ -15,7 +16,9 @@ from importlib import import_module
 from . import check
 
 KINDS = {"stage": ("stage", "StageClips"), "folder": ("folder", "FolderClips"), "disco": ("disco", "DiscoClips"),
-         "disco_tsv": ("disco", "DiscoTable"), "videos": ("videos", "VideoFiles")}  # fmt: skip
+         "disco_tsv": ("disco", "DiscoTable"), "videos": ("videos", "VideoFiles"),
+         "labelled": ("labelled", "LabelledClips"), "mug": ("labelled", "Mug"), "mhad": ("labelled", "Mhad"),
+         "natops": ("labelled", "Natops")}  # fmt: skip
 
 
 def open_clips(spec: dict):

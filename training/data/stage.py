@@ -6,6 +6,8 @@ from torch import Tensor
 from ...models.choices import ACTIONS
 from ...models.depth import normalize_clip
 from ...models.stage import render, render_character, sample_scene
+from ...models.stage.caption import describe
+from ...models.stage.scene import Scene
 
 HELD_OUT = 1000  # seeds below are never trained on
 
@@ -14,9 +16,11 @@ class StageClips:
     def __init__(
         self, clips: int = 512, size: int = 128, frames: int = 8, fps: float = 8.0, first_seed: int = HELD_OUT,
         objects: tuple[int, ...] | list[int] = (0, 1), in_memory: bool = True, actions: tuple[str, ...] | list[str] = ACTIONS,
+        styles: tuple[str, ...] | list[str] = ("natural",),
     ):  # fmt: skip
         self.count, self.size, self.frames, self.fps = clips, size, frames, fps
         self.first_seed, self.objects, self.actions = first_seed, tuple(objects), tuple(actions)
+        self.styles = tuple(styles)
         self.kept: dict[int, dict[str, Tensor]] | None = {} if in_memory else None
 
     def __len__(self) -> int:
@@ -29,12 +33,21 @@ class StageClips:
             self.kept[index] = self.clip(index)
         return self.kept[index]
 
-    def clip(self, index: int) -> dict[str, Tensor]:
-        seed = self.first_seed + index
-        scene = sample_scene(
-            seed, frames=self.frames, height=self.size, width=self.size, fps=self.fps,
-            action=self.actions[index % len(self.actions)], objects=self.objects[index // len(self.actions) % len(self.objects)],
+    def scene(self, index: int) -> Scene:
+        """Actions change from clip to clip, the number of objects after each round of them, styles after those."""
+        number, action = divmod(index, len(self.actions))
+        number, objects = divmod(number, len(self.objects))
+        return sample_scene(
+            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, fps=self.fps,
+            action=self.actions[action], objects=self.objects[objects], style=self.styles[number % len(self.styles)],
         )  # fmt: skip
+
+    def caption(self, index: int) -> str:
+        """The sentence that tells a clip."""
+        return describe(self.scene(index))
+
+    def clip(self, index: int) -> dict[str, Tensor]:
+        scene = self.scene(index)
         made = render(scene)
         depth = normalize_clip(made.depth, source="distance", space="inverse")[0]
         return {

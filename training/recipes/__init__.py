@@ -9,6 +9,10 @@ FILES = {
     "idol_haop": ("idol_stages", "Outpainting"),
     "idol_image": ("idol_stages", "Pictures"),
     "idol_video": ("idol_stages", "Clips"),
+    "one_shot": ("one_shot", "OneShot"),
+    "depth_words": ("depth_words", "DepthWords"),
+    "lfae": ("lfae", "TrainCodec"),
+    "lfdm": ("lfdm", "TrainFlow"),
 }
 assert set(FILES) == set(RECIPES)
 

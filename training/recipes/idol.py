@@ -3,7 +3,6 @@
 Letters: B clips, m modalities (1 or 2), F frames, C channels and h and w pixels of latents, H and W pixels, T tokens.
 """
 
-from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import fields, replace
 from functools import partial
@@ -26,6 +25,7 @@ from ..augment import hide
 from ..data import open_clips
 from ..draws import Draws
 from ..encoders import Encoders
+from ..kept import kept_or_made
 from ..lora import add_lora, is_lora, lora_file
 from ..sampling import sample_ddim
 from .base import Recipe
@@ -140,7 +140,7 @@ class Idol(Recipe):
         if not self.settings.model.get("cache", True):
             return
         self.nobody(self.clips[0]["person"][None].to(device))
-        self.kept = shared_work(lambda index: self.seen(index, device), len(self.clips))
+        self.kept = kept_or_made(lambda index: self.seen(index, device), len(self.clips), self.settings)
 
     def seen(self, index: int, device: torch.device) -> dict[str, Tensor]:
         """A clip as the networks read it."""
@@ -267,16 +267,6 @@ class Idol(Recipe):
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files
-
-
-def shared_work(make: Callable[[int], dict], count: int) -> list[dict]:
-    """What `make` answers for each number, the numbers dealt out to all processes of the run."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [make(number) for number in range(count)]
-    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
-    dealt = [None] * world
-    torch.distributed.all_gather_object(dealt, [make(number) for number in range(rank, count, world)])
-    return [dealt[number % world][number // world] for number in range(count)]
 
 
 def heat_pixels(depth: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ class TrainVAE(Recipe):
         self.vae = SmallVAE().start_as_thumbnail()
         if settings.model.get("init"):
             self.vae.load_state_dict({name: v.float() for name, v in load_file(settings.model["init"]).items()})
+        # A model that was trained on these latents still fits them when only the decoder learns on.
+        self.vae.taesd_encoder.requires_grad_(not settings.model.get("decoder_only", False))
         self.vae.to(memory_format=torch.channels_last)
         self.clips = open_clips(settings.data)
         self.weights = WEIGHTS | settings.losses

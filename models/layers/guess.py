@@ -1,0 +1,47 @@
+"""What nobody has seen, drawn in from around (Telea, JGT 2004) or taken from a plate.
+
+Letters: H and W pixels, C colours and, last, nearness.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..opencv import import_cv2
+
+
+def around(hole: Tensor, margin: int) -> tuple[slice, slice]:
+    """The box that holds all of (H, W) bool, with a margin."""
+    out = []
+    for line, size in ((hole.any(1), hole.shape[0]), (hole.any(0), hole.shape[1])):
+        places = line.nonzero()[:, 0]
+        out.append(slice(max(0, int(places[0]) - margin), min(size, int(places[-1]) + 1 + margin)))
+    return out[0], out[1]
+
+
+def guessed(picture: Tensor, missing: Tensor, plate: Tensor | None) -> Tensor:
+    """(H, W, C) with the missing (H, W) drawn in from around; colours come from a plate (H, W, 3) where there is one."""
+    if not missing.any():
+        return picture
+    cv2 = import_cv2()
+    if missing.all():
+        return (
+            torch.cat((plate, torch.nan_to_num(picture[..., 3:])), -1)
+            if plate is not None
+            else torch.nan_to_num(picture)
+        )
+    box = around(missing, 16)
+    part, gap = torch.nan_to_num(picture[box]), missing[box]
+    hole = gap.to(torch.uint8).numpy()
+    bytes_ = (part[..., :3].clamp(0, 1) * 255).round().byte().numpy()
+    drawn = [torch.from_numpy(cv2.inpaint(np.ascontiguousarray(bytes_), hole, 5, cv2.INPAINT_TELEA)).float() / 255]
+    for channel in range(3, part.shape[-1]):
+        plane = part[..., channel]
+        low, high = plane[~gap].min(), plane[~gap].max()
+        steps = ((plane - low) / (high - low).clamp_min(1e-12) * 65535).clamp(0, 65535).numpy().astype(np.uint16)
+        steps = cv2.inpaint(steps, hole, 5, cv2.INPAINT_TELEA).astype(np.float32)  # in floats it goes astray
+        drawn.append((torch.from_numpy(steps) / 65535 * (high - low) + low)[..., None])
+    drawn[0] = drawn[0] if plate is None else plate[box].float()
+    out = torch.nan_to_num(picture.clone())
+    out[box] = torch.where(gap[..., None], torch.cat(drawn, -1), part)
+    return out

@@ -1,0 +1,48 @@
+"""Frames of a clip with nearness as a fourth colour, and what hides the scene in them.
+
+Letters: N frames, H and W pixels, C colours and, last, nearness.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..flow_estimate import grey
+from ..opencv import import_cv2
+from .layers import Layers
+from .masks import pack, unpack
+
+HIDDEN = 0.02  # of a pixel covered by others: it is no scene
+
+
+class Source:
+    """A clip as its scene sees it; what hides it is worked out once a frame and kept in bits."""
+
+    def __init__(self, layers: Layers, grow: int):
+        self.layers, self.grow = layers, grow
+        self.holes: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return len(self.layers.images)
+
+    def frame(self, index: int) -> Tensor:
+        """(H, W, C)."""
+        picture = self.layers.images[index]
+        near = self.layers.near(index)
+        return picture if near is None else torch.cat((picture, near[..., None].to(picture)), -1)
+
+    def hole(self, index: int) -> Tensor:
+        """(H, W) bool: not the scene, or too near to what is not."""
+        if index not in self.holes:
+            self.holes[index] = pack(self.hidden(index))
+        return unpack(self.holes[index])[:, : self.layers.size[1]]
+
+    def hidden(self, index: int) -> Tensor:
+        cv2, side = import_cv2(), 2 * self.grow + 1
+        human, objects = self.layers.covers(index)
+        covered = (sum(objects.values(), human) > HIDDEN).to(torch.uint8).cpu().numpy()
+        kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+        return torch.from_numpy(cv2.dilate(covered, kernel)).bool()
+
+    def grey(self, index: int) -> np.ndarray:
+        return grey(self.layers.images[index])

@@ -1,0 +1,83 @@
+"""How unlike two pictures look: by features of VGG19 from a local file (LFDM section 3.2), or by plain colours and edges.
+
+Letters: B pictures, H and W pixels.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..checkpoint.files import read_weights
+from .equivariance import PYRAMID, pyramid
+
+WIDTHS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512, "pool", 512)
+CUTS = (2, 7, 12, 21, 30)  # layers after which VGG19 is looked at
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class VGG19(nn.Module):
+    """The first five stages of VGG19 under torchvision's names, frozen."""
+
+    def __init__(self):
+        super().__init__()
+        layers, inside = [], 3
+        for width in WIDTHS:
+            if width == "pool":
+                layers.append(nn.MaxPool2d(2))
+                continue
+            layers += [nn.Conv2d(inside, width, 3, padding=1), nn.ReLU()]
+            inside = width
+        self.features = nn.Sequential(*layers)
+        self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(STD)[:, None, None], persistent=False)
+        self.requires_grad_(False).eval()
+
+    @classmethod
+    def from_file(cls, path: str | Path) -> "VGG19":
+        """A file of torchvision's VGG19, with or without its classifier."""
+        file, made = read_weights(path), cls()
+        missing = sorted(set(made.state_dict()) - set(file.shapes))
+        if missing:
+            raise ValueError(
+                f"{Path(path).name} is no VGG19: it has no {missing[0]}. Give torchvision's vgg19 file, or leave vgg "
+                "out to compare colours and edges."
+            )
+        made.load_state_dict({name: file.read(name).float() for name in made.state_dict()})
+        return made
+
+    def forward(self, picture: Tensor) -> list[Tensor]:
+        """(B, 3, H, W) in [0, 1] to the features of five depths."""
+        x, seen = (picture - self.mean) / self.std, []
+        for number, layer in enumerate(self.features, 1):
+            x = layer(x)
+            if number in CUTS:
+                seen.append(x)
+        return seen
+
+
+def perceptual(vgg: VGG19, made: Tensor, truth: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
+    """(B, 3, H, W) pictures to the sum, over sizes and depths, of the mean difference of features."""
+    total = 0.0
+    for one, other in sizes(made, truth, scales):
+        with torch.no_grad():
+            goal = vgg(other)
+        total = total + sum((a - b).abs().mean() for a, b in zip(vgg(one), goal, strict=True))
+    return total
+
+
+def photometric(made: Tensor, truth: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
+    """(B, 3, H, W) pictures to the sum over sizes of the mean difference of colours and of edges: no perception in it."""
+    return sum((one - other).abs().mean() + edges(one - other) for one, other in sizes(made, truth, scales))
+
+
+def edges(error: Tensor) -> Tensor:
+    """(B, 3, H, W): how much the steps between neighbours are off."""
+    across, down = error.diff(dim=-1), error.diff(dim=-2)
+    return sum(step.abs().mean() for step in (across, down) if step.numel())
+
+
+def sizes(made: Tensor, truth: Tensor, scales: tuple[float, ...]) -> list[tuple[Tensor, Tensor]]:
+    """Both pictures at every size of the pyramid that leaves them 4 pixels."""
+    fit = tuple(scale for scale in scales if min(made.shape[-2:]) * scale >= 4)
+    return list(zip(pyramid(made.float(), fit).values(), pyramid(truth.float(), fit).values(), strict=True))

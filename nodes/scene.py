@@ -1,0 +1,212 @@
+"""The scene behind everybody, and layers put together again."""
+
+from comfy_api.latest import io
+
+from .host.types import DA3Geometry, Layers, MoGeGeometry
+from .layers import CATEGORY
+
+KEEP, REMOVE = "keep", "remove"
+PLACES = {"by depth": None, "behind the person": 0, "before the person": 1, "before everything": 1000}
+
+
+class CompleteScene(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="DuetCompleteScene",
+            display_name="Complete Scene",
+            category=CATEGORY,
+            description="Fills in the scene where the person and what stands before hide it: from other frames, where the "
+            "same place is seen, then from a plate of yours or from around. The depth is filled in as well.",
+            search_aliases=["clean plate", "remove person", "video inpaint", "background", "object removal", "ProPainter"],
+            inputs=[
+                Layers.Input("layers", tooltip="From Decompose Layers or Edit Layers."),
+                io.Boolean.Input(
+                    "other_frames", default=True,
+                    tooltip="Take what other frames show, following the camera. Off: only the plate or a guess.",
+                ),
+                io.Int.Input(
+                    "grow", default=4, min=0, max=64, step=1,
+                    tooltip="Pixels around the masks that are filled too. Raise it if a rim of the person stays.",
+                ),
+                io.Image.Input(
+                    "plate", optional=True,
+                    tooltip="For places that no frame shows: the empty scene by any inpainting model, one picture or one "
+                    "for each frame. Without it they are drawn in from around.",
+                ),
+            ],
+            outputs=[
+                Layers.Output(display_name="layers", tooltip="The layers with a completed scene."),
+                io.Image.Output(display_name="scene", tooltip="The clip without the person and what stands before."),
+                io.Image.Output(display_name="scene_depth", tooltip="The depth of that, near is white."),
+                io.Mask.Output(
+                    display_name="confidence",
+                    tooltip="White: seen in the frame itself. Grey: from other frames, the more the brighter. Black: from "
+                    "the plate or a guess.",
+                ),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, layers, other_frames, grow, plate=None) -> io.NodeOutput:
+        from ..models.layers.complete import Fill, complete_scene
+        from . import clips
+        from .host.progress import progress
+
+        layers = clips.layers(layers)
+        frames = len(layers.images)
+        if plate is not None:
+            plate = clips.same_size("plate", clips.pictures(plate, "plate"), layers.size, frames)
+        layers, sure = complete_scene(layers, Fill(other_frames, plate, grow), progress(frames))
+        return io.NodeOutput(layers.as_dict(), layers.scene, scene_depth(layers), sure)
+
+
+def scene_depth(layers):
+    """The completed depth as grey pictures (N, H, W, 3)."""
+    import torch
+
+    from ..models.layers.exports import as_grey, grey_range
+    from .depth import as_image
+
+    if layers.scene_depth is None:
+        return torch.zeros_like(layers.images)
+    limits = grey_range(layers)
+    return as_image(torch.stack([as_grey(near, limits) for near in layers.scene_depth]))
+
+
+def addition(layers, images, mask, depth, name: str, rank: int | None):
+    """A picture with its mask or its alpha, checked against the clip, as something to be put in."""
+    from ..models.layers.composite import Addition
+    from ..models.layers.layers import NearnessClip
+    from . import clips
+
+    frames, size = len(layers.images), layers.size
+    alpha = images[..., 3] if mask is None and images.ndim == 4 and images.shape[-1] == 4 else mask
+    if alpha is None:
+        raise ValueError(f"{name}: expected a mask or a picture with alpha, got neither: connect {name}_mask.")
+    images = clips.same_size(name, clips.pictures(images, name), size, frames)
+    alpha = clips.same_size(f"{name}_mask", clips.masks(alpha, f"{name}_mask", frames), size, frames)
+    if depth is not None:
+        plane, source = clips.depth(depth, layers.depth_source, frames, f"{name}_depth")
+        clips.same_size(f"{name}_depth", plane, size, frames)
+        if (source == "distance") != (layers.depth_source == "distance"):
+            raise ValueError(
+                f"{name}_depth: expected the kind of depth that the layers were made with, got {source} beside "
+                f"{layers.depth_source}: give both as geometry, or both as depth pictures."
+            )
+        depth = NearnessClip(plane, source)
+    return Addition(images, alpha, depth, rank)
+
+
+class CompositeLayers(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        kinds = [io.Image, DA3Geometry, MoGeGeometry]
+        same = "The same kind of depth, in the same range, as Decompose Layers had."
+        return io.Schema(
+            node_id="DuetCompositeLayers",
+            display_name="Composite Layers",
+            category=CATEGORY,
+            description="Puts the layers together again: with another scene, without the person, with another person, or "
+            "with an object between them. What stood in front stays in front. What you do not change stays exactly as it "
+            "was.",
+            search_aliases=["compositing", "insert object", "replace person", "remove person", "over", "z merge"],
+            inputs=[
+                Layers.Input("layers", tooltip="The clip taken apart. To remove somebody, put Complete Scene before it."),
+                io.Combo.Input("person", options=[KEEP, REMOVE], default=KEEP, tooltip="Keep the person or take it out."),
+                io.Combo.Input(
+                    "in_front", options=[KEEP, REMOVE], default=KEEP,
+                    tooltip="Keep what stands before the person or take it out.",
+                ),
+                io.Float.Input(
+                    "soften", default=0.0, min=0.0, max=64.0, step=0.5,
+                    tooltip="Over how many pixels the edges of hard masks fade. 0 keeps the edges of the masks.",
+                ),
+                io.Combo.Input(
+                    "object_place", options=list(PLACES), default="by depth",
+                    tooltip="Where the object below goes. by depth: whatever is nearer hides it, pixel by pixel.",
+                ),
+                io.Image.Input(
+                    "scene", optional=True, tooltip="Another scene in place of the clip's: one picture or one for each frame."
+                ),
+                io.Image.Input(
+                    "new_person", optional=True,
+                    tooltip="Another person in place of the clip's, behind what stood in front. Alpha serves as mask.",
+                ),
+                io.Mask.Input("new_person_mask", optional=True, tooltip="White where the new person is."),
+                io.MultiType.Input(
+                    "new_person_depth", types=kinds, optional=True,
+                    tooltip=f"The depth of the new person: then depth decides who hides whom. {same}",
+                ),
+                io.Image.Input(
+                    "object", optional=True,
+                    tooltip="Something to put in: one picture or one for each frame. Alpha serves as mask.",
+                ),
+                io.Mask.Input("object_mask", optional=True, tooltip="White where the object is."),
+                io.MultiType.Input(
+                    "object_depth", types=kinds, optional=True, tooltip=f"The depth of the object. {same}",
+                ),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The clip put together."),
+                io.Image.Output(display_name="depth", tooltip="Its depth, near is white."),
+                io.Mask.Output(display_name="changed", tooltip="White where a pixel is no longer the clip's own."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, layers, person, in_front, soften, object_place, **more) -> io.NodeOutput:
+        from . import clips
+
+        layers = clips.layers(layers)
+        return io.NodeOutput(*put_together(layers, changes(layers, person, in_front, object_place, **more), soften))
+
+
+def changes(
+    layers, person, in_front, object_place, scene=None, new_person=None, new_person_mask=None, new_person_depth=None,
+    object=None, object_mask=None, object_depth=None,
+):  # fmt: skip
+    """What the inputs of Composite Layers ask for."""
+    from ..models.layers.composite import Changes
+    from . import clips
+
+    if scene is not None:
+        scene = clips.same_size("scene", clips.pictures(scene, "scene"), layers.size, len(layers.images))
+    gone = person == REMOVE or new_person is not None
+    if (gone or in_front == REMOVE) and scene is None and layers.scene is None:
+        raise ValueError(
+            "Composite Layers needs to know what is behind: put Complete Scene before it, or connect a scene."
+        )
+    added = []
+    if new_person is not None:
+        rank = 1 if new_person_depth is None else None
+        added.append(addition(layers, new_person, new_person_mask, new_person_depth, "new_person", rank))
+    if object is not None:
+        rank = PLACES[object_place]
+        if rank is None and object_depth is None:
+            raise ValueError("object_depth: expected the depth of the object to place it by, got none: connect it.")
+        added.append(addition(layers, object, object_mask, None if rank is not None else object_depth, "object", rank))
+    return Changes(scene, None, gone, in_front == REMOVE, added)
+
+
+def put_together(layers, changes, soften: float):
+    """Pictures (N, H, W, 3), depth pictures (N, H, W, 3) and where they changed (N, H, W)."""
+    import torch
+
+    from ..models.layers.composite import composite_frame
+    from ..models.layers.exports import as_grey, grey_range
+    from .depth import as_image
+    from .host.progress import progress
+
+    frames, limits = len(layers.images), grey_range(layers)
+    report, images = progress(frames), torch.empty_like(layers.images)
+    depth, changed = (torch.zeros(images.shape[:3]) for _ in range(2))
+    for index in range(frames):
+        images[index], near, changed[index] = composite_frame(layers, changes, index, soften)
+        if near is not None:
+            depth[index] = as_grey(near, limits)
+        report(index + 1)
+    return images, as_image(depth), changed
+
+
+NODES = [CompleteScene, CompositeLayers]

@@ -1,0 +1,99 @@
+"""The demo's small picture model that reads depth and the stage's own words: what one-shot tuning starts from.
+
+Its projection of tokens is the table of word vectors (models/words.py), so it is trained and saved with the network.
+Letters as in with_depth.py.
+"""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ...models.checkpoint import open_model, save_model
+from ...models.config import SD1, VideoUNetConfig
+from ...models.stage.caption import VOCABULARY
+from ...models.video_unet import VideoUNet
+from ...models.words import token_width, word_tokens
+from ..draws import Draws
+from ..kept import kept_or_made
+from .with_depth import WithDepth
+
+SHAPE = {  # 3.7 million numbers, 7.1 MiB in half precision
+    "in_channels": 5, "block_out_channels": (64, 96, 96), "attention_levels": (True, True, False),
+    "layers_per_block": 1, "attention_head_dim": 4, "cross_attention_dim": 64, "prediction": "v",
+}  # fmt: skip
+DROP = {"words": 0.1, "depth": 0.1}  # shares of examples without them, so that guidance can dial each by itself
+
+
+class DepthWords(WithDepth):
+    def __init__(self, settings):
+        super().__init__(settings)
+        if not hasattr(self.clips, "caption"):
+            raise ValueError(
+                f"depth_words learns the words of captions, which clips of kind {settings.data['kind']} do not have: take "
+                "data of kind stage."
+            )
+        if settings.trains != "all":
+            raise ValueError(f"depth_words trains a small network whole: set trains to all, not {settings.trains}.")
+        self.unet = start_unet(settings.model)
+        if settings.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        self.kept: list[dict[str, Tensor]] | None = None
+        if torch.cuda.is_available():  # on a CPU, group norms of this format take many times as long
+            self.unet.to(memory_format=torch.channels_last)
+
+    def prepare(self, device: torch.device) -> None:
+        """Encode every clip and its caption once; the depth is in one range over the frames of a clip."""
+        about = replace(self.settings, data={**self.settings.data, "depth_range": self.depth_range})
+        kept = kept_or_made(lambda index: self.seen(self.clips[index], device), len(self.clips), about)
+        told = [word_tokens(self.clips.caption(index), self.unet.video.words).bool() for index in range(len(kept))]
+        self.kept = [{**clip, "tokens": tokens} for clip, tokens in zip(kept, told, strict=True)]
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        """One frame of a clip."""
+        clip = self.kept[self.item(place, len(self.kept))]
+        frame = self.draw(place).python("frame").randrange(len(clip["video"]))
+        return {"video": clip["video"][frame, None], "depth": clip["depth"][frame, None], "tokens": clip["tokens"]}
+
+    def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        answer, target, *_ = self.denoise(batch["video"], self.some_dropped(batch, draws), draws)
+        loss = (answer - target).square().mean()
+        return loss, {"video": loss}
+
+    def some_dropped(self, batch: dict, draws: Draws) -> dict[str, Tensor]:
+        """What is known, now and then without the words, or with a flat depth."""
+        count = len(batch["video"])
+        kept = {name: draws.uniform(name, count).to(batch["video"].device) >= share for name, share in DROP.items()}
+        return {
+            "tokens": batch["tokens"] & kept["words"][:, None, None],
+            "depth": batch["depth"] * kept["depth"][:, None, None, None, None],
+        }
+
+    def pictures(self, device: torch.device) -> Tensor:
+        """Six examples above what the network makes of their words and their depth."""
+        return torch.cat([self.shown(place, device) for place in range(6)], 2).permute(1, 2, 0)
+
+    def export(self, folder: Path) -> list[Path]:
+        state = {name: value.detach().cpu().half() for name, value in self.unet.state_dict().items()}
+        notes = {"depth_range": self.depth_range, "steps": self.settings.steps}
+        return [save_model(folder / "model.safetensors", state, self.unet.video, **notes)]
+
+
+def start_unet(model: dict) -> VideoUNet:
+    """A model of words from a file, or a new one of the given shape."""
+    if model.get("init"):
+        config, state, _ = open_model(model["init"])
+        if not config.words:
+            raise ValueError(
+                f"{Path(model['init']).name} knows no words: name a model that depth_words made as init, or none."
+            )
+        unet = VideoUNet(config)
+        unet.load_state_dict({name: value.float() for name, value in state.items()})
+        return unet
+    shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
+    unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
+    if unknown:
+        raise ValueError(f"model: config knows no {', '.join(sorted(unknown))}: see models/config.py for its names.")
+    words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY)}
+    return VideoUNet(replace(SD1, **SHAPE | shape | words))

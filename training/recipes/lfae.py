@@ -1,0 +1,240 @@
+"""Stage 1 of LFDM: the flow auto-encoder learns from pairs of frames how one becomes the other (section 3.2).
+
+Letters: B pairs, H and W pixels, h and w of the flow.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...models.attention.capture import full_precision
+from ...models.flow import colour_wheel
+from ...models.lfdm.autoencoder import FlowAutoencoder
+from ...models.lfdm.checkpoint import open_codec, save
+from ...models.lfdm.codec import check_picture
+from ...models.lfdm.config import MUG_CODEC
+from ...models.lfdm.equivariance import (
+    AFFINE_SPREAD,
+    BEND_SPREAD,
+    CONTROL_POINTS,
+    Bend,
+    affine_loss,
+    shift_loss,
+)
+from ...models.lfdm.perceptual import VGG19, perceptual, photometric
+from ...models.lfdm.regions import Regions
+from ...models.lfdm.warp import Motion, resized, rest_grid, warp
+from ...models.stage.motion import MOVES, ROOM, StageMotion, as_grid
+from ..data import open_clips
+from ..data.labelled import AsLabelled, as_labelled
+from ..draws import Draws
+from ..jitter import PAIRS
+from ..kept import shared_work
+from .base import Recipe
+
+# The paper's, but for "photometric", whose terms are smaller than those of VGG19, and "warped", which is ours: the
+# plain warp of the source against the driving picture, so that flow is found before the decoder can paint. "flow" is
+# ours too: the stage knows the true one.
+WEIGHTS = {"perceptual": 10.0, "photometric": 50.0, "warped": 0.0, "flow": 0.0, "shift": 10.0, "affine": 10.0}
+DECODER = ("generator.bottleneck.", "generator.up_blocks.", "generator.final.")
+SETTLED = 24  # batches that the norms' means and spreads are taken from
+
+
+class TrainCodec(Recipe):
+    """Regions, background, flow, encoder and decoder together, or the decoder alone for new people."""
+
+    def __init__(self, settings):
+        super().__init__(settings)
+        refuse_what_is_not_offered(settings)
+        unknown = sorted(set(settings.losses) - set(WEIGHTS))
+        if unknown:
+            raise ValueError(f"losses: {', '.join(unknown)} is unknown: lfae has {', '.join(WEIGHTS)}.")
+        self.weights = WEIGHTS | settings.losses
+        self.clips = as_labelled(open_clips(settings.data))
+        self.codec = start_codec(settings.model)
+        vgg = settings.model.get("vgg")
+        self.vgg = VGG19.from_file(vgg) if vgg else None
+        self.decoder_only = bool(settings.model.get("decoder_only", False))
+        if self.decoder_only and not settings.model.get("init"):
+            raise ValueError("decoder_only fits the decoder of a codec to new people: name its file in model, init.")
+        for name, value in self.codec.named_parameters():
+            value.requires_grad_(not self.decoder_only or name.startswith(DECODER))
+        self.kept: list[Tensor] | None = None
+        self.motions: list[StageMotion] = []
+        if self.weights["flow"] and settings.data["kind"] != "stage":
+            raise ValueError("Only the stage knows its true flow: leave flow out of losses, or use data of kind stage.")
+        self.train()
+
+    def train(self, mode: bool = True) -> "TrainCodec":
+        """What is frozen keeps its norms as they are."""
+        super().train(mode)
+        for module in self.modules():
+            if not any(value.requires_grad for value in module.parameters()):
+                module.eval()
+        return self
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Clips that are rendered are kept; those of a folder are read as they are needed."""
+        check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
+        if self.settings.model.get("cache", isinstance(self.clips, AsLabelled)):
+            self.kept = shared_work(self.whole_clip, len(self.clips))
+        if self.weights["flow"]:
+            self.motions = shared_work(self.true_motion, len(self.clips))
+
+    def true_motion(self, index: int) -> StageMotion:
+        motion = StageMotion.of(self.clips.source.scene(index))
+        return replace(motion, depth=motion.depth.half())  # thousands are kept
+
+    def whole_clip(self, index: int) -> Tensor:
+        return self.clips.pictures(index, range(self.clips.count(index)))
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        """Two frames of a clip, every other time swapped, else now and then mirrored, in other light and colours."""
+        r = self.draw(place).python("pair")
+        index = self.item(place, len(self.clips))
+        count = self.clips.count(index)
+        positions = sorted(r.sample(range(count), 2)) if count > 1 else [0, 0]
+        pair = self.clips.pictures(index, positions) if self.kept is None else self.kept[index][positions]
+        swapped = r.random() < 0.5
+        mirrored = not swapped and r.random() < 0.5
+        pair = pair.flip(0) if swapped else pair
+        truth = self.true_flow(index, positions[::-1] if swapped else positions, mirrored) if self.motions else {}
+        pair = PAIRS(pair.flip(-1) if mirrored else pair, r)
+        return {"source": pair[0], "driving": pair[1], **truth}
+
+    def true_flow(self, index: int, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
+        """Of the driving frame's pixels, where they lie in the source (H, W, 2), and what they belong to (H, W)."""
+        flow, kind = self.motions[index].flow(positions[1:], positions[:1])
+        if mirrored:
+            flow, kind = flow.flip(2) * flow.new_tensor([-1.0, 1.0]), kind.flip(2)
+        return {"grid": as_grid(flow)[0], "kind": kind[0]}
+
+    # -- loss ----------------------------------------------------------------------------------------------------
+
+    def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        source, driving = (batch[name].float() / 255 for name in ("source", "driving"))
+        net = self.codec
+        regions = net.region_predictor(driving)
+        background = net.bg_predictor(source, driving)
+        painted, motion = net.generator(source, net.region_predictor(source), regions, background)
+        terms = self.likeness(painted.float(), driving)
+        if self.weights["warped"]:
+            terms["warped"] = (warp(source, motion.grid) - driving).abs().mean()
+        if self.weights["flow"]:
+            terms["flow"] = flow_error(motion, batch["grid"], batch["kind"])
+        if not self.decoder_only:
+            terms |= self.steadiness(regions, driving, drawn_bend(draws, driving))
+        loss = sum(self.weights[name] * term for name, term in terms.items())
+        return loss, terms | {"seen": motion.occlusion.mean()}
+
+    def steadiness(self, regions: Regions, driving: Tensor, bend: Bend) -> dict[str, Tensor]:
+        """Whether the regions of a bent picture are bent alike."""
+        with full_precision(driving):
+            picture = bend.picture(driving)
+        bent = self.codec.region_predictor(picture)
+        with full_precision(driving):
+            return {"shift": shift_loss(regions, bent, bend), "affine": affine_loss(regions, bent, bend)}
+
+    def likeness(self, painted: Tensor, driving: Tensor) -> dict[str, Tensor]:
+        """The term that compares pictures, under the name of what it is."""
+        if self.vgg is None:
+            return {"photometric": photometric(painted, driving)}
+        return {"perceptual": perceptual(self.vgg, painted, driving)}
+
+    # -- what comes out --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Means and spreads of the norms that train, taken anew from examples.
+
+        While training every batch is measured by itself, so these are no part of a checkpoint, and those of averaged
+        weights would not be known otherwise.
+        """
+        norms = [m for m in self.codec.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
+        usual = [norm.momentum for norm in norms]
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.train().momentum = None  # the plain mean of all batches
+        for number in range(SETTLED):
+            places = range(number * self.settings.batch, (number + 1) * self.settings.batch)
+            pairs = [self.sample(place) for place in places]
+            self.codec(*(self.stacked(pairs, name) for name in ("source", "driving")))
+        for norm, momentum in zip(norms, usual, strict=True):
+            norm.eval().momentum = momentum
+
+    def stacked(self, pairs: list[dict], name: str) -> Tensor:
+        device = self.codec.generator.final.weight.device
+        return torch.stack([pair[name] for pair in pairs]).to(device).float() / 255
+
+    def pictures(self, device: torch.device) -> Tensor:
+        """Eight pairs: source, driving, painted, and the flow as colours."""
+        self.settle()
+        pairs = [self.sample(place) for place in range(8)]
+        source, driving = self.stacked(pairs, "source"), self.stacked(pairs, "driving")
+        painted, motion = self.codec(source, driving)
+        wheel = torch.nn.functional.interpolate(drawn_flow(motion), source.shape[-2:])
+        rows = [torch.cat(list(row), 2) for row in (source, driving, painted, wheel)]
+        return torch.cat(rows, 1).permute(1, 2, 0)
+
+    def export(self, folder: Path) -> list[Path]:
+        """The codec in half precision, but for what is one number for each channel."""
+        self.settle()
+        return [save(folder / "codec.safetensors", self.codec.config, small(self.codec.state_dict()))]
+
+
+def drawn_bend(draws: Draws, like: Tensor) -> Bend:
+    """A bend for each of (B, 3, H, W) pictures."""
+    noise = draws.normal("affine", like.new_empty(len(like), 2, 3))
+    return Bend(AFFINE_SPREAD * noise, BEND_SPREAD * draws.normal("bend", like.new_empty(len(like), CONTROL_POINTS**2)))
+
+
+def drawn_flow(motion: Motion) -> Tensor:
+    """(B, 3, h, w): where each point came from, as the colour of a wheel, dark where it is hidden."""
+    offset = motion.grid - rest_grid(*motion.grid.shape[1:3], motion.grid)
+    colours = colour_wheel(offset, offset.norm(dim=-1).amax().clamp_min(1e-3))
+    return colours.permute(0, 3, 1, 2) * (0.5 + 0.5 * motion.occlusion)
+
+
+def flow_error(motion: Motion, truth: Tensor, kind: Tensor) -> Tensor:
+    """How far a motion's grid is from the true one (B, H, W, 2), where it moves and where it rests alike."""
+    error = (resized(motion.grid, truth.shape[1:3]) - truth).abs().sum(-1)
+    return sum((error * (kind == what)).sum() / (kind == what).sum().clamp_min(1) for what in (ROOM, MOVES))
+
+
+def small(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.half() if value.ndim > 1 else value for name, value in state.items()}
+
+
+def start_codec(model: dict) -> FlowAutoencoder:
+    """A codec from a file, or a new one: the released shape, but for what `config` changes."""
+    if not model.get("init"):
+        return FlowAutoencoder(configured(MUG_CODEC, model))
+    config, state, _ = open_codec(model["init"], model.get("heat_map_padding"))
+    made = FlowAutoencoder(config)
+    counters = {name: value for name, value in made.state_dict().items() if name.endswith("num_batches_tracked")}
+    made.load_state_dict(counters | {name: value.float() for name, value in state.items()})
+    return made
+
+
+def configured(base, model: dict):
+    """A configuration with what the settings change; names that it does not have are refused."""
+    shape = model.get("config", {})
+    unknown = sorted(set(shape) - set(vars(base)))
+    if unknown:
+        raise ValueError(f"model: config knows no {', '.join(unknown)}: it has {', '.join(vars(base))}.")
+    return type(base).from_json(json.dumps(json.loads(base.to_json()) | shape))
+
+
+def refuse_what_is_not_offered(settings) -> None:
+    """Settings that the flow recipes would pass over in silence."""
+    if settings.trains != "all":
+        raise ValueError(f"The recipe {settings.recipe} trains all of its network: set trains to all.")
+    if settings.gradient_checkpointing:
+        raise ValueError(f"The recipe {settings.recipe} computes nothing twice: leave gradient_checkpointing out.")
+    if settings.sharding == "full" and settings.recipe == "lfae":
+        raise ValueError("The flow auto-encoder fits any GPU whole: leave sharding out.")

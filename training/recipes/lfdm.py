@@ -1,0 +1,173 @@
+"""Stage 2 of LFDM: the U-Net learns which flow a picture takes for a word, on a codec that is frozen (section 3.3).
+
+Letters: B clips, F frames, C channels of the features, H and W pixels, h and w of the flow.
+"""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ...models.flow_labels import TEXTS, Labels, open_flow_model, open_labels
+from ...models.lfdm.checkpoint import LABELS, load, open_codec, save
+from ...models.lfdm.codec import FlowCodec, check_picture
+from ...models.lfdm.config import MUG_UNET
+from ...models.lfdm.diffusion import FlowSchedule, motion_of, noise_loss, state_of
+from ...models.lfdm.unet import FlowUNet
+from ...models.lfdm.warp import Motion
+from ..data import open_clips
+from ..data.labelled import AsLabelled, as_labelled, spread
+from ..draws import Draws
+from ..jitter import CLIPS
+from ..kept import shared_work
+from ..sampling import sample_flow
+from .base import Recipe
+from .lfae import configured, refuse_what_is_not_offered, small
+
+NO_TEXT = 0.1  # share of examples without a word, from which guidance learns
+SHOWN = 6  # frames of a sample picture
+
+
+class TrainFlow(Recipe):
+    def __init__(self, settings):
+        super().__init__(settings)
+        refuse_what_is_not_offered(settings)
+        model = settings.model
+        if not model.get("codec"):
+            raise ValueError("The recipe lfdm learns the flow of a codec: name one that lfae made in model, codec.")
+        self.clips = as_labelled(open_clips(settings.data))
+        if not self.clips.labels:
+            raise ValueError(
+                "The recipe lfdm learns a motion for each label, but these clips have none: use data of kind stage, "
+                "labelled, mug, mhad or natops."
+            )
+        config, state, _ = open_codec(model["codec"], model.get("heat_map_padding"))
+        self.codec = load(config, state)
+        self.analyst = FlowCodec(self.codec)
+        self.unet, known = start_unet(model, config.feature_width)
+        fixed = bool(model.get("vectors"))  # of a text encoder; those of labels are learned
+        self.labels = start_labels(self.clips.labels, self.unet.config.text_width, known, not fixed)
+        self.labels.weight.requires_grad_(not fixed)
+        self.schedule = FlowSchedule()
+        self.no_text = float(model.get("no_text", NO_TEXT))
+        self.cache = model.get("cache", isinstance(self.clips, AsLabelled))
+        self.kept: list[dict[str, Tensor]] | None = None
+
+    def train(self, mode: bool = True) -> "TrainFlow":
+        super().train(mode)
+        self.codec.eval()
+        return self
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Find the flow of every clip once; with `cache` false it is found as clips come, in other light each time."""
+        check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
+        if self.cache:
+            self.kept = shared_work(lambda index: self.whole_clip(index, device), len(self.clips))
+
+    def whole_clip(self, index: int, device: torch.device) -> dict[str, Tensor]:
+        """The flow of all frames of a clip, of which a sample takes some."""
+        video = self.clips.pictures(index, range(self.clips.count(index))).to(device)
+        return {name: value[0].half().cpu() for name, value in self.analysed(video[None]).items()}
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        """A clip's state (3, F, h, w) and features (C, h, w), or its frames, and its label."""
+        r = self.draw(place).python("clip")
+        index = self.item(place, len(self.clips))
+        positions = spread(self.clips.count(index), self.clips.frames, self.clips.sampling, r)
+        label = torch.tensor(self.clips.label(index))
+        if self.kept is None:
+            return {"video": CLIPS(self.clips.pictures(index, positions), r), "label": label}
+        clip = self.kept[index]
+        return {"state": clip["state"][:, positions], "features": clip["features"], "label": label}
+
+    @torch.no_grad()
+    def analysed(self, video: Tensor) -> dict[str, Tensor]:
+        """(B, F, 3, H, W) uint8 to states (B, 3, F, h, w) of the flow to the first frame, and its features."""
+        video = video.float() / 255
+        with torch.autocast(video.device.type, enabled=False):
+            motions = [self.analyst.estimate(clip[:1], clip) for clip in video]
+            features = self.analyst.encode(video[:, 0]).features
+        grid, occlusion = (torch.stack(part) for part in zip(*motions, strict=True))
+        return {"state": state_of(grid, occlusion), "features": features}
+
+    # -- loss ----------------------------------------------------------------------------------------------------
+
+    def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        clean, features, text = self.inputs(batch, draws)
+        t = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)
+        noise = draws.normal("noise", clean)
+        loss, guess = noise_loss(self.unet, self.schedule, clean, noise, t, features, text)
+        return loss, {"flow": (guess.detach() - clean).abs().mean()}
+
+    def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
+        """Clean states, features of the first frames, and the words, now and then none."""
+        seen = self.analysed(batch["video"]) if "video" in batch else batch
+        text = self.labels(batch["label"])
+        silent = draws.uniform("no text", len(text)).to(text.device) < self.no_text
+        text = torch.where(silent[:, None], self.unet.null_text(text), text)
+        return seen["state"].float(), seen["features"].float(), text
+
+    # -- what comes out --------------------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def pictures(self, device: torch.device) -> Tensor:
+        """For three clips: the codec's own flow above what the model dreams up, both painted from the first frame."""
+        rows = []
+        for index in range(min(3, len(self.clips))):
+            positions = spread(self.clips.count(index), self.clips.frames)
+            video = self.clips.pictures(index, positions).to(device)[None]
+            seen = self.analysed(video)
+            made = self.dreamt(seen["features"], self.clips.label(index), seen["state"], index)
+            source = self.analyst.encode(video[:, 0].float() / 255)
+            for state in (seen["state"], made):
+                grid, occlusion = (part[0, :: max(1, len(positions) // SHOWN)] for part in motion_of(state))
+                painted = self.codec.generator.decode(source, Motion(grid, occlusion))
+                rows.append(torch.cat(list(painted), 2))
+        return torch.cat(rows, 1).permute(1, 2, 0)
+
+    def dreamt(self, features: Tensor, label: int, like: Tensor, number: int) -> Tensor:
+        """A state like (1, 3, F, h, w) for one picture and one label, by 20 steps of DDIM."""
+        text = self.labels(torch.tensor([label], device=features.device))
+        part = self.unet.picture_part(features)
+        predict = lambda x, t: self.unet(x, t, text=text, picture_part=part).float()
+        return sample_flow(predict, Draws(self.settings.seed, number).normal("start", like), self.schedule)
+
+    def export(self, folder: Path) -> list[Path]:
+        """The U-Net in half precision with the vectors of its labels beside it."""
+        state = small(self.unet.state_dict()) | {LABELS: self.labels.weight.detach().half()}
+        return [save(folder / "flow.safetensors", self.unet.config, state, **{TEXTS: json.dumps(self.clips.labels)})]
+
+
+def start_unet(model: dict, feature_width: int) -> tuple[FlowUNet, Labels | None]:
+    """A U-Net from a file or a new one for the codec's features, and the labels whose vectors are known."""
+    known = open_labels(model["vectors"]) if model.get("vectors") else None
+    if not model.get("init"):
+        config = replace(configured(MUG_UNET, model), feature_width=feature_width)
+        return FlowUNet(replace(config, text_width=known.vectors.shape[1]) if known else config), known
+    config, state, _, own = open_flow_model(model["init"])
+    if config.feature_width != feature_width:
+        raise ValueError(
+            f"The flow model of init reads pictures of {config.feature_width} channels, but the codec makes "
+            f"{feature_width}: choose two files that belong together."
+        )
+    unet = FlowUNet(config)
+    unet.load_state_dict({name: value.float() for name, value in state.items()})
+    return unet, known or own
+
+
+def start_labels(names: tuple[str, ...], width: int, known: Labels | None, grows: bool) -> nn.Embedding:
+    """One vector for each label: as it is known, else drawn if the list may grow."""
+    table = nn.Embedding(len(names), width)
+    if known is None:
+        return table
+    if known.vectors.shape[1] != width:
+        raise ValueError(f"The vectors have {known.vectors.shape[1]} numbers, but the flow model reads {width}.")
+    with torch.no_grad():
+        for row, name in enumerate(names):
+            if not grows or name in known.names:
+                table.weight[row] = known.vector(name)[0]
+    return table

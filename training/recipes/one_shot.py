@@ -1,0 +1,162 @@
+"""One-shot tuning (arXiv 2408.16704, after Tune-A-Video): one clip, one sentence, and a depth model that learns both.
+
+Queries of both attentions and the attention over time train: 112 tensors, 74,354,880 numbers in Stable Diffusion 2 with
+depth. Letters as in with_depth.py.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ...models.checkpoint import Tuning, open_model, save_tuning
+from ...models.checkpoint.one_shot import check_base, fingerprint
+from ...models.checkpoint.tuned import is_tuned
+from ...models.config import CHOICES, ONE_SHOT_FIELDS
+from ...models.losses import READINGS, temporal_consistency
+from ...models.video_unet import VideoUNet
+from ...models.words import word_tokens
+from ..draws import Draws
+from ..lora import add_lora, is_lora, lora_file
+from ..tokens import read_tokens
+from .with_depth import HALF, WithDepth
+
+FRAMES = 8  # of the clip, evenly spaced; the paper takes 8 to 12
+CONSISTENCY = 0.1  # weight of the temporal loss, which the paper does not give
+
+
+class OneShot(WithDepth):
+    def __init__(self, settings):
+        super().__init__(settings)
+        model, losses = settings.model, dict(settings.losses)
+        self.number = number_of_clip(model.get("clip_number"), len(self.clips))
+        self.weight, self.reading = losses.pop("consistency", CONSISTENCY), losses.pop("reading", READINGS[0])
+        if losses or self.reading not in READINGS:
+            raise ValueError(
+                f"losses of one_shot are consistency, a number, and reading, one of {', '.join(READINGS)}: not "
+                f"{', '.join(losses) or repr(self.reading)}."
+            )
+        self.unet, self.base = start_unet(model)
+        choose_tuned(self.unet, settings.trains, settings.lora_rank, model.get("train_norms", False))
+        if settings.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+        if settings.sharding == "none":  # shares are of one kind of number
+            store_frozen(self.unet, HALF.get(settings.precision))
+        self.tokens = self.read_words(model)
+        self.kept: dict[str, Tensor] | None = None
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def read_words(self, model: dict) -> Tensor:
+        """(T, D) tokens of the sentence: from a file, or of a model that knows words of its own, from the prompt."""
+        video = self.unet.video
+        if model.get("text"):
+            widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
+            return read_tokens(Path(model["text"]), widths)
+        if not video.words:
+            raise ValueError(
+                "one_shot ties the clip to a sentence, and this model reads it as tokens of a text encoder: connect CLIP "
+                "Text Encode to positive of Training Settings, or name the file that it wrote as text."
+            )
+        prompt = model.get("prompt", self.clips.caption(self.number) if hasattr(self.clips, "caption") else "")
+        if not prompt.strip():
+            raise ValueError("one_shot ties the clip to a sentence, but prompt is empty: say what the clip shows.")
+        return word_tokens(prompt, video.words)
+
+    def prepare(self, device: torch.device) -> None:
+        """Encode the clip, once; the VAE answers its mode."""
+        clip = self.clips[self.number]
+        frames = evenly(len(clip["video"]), self.settings.model.get("frames", FRAMES))
+        self.kept = {**self.seen(clip, device, frames), "tokens": self.tokens}
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        return self.kept
+
+    # -- loss ----------------------------------------------------------------------------------------------------
+
+    def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        answer, target, clean, signal = self.denoise(batch["video"], batch, draws)
+        terms = {"video": (answer - target).square().mean()}
+        if self.weight:
+            terms["consistency"] = temporal_consistency(clean, batch["video"], signal, self.reading)
+        return terms["video"] + self.weight * terms.get("consistency", 0.0), terms
+
+    # -- what comes out ------------------------------------------------------------------------------------------
+
+    def pictures(self, device: torch.device) -> Tensor:
+        """Frames of the clip above what the network makes of other noise."""
+        return self.shown(0, device).permute(1, 2, 0)
+
+    def export(self, folder: Path) -> list[Path]:
+        """The tuning, and the LoRA of the queries beside it: then the tuning holds those of the base."""
+        settings = self.settings
+        state = {name: value for name, value in self.unet.state_dict().items() if is_tuned(name, norms=True)}
+        state = {name: value.detach().cpu().half() for name, value in state.items() if not is_lora(name)}
+        tuning = Tuning(base=self.base, frames=len(self.kept["video"]), steps=settings.steps, lr=settings.lr,
+                        depth_range=self.depth_range)  # fmt: skip
+        files = [save_tuning(folder / "tuning.safetensors", state, self.unet.video, tuning)]
+        if settings.trains == "lora":
+            files.append(folder / "lora.safetensors")
+            save_file(lora_file(self.unet), files[-1])
+        return files
+
+
+def number_of_clip(number: int | None, count: int) -> int:
+    """Which clip of the data is tuned on."""
+    if count == 1 and number is None:
+        return 0
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < count:
+        came = "does not say which" if number is None else f"asks for number {number!r}"
+        raise ValueError(
+            f"one_shot trains on one clip, but the data holds {count} and the run {came}: ask for a single clip, with as "
+            f"many frames as it has, or set clip_number in model to 0 to {count - 1}."
+        )
+    return number
+
+
+def evenly(count: int, wanted: int) -> list[int]:
+    """`wanted` of `count` frames from the first to the last, evenly spaced; all of them where there are fewer."""
+    if count < 2 or wanted < 2:
+        raise ValueError(
+            f"one_shot learns how a clip moves, so it needs 2 frames or more, but the clip has {count} and frames is "
+            f"{wanted}: take a longer clip, or raise frames."
+        )
+    return torch.linspace(0, count - 1, min(wanted, count)).round().long().tolist()
+
+
+def start_unet(model: dict) -> tuple[VideoUNet, str]:
+    """A picture model with silent attention over time, or one that was tuned before, and the fingerprint of its base."""
+    if not model.get("init"):
+        raise ValueError(
+            "one_shot tunes a model that exists: name Stable Diffusion 2 with depth, Stable Diffusion 1, or the demo's "
+            "model of words as init."
+        )
+    norm = model.get("group_norm")
+    if norm not in (None, *CHOICES["group_norm"]):
+        raise ValueError(f"model: group_norm is one of {', '.join(CHOICES['group_norm'])}, not {norm!r}.")
+    config, state, _ = open_model(model["init"])
+    check_base(config)
+    unet = VideoUNet(replace(config, **ONE_SHOT_FIELDS, group_norm=norm or config.group_norm))
+    unet.load_state_dict(state, strict=False)  # a picture model leaves attention over time as it is born: silent
+    return unet, fingerprint(state)
+
+
+def choose_tuned(unet: VideoUNet, trains: str = "all", rank: int = 16, norms: bool = False) -> None:
+    """What trains: all is Tune-A-Video's choice, adapters the attention over time alone, lora low ranks on the queries.
+
+    Attention over time trains in full everywhere: it is born random, so low ranks beside it would mean nothing elsewhere.
+    """
+    if trains == "lora":
+        add_lora(unet, rank, ("to_q",))
+    for name, value in unet.named_parameters():
+        query = name.endswith(".to_q.weight") and ".tem_" not in name
+        value.requires_grad_(is_lora(name) or (is_tuned(name, norms) and (trains == "all" or not query)))
+
+
+def store_frozen(unet: VideoUNet, kind: torch.dtype | None) -> None:
+    """Frozen matrices as the step computes with them, which halves their memory; norms and biases stay whole."""
+    for value in unet.parameters():
+        if kind is not None and not value.requires_grad and value.ndim > 1:
+            value.data = value.data.to(kind)
