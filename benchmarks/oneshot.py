@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,16 +109,21 @@ def lengths(size: str, options) -> list[dict]:
     ]  # fmt: skip
 
 
-def measure(size: str, options) -> list[dict]:
-    rows = []
+def measure(size: str, options) -> Iterator[dict]:
     if "tuning" in options.parts:
         with tempfile.TemporaryDirectory() as folder:
-            rows += [tuning(size, twice, options, Path(folder)) for twice in (False, True)]
+            for twice in (False, True):
+                yield tuning(size, twice, options, Path(folder))
     if "inversion" in options.parts:
-        rows.append(inverting(size, options))
+        yield inverting(size, options)
     if "frames" in options.parts:
-        rows += lengths(size, options)
-    return [{"size": size, "pixels": SIZES[size][1], "device": DEVICE.type, **row} for row in rows]
+        yield from lengths(size, options)
+
+
+def rows(options) -> Iterator[dict]:
+    for size in options.sizes:
+        for row in measure(size, options):
+            yield {"size": size, "pixels": SIZES[size][1], "device": DEVICE.type, **row}
 
 
 def main() -> None:
@@ -133,13 +139,13 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    rows = [row for size in options.sizes for row in measure(size, options)]
     if options.json:
-        print(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
+        about = {"threads": options.threads, "torch": torch.__version__}
+        print(json.dumps({**about, "rows": list(rows(options))}, indent=2))
         return
-    for row in rows:
+    for row in rows(options):
         shown = (f"{name} {v:.3f}" if isinstance(v, float) else f"{name} {v}" for name, v in row.items())
-        print(", ".join(shown))
+        print(", ".join(shown), flush=True)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,15 @@ from comfy_api.latest import io
 
 from .host.folders import PICKLED, find_file, list_files, output_file, stamp
 
-FOLDERS = ("diffusion_models", "checkpoints", "controlnet", "animatediff_models")
+FOLDERS = ("diffusion_models", "checkpoints", "controlnet", "animatediff_models", "flow_models")
 AS_IN_FILE = "as in file"
 PARTS = (AS_IN_FILE, "model", "controlnet")
 NEXT = {
     "model": "Choose it in Load Video Model.",
     "motion": "Choose it in Load Motion Module.",
     "tuning": "Choose it in Load One-Shot Tuning.",
+    "flow unet": "Move it to models/flow_models and choose it in Load Flow Model.",
+    "flow codec": "Move it to models/flow_models and choose it in Load Flow Codec.",
     "controlnet": "Move it to models/controlnet and choose it in Load Pose ControlNet.",
 }
 
@@ -29,7 +31,7 @@ class ConvertCheckpoint(io.ComfyNode):
                 io.Combo.Input(
                     "ckpt_name", options=list_files(*FOLDERS, endings=PICKLED),
                     tooltip="A .ckpt, .pth, .pt or .bin file in models/diffusion_models, models/checkpoints, "
-                    "models/controlnet or models/animatediff_models.",
+                    "models/controlnet, models/animatediff_models or models/flow_models.",
                 ),
                 io.Combo.Input(
                     "part", options=list(PARTS), default=AS_IN_FILE,

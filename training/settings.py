@@ -9,7 +9,8 @@ PRECISIONS = ("fp32", "bf16", "fp16")
 RECIPES = ("vae", "idol_haop", "idol_image", "idol_video", "one_shot", "depth_words", "lfae", "lfdm")
 TRAINS = ("all", "adapters", "lora")
 SHARDINGS = ("none", "full")
-PATHS = ("path", "vae", "init", "controlnet", "clip", "text", "kept", "codec", "vgg", "vectors")  # files and folders in data and model
+# Files and folders in data and model.
+PATHS = ("path", "vae", "init", "controlnet", "clip", "text", "kept", "codec", "vgg", "vectors")
 AT_LEAST = {
     "steps": 1, "batch": 1, "accumulate": 1, "warmup": 0, "checkpoint_every": 1, "keep": 1, "sample_every": 0,
     "workers": 0, "lora_rank": 1, "threads": 0, "lr": 0.0, "ema": 0.0, "clip": 0.0, "weight_decay": 0.0,

@@ -41,7 +41,8 @@ def vae_from(file: Weights) -> nn.Module:
 
     with torch.device("meta"):
         vae = AutoencoderKL(**SHAPE)
-    prefix = next(prefix for prefix in PREFIXES if any(name.startswith(f"{prefix}encoder.") for name in file.shapes) or not prefix)
+    has = lambda prefix: any(name.startswith(f"{prefix}encoder.") for name in file.shapes)
+    prefix = next((prefix for prefix in PREFIXES if has(prefix)), "")
     wanted = vae.state_dict()
     inner = [name for name in file.shapes if name.startswith(prefix)]
     names = {in_diffusers_words(name[len(prefix) :]): name for name in inner}

@@ -18,8 +18,12 @@ def convert(source: Path, target: Path, part: str | None = None, half: bool = Fa
 
     Without a part the file tells which; of a DisCo checkpoint, which holds a model and its ControlNet, the model.
     """
+    from ..lfdm import checkpoint as lfdm  # which itself reads files as we do
+
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
+    if part is None and (flow := lfdm.flow_part(source)):
+        return f"flow {flow}", lfdm.convert(source, target, half=half)
     part = part or kind_of(opened(source))
     if part == "tuning":
         return part, convert_tuning(source, target, half)

@@ -216,11 +216,19 @@ def save(path: str | Path, config: CodecConfig | FlowUNetConfig, state: dict[str
     return path
 
 
-def convert(source: str | Path, target: str | Path, heat_map_padding: int | None = None) -> Report:
+def convert(source: str | Path, target: str | Path, heat_map_padding: int | None = None, half: bool = False) -> Report:
     """A released file as a Duet flow file, a third of its size where it held an optimiser."""
     source, target = Path(source), Path(target)
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
     config, state, report = opened(source, None, heat_map_padding)
-    save(target, config, state, source=source.name)
+    save(target, config, {name: value.half() for name, value in state.items()} if half else state, source=source.name)
     return report
+
+
+def flow_part(path: Path) -> str | None:
+    """Which of the two networks a file holds; None for every other file, be it whole or damaged."""
+    try:
+        return kind_of(read(path).shapes)
+    except ValueError:
+        return None

@@ -13,6 +13,7 @@ from .equivariance import PYRAMID, pyramid
 
 WIDTHS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512, "pool", 512)
 CUTS = (2, 7, 12, 21, 30)  # layers after which VGG19 is looked at
+HALVED = 16  # pixels a side that become one
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -59,7 +60,7 @@ class VGG19(nn.Module):
 def perceptual(vgg: VGG19, made: Tensor, truth: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
     """(B, 3, H, W) pictures to the sum, over sizes and depths, of the mean difference of features."""
     total = 0.0
-    for one, other in sizes(made, truth, scales):
+    for one, other in sizes(made, truth, scales, HALVED):
         with torch.no_grad():
             goal = vgg(other)
         total = total + sum((a - b).abs().mean() for a, b in zip(vgg(one), goal, strict=True))
@@ -68,7 +69,7 @@ def perceptual(vgg: VGG19, made: Tensor, truth: Tensor, scales: tuple[float, ...
 
 def photometric(made: Tensor, truth: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
     """(B, 3, H, W) pictures to the sum over sizes of the mean difference of colours and of edges: no perception in it."""
-    return sum((one - other).abs().mean() + edges(one - other) for one, other in sizes(made, truth, scales))
+    return sum((one - other).abs().mean() + edges(one - other) for one, other in sizes(made, truth, scales, 4))
 
 
 def edges(error: Tensor) -> Tensor:
@@ -77,7 +78,7 @@ def edges(error: Tensor) -> Tensor:
     return sum(step.abs().mean() for step in (across, down) if step.numel())
 
 
-def sizes(made: Tensor, truth: Tensor, scales: tuple[float, ...]) -> list[tuple[Tensor, Tensor]]:
-    """Both pictures at every size of the pyramid that leaves them 4 pixels."""
-    fit = tuple(scale for scale in scales if min(made.shape[-2:]) * scale >= 4)
+def sizes(made: Tensor, truth: Tensor, scales: tuple[float, ...], least: int) -> list[tuple[Tensor, Tensor]]:
+    """Both pictures at every size of the pyramid that leaves them so many pixels a side."""
+    fit = tuple(scale for scale in scales if min(made.shape[-2:]) * scale >= least)
     return list(zip(pyramid(made.float(), fit).values(), pyramid(truth.float(), fit).values(), strict=True))

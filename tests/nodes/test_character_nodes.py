@@ -8,7 +8,6 @@ from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_sag import SelfAttentionGuidance
 from diffusers import DDIMScheduler
 from pack.models.checkpoint import save_model
-from pack.models.config import MIMO
 from pack.models.video_unet import VideoUNet
 from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference, LoadCharacterModel
 from pack.nodes.host.conditioning import LAYERS, MOTION_CODE, REFERENCE
@@ -128,10 +127,10 @@ def test_scene_and_motion_follow_the_windows_and_the_reference_stays(still, give
     full = sampled(still, conds(**given))
     ours = PairedContextWindows.execute(still, 3, 1, "standard_static", "pyramid", 1, False, False).result[0]
     stock = ContextWindowsManualNode.execute(still, 3, 1, "standard_static", 1, False, "pyramid", 0, False).result[0]
-    for windowed in (ours, stock):
+    for windowed, most in ((ours, 3), (stock, 4)):  # the host's own windows repeat the first frame
         seen = []
         assert gap(sampled(spied(windowed, seen), conds(**given)), full) < 1e-5
-        assert {count for count, _ in seen} == {6}
+        assert max(count for count, _ in seen) == 2 * most
     alone = {"positive": conds(2, **given)[0], "negative": conds(**given)[1]}
     assert gap(ksampler(ours, *alone.values(), latent(FRAMES), steps=2), full) > 1e-3
 
@@ -142,7 +141,7 @@ def test_sampling_is_that_of_diffusers_ddim_on_noise_alone_to_the_end(model):
     net = VideoUNet(config).eval()
     net.load_state_dict(tiny_weights(config))
     betas = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-    scheduler = DDIMScheduler(**betas, clip_sample=False, set_alpha_to_one=False, steps_offset=1,
+    scheduler = DDIMScheduler(**betas, clip_sample=False, steps_offset=1,
                               prediction_type="v_prediction", rescale_betas_zero_snr=True, timestep_spacing="trailing")  # fmt: skip
     scheduler.set_timesteps(steps)
     (token, given), (zero, _) = (part[0] for part in conds())
@@ -159,7 +158,7 @@ def test_sampling_is_that_of_diffusers_ddim_on_noise_alone_to_the_end(model):
             plain, full = v.chunk(2)
             x = scheduler.step(plain + cfg * (full - plain), t, x, eta=0.0).prev_sample
     out = ksampled_from(model, start, steps, cfg)
-    assert gap(process(out), x) < 2e-3
+    assert gap(process(out), x) < 5e-4
 
 
 def ksampled_from(model, start, steps, cfg):
@@ -348,16 +347,14 @@ def shelf(tmp_path, monkeypatch):
     """A folder that the host lists as models/diffusion_models."""
     endings = folder_paths.supported_pt_extensions
     folders = folder_paths.folder_names_and_paths | {"diffusion_models": ([str(tmp_path)], endings)}
+    folders |= {"animatediff_models": ([], endings)}  # which the pack adds when it starts
     monkeypatch.setattr(folder_paths, "folder_names_and_paths", folders)
     monkeypatch.setattr(folder_paths, "filename_list_cache", {})
     return tmp_path
 
 
 def test_load_character_model_in_released_files_and_as_one(shelf):
-    from pack.models.config import TINY
-
     config = tiny_config(**CHARACTER)
-    expected = {**TINY, "cross_attention_dim": 768, "cross_modal_width": 64, "attention_head_dim": 8}
     state = tiny_weights(config)
     parts = {"reference.": {}, "pose_guider.": {}, "": {}}
     for name, value in state.items():
@@ -377,11 +374,12 @@ def test_load_character_model_in_released_files_and_as_one(shelf):
     assert torch.equal(sampled(model.clone(force_deepcopy=True)), made)
 
     found, weights = weights_of(model)
-    assert found.block_out_channels == expected["block_out_channels"] and found.reference == MIMO.reference
+    assert found.block_out_channels == config.block_out_channels and weights.keys() == state.keys()
     save_model(shelf / "mimo.safetensors", weights, found)
     whole, _ = LoadCharacterModel.execute("mimo.safetensors", *["in the model file"] * 3).result
     other, _ = LoadVideoModel.execute("mimo.safetensors", "as in file").result
-    assert torch.equal(sampled(whole), made) and torch.equal(sampled(other), made)
+    for again in (whole, other):  # weights in a mapped file lie elsewhere, and kernels round by that
+        assert gap(sampled(again), made) < 1e-5
     first = LoadCharacterModel.fingerprint_inputs(*files)
     torch.save({}, shelf / "pose_guider.pth")
     assert LoadCharacterModel.fingerprint_inputs(*files) != first
@@ -407,7 +405,7 @@ def test_stock_loras_reach_the_clip_and_leave_the_reference_alone(model, clip):
 def test_areas_leave_the_reference_whole(model):
     left = host.ConditioningSetArea().append(conds()[0], 64, 64, 0, 0, 1.0)[0]
     size = {"scene": noise((FRAMES, 4, 16, 16), 20), "motion": pictures(side=128).movedim(-1, 1)}
-    for tokens, given in left:
+    for _, given in left:
         given |= {LAYERS: size["scene"], MOTION_CODE: (size["motion"],)}
     whole = conds(2, **size)
     out = ksampler(model, left + whole[0], whole[1], latent(FRAMES, 16), steps=1)

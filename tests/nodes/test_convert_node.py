@@ -18,7 +18,7 @@ WIDE = {"attention_head_dim": 8}  # no tensor tells how many heads there are, an
 @pytest.fixture
 def shelf(tmp_path, monkeypatch):
     """Folders that the host lists as models and its output."""
-    names = ("diffusion_models", "checkpoints", "controlnet", "animatediff_models")
+    names = ("diffusion_models", "checkpoints", "controlnet", "animatediff_models", "flow_models")
     every = folder_paths.supported_pt_extensions
     folders = folder_paths.folder_names_and_paths | {name: ([str(tmp_path / name)], every) for name in names}
     for name in names:
@@ -47,6 +47,28 @@ def test_a_motion_module(shelf):
     assert report.startswith("AnimateDiff v3") and "Choose it in Load Motion Module." in report
     _, state, _ = open_motion_module(shelf / "output" / "diffusion_models" / file)
     assert all(torch.equal(state[k], v) for k, v in motion().items() if not k.endswith(".pe"))
+
+
+def test_the_two_files_of_latent_flow(shelf):
+    """As LFDM's authors save them: the networks among other things, the U-Net under its wrappers' names."""
+    from pack.models.lfdm.autoencoder import FlowAutoencoder
+    from pack.models.lfdm.checkpoint import PARTS, open_codec, open_flow_unet, released_name
+    from pack.models.lfdm.config import TINY_CODEC, TINY_UNET
+    from pack.models.lfdm.unet import FlowUNet
+
+    unet, codec = FlowUNet(TINY_UNET).state_dict(), FlowAutoencoder(TINY_CODEC)
+    names = {released_name(name, tuple(value.shape)): value for name, value in unet.items()}
+    torch.save({"diffusion": names, "optimizer_diff": {"state": {}}}, shelf / "flow_models" / "DM.pth")
+    torch.save({part: getattr(codec, part).state_dict() for part in PARTS}, shelf / "flow_models" / "LFAE.pth")
+    file, report = convert("DM.pth", weight_dtype="fp16")
+    assert "choose it in Load Flow Model." in report
+    _, found, _ = open_flow_unet(shelf / "output" / "diffusion_models" / file)
+    assert found.keys() == unet.keys() and all(torch.equal(found[name], unet[name].half()) for name in unet)
+    file, report = convert("LFAE.pth")
+    assert "choose it in Load Flow Codec." in report
+    _, found, _ = open_codec(shelf / "output" / "diffusion_models" / file)
+    state = codec.state_dict()
+    assert found and all(torch.equal(value, state[name]) for name, value in found.items())
 
 
 def test_a_model_in_half_precision(shelf):

@@ -15,13 +15,12 @@ from pack.models.lfdm.config import TINY_CODEC, TINY_UNET
 from pack.models.lfdm.unet import FlowUNet
 from pack.nodes.flow import EstimateFlow, FlowToPicture, RenderFlowVideo
 from pack.nodes.flow_files import FlowFromTensor, FlowToTensor, LoadFlow, SaveFlow
+from pack.nodes.flow_loaders import LoadFlowCodec, LoadFlowModel
 from pack.nodes.flow_model import (
     DecodeFlow,
     EmptyFlowLatent,
     EncodeMotionText,
     EncodePictureForFlow,
-    LoadFlowCodec,
-    LoadFlowModel,
 )
 from pack.nodes.flow_move import ComposeFlows, WarpByFlow
 from pack.nodes.host import folders

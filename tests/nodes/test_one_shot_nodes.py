@@ -184,6 +184,16 @@ def test_the_first_frame_reaches_every_window_of_video_and_depth():
     assert gap(ksampler(pair, pair=latent(6, batch_index=alone), steps=1), out[alone]) > 1e-3, "the first frame counts"
 
 
+def test_stock_windows_which_lose_the_first_frame_are_refused(one_shot):
+    seen = []
+    stock = ContextWindowsManualNode.execute(one_shot, 4, 2, "standard_static", 1, False, "pyramid", 0, False).result[0]
+    with pytest.raises(ValueError, match="first frame of the clip.*use Paired Context Windows instead"):
+        ksampler(spied(stock, seen), *with_depth(), latent(FRAMES))
+    assert not seen
+    sample = lambda model: ksampler(windowed(model), *with_depth(), latent(FRAMES), steps=1)
+    assert torch.equal(sample(stock), sample(one_shot)), "ours in their place"
+
+
 @pytest.mark.parametrize("schedule", ["standard_uniform", "looped_uniform"])
 @pytest.mark.parametrize("fuse", ["pyramid", "relative", "overlap-linear"])
 def test_windows_of_every_kind_answer_for_every_frame(one_shot, schedule, fuse):

@@ -465,3 +465,13 @@ def test_sources_can_be_read_by_worker_processes(tmp_path):
         clips = open_clips({**one, "size": 16, "frames": 2})
         loader = torch.utils.data.DataLoader(clips, batch_size=None, num_workers=1, sampler=[0, 1])
         assert len(list(loader)) == 2
+
+
+def test_the_stage_tells_its_clips_in_every_style():
+    kinds = {"actions": ["wave", "walk"], "objects": [0, 1], "styles": ["natural", "night"]}
+    clips = StageClips(clips=8, size=32, frames=2, **kinds)
+    said = [clips.caption(index) for index in range(8)]
+    assert ["waves" in text for text in said] == [True, False] * 4
+    assert ["passes in front" in text for text in said] == [False, False, True, True] * 2
+    assert [text.endswith("at night") for text in said] == [False] * 4 + [True] * 4
+    assert clips[4]["video"].float().mean() < clips[0]["video"].float().mean(), "it is dark"

@@ -154,7 +154,9 @@ def test_what_it_cannot_learn_is_refused(vae, tmp_path):
         recipe(vae, model={"config": {"depth": 3}})
     from pack.models.checkpoint import save_model
 
-    config = replace(SD1, block_out_channels=(32,), attention_levels=(True,), layers_per_block=1, cross_attention_dim=32)
+    config = replace(
+        SD1, block_out_channels=(32,), attention_levels=(True,), layers_per_block=1, cross_attention_dim=32
+    )
     path = save_model(tmp_path / "plain.safetensors", VideoUNet(config).state_dict(), config)
     with pytest.raises(ValueError, match="plain.safetensors knows no words"):
         recipe(vae, model={"init": str(path)})

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from itertools import repeat
 
 import pytest
 import torch
@@ -225,9 +226,12 @@ def test_a_sampler_of_all_steps_is_the_ancestral_one():
     schedule = FlowSchedule()
     predict = lambda x, t: 0.9 * torch.tanh(x) + t.view(-1, 1, 1, 1, 1) / 5000
     start = torch.randn(1, 3, 2, 4, 4, generator=torch.Generator().manual_seed(0))
-    noise = lambda seed: (lambda x, g=torch.Generator().manual_seed(seed): torch.randn(x.shape, generator=g))
-    draw = noise(1)
-    expected = schedule.sample(predict, start, iter(lambda: draw(start), None))
+
+    def noise(seed):
+        g = torch.Generator().manual_seed(seed)
+        return lambda x: torch.randn(x.shape, generator=g)
+
+    expected = schedule.sample(predict, start, map(noise(1), repeat(start)))
     found = sample_flow(predict, start, schedule, schedule.steps, noise(1))
     assert (found - expected).abs().max() < 1e-3
     exact = lambda x, t: (x - schedule.at("signal", t, x) * 0.4) / schedule.at("noise", t, x)

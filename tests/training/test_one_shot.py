@@ -58,7 +58,8 @@ def recipe(files, kind="depth", data=None, prepared=True, **changes):
     model |= {"prompt": "a red ball"} if kind == "words" else {"text": files["text"]}
     model |= changes.pop("model", {})
     settings = {"lr": 3e-5, "steps": 500, **changes}
-    made = make_recipe(RunSettings(recipe="one_shot", data=DATA | (data or {}), folder="unused", model=model, **settings))
+    data = DATA | (data or {})
+    made = make_recipe(RunSettings(recipe="one_shot", data=data, folder="unused", model=model, **settings))
     if prepared:
         made.prepare(torch.device("cpu"))
     return made
@@ -116,9 +117,10 @@ def test_at_its_start_the_network_is_the_base_frame_by_frame(files):
     made = recipe(files)
     flat = VideoUNet(DEPTH)
     flat.load_state_dict(load_file(files["depth"]))
-    x, t, c = torch.randn(1, 5, 4, 4).expand(3, -1, -1, -1), torch.full((3,), 400.0), torch.randn(3, 6, 32)[:1].expand(3, -1, -1)
+    one = (torch.randn(1, 5, 4, 4), torch.full((1,), 400.0), torch.randn(1, 6, 32))
+    three = [value.repeat(3, *[1] * (value.ndim - 1)) for value in one]
     with torch.no_grad():
-        assert (made.unet(x, t, c) - flat(x, t, c)).abs().max() < 1e-6
+        assert (made.unet(*three) - flat(*one)).abs().max() < 1e-6
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -181,7 +183,9 @@ def answer(net, made):
         return net(x, torch.full((3,), 500.0), c)
 
 
-@pytest.mark.parametrize("changes", [{}, {"model": {"train_norms": True, "group_norm": "clip"}}], ids=["plain", "norms"])
+@pytest.mark.parametrize(
+    "changes", [{}, {"model": {"train_norms": True, "group_norm": "clip"}}], ids=["plain", "norms"]
+)
 def test_the_file_on_its_base_is_what_was_trained(files, tmp_path, changes):
     made = recipe(files, **changes)
     learn(made)

@@ -85,13 +85,10 @@ class WithDepth(Recipe):
         start = Draws(self.settings.seed, place).normal("start", batch["video"])
         with self.in_precision(device):
             made = sample_ddim(partial(self.predict, known=batch), start, self.schedule, self.unet.video.prediction)
-            rows = [
-                torch.cat([self.encoders.pictures(frame[None]).float()[0] for frame in latents[0, :: every(latents)]], 2)
-                for latents in (batch["video"], made)
-            ]
+            rows = [self.row(latents[0]) for latents in (batch["video"], made)]
         return torch.cat(rows, 1)
 
-
-def every(latents: Tensor) -> int:
-    """The step that leaves four frames or a few more of (B, F, ...)."""
-    return max(1, latents.shape[1] // 4)
+    def row(self, latents: Tensor) -> Tensor:
+        """(3, H, n W): four frames, or a few more, of (F, C, h, w) latents side by side."""
+        some = latents[:: max(1, len(latents) // 4)]
+        return torch.cat([self.encoders.pictures(frame[None])[0] for frame in some], 2)

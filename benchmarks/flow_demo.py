@@ -1,0 +1,217 @@
+"""How well a flow model moves people of the stage that it never saw: python3 scripts/host.py bench flow_demo [--json]
+
+Every sample is one still picture and one word. Stock sampling, 20 steps through the host, stands beside ancestral
+sampling of all steps from the same noise. The motion is judged by its flow: the class of the true flow that lies nearest
+among clips of other people (which of the true clips' own flows it names rightly is told beside it), how far it ends from
+the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be alike), and the distance of all
+clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+import torch  # noqa: E402
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = not torch.cuda.is_available()
+import comfy.sample  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+from pack.models.choices import ACTIONS  # noqa: E402
+from pack.models.flow_labels import open_flow_model  # noqa: E402
+from pack.models.flow_metrics import (  # noqa: E402
+    RandomFeatures,
+    end_point_error,
+    frechet_by_group,
+    nearest_class,
+    pixel_offsets,
+    psnr_where,
+    signature,
+)
+from pack.models.lfdm.checkpoint import load  # noqa: E402
+from pack.models.lfdm.codec import FlowCodec  # noqa: E402
+from pack.models.lfdm.diffusion import FlowSchedule, motion_of, state_of  # noqa: E402
+from pack.models.metrics import frechet  # noqa: E402
+from pack.models.stage import render, sample_scene  # noqa: E402
+from pack.models.stage.motion import MOVES, StageMotion  # noqa: E402
+from pack.nodes.host.flow_model import native_flow_model, text_conditioning, with_picture  # noqa: E402
+from pack.training.sampling import sample_flow  # noqa: E402
+
+PEOPLE = 6  # different persons among the samples, each in several actions
+BANK = 500  # the first seed of the clips whose true flow is known; samples lie below, training above 1000
+
+
+def scene_of(seed: int, options, person: int | None = None):
+    return sample_scene(
+        seed, frames=options.frames, height=options.size, width=options.size, fps=options.fps, objects=0,
+        action=ACTIONS[seed % len(ACTIONS)], character_seed=person,
+    )  # fmt: skip
+
+
+def truth_of(seed: int, options) -> dict:
+    """A clip below the seeds of training, with its exact flow to the first frame."""
+    person = seed % PEOPLE
+    scene = scene_of(seed, options, person)
+    flow, kind = StageMotion.of(scene).to_first()
+    video = render(scene).rgb.permute(0, 3, 1, 2).contiguous()
+    return {"video": video, "flow": flow, "kind": kind, "action": scene.action, "person": person}
+
+
+def known_motion(options) -> tuple[torch.Tensor, list[str]]:
+    """Signatures of the true flow of other people's clips, and their actions."""
+    seeds = range(BANK, BANK + options.bank * len(ACTIONS))
+    flows = (StageMotion.of(scene_of(seed, options)).to_first()[0] for seed in seeds)
+    return torch.stack([signature(flow) for flow in flows]), [ACTIONS[seed % len(ACTIONS)] for seed in seeds]
+
+
+class Models:
+    def __init__(self, options):
+        config, state, _, self.labels = open_flow_model(options.model)
+        if self.labels is None:
+            raise ValueError(f"{options.model.name} knows no labels: choose a model that lfdm made on the stage.")
+        self.native = native_flow_model(config, {name: value.clone() for name, value in state.items()})
+        self.unet, self.codec = load(config, state), FlowCodec.from_file(options.codec)
+
+    def inputs(self, truths: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
+        """(B, C, h, w) features of the first frames and (B, width) vectors of the actions."""
+        features = self.codec.encode(torch.stack([truth["video"][0] for truth in truths])).features
+        return features, torch.cat([self.labels.vector(truth["action"]) for truth in truths])
+
+    def stock(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+        """(B, 3, F, h, w) states by a sampler of the host."""
+        features, text = self.inputs(truths)
+        positive, negative = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
+        latent = torch.zeros_like(noise)
+        return comfy.sample.sample(
+            self.native, noise, options.steps, options.cfg, options.sampler, options.scheduler, positive, negative,
+            latent, denoise=1.0, disable_pbar=True, seed=0,
+        ).float().cpu()  # fmt: skip
+
+    def ancestral(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+        """The same from the same noise by ancestral sampling, fresh noise in every step."""
+        features, text = self.inputs(truths)
+        part, g = self.unet.picture_part(features), torch.Generator().manual_seed(1)
+        predict = lambda x, t: self.unet(x, t, text=text, picture_part=part)
+        fresh = lambda x: torch.randn(x.shape, generator=g)
+        return sample_flow(predict, noise, FlowSchedule(), options.ancestral_steps, fresh)
+
+    def own(self, truths: list[dict]) -> torch.Tensor:
+        """What the codec itself finds in the true clips: the bound of every sampler."""
+        found = [self.codec.estimate(truth["video"][:1], truth["video"]) for truth in truths]
+        return state_of(*(torch.stack(part) for part in zip(*found, strict=True)))
+
+
+def judged(models: Models, truths: list[dict], states: torch.Tensor, known, classes, options) -> dict:
+    """Figures of one way of making states, and the features of its clips."""
+    rows, clips, signs = [], [], []
+    for truth, state in zip(truths, states, strict=True):
+        grid, occlusion = (part[0] for part in motion_of(state[None]))
+        offset = pixel_offsets(grid, truth["video"].shape[-2:])
+        source = models.codec.encode(truth["video"][:1])
+        clip = torch.cat(list(models.codec.render(source, grid, occlusion.clamp(0, 1))))
+        seen, moves = truth["kind"] > 0, truth["kind"] == MOVES
+        rows.append({"psnr_visible": psnr_where(clip, truth["video"], seen),
+                     "psnr_person": psnr_where(clip, truth["video"], moves),
+                     "end_point_px": end_point_error(offset, truth["flow"], moves)})  # fmt: skip
+        clips.append(clip)
+        signs.append(signature(offset))
+    found = nearest_class(torch.stack(signs), known, classes)
+    means = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
+    hits = sum(one == truth["action"] for one, truth in zip(found, truths, strict=True))
+    return {"asked_class": hits / len(truths), **means, "features": RandomFeatures()(torch.stack(clips))}
+
+
+def distances(made: torch.Tensor, true: torch.Tensor, truths: list[dict]) -> dict:
+    """Fréchet distances of all clips, by class and by person."""
+    groups = {"class": [truth["action"] for truth in truths], "person": [truth["person"] for truth in truths]}
+    scale = 1e3  # the features are small
+    by = {name: frechet_by_group(made * scale, true * scale, who, who) for name, who in groups.items()}
+    return {"frechet": frechet(made * scale, true * scale),
+            **{f"frechet_by_{name}": found["mean"] for name, found in by.items()},
+            **{f"frechet_by_{name}_spread": found["spread"] for name, found in by.items()}}  # fmt: skip
+
+
+def without_model(truths: list[dict], known: torch.Tensor, classes: list[str]) -> dict:
+    """How often the true flow itself is named rightly, and how good the picture is that does not move."""
+    named = nearest_class(torch.stack([signature(truth["flow"]) for truth in truths]), known, classes)
+    stills = [(t, t["video"][:1].expand_as(t["video"]), t["kind"]) for t in truths]
+    return {
+        "true_flow_named": sum(a == t["action"] for a, t in zip(named, truths, strict=True)) / len(truths),
+        "still_psnr_visible": statistics.fmean(psnr_where(made, t["video"], kind > 0) for t, made, kind in stills),
+        "still_psnr_person": statistics.fmean(psnr_where(made, t["video"], kind == MOVES) for t, made, kind in stills),
+        "still_end_point_px": statistics.fmean(
+            end_point_error(torch.zeros_like(t["flow"]), t["flow"], kind == MOVES) for t, _, kind in stills
+        ),
+    }
+
+
+def in_batches(make, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+    size = options.batch
+    starts = range(0, len(truths), size)
+    return torch.cat([make(truths[i : i + size], noise[i : i + size], options) for i in starts])
+
+
+def evaluate(options) -> dict:
+    models, truths = Models(options), [truth_of(seed, options) for seed in range(options.samples)]
+    known, classes = known_motion(options)
+    own = models.own(truths)
+    noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(options.seed))
+    makers = {"codec": lambda some, _, __: models.own(some), "stock": models.stock, "ancestral": models.ancestral}
+    if not options.ancestral_steps:
+        del makers["ancestral"]
+    true = RandomFeatures()(torch.stack([truth["video"] for truth in truths]))
+    found = {"samples": len(truths), "steps": options.steps, "ancestral_steps": options.ancestral_steps}
+    found |= without_model(truths, known, classes)
+    for name, make in makers.items():
+        begin = time.perf_counter()
+        states = in_batches(make, truths, noise, options)
+        seconds = (time.perf_counter() - begin) / len(truths)
+        row = judged(models, truths, states, known, classes, options)
+        found[name] = row | distances(row.pop("features"), true, truths) | {"seconds_a_sample": seconds}
+    if "ancestral" in found:
+        names = ("end_point_px", "frechet", "frechet_by_class", "frechet_by_person")
+        found["stock_to_ancestral"] = {name: found["stock"][name] / found["ancestral"][name] for name in names}
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", type=Path, default=ROOT / "weights/flow_models/duet_flow_64.safetensors")
+    parser.add_argument("--codec", type=Path, default=ROOT / "weights/flow_models/duet_flow_64_codec.safetensors")
+    parser.add_argument("--samples", type=int, default=60)
+    parser.add_argument("--batch", type=int, default=10)
+    parser.add_argument("--bank", type=int, default=24, help="clips of known flow for each action")
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--fps", type=float, default=8.0)
+    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--sampler", default="euler")
+    parser.add_argument("--scheduler", default="simple")
+    parser.add_argument("--cfg", type=float, default=1.0)
+    parser.add_argument("--ancestral-steps", type=int, default=1000, help="fewer are spread evenly; 0 leaves it out")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    with torch.inference_mode():
+        found = evaluate(options)
+    if options.json:
+        print(json.dumps(found, indent=2))
+        return
+    for name, value in found.items():
+        rows = value.items() if isinstance(value, dict) else [("", value)]
+        for what, number in rows:
+            print(f"{name:>20} {what:<24} {number:.4f}" if isinstance(number, float) else f"{name:>20} {number}")
+
+
+if __name__ == "__main__":
+    main()

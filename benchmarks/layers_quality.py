@@ -1,0 +1,137 @@
+"""How right the layers are, on clips of the stage whose truth is exact: python3 scripts/host.py bench layers_quality [--json]
+
+Depth carries noise, blur, and a scale and a shift of its own in every frame, as estimators give it. Masks are the true
+ones, or moved by a pixel and eaten at the edges. The scene is compared inside the holes with OpenCV's inpainting of each frame.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+
+import torch  # noqa: E402
+from pack.models.layers.complete import Fill, complete_scene  # noqa: E402
+from pack.models.layers.decompose import decompose, masks  # noqa: E402
+from pack.models.layers.guess import guessed  # noqa: E402
+from pack.models.layers.hidden import Source  # noqa: E402
+from pack.models.metrics import psnr  # noqa: E402
+from pack.models.stage import CAMERAS, render, sample_scene  # noqa: E402
+from pack.models.stage.actors import stage_actors  # noqa: E402
+
+FIRST = 5000  # seeds below are used while developing
+NOISE = {"exact depth": 0.0, "noisy depth": 0.05, "very noisy depth": 0.15}
+SIZE = 128
+
+
+def estimated(depth, amount: float, seed: int):
+    """(N, H, W) metres as an estimator's relative depth, near is large."""
+    near = 1 / depth
+    near = (near - near.min()) / (near.max() - near.min())
+    draw = torch.Generator().manual_seed(seed)
+    noise = lambda *shape: torch.randn(*shape, generator=draw)
+    near = torch.nn.functional.avg_pool2d(near[:, None], 3, 1, 1)[:, 0] if amount else near
+    coarse = torch.nn.functional.interpolate(noise(len(near), 1, 6, 6), near.shape[1:], mode="bicubic")[:, 0]
+    near = near + amount * (0.6 * noise(*near.shape) + 0.4 * coarse)
+    return near * (1 + amount * noise(len(near), 1, 1)) + amount * noise(len(near), 1, 1)
+
+
+def worn(mask, seed: int):
+    """(N, H, W) moved by up to a pixel and eaten or swollen by one, another way in every frame."""
+    draw = torch.Generator().manual_seed(seed)
+    out = []
+    for plane in mask:
+        across, down, swell = torch.randint(-1, 2, (3,), generator=draw).tolist()
+        plane = plane.roll((down, across), (0, 1))
+        pool = lambda x: torch.nn.functional.max_pool2d(x[None, None], 3, 1, 1)[0, 0]
+        out.append(pool(plane) if swell > 0 else 1 - pool(1 - plane) if swell < 0 else plane)
+    return torch.stack(out)
+
+
+def iou(one, other) -> tuple[int, int]:
+    one, other = one > 0.5, other > 0.5
+    return int((one & other).sum()), int((one | other).sum())
+
+
+def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: int) -> dict:
+    scene = sample_scene(
+        seed, frames=frames, height=SIZE, width=SIZE, fps=8, camera=CAMERAS[seed % len(CAMERAS)], objects=1 + seed % 3
+    )
+    clip = render(scene)
+    human, objects = clip.human, clip.layers[1:, ..., 3]
+    if wear:
+        human, objects = worn(human, seed), torch.stack([worn(o, seed + 1 + i) for i, o in enumerate(objects)])
+    depth = estimated(clip.depth, noise, seed)
+    layers = decompose(clip.rgb, human, depth, "near is large", None if by_depth else objects, by_depth=by_depth)
+    truth = stage_actors(scene).in_front(scene.view(), slice(0, frames)).T
+    shown = (clip.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
+    right = 0 if by_depth else int(((layers.in_front == truth) & shown).sum())
+    pairs = zip(("human", "occluder", "scene"), masks(layers), strict=True)
+    found = {name: iou(mask, getattr(clip, name)) for name, mask in pairs}
+    return {"right": right, "shown": int(shown.sum()), **found}
+
+
+def decomposition(clips: int, frames: int) -> list[dict]:
+    rows = []
+    cases = [(name, noise, False, False) for name, noise in NOISE.items()]
+    cases += [("noisy depth, worn masks", 0.05, True, False), ("noisy depth, objects by depth", 0.05, False, True)]
+    for name, noise, wear, by_depth in cases:
+        found = [clip_numbers(FIRST + i, noise, wear, by_depth, frames) for i in range(clips)]
+        row = {"case": name, "object_frames": sum(one["shown"] for one in found)}
+        row["right_percent"] = None if by_depth else 100 * sum(o["right"] for o in found) / row["object_frames"]
+        for part in ("human", "occluder", "scene"):
+            both, either = (sum(one[part][i] for one in found) for i in range(2))
+            row[f"{part}_iou"] = both / max(either, 1)
+        rows.append(row)
+    return rows
+
+
+def completion(clips: int, frames: int) -> list[dict]:
+    """PSNR of the hidden scene, ours and by inpainting each frame, the mean over clips with a walking person."""
+    rows = []
+    for camera in CAMERAS:
+        ours, theirs = [], []
+        for seed in range(FIRST, FIRST + clips):
+            size = {"height": SIZE, "width": SIZE, "frames": frames, "fps": 8}
+            clip = render(sample_scene(seed, camera=camera, action="walk", objects=1, **size))
+            layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is large", clip.layers[1:, ..., 3])
+            filled, _ = complete_scene(layers, Fill(grow=2))
+            source, hole = Source(layers, 2), clip.scene < 0.98
+            plain = torch.stack([guessed(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])
+            ours.append(psnr(filled.scene[hole], clip.plate[hole]))
+            theirs.append(psnr(plain[hole], clip.plate[hole]))
+        mean = lambda values: sum(values) / len(values)
+        rows.append({"camera": camera, "clips": clips, "psnr": mean(ours), "inpaint_psnr": mean(theirs)})
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--clips", type=int, default=40)
+    parser.add_argument("--scenes", type=int, default=5, help="clips for each camera of the completion")
+    parser.add_argument("--frames", type=int, default=16)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    layers, scenes = decomposition(options.clips, options.frames), completion(options.scenes, options.frames)
+    if options.json:
+        print(json.dumps({"clips": options.clips, "layers": layers, "scenes": scenes}, indent=2))
+        return
+    print(f"{options.clips} clips of {options.frames} frames, {SIZE} px")
+    print(f"{'case':<32}{'decisions right':>16}{'of':>7}{'human':>9}{'occluder':>10}{'scene':>8}  (IoU)")
+    for row in layers:
+        right = "-" if row["right_percent"] is None else f"{row['right_percent']:.1f} %"
+        numbers = "".join(f"{row[f'{part}_iou']:>9.4f}" for part in ("human", "occluder", "scene"))
+        print(f"{row['case']:<32}{right:>16}{row['object_frames']:>7}{numbers}")
+    print(f"\n{'camera':<10}{'completed scene':>17}{'inpainted':>11}  (dB in the holes, {options.scenes} clips each)")
+    for row in scenes:
+        print(f"{row['camera']:<10}{row['psnr']:>17.2f}{row['inpaint_psnr']:>11.2f}")
+
+
+if __name__ == "__main__":
+    main()
