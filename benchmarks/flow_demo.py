@@ -80,7 +80,8 @@ class Models:
         if self.labels is None:
             raise ValueError(f"{options.model.name} knows no labels: choose a model that lfdm made on the stage.")
         self.native = native_flow_model(config, {name: value.clone() for name, value in state.items()})
-        self.unet, self.codec = load(config, state), FlowCodec.from_file(options.codec)
+        self.unet = load(config, {name: value.float() for name, value in state.items()})
+        self.codec = FlowCodec.from_file(options.codec)
 
     def inputs(self, truths: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, C, h, w) features of the first frames and (B, width) vectors of the actions."""

@@ -89,10 +89,11 @@ def addition(layers, images, mask, depth, name: str, rank: int | None):
     if depth is not None:
         plane, source = clips.depth(depth, layers.depth_source, frames, f"{name}_depth")
         clips.same_size(f"{name}_depth", plane, size, frames)
-        if (source == "distance") != (layers.depth_source == "distance"):
+        greys = source == "distance" and not isinstance(depth, dict) and plane.max() <= 1
+        if greys or (source == "distance") != (layers.depth_source == "distance"):
             raise ValueError(
-                f"{name}_depth: expected the kind of depth that the layers were made with, got {source} beside "
-                f"{layers.depth_source}: give both as geometry, or both as depth pictures."
+                f"{name}_depth: expected the kind of depth that the layers were made with, got {'greys' if greys else source} "
+                f"beside {layers.depth_source}: give both as geometry, or both as depth pictures."
             )
         depth = NearnessClip(plane, source)
     return Addition(images, alpha, depth, rank)

@@ -211,6 +211,16 @@ def one_shot_pictures(clip, picture) -> None:
     )
 
 
+def words_pictures(clip, picture, noise) -> None:
+    words = [("words of the stage", lines()), ("vectors", grid(7)), ("a clip they tell of", clip.rgb[9])]
+    sheet("DuetEncodeStageWords", [words])
+    made = ("= a clip, to be made", noise)
+    strength = [[("words", lines()), ("depth", picture[9])], [("flat depth", torch.full((8, 8), 0.5)), made]]
+    told = [[("words", lines()), ("vectors", grid(7))], [("depth", picture[9]), made]]
+    for name, rows in (("depth_strength", strength), ("stage_words", told)):
+        tiles(rows).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
+
+
 def lines() -> torch.Tensor:
     """Words as a picture: dark lines on paper."""
     page = torch.full((160, 160), 0.95)
@@ -253,6 +263,7 @@ def workflow_pictures(scene, clip, picture) -> None:
         [("other words", lines()), ("= a clip, to be made", noise)],
     ]
     tiles(tuned).save(ROOT / "workflows" / "one_shot_words.jpg", quality=88)
+    words_pictures(clip, picture, noise)
     safe = [[("old .ckpt", grid(0)), ("numbers only", grid(1))], [("= .safetensors", grid(1)), ("", None)]]
     tiles(safe).save(ROOT / "workflows" / "convert_checkpoint.jpg", quality=88)
 

@@ -45,6 +45,8 @@ def main() -> None:
                            [("picture", video[0]), ("and depth", depth[0])]],
         "train_clips": [[("frame 1", video[0]), ("frame 2", video[1]), ("frame 3", video[2])],
                         [("depth 1", depth[0]), ("depth 2", depth[1]), ("depth 3", depth[2])]],
+        "train_one_shot": [[("one clip", video[0]), ("its depth", shown(heat(clip["depth"][0])))],
+                           [("other words, to be made", shown(other["plate"])), ("", None)]],
         "resume_training": [[("first part", video[0]), ("and the rest", video[3])]],
     }  # fmt: skip
     for name, pictures in rows.items():

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from tiny_files import random_state, save_with_zeros, vae_state
+from tiny_files import halved, random_state, save_with_zeros, vae_state
 
 PREFIX = "cond_stage_model.model."
 
@@ -29,6 +29,22 @@ def write_depth_model(models: Path) -> None:
     tuned |= {name: value for name, value in base.items() if ".to_k." in name and ".tem_" not in name}
     (models / "model_patches").mkdir(exist_ok=True)
     save_tuning(models / "model_patches" / "my_clip_one_shot.safetensors", tuned, one_shot, Tuning(frames=8, steps=500))
+    write_words_model(models)
+
+
+def write_words_model(models: Path) -> None:
+    """A model of the stage's words that the workflow stage_words names."""
+    from pack.models.checkpoint import save_model
+    from pack.models.config import SD1
+    from pack.models.stage.caption import VOCABULARY
+    from pack.models.video_unet import VideoUNet
+    from pack.models.words import token_width
+
+    shape = {"block_out_channels": (32, 64), "attention_levels": (True, False), "layers_per_block": 1}
+    words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY), "cross_attention_dim": 32}
+    config = replace(SD1, in_channels=5, prediction="v", **shape, **words)
+    file = models / "diffusion_models" / "duet_words_128.safetensors"
+    save_model(file, halved(random_state(VideoUNet(config), 14)), config)
 
 
 def as_ldm(state: dict[str, torch.Tensor], config) -> dict[str, torch.Tensor]:

@@ -15,7 +15,7 @@ RECIPE = {  # steps on a GPU and on a CPU, and what else the recipe asks for
         "lr": 3e-5, "decay": "none", "warmup": 0, "betas": [0.9, 0.999], "weight_decay": 1e-2,
     }),
     "depth_words": (20000, 4000, {"lr": 1e-3, "ema": 0.998}),
-    "lfae": (46500, 6000, {"lr": 2e-4, "betas": [0.5, 0.999], "weight_decay": 0.0}),
+    "lfae": (46500, 6000, {"lr": 2e-4, "betas": [0.5, 0.999], "weight_decay": 0.0, "clip": 0.0}),
     "lfdm": (111600, 5000, {"lr": 2e-4, "betas": [0.9, 0.99], "weight_decay": 0.0}),
 }  # fmt: skip
 BATCHES = {  # (batch, accumulate) for each size

@@ -17,7 +17,7 @@ from ..opencv import import_cv2
 from .camera import motion_between
 from .hidden import Source
 from .layers import Layers
-from .plates import MovingPlate, StillPlate
+from .plates import MovingPlate, StillPlate, in_tune
 
 SAME = 0.5  # steps of 8 bits by which two frames of a standing camera differ on average at most
 
@@ -46,6 +46,7 @@ def complete_scene(
     for index in range(frames):
         picture, seen = filler(index, plates[index])
         own, hole = source.frame(index), source.hole(index)
+        picture = in_tune(picture, own, ~hole & (seen > 0))
         whole, sure[index] = joined(own, picture, seen, hole, fill.grow)
         scene[index] = whole[..., :3]
         if near is not None:  # what is behind somebody is no nearer than somebody

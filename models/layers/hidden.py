@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ..flow_estimate import grey
 from ..opencv import import_cv2
-from .layers import Layers
+from .layers import Layers, nearness
 from .masks import pack, unpack
 
 HIDDEN = 0.02  # of a pixel covered by others: it is no scene
@@ -20,6 +20,7 @@ class Source:
 
     def __init__(self, layers: Layers, grow: int):
         self.layers, self.grow = layers, grow
+        self.channels = 3 if layers.depth is None else 4
         self.holes: dict[int, Tensor] = {}
 
     def __len__(self) -> int:
@@ -30,6 +31,14 @@ class Source:
         picture = self.layers.images[index]
         near = self.layers.near(index)
         return picture if near is None else torch.cat((picture, near[..., None].to(picture)), -1)
+
+    def rows(self, index: int, part: slice) -> Tensor:
+        """(h, W, C) some rows of a frame."""
+        layers = self.layers
+        if layers.depth is None or tuple(layers.depth.shape[1:]) != layers.size:
+            return self.frame(index)[part]
+        near = nearness(layers.depth[index, part], layers.depth_source)
+        return torch.cat((layers.images[index, part], near[..., None].to(layers.images)), -1)
 
     def hole(self, index: int) -> Tensor:
         """(H, W) bool: not the scene, or too near to what is not."""

@@ -24,27 +24,27 @@ class StillPlate:
     def __init__(self, source: Source):
         frames = len(source)
         self.source, self.ready, self.guess = source, None, None
-        count = min(frames, SAMPLES)
-        chosen = np.unique(np.linspace(0, frames - 1, count).round().astype(int)).tolist()
-        holes = [source.hole(index) for index in chosen]
-        pictures = [source.frame(index) for index in chosen] if count * holes[0].numel() < 1 << 24 else None
+        chosen = np.linspace(0, frames - 1, min(frames, SAMPLES)).round().astype(int).tolist()
+        holes = torch.stack([source.hole(index) for index in chosen])
+        shifts = self.shifts(chosen, holes)
         rows = []
-        for top in range(0, len(holes[0]), STRIP):
+        for top in range(0, holes.shape[1], STRIP):
             part = slice(top, top + STRIP)
-            strip = [
-                self.rows(index, part) if pictures is None else pictures[i][part] for i, index in enumerate(chosen)
-            ]
-            hidden = torch.stack([hole[part] for hole in holes])[..., None]
-            rows.append(torch.stack(strip).masked_fill(hidden, torch.nan).nanmedian(0).values)
+            strip = torch.stack([source.rows(index, part) for index in chosen]) + shifts[:, None, None]
+            rows.append(strip.masked_fill(holes[:, part, :, None], torch.nan).nanmedian(0).values)
         self.plate = torch.cat(rows)
-        self.seen = torch.stack([~hole for hole in holes]).sum(0).float()
+        self.seen = (~holes).sum(0).float()
         self.rest(set(range(frames)) - set(chosen))
 
-    def rows(self, index: int, part: slice) -> Tensor:
-        layers = self.source.layers
-        near = layers.near(index)
-        picture = layers.images[index, part]
-        return picture if near is None else torch.cat((picture, near[part, :, None]), -1)
+    def shifts(self, chosen: list[int], holes: Tensor) -> Tensor:
+        """(S, C) what brings the nearness of each sampled frame to that of the first, where both show the scene."""
+        out = torch.zeros(len(chosen), self.source.channels)
+        if self.source.channels == 4:
+            first = self.source.frame(chosen[0])
+            for i, index in enumerate(chosen[1:], 1):
+                common = ~holes[0] & ~holes[i]
+                out[i, 3] = shift_between(self.source.frame(index), first, common)
+        return out
 
     def rest(self, others: set[int]) -> None:
         """What no sampled frame has seen may be seen in between."""
@@ -102,6 +102,7 @@ class MovingPlate:
         for other, way in self.ways(index):
             picture, shown = moved_into(self.source.frame(other), (~self.source.hole(other)).float(), way, box)
             picture, shown = self.refined(index, picture, shown, box, hole)
+            picture = in_tune(picture, self.source.frame(index)[box], shown & ~hole)
             useful = shown & hole & (seen < ENOUGH)
             if useful.any():
                 kept.append(picture.masked_fill(~useful[..., None], torch.nan))
@@ -133,3 +134,18 @@ class MovingPlate:
         common = shown & moved[1] & ~hole
         away = [(one[..., :3] - target)[common].abs().mean() for one in (picture, moved[0])]
         return moved if away[1] < away[0] else (picture, shown)
+
+
+def in_tune(picture: Tensor, target: Tensor, common: Tensor) -> Tensor:
+    """(h, w, C) with its nearness shifted to that of the target where both show the scene (h, w).
+
+    The same wall is nearer in a frame whose camera stands nearer, and estimators shift their depth from frame to frame.
+    """
+    if picture.shape[-1] < 4:
+        return picture
+    return torch.cat((picture[..., :3], picture[..., 3:] + shift_between(picture, target, common)), -1)
+
+
+def shift_between(picture: Tensor, target: Tensor, common: Tensor) -> float:
+    """The middle difference in nearness of two frames (h, w, 4) where both show the scene (h, w)."""
+    return (target[..., 3] - picture[..., 3])[common].median().item() if common.any() else 0.0

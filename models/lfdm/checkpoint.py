@@ -32,8 +32,12 @@ Opened = tuple[CodecConfig | FlowUNetConfig, dict[str, Tensor], Report]
 
 
 def open_codec(path: str | Path, heat_map_padding: int | None = None) -> tuple[CodecConfig, dict[str, Tensor], Report]:
-    """A flow auto-encoder. Released files do not show the padding of their heat maps: 3 for MUG (the default), else 0."""
-    return opened(Path(path), "codec", heat_map_padding)
+    """A flow auto-encoder in full precision, however it was saved: half of it moves pixels.
+
+    Released files do not show the padding of their heat maps: 3 for MUG (the default), else 0.
+    """
+    config, state, report = opened(Path(path), "codec", heat_map_padding)
+    return config, {name: value.float() for name, value in state.items()}, report
 
 
 def open_flow_unet(path: str | Path) -> tuple[FlowUNetConfig, dict[str, Tensor], Report]:
@@ -187,8 +191,7 @@ def variant(config: CodecConfig | FlowUNetConfig) -> str:
 
 
 def load(config: CodecConfig | FlowUNetConfig, state: dict[str, Tensor]) -> torch.nn.Module:
-    """The network in eval mode on these weights in full precision, without random numbers before."""
-    state = {name: value.float() for name, value in state.items()}
+    """The network in eval mode on these weights, without random numbers before."""
     with torch.device("meta"):
         made = network(config)
     # The norms' counters are of no use but belong to the list.

@@ -35,6 +35,15 @@ def test_other_frames_beat_inpainting_by_three_decibels(camera):
     assert error[hole].mean() < 0.1 * (1 / clip.plate_depth).std()
 
 
+def test_depth_that_jumps_from_frame_to_frame_is_filled_in_tune():
+    clip, layers = clip_and_layers(9104, "still")
+    jump = 0.05 * torch.randn(FRAMES, 1, 1, generator=torch.Generator().manual_seed(2))
+    layers = decompose(clip.rgb, clip.human, 1 / clip.depth + jump, "near is large", clip.layers[1:, ..., 3])
+    filled, _ = complete_scene(layers, Fill(grow=2))
+    error = (filled.scene_depth - 1 / clip.plate_depth - jump).abs()[clip.scene < 0.98]
+    assert error.mean() < 0.005 < jump.std()
+
+
 def test_what_no_frame_shows_comes_from_the_plate():
     clip, layers = clip_and_layers(9104, "still")
     layers = decompose(clip.rgb[:1], clip.human[:1], 1 / clip.depth[:1], "near is large", clip.layers[1:, :1, ..., 3])

@@ -64,8 +64,9 @@ def conds(who=1, frames=range(FRAMES), layers=1, scene=None, motion=None):
 
 
 def sampled(model, given=None, count=FRAMES, **rest):
+    """Two of three steps: the first leaves noise of 4518 times a picture's size, which float32 rounds to 3 decimals."""
     batch = latent(count, batch_index=rest.pop("index", list(range(count))))
-    return ksampler(model, *(given or conds()), batch, **{"steps": 2, "cfg": 3.5, **rest})
+    return ksampler(model, *(given or conds()), batch, **{"steps": 3, "start_step": 1, "cfg": 3.5, **rest})
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_both_halves_in_one_batch_and_the_reference_and_the_motion_once_for_all_
     seen, read, motion = [], [], []
     unet = model.model.diffusion_model
     hooks = counted(unet.reference.conv_in, read), counted(unet.pose_guider.conv_in, motion)
-    out = sampled(spied(model, seen), steps=3)
+    out = sampled(spied(model, seen), steps=4)
     for hook in hooks:
         hook.remove()
     assert seen == [(2 * FRAMES, [1, 0])] * 3
@@ -223,7 +224,7 @@ def test_attention_patches_see_the_clip_and_not_the_reference(model, clip):
 
     patched = model.clone()
     patched.set_model_attn1_patch(note)
-    assert torch.equal(sampled(patched, steps=2), clip)
+    assert torch.equal(sampled(patched), clip)
     assert len(called) == 2 * 4 and {count for _, count in called} == {2 * FRAMES}
 
 

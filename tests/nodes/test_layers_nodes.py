@@ -126,6 +126,8 @@ def test_an_object_between_the_layers(stage):
         composed(layers, **thing)
     with pytest.raises(ValueError, match="give both as geometry"):
         composed(layers, **thing, object_depth=stage["depth"])
+    with pytest.raises(ValueError, match="give both as geometry"):
+        composed(decomposed(stage)["layers"], **thing, object_depth=flat)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (64, 96)])

@@ -112,6 +112,14 @@ def test_the_true_flow_of_the_stage_is_mirrored_and_swapped_with_its_pictures():
     assert along < 0.7 * still, "the person is found where the flow says, up to light and edges"
 
 
+def test_a_still_camera_leaves_the_background_at_rest():
+    made = codec_recipe(model={"still_camera": True})
+    assert not [name for name in made.trained() if "bg_predictor" in name] and len(made.trained()) > 50
+    trained(made, 2, 1e-2)
+    picture = torch.rand(2, 3, 32, 32)
+    assert torch.equal(made.codec.bg_predictor(picture, picture.flip(-1)), torch.eye(3).expand(2, 3, 3))
+
+
 def test_only_the_decoder_is_fitted_to_new_people(codec):
     made = codec_recipe(model={"init": str(codec), "decoder_only": True})
     before = {name: value.clone() for name, value in made.codec.state_dict().items()}
@@ -172,7 +180,11 @@ def test_flows_that_are_kept_are_those_that_are_found_as_clips_come(codec):
 
 def test_no_word_is_taken_as_often_as_asked(codec):
     made = flow_recipe(codec, model={"no_text": 0.5})
-    batch = {"state": torch.zeros(400, 3, 1, 8, 8), "features": torch.zeros(400, 32, 8, 8), "label": torch.ones(400).long()}
+    batch = {
+        "state": torch.zeros(400, 3, 1, 8, 8),
+        "features": torch.zeros(400, 32, 8, 8),
+        "label": torch.ones(400).long(),
+    }
     text = made.inputs(batch, Draws(0, 0))[2]
     none = (text == 0).all(1)
     assert 0.4 < none.float().mean() < 0.6 and torch.equal(text[~none][0], made.labels.weight[1])

@@ -21,7 +21,9 @@ def film(folder, count=5, height=20, width=30, name="{:04}.png"):
 
 
 def settings(kind, path, **more):
-    return RunSettings(recipe="lfae", data={"kind": kind, "path": str(path), "size": 16, "frames": 4} | more, folder="-")
+    return RunSettings(
+        recipe="lfae", data={"kind": kind, "path": str(path), "size": 16, "frames": 4} | more, folder="-"
+    )
 
 
 def greys(pictures):

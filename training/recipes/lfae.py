@@ -60,8 +60,10 @@ class TrainCodec(Recipe):
         self.decoder_only = bool(settings.model.get("decoder_only", False))
         if self.decoder_only and not settings.model.get("init"):
             raise ValueError("decoder_only fits the decoder of a codec to new people: name its file in model, init.")
+        # A background predictor is born saying that nothing moves; its gradient would drown all others.
+        frozen = "bg_predictor." if settings.model.get("still_camera", False) else ()
         for name, value in self.codec.named_parameters():
-            value.requires_grad_(not self.decoder_only or name.startswith(DECODER))
+            value.requires_grad_(name.startswith(DECODER) if self.decoder_only else not name.startswith(frozen))
         self.kept: list[Tensor] | None = None
         self.motions: list[StageMotion] = []
         if self.weights["flow"] and settings.data["kind"] != "stage":
