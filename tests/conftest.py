@@ -27,6 +27,7 @@ load("duet_host", ROOT / "scripts" / "duet_host")
 load("tiny_files", ROOT / "tests" / "tiny_files.py")
 load("tiny_depth_files", ROOT / "tests" / "tiny_depth_files.py")
 load("tiny_flow_files", ROOT / "tests" / "tiny_flow_files.py")
+load("tiny_character_files", ROOT / "tests" / "tiny_character_files.py")
 
 if HOST:
     sys.path.insert(0, HOST)  # the host's own nodes.py must win over our folder of that name
@@ -46,6 +47,7 @@ def pytest_addoption(parser):
 def server(tmp_path_factory):
     """A running ComfyUI with this pack and small random models in it; its output goes to a temporary folder."""
     from duet_host.server import running_server
+    from tiny_character_files import write_character_model
     from tiny_depth_files import write_depth_model
     from tiny_files import write_tiny_models
     from tiny_flow_files import write_flow_models
@@ -55,6 +57,7 @@ def server(tmp_path_factory):
     write_tiny_models(state / "models")
     write_depth_model(state / "models")
     write_flow_models(state / "models")
+    write_character_model(state / "models")
     with running_server(Path(HOST), Path(sys.executable), state, output=output, quiet=True) as running:
         yield running
 

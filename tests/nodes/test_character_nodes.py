@@ -7,6 +7,7 @@ from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_sag import SelfAttentionGuidance
 from diffusers import DDIMScheduler
+from pack.models.character import portrait
 from pack.models.checkpoint import save_model
 from pack.models.video_unet import VideoUNet
 from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference, LoadCharacterModel
@@ -28,6 +29,7 @@ from .tiny import (
     ksampler,
     latent,
     noise,
+    random_weights,
     spied,
     tiny_config,
     tiny_model,
@@ -326,21 +328,34 @@ def test_pictures_that_show_nobody_are_refused(vae, image, mask, words):
         EncodeReference.execute(image, vae, 64, 64, mask)
 
 
-class Clip:
-    """What the node asks of a CLIP Vision model, and what it was asked."""
+@pytest.fixture(scope="module")
+def vision():
+    """The host's own CLIP Vision model, small, with random weights."""
+    import comfy.clip_vision
 
-    def encode_image(self, image, crop):
-        self.given = image, crop
-        return {"image_embeds": image.mean((1, 2)).repeat(1, 256)}
+    made = comfy.clip_vision.ClipVisionModel({
+        "num_hidden_layers": 2, "hidden_size": 64, "num_attention_heads": 2, "intermediate_size": 64, "num_channels": 3,
+        "image_size": 56, "patch_size": 14, "hidden_act": "quick_gelu", "projection_dim": 768,
+        "model_type": "clip_vision_model",
+    })  # fmt: skip
+    random_weights(made.model)
+    return made
 
 
-def test_clip_sees_the_whole_picture_in_a_square(vae):
-    clip = Clip()
-    positive, negative = EncodeReference.execute(torch.zeros(1, 64, 32, 3), vae, 64, 128, None, clip).result
-    (square, crop), token = clip.given, positive[0][0]
-    assert square.shape == (1, 128, 128, 3) and not crop and token.shape == (1, 1, 768)
-    assert square[0, :, :30].min() == 1 and square[0, :, 34:94].max() == 0
-    assert positive[0][1][REFERENCE].shape == (1, 4, 16, 8) and negative[0][0].shape == (1, 1, 768)
+def test_clip_sees_the_whole_picture_in_a_square(vae, vision):
+    """A tall picture is seen to its ends, with white beside it."""
+    tall = pictures(1, 64)[:, :, :32]
+    positive, negative = EncodeReference.execute(tall, vae, 64, 128, None, vision).result
+    square = portrait(tall, None, 128, 128)
+    expected = vision.encode_image(square, crop=False)["image_embeds"]
+    assert square[0, :, :30].min() == 1 and square[0, :, 34:94].std() > 0.1
+    assert torch.equal(positive[0][0], expected[:, None]) and positive[0][0].shape == (1, 1, 768)
+    changed = tall.clone()
+    changed[:, :4] = 0
+    other, _ = EncodeReference.execute(changed, vae, 64, 128, None, vision).result
+    assert not torch.equal(other[0][0], positive[0][0]), "the head counts"
+    assert positive[0][1][REFERENCE].shape == (1, 4, 16, 8)
+    assert negative[0][0].shape == (1, 1, 768) and not negative[0][0].any()
 
 
 @pytest.fixture

@@ -1,0 +1,151 @@
+"""Writes the pictures of the layer, crop, motion code and character pages from what the nodes really make.
+
+python3 scripts/host.py exec python scripts/write_layer_pictures.py
+"""
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = True
+
+
+def load(name: str, file: Path, *folder: str):
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=list(folder) or None)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]
+
+
+load("pack", ROOT / "__init__.py", str(ROOT))
+pictures = load("pictures", ROOT / "scripts" / "write_pictures.py")
+sheet, tiles, grid = pictures.sheet, pictures.tiles, pictures.grid
+
+import torch  # noqa: E402
+from pack.models.depth import normalize_clip  # noqa: E402
+from pack.models.pose import draw  # noqa: E402
+from pack.models.stage import render, render_character, sample_scene  # noqa: E402
+from pack.nodes.crop import CropToSubject, PasteBack  # noqa: E402
+from pack.nodes.layers import DecomposeLayers, EditLayers, SplitLayers  # noqa: E402
+from pack.nodes.motion_code import AlignPose, MotionCode  # noqa: E402
+from pack.nodes.scene import CompleteScene, CompositeLayers  # noqa: E402
+
+SIZE, FRAMES, K = 256, 12, 5
+
+
+def stage(seed: int, objects: int = 1, action: str = "dance"):
+    """A clip and its depth as grey pictures (N, H, W, 3), from 1.5 to 8 metres."""
+    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=8.0, action=action, objects=objects)
+    clip = render(scene)
+    grey = normalize_clip(clip.depth, source="distance", space="inverse", near=1.5, far=8.0)[0]
+    return scene, clip, grey[..., None].expand(-1, -1, -1, 3).contiguous()
+
+
+def decomposed(clip, depth):
+    return DecomposeLayers.execute(
+        clip.rgb, depth, "near is large", clip.human, "as given", 0.4, 0.15, 0.25, clip.occluder, clip.keypoints
+    ).result
+
+
+def composite(layers, **changes):
+    options = {"person": "keep", "in_front": "keep", "soften": 0.0, "object_place": "by depth"} | changes
+    return CompositeLayers.execute(layers, **options).result[0][K]
+
+
+def layer_pictures(clip, depth, other, other_depth) -> None:
+    layers, *_, preview, report = decomposed(clip, depth)
+    print(report)
+    sheet("DuetDecomposeLayers", [[("clip", clip.rgb[K]), ("layers", preview[min(K, len(preview) - 1)])]])
+    edited = EditLayers.execute(layers, "", "0", 0, FRAMES - 1).result
+    before, after = (shown[min(K, len(shown) - 1)] for shown in (preview, edited[-2]))
+    sheet("DuetEditLayers", [[("before", before), ("object 0 to the scene", after)]])
+    full, scene, far, sure = CompleteScene.execute(layers, True, 4).result
+    sheet(
+        "DuetCompleteScene",
+        [[("clip", clip.rgb[K]), ("scene", scene[K]), ("its depth", far[K]), ("how sure", sure[K])]],
+    )
+    parts = SplitLayers.execute(full, "straight", -1).result
+    names = ("scene", "person", "occluder")
+    kinds = ("", " alpha", " depth")
+    sheet("DuetSplitLayers", [[(names[r] + kinds[c], parts[3 * r + c][K]) for r in range(3)] for c in range(3)])
+    new = {"new_person": other.rgb, "new_person_mask": other.human, "new_person_depth": other_depth}
+    thing = {"object": other.rgb, "object_mask": other.occluder, "object_depth": other_depth}
+    made = [("person removed", composite(full, person="remove")), ("a new person", composite(full, **new)),
+            ("an object by depth", composite(full, **thing))]  # fmt: skip
+    sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
+    save("decompose_layers", [[("clip", clip.rgb[K]), ("layers", before)], [("scene", scene[K]), ("depth", far[K])]])
+    save("remove_person", [[("clip", clip.rgb[K]), ("layers", before)], [made[0], ("how sure", sure[K])]])
+    save(
+        "insert_object",
+        [[("clip", clip.rgb[K]), ("another clip", other.rgb[K])], [("its object", other.occluder[K]), made[2]]],
+    )
+
+
+def crop_pictures(clip) -> None:
+    cut, masks, crop = CropToSubject.execute(clip.rgb, clip.human, 128, 128, 0.1, 5, 0, 0).result
+    cut = cut if isinstance(cut, torch.Tensor) else cut[0]
+    left, top, right, bottom = box_of(crop)
+    framed = clip.rgb[K].clone()
+    for rows, columns in ((slice(top, top + 3), slice(left, right)), (slice(bottom - 3, bottom), slice(left, right)),
+                          (slice(top, bottom), slice(left, left + 3)), (slice(top, bottom), slice(right - 3, right))):  # fmt: skip
+        framed[rows, columns] = torch.tensor([1.0, 0.6, 0.0])
+    sheet("DuetCropToSubject", [[("clip", framed), *((f"cut {k}", cut[k]) for k in (0, K, 2 * K))]])
+    grey = cut.mean(-1, keepdim=True).expand_as(cut).contiguous()
+    back = PasteBack.execute([clip.rgb], [grey], [crop], [8.0]).result[0]
+    sheet("DuetPasteBack", [[("changed cut", grey[K]), ("pasted back", back[K])]])
+
+
+def motion_pictures(scene, clip, depth) -> None:
+    code, near, silhouette = MotionCode.execute(clip.keypoints, SIZE, SIZE, "near is large", depth).result
+    pose = draw(clip.keypoints[K : K + 1], SIZE, SIZE)[0]
+    sheet(
+        "DuetMotionCode", [[("keypoints", pose), ("code", code[K]), ("depth", near[K]), ("silhouette", silhouette[K])]]
+    )
+    _, small, _ = stage(44, 0, "wave")
+    fitted = AlignPose.execute(clip.keypoints, small.keypoints, "feet", True).result[0]
+    sheet(
+        "DuetAlignPoseToCharacter",
+        [[("dancer", pose), ("character", small.rgb[0]), ("fitted", draw(fitted[K : K + 1], SIZE, SIZE)[0])]],
+    )
+    noise = torch.rand(160, 160, 3, generator=torch.Generator().manual_seed(0))
+    character = render_character(scene)[0][0]
+    made = ("clip, to be made", noise)
+    sheet("DuetEncodeMotionCode", [[("code", code[0]), (f"code {K}", code[K]), made]])
+    sheet("DuetEncodeReference", [[("picture", character), ("on white", on_white(scene))]])
+    black = clip.occluder[K, ..., None] * clip.rgb[K]
+    sheet("DuetEncodeLayers", [[("scene", clip.plate[K]), ("in front", black), made]])
+    files = ("reference_unet", "denoising_unet", "motion_module", "pose_guider")
+    sheet("DuetLoadCharacterModel", [[(name, grid(k)) for k, name in enumerate(files)],
+                                     [("the character", character), ("scene", clip.plate[K]), ("all frames", clip.rgb[K]), ("motion", code[K])]])  # fmt: skip
+    save("animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.plate[K]), made]])
+
+
+def on_white(scene) -> torch.Tensor:
+    picture, mask = render_character(scene)[:2]
+    return torch.ones_like(picture[0]).lerp(picture[0], mask[0][..., None])
+
+
+def box_of(crop: dict) -> list[int]:
+    """Left, top, right and bottom of the box of frame K."""
+    return [int(v) for v in crop["clips"][0]["boxes"][K]]
+
+
+def save(name: str, rows: list) -> None:
+    tiles(rows).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
+
+
+def main() -> None:
+    scene, clip, depth = stage(7)
+    _, other, other_depth = stage(20, 2, "wave")
+    layer_pictures(clip, depth, other, other_depth)
+    crop_pictures(other)
+    motion_pictures(scene, clip, depth)
+
+
+if __name__ == "__main__":
+    main()
