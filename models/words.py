@@ -23,7 +23,7 @@ def token_width(words: tuple[str, ...]) -> int:
 
 def split_words(text: str) -> list[str]:
     """The words of a sentence in small letters, without its punctuation."""
-    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", text.lower())
+    return re.findall(r"[^\W_]+(?:['\u2019-][^\W_]+)*", text.lower())
 
 
 def word_tokens(text: str, words: tuple[str, ...]) -> Tensor:
