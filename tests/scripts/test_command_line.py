@@ -60,7 +60,10 @@ def test_missing_venv_module_is_named(monkeypatch, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_interrupt_is_one_line():
-    code = "import sys; sys.path[0] = sys.argv.pop(1)\n"
+    # A shell that runs the tests in the background leaves Ctrl-C switched off for all its children.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); sys.path[0] = sys.argv.pop(1)\n"
+    )
     code += "from duet_host import cli, processes, commands\n"
     code += "commands.ready = lambda options: processes.run_step('Working', [sys.executable, '-c', 'import time; time.sleep(60)'])\n"
     code += "raise SystemExit(cli.main(['setup']))"
