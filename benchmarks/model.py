@@ -3,8 +3,8 @@
 Same pictures, same process, taken in turn; medians of the ratios. The floor by arithmetic (256 px, 8 + 8 frames, 2 FLOPs
 a multiply-add): 2-D 3.025T, with temporal layers 3.400T, with cross-modal attention 3.626T, so 1.20 x. A joint step
 against two single-modality steps saves nothing and adds cross-modal attention: 1.07 x. In a tiny network attention over
-all pixels of a pair costs 0.37 of everything else, so such a network has cross-modal attention at its deeper levels only
-(`tiny`); `tiny_all` is the same one with the paper's attention in every block.
+all pixels of a pair costs 0.37 of everything else: `tiny_all` is TINY as it is used everywhere, with the paper's attention
+in every block, `tiny` the same network with it at the deeper levels only, which no model of the pack has yet.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def peak(device: torch.device) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--sizes", nargs="+", default=["tiny", "sd1"], choices=list(SIZES))
+    parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=list(SIZES))
     parser.add_argument("--frames", type=int, help="frames of each modality")
     parser.add_argument("--pixels", type=int)
     parser.add_argument("--tokens", type=int, default=257)
