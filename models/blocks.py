@@ -4,6 +4,7 @@ Each is made from its 2-D original without touching a name or a weight. Letters 
 """
 
 import torch
+import torch.nn.functional as F
 from diffusers.models.attention import BasicTransformerBlock
 from diffusers.models.resnet import ResnetBlock2D
 from diffusers.models.transformers.transformer_2d import Transformer2DModel
@@ -15,6 +16,10 @@ from .attention.sparse_causal import SparseCausal
 from .attention.temporal import TemporalAttention, TemporalConv
 from .config import VideoUNetConfig
 from .modality import ClipLayout
+
+# The C library gives pieces of 32 MB and more back at once and takes them anew, page by page: a sixth of a tiny
+# network's step. Parts of this size stay in the cache too, and with this many tokens the weights are still read rarely.
+PART_BYTES, PART_TOKENS = 8 << 20, 1024
 
 
 def grown_from(cls: type, original: nn.Module) -> nn.Module:
@@ -42,11 +47,11 @@ class VideoResnetBlock(ResnetBlock2D):
         return grown
 
     def forward(self, x: Tensor, temb: Tensor, *args, **kwargs) -> Tensor:
-        h = self.conv1(self.nonlinearity(self.norm(self.norm1, x)))
+        h = self.conv1(self.active(self.norm1, x))
         h = h + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
-        h = self.conv2(self.dropout(self.nonlinearity(self.norm(self.norm2, h))))
+        h = self.conv2(self.dropout(self.active(self.norm2, h)))
         if hasattr(self, "tem_conv") and not self.layout.still:
-            h = h + self.tem_conv(self.nonlinearity(self.norm(self.tem_norm, h)))
+            h = h + self.tem_conv(self.active(self.tem_norm, h))
         if self.conv_shortcut is not None:
             x = self.conv_shortcut(x)
         h = (x + h) / self.output_scale_factor
@@ -54,9 +59,10 @@ class VideoResnetBlock(ResnetBlock2D):
             h = adapter(h)
         return h
 
-    def norm(self, norm: nn.GroupNorm, x: Tensor) -> Tensor:
-        """Statistics of each frame, or of the whole clip as in checkpoints of DisCo and Tune-A-Video."""
-        return norm_over_clip(norm, x, self.layout) if self.over_clip else norm(x)
+    def active(self, norm: nn.GroupNorm, x: Tensor) -> Tensor:
+        """Normed with statistics of each frame, or of the clip as in DisCo's and Tune-A-Video's checkpoints, and SiLU."""
+        h = norm_over_clip(norm, x, self.layout) if self.over_clip else norm(x)
+        return self.nonlinearity(h) if torch.is_grad_enabled() else F.silu(h, inplace=True)
 
 
 def norm_over_clip(norm: nn.GroupNorm, x: Tensor, layout: ClipLayout) -> Tensor:
@@ -92,8 +98,15 @@ class VideoTransformerBlock(BasicTransformerBlock):
         if self.tem_place == "before_cross_attention":
             x = self.over_time(x)
         x = self.attn2(self.norm2(x), encoder_hidden_states=encoder_hidden_states, **kwargs) + x
-        x = self.ff(self.norm3(x)) + x
+        x = self.feed_forward(self.norm3(x)) + x
         return self.over_time(x) if self.tem_place == "after_feed_forward" else x
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """On a CPU some pictures at a time, for inside it is eight times as wide as all else."""
+        if torch.is_grad_enabled() or x.device.type != "cpu":
+            return self.ff(x)
+        tokens = max(PART_TOKENS, PART_BYTES // (8 * x.shape[2] * x.element_size()))
+        return torch.cat([self.ff(part) for part in x.split(max(1, tokens // x.shape[1]))])
 
     def over_time(self, x: Tensor) -> Tensor:
         if self.layout.still or not hasattr(self, "tem_attn"):

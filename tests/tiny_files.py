@@ -53,13 +53,13 @@ def write_tiny_models(models: Path) -> None:
 def write_dance(models: Path) -> None:
     """A pair model with its ControlNet and VAE."""
     from pack.models.checkpoint import save_model
-    from pack.models.config import IDOL, TINY
+    from pack.models.config import TINY_IDOL
     from pack.models.controlnet import PoseControlNet
     from pack.models.foreground import latent_width
     from pack.models.video_unet import VideoUNet
     from safetensors.torch import save_file
 
-    pair = replace(IDOL, **TINY, foreground_width=latent_width())
+    pair = replace(TINY_IDOL, foreground_width=latent_width())
     save_model(models / "diffusion_models" / "duet_dance_128.safetensors", random_state(VideoUNet(pair), 1), pair)
     save_model(models / "controlnet" / "duet_dance_128_pose.safetensors", random_state(PoseControlNet(pair), 2), pair)
     save_file(vae_state(), str(models / "vae" / "duet_vae_128.safetensors"))

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import torch
-from pack.models.config import IDOL, TINY, VideoUNetConfig
+from pack.models.config import TINY_IDOL, VideoUNetConfig
 from pack.nodes.host.model import native_model
 
 import nodes as host
@@ -13,7 +13,7 @@ PICTURES = {"modalities": 1, "label": False, "temporal": "none", "cross_modal": 
 
 
 def tiny_config(**changes) -> VideoUNetConfig:
-    return replace(IDOL, **{**TINY, "foreground_width": 0, "cross_modal_width": 64, **changes})
+    return replace(TINY_IDOL, **{"foreground_width": 0, "cross_modal_width": 64, **changes})
 
 
 def tiny_weights(config: VideoUNetConfig, seed: int = 0) -> dict[str, torch.Tensor]:
