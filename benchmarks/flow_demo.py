@@ -189,7 +189,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", type=Path, default=ROOT / "weights/flow_models/duet_flow_64.safetensors")
-    parser.add_argument("--codec", type=Path, default=ROOT / "weights/flow_models/duet_flow_64_codec.safetensors")
+    parser.add_argument("--codec", type=Path, default=ROOT / "weights/flow_models/duet_flow_codec_64.safetensors")
     parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--batch", type=int, default=10)
     parser.add_argument("--bank", type=int, default=24, help="clips of known flow for each action")

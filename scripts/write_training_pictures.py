@@ -21,6 +21,8 @@ def load(name: str, file: Path, *folder: str):
 load("pack", ROOT / "__init__.py", str(ROOT))
 tiles = load("pictures", ROOT / "scripts" / "write_pictures.py").tiles
 
+from pack.models.flow import colour_wheel  # noqa: E402
+from pack.models.stage.motion import StageMotion  # noqa: E402
 from pack.training.augment import hide, stretch  # noqa: E402
 from pack.training.data import open_clips  # noqa: E402
 from pack.training.recipes.vae import heat  # noqa: E402
@@ -37,6 +39,7 @@ def main() -> None:
     pose = [shown(frame) for frame in clip["pose"]]
     hole = shown(hide(clip["video"][0], clip["mask"][0], 12))
     person = shown(stretch(clip["person"], Random(4)))
+    flow = colour_wheel(StageMotion.of(clips.scene(1)).to_first()[0], 12.0)
     rows = {
         "train_vae": [[("pictures", video[0]), ("and depth", depth[0])],
                       [("of people", shown(other["person"])), ("and rooms", shown(other["plate"]))]],
@@ -47,6 +50,9 @@ def main() -> None:
                         [("depth 1", depth[0]), ("depth 2", depth[1]), ("depth 3", depth[2])]],
         "train_one_shot": [[("one clip", video[0]), ("its depth", shown(heat(clip["depth"][0])))],
                            [("other words, to be made", shown(other["plate"])), ("", None)]],
+        "train_flow_codec": [[("a still", video[0]), ("how it moves", flow[-1])], [("frame 4", video[3]), ("", None)]],
+        "train_flow": [[("a still", video[0]), ("a word: what will move?", flow[1])],
+                       [("later", flow[2]), ("and later", flow[3])]],
         "resume_training": [[("first part", video[0]), ("and the rest", video[3])]],
     }  # fmt: skip
     for name, pictures in rows.items():

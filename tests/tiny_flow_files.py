@@ -20,11 +20,11 @@ def write_flow_models(models: Path) -> None:
     config = replace(TINY_UNET, feature_width=TINY_CODEC.feature_width)
     folder = models / "flow_models"
     folder.mkdir(parents=True, exist_ok=True)
-    save(folder / "duet_flow_codec_128.safetensors", TINY_CODEC, codec_state(FlowAutoencoder(TINY_CODEC)))
+    save(folder / "duet_flow_codec_64.safetensors", TINY_CODEC, codec_state(FlowAutoencoder(TINY_CODEC)))
     state = random_state(FlowUNet(config), 21)
     vectors = torch.randn(len(ACTIONS), config.text_width, generator=torch.Generator().manual_seed(22))
     notes = {TEXTS: json.dumps(list(ACTIONS))}
-    save(folder / "duet_flow_128.safetensors", config, state | {LABELS: vectors}, **notes)
+    save(folder / "duet_flow_64.safetensors", config, state | {LABELS: vectors}, **notes)
 
 
 def codec_state(net: torch.nn.Module, seed: int = 20) -> dict[str, torch.Tensor]:

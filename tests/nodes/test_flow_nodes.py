@@ -36,7 +36,7 @@ NODES = [
     LoadFlowModel, LoadFlowCodec, EncodePictureForFlow, EncodeMotionText, EmptyFlowLatent, DecodeFlow, EstimateFlow,
     RenderFlowVideo, FlowToPicture, WarpByFlow, ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, FlowFromTensor,
 ]  # fmt: skip
-MODEL, CODEC, OWN = "duet_flow_128.safetensors", "duet_flow_codec_128.safetensors", "labels of the model"
+MODEL, CODEC, OWN = "duet_flow_64.safetensors", "duet_flow_codec_64.safetensors", "labels of the model"
 SIZE, FRAMES = 64, 5
 
 
