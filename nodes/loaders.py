@@ -14,6 +14,7 @@ ADAPTERS = {
     },
     "video only": {"temporal": "native"},
     "one-shot": {"temporal": "native", "temporal_place": "after_feed_forward", "self_attention": "sparse_causal"},
+    "character": {"in_channels": 12, "reference": True, "motion_code": (16, 32, 96, 256)},
 }  # fmt: skip
 
 
@@ -29,6 +30,8 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
         text += f"\nAdapters for {adapters} were added. They are silent until they are trained."
         if config.self_attention == "sparse_causal":
             text += " Every frame of a clip already looks at the first frame and at the one before."
+        if config.reference:
+            text += " The picture of Encode Reference is looked at already, as the model itself sees it."
     source = (open_video_model, (path, adapters), 0)
     return native_model(config, state, source=source, disable_dynamic=disable_dynamic), text
 
@@ -41,6 +44,11 @@ def add_adapters(config, state: dict, adapters: str) -> tuple:
         raise ValueError(
             f"This file already holds a video model, so adapters for {adapters} cannot be added: "
             f"set adapters to {AS_IN_FILE}, or choose a Stable Diffusion model for pictures."
+        )
+    if adapters == "character" and config.in_channels != config.out_channels:
+        raise ValueError(
+            f"A character model reads layers beside the noise, but this file already reads {config.in_channels} channels: "
+            f"choose a Stable Diffusion model for pictures, with {config.out_channels}."
         )
     config = replace(config, **ADAPTERS[adapters])
     return config, inflated(state, config).state_dict()
@@ -69,7 +77,8 @@ class LoadVideoModel(io.ComfyNode):
                     tooltip="as in file opens the model as it is. The others add untrained layers for motion, and for "
                     "depth, to a picture model of Stable Diffusion: it then makes the same pictures as before, one by "
                     "one, and is ready to be trained. one-shot is for tuning on a single clip: its frames also look at "
-                    "the first frame and at the one before.",
+                    "the first frame and at the one before. character adds what reads a character, a scene, what passes in "
+                    "front and a motion, for the training recipe mimo.",
                 ),
             ],
             outputs=[

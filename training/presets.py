@@ -17,6 +17,7 @@ RECIPE = {  # steps on a GPU and on a CPU, and what else the recipe asks for
     "depth_words": (20000, 4000, {"lr": 1e-3, "ema": 0.998}),
     "lfae": (46500, 6000, {"lr": 2e-4, "betas": [0.5, 0.999], "weight_decay": 0.0, "clip": 0.0}),
     "lfdm": (111600, 5000, {"lr": 2e-4, "betas": [0.9, 0.99], "weight_decay": 0.0}),
+    "mimo": (50000, 4000, {"lr": 1e-5}),
 }  # fmt: skip
 BATCHES = {  # (batch, accumulate) for each size
     "vae": ((12, 1), (16, 1), (24, 1), (48, 1), (64, 1)),
@@ -27,6 +28,7 @@ BATCHES = {  # (batch, accumulate) for each size
     "depth_words": ((8, 1), (16, 1), (32, 1), (32, 1), (64, 1)),
     "lfae": ((8, 1), (8, 1), (16, 1), (32, 1), (100, 1)),
     "lfdm": ((4, 1), (1, 5), (1, 5), (2, 3), (5, 1)),
+    "mimo": ((4, 1), (1, 8), (1, 8), (1, 8), (4, 2)),
 }
 SIZE = {
     "CPU": {"precision": "fp32", "device": "cpu", "trains": "all"},
@@ -80,6 +82,9 @@ def preset(recipe: str, size: str) -> dict:
     if recipe == "one_shot":
         made |= {"trains": "lora" if size == "8 GB" else "all"}
         made |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
+    if recipe == "mimo":  # 27 GB of a pair of Stable Diffusions train at once, or 7 of the motion modules
+        made |= {"trains": "all" if size in ("CPU", "80 GB") else "adapters"}
+        made |= {"lr": 1e-3, "ema": 0.998} if size == "CPU" else {}
     return made
 
 
@@ -106,7 +111,7 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
         raise ValueError(
             f"A new network has nothing that {trains} could be added to: choose an init_model, or set trains to all."
         )
-    if recipe == "depth_words":  # it has a shape of its own
+    if recipe in ("depth_words", "mimo"):  # they have shapes of their own
         return {"model": model, "trains": "all"}
     new = {"config": NEW} | ({"freeze_resblocks": False} if recipe == "idol_haop" else {})
     return {"model": new | model, "trains": "all"}

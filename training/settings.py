@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-RECIPES = ("vae", "idol_haop", "idol_image", "idol_video", "one_shot", "depth_words", "lfae", "lfdm")
+RECIPES = ("vae", "idol_haop", "idol_image", "idol_video", "one_shot", "depth_words", "lfae", "lfdm", "mimo")
 TRAINS = ("all", "adapters", "lora")
 SHARDINGS = ("none", "full")
 # Files and folders in data and model.

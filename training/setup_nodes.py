@@ -106,7 +106,7 @@ class TrainingSettingsNode(io.ComfyNode):
                     tooltip="vae: the small auto-encoder. idol_haop: put a person into a room. idol_image: pictures "
                     "with their depth. idol_video: clips with their depth. lfae: the codec of latent flow. lfdm: which "
                     "flow a picture takes for a word. one_shot: one clip and its prompt, on a model with depth. depth_words: a "
-                    "small picture model that reads depth and the stage's words.",
+                    "small picture model that reads depth and the stage's words. mimo: a character in a scene and a motion.",
                 ),
                 io.Combo.Input(
                     "preset", options=[*SIZES, *PAPER], default=SIZES[0],

@@ -13,6 +13,7 @@ FILES = {
     "depth_words": ("depth_words", "DepthWords"),
     "lfae": ("lfae", "TrainCodec"),
     "lfdm": ("lfdm", "TrainFlow"),
+    "mimo": ("mimo", "Character"),
 }
 assert set(FILES) == set(RECIPES)
 

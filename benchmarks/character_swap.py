@@ -1,0 +1,218 @@
+"""How well a character is swapped on clips of the stage that were never trained on: python3 scripts/host.py bench character_swap
+
+A clip is taken apart with its true masks and depth, its scene is completed, and another character is put into it through
+the pack's own nodes on the real host: known by one picture in A-pose, moved by the joints of the new body in space, behind
+what passes in front, whose own pixels are laid over the frames. The truth is the same scene rendered with that character.
+Beside it, each row says how:
+
+- the pose of the old actor as it was seen: flat joints lifted by depth, not fitted to the new body
+- without the layers, without the features of the reference (the tokens stay): switched off while sampling, or with --no-layers
+  and --no-reference models that were trained without them (config in_channels 4, reference false)
+- a flat skeleton in place of the motion code: only with --skeleton, a model that was trained on it (motion skeleton)
+- no model at all: the clip as it was, and the truth through the auto-encoder, which no model on its latents can pass
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import statistics
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+import torch  # noqa: E402
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = not torch.cuda.is_available()
+import comfy.sd  # noqa: E402
+import comfy.utils  # noqa: E402
+from comfy.patcher_extension import WrappersMP  # noqa: E402
+
+import nodes as host  # noqa: E402
+
+spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+sys.modules["pack"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(sys.modules["pack"])
+from pack.models.layers.layers import nearness  # noqa: E402
+from pack.models.layers.motion import pose_body, render_motion  # noqa: E402
+from pack.models.layers.posed import posed  # noqa: E402
+from pack.models.metrics import psnr  # noqa: E402
+from pack.models.stage import Clip, render, render_character, sample_scene  # noqa: E402
+from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference  # noqa: E402
+from pack.nodes.host.conditioning import REFERENCE, with_layers  # noqa: E402
+from pack.nodes.layers import DecomposeLayers  # noqa: E402
+from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+from pack.nodes.scene import CompleteScene  # noqa: E402
+
+SIZE, FRAMES, FPS = 128, 8, 8.0
+OTHER = 500  # added to the seed of a clip: who comes in; both are below the seeds of training
+FIGURES = ("psnr", "person_psnr", "ssim")
+
+
+@dataclass
+class Swap:
+    """A clip taken apart, who comes in, and what it should become."""
+
+    seed: int
+    source: Clip
+    truth: Clip
+    scene: torch.Tensor  # (F, H, W, 3) completed
+    occluder: torch.Tensor  # (F, H, W) what passes in front
+    reference: torch.Tensor  # (1, H, W, 4)
+    motions: dict[str, torch.Tensor]  # (F, H, W, 3) by the way that the motion is told
+
+
+def swap_of(seed: int) -> Swap:
+    size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "fps": FPS}
+    old = sample_scene(seed, objects=seed % 2, **size)
+    new = old.with_character(OTHER + seed)
+    source, truth = render(old), render(new)
+    objects = source.layers[1:, ..., 3].flatten(0, 1) if old.props else None
+    depth = (1 / source.depth)[..., None].expand(-1, -1, -1, 3)
+    depth = (depth - depth.min()) / (depth.max() - depth.min())
+    layers, _, occluder, *_ = DecomposeLayers.execute(
+        source.rgb, depth, "near is large", source.human, "as given", 0.4, 0.15, 0.25, objects
+    ).result
+    scene = CompleteScene.execute(layers, True, 2).result[1]
+    picture, mask = render_character(new)
+    drawn = lambda motion: render_motion(motion, slice(0, FRAMES)).code
+    motions = {
+        "joints": drawn(pose_body(truth.joints, new.view().focal, SIZE, SIZE)),
+        "seen": drawn(posed(source.keypoints, lambda i: nearness(source.depth[i], "distance"), SIZE, SIZE)),
+        "skeleton": truth.pose,
+    }
+    return Swap(seed, source, truth, scene, occluder, torch.cat((picture, mask[..., None]), -1), motions)
+
+
+def blind(executor, *given, **conds):
+    """The host's wrapper around a forward pass: the network is shown no reference."""
+    conds.pop(REFERENCE, None)
+    return executor(*given, **conds)
+
+
+def made_by(model, vae, swap: Swap, motion: str, layers: bool, options) -> torch.Tensor:
+    """(F, H, W, 3) by the stock sampler, with what passes in front laid over it if the clip is taken apart."""
+    video = model.model.video
+    positive, negative = EncodeReference.execute(swap.reference, vae, SIZE, SIZE).result
+    if not video.reference:
+        positive = [[tokens, {k: v for k, v in more.items() if k != REFERENCE}] for tokens, more in positive]
+    if layers and video.layer_codes:
+        front = (swap.source.rgb, swap.occluder) if video.layer_codes == 2 and swap.occluder.any() else ()
+        positive, negative = EncodeLayers.execute(positive, negative, vae, swap.scene, *front).result
+    elif video.layer_codes:  # as in the share of training that has none
+        nothing = torch.zeros(1, video.out_channels * video.layer_codes, SIZE // 8, SIZE // 8)
+        positive, negative = with_layers(positive, nothing), with_layers(negative, nothing)
+    positive, negative, frames = EncodeMotionCode.execute(positive, negative, swap.motions[motion]).result
+    latent = {"samples": torch.zeros(frames, 4, SIZE // 8, SIZE // 8)}
+    sampled = host.common_ksampler(
+        model, swap.seed, options.sampling_steps, options.cfg, "euler", "simple", positive, negative, latent
+    )[0]
+    made = vae.decode(sampled["samples"]).clamp(0, 1)
+    return made.lerp(swap.source.rgb, swap.occluder[..., None]) if layers else made
+
+
+def ssim(made: torch.Tensor, truth: torch.Tensor) -> float:
+    """Structural similarity of (F, H, W, 3) in [0, 1], windows of 7 pixels, after Wang and others (2004)."""
+    x, y = (pictures.movedim(-1, 1).double() for pictures in (made, truth))
+    mean = lambda values: torch.nn.functional.avg_pool2d(values, 7, 1)
+    mx, my = mean(x), mean(y)
+    vx, vy, both = (mean(a * b) - mean(a) * mean(b) for a, b in ((x, x), (y, y), (x, y)))
+    alike = (2 * mx * my + 1e-4) * (2 * both + 9e-4) / ((mx**2 + my**2 + 1e-4) * (vx + vy + 9e-4))
+    return alike.mean().item()
+
+
+def score(made: torch.Tensor, swap: Swap) -> dict[str, float]:
+    here = swap.truth.human > 0.5
+    return {
+        "psnr": psnr(made, swap.truth.rgb),
+        "person_psnr": psnr(made[here], swap.truth.rgb[here]),
+        "ssim": ssim(made, swap.truth.rgb),
+    }
+
+
+def ways(models: dict, vae, options) -> dict:
+    """Rows by name: a function from a swap to its frames."""
+    ours = models["model"]
+    unseeing = ours.clone()
+    unseeing.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "blind", blind)
+    by = lambda model, motion="joints", layers=True: lambda swap: made_by(model, vae, swap, motion, layers, options)
+    rows = {
+        "ours": by(ours),
+        "ours, the old actor's pose as seen": by(ours, "seen"),
+        "no decomposition (layers off in sampling)": by(ours, layers=False),
+        "no reference attention (off in sampling)": by(unseeing),
+        "no decomposition (trained without)": models["no_layers"] and by(models["no_layers"], layers=False),
+        "no reference attention (trained without)": models["no_reference"] and by(models["no_reference"]),
+        "2-D skeleton (trained on it)": models["skeleton"] and by(models["skeleton"], "skeleton"),
+        "the clip as it was": lambda swap: swap.source.rgb,
+        "the truth through the auto-encoder": lambda swap: vae.decode(vae.encode(swap.truth.rgb)).clamp(0, 1),
+    }
+    return {name: row for name, row in rows.items() if row}
+
+
+def measure(models: dict, vae, options) -> list[dict]:
+    found = {name: [] for name in ways(models, vae, options)}
+    seconds = {name: [] for name in found}
+    for seed in range(options.clips):
+        swap = swap_of(seed)
+        for name, row in ways(models, vae, options).items():
+            begin = time.perf_counter()
+            made = row(swap)
+            seconds[name].append(time.perf_counter() - begin)
+            found[name].append(score(made, swap))
+    mean = lambda name, figure: statistics.fmean(one[figure] for one in found[name])
+    return [
+        {"row": name, **{figure: mean(name, figure) for figure in FIGURES}, "seconds": statistics.median(seconds[name])}
+        for name in found
+    ]
+
+
+def opened(options) -> tuple[dict, object]:
+    """The models by name, None where no file is given, and the VAE; a file that is missing ends the benchmark."""
+    paths = {name: getattr(options, name) for name in ("model", "no_layers", "no_reference", "skeleton", "vae")}
+    for name, path in paths.items():
+        if path is not None and not path.is_file():
+            how = (
+                "train it with training/runs/demo_character.json, or name another"
+                if name == "model"
+                else "name another"
+            )
+            raise SystemExit(f"There is no {path}: {how} with --{name.replace('_', '-')}.")
+    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(paths.pop("vae"))))
+    return {n: path and open_video_model(str(path), AS_IN_FILE)[0] for n, path in paths.items()}, vae
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_character_128.safetensors")
+    parser.add_argument("--no-layers", type=Path, help="a model with config in_channels 4")
+    parser.add_argument("--no-reference", type=Path, help="a model with config reference false")
+    parser.add_argument("--skeleton", type=Path, help="a model with motion skeleton")
+    parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
+    parser.add_argument("--clips", type=int, default=16)
+    parser.add_argument("--sampling-steps", type=int, default=20)
+    parser.add_argument("--cfg", type=float, default=1.0)
+    options = parser.parse_args()
+    models, vae = opened(options)
+    comfy.utils.PROGRESS_BAR_ENABLED = False
+    with torch.inference_mode():
+        rows = measure(models, vae, options)
+    if options.json:
+        about = {"clips": options.clips, "sampling_steps": options.sampling_steps, "cfg": options.cfg}
+        print(json.dumps({**about, "rows": rows}, indent=2))
+        return
+    print(f"{options.clips} clips of {FRAMES} frames, {SIZE} px")
+    print(f"{'':<44}{'PSNR':>8}{'person':>9}{'SSIM':>8}{'seconds a clip':>16}")
+    for row in rows:
+        print(
+            f"{row['row']:<44}{row['psnr']:>8.2f}{row['person_psnr']:>9.2f}{row['ssim']:>8.3f}{row['seconds']:>16.1f}"
+        )
+
+
+if __name__ == "__main__":
+    main()

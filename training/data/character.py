@@ -1,0 +1,109 @@
+"""A clip of the stage as a character model learns it: the scene without anybody, what passes in front, the body's motion,
+and pictures of the same character from elsewhere (MIMO section 3).
+
+Letters: F frames, R references, H and W pixels, M hits.
+"""
+
+from dataclasses import replace
+from random import Random
+
+import torch
+from torch import Tensor
+
+from ...models.body.capsules import Hits, z_buffer
+from ...models.character import portrait
+from ...models.choices import ACTIONS
+from ...models.foreground import GREY, person_alone
+from ...models.layers.layers import nearness
+from ...models.layers.motion import Motion, pose_body, render_motion
+from ...models.layers.posed import posed
+from ...models.stage import Clip, Scene, composite, render, render_character
+from ...models.stage.actors import stage_actors
+from ...models.stage.render import accumulate, visible
+from ...models.stage.shading import STYLES, paint
+from ...models.texture import keyed
+from .stage import pixels
+
+REFERENCES = 4  # the first in A-pose, the others from another motion
+ELSEWHERE = 1 << 30  # added to the seed of a motion: another one, which no clip has
+SECONDS = 1.3  # between two of the other references
+# Motion codes below are of joints in space, then of flat ones with depth; above they show the actor's own body.
+SPACE, LIFTED = 0.4, 0.8
+
+
+def character_clip(scene: Scene) -> dict[str, Tensor]:
+    """Whole numbers as in the sources of clips.
+
+    video, clear (nothing passes in front) and plain (the character on white) (F, 3, H, W); scene and occluder
+    (F or 1, 3, H, W); code and skeleton (F, 3, H, W) of the motion; references (R, 3, H, W); seen (F, H, W) of the figure
+    in video, whole (F, H, W) in the other two.
+    """
+    clip = render(scene)
+    empty, outside = empty_scene(scene, clip), (1 - clip.whole_human)[..., None]
+    front = bool((clip.occluder > 0).any())
+    occluder = person_alone(clip.rgb, clip.occluder, (GREY,) * 3)  # as Encode Layers paints it
+    on = lambda around: (clip.figure + outside * (around - GREY)).clamp(0, 1)
+    return {
+        "video": pixels(clip.rgb),
+        "clear": pixels(on(empty) if front else clip.rgb),
+        "plain": pixels(on(1.0)),
+        "scene": pixels(empty),
+        "occluder": pixels(occluder if front else occluder[:1]),
+        "code": pixels(motion_code(scene, clip, keyed(scene.motion_seed, "motion code"))),
+        "skeleton": pixels(clip.pose),
+        "references": pixels(references(scene)),
+        "seen": (clip.human * 255).round().to(torch.uint8),
+        "whole": (clip.whole_human * 255).round().to(torch.uint8),
+    }
+
+
+def references(scene: Scene) -> Tensor:
+    """(R, H, W, 3) pictures of the character on white, as Encode Reference shows them: none is a frame of the clip."""
+    r = keyed(scene.motion_seed, "reference")
+    action, seed = r.choice([name for name in ACTIONS if name != scene.action]), scene.motion_seed + ELSEWHERE
+    elsewhere = {"action": action, "motion_seed": seed, "frames": REFERENCES - 1, "fps": 1 / SECONDS, "props": ()}
+    moving, (figure, mask) = render(replace(scene, **elsewhere)), render_character(scene)
+    figures, masks = torch.cat((figure, moving.figure)), torch.cat((mask, moving.whole_human))
+    return portrait(figures, masks, scene.width, scene.height)
+
+
+def motion_code(scene: Scene, clip: Clip, r: Random) -> Tensor:
+    """(F, H, W, 3) place on the standard body, of a body that is known more or less well."""
+    way = r.random()
+    if way < SPACE:
+        return drawn(body_in_space(scene, clip))
+    if way < LIFTED:
+        near = lambda index: nearness(clip.depth[index], "distance")
+        return drawn(posed(clip.keypoints, near, scene.height, scene.width))
+    return clip.surface
+
+
+def body_in_space(scene: Scene, clip: Clip) -> Motion:
+    """The standard body on the true joints of a clip."""
+    return pose_body(clip.joints, scene.view().focal, scene.height, scene.width)
+
+
+def drawn(motion: Motion) -> Tensor:
+    """(F, H, W, 3) as the node Motion Code gives it."""
+    return render_motion(motion, slice(0, len(motion.present))).code
+
+
+def empty_scene(scene: Scene, clip: Clip, samples: int = 2) -> Tensor:
+    """(F or 1, H, W, 3) the room and the objects behind the figure, also where the figure hides them."""
+    actors, camera, frames = stage_actors(scene), scene.view(), slice(0, scene.frames)
+    behind = torch.cat((torch.zeros(1, scene.frames, dtype=torch.bool), ~actors.in_front(camera, frames)))
+    if not behind.any():
+        return clip.plate[:1] if camera.is_still() else clip.plate
+    fine = camera.refined(samples)
+    hits = z_buffer(actors.capsules(fine, frames), fine, actors.layers)
+    hits = chosen(hits, behind[hits.layer, hits.frame])
+    colours = paint(hits, actors, scene, camera, frames, STYLES[scene.style])
+    nothing = colours.new_full((scene.frames * fine.height * fine.width,), torch.inf)
+    seen, _ = visible(hits, nothing)
+    return composite(accumulate(hits, colours, seen.to(colours), samples), clip.plate)
+
+
+def chosen(hits: Hits, kept: Tensor) -> Hits:
+    """The hits of (M,) that are kept."""
+    parts = (hits.cell, hits.frame, hits.capsule, hits.depth, hits.along, hits.normal)
+    return Hits(*(part[kept] for part in parts), hits.shape)

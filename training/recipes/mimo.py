@@ -1,0 +1,222 @@
+"""MIMO (section 3): a character is put into a scene, behind what passes in front, and moves as a body tells.
+
+As in the paper, the network that denoises, the one that reads the reference and the one that reads the motion are trained
+together on pictures first; then, with `trains` set to adapters, the motion modules alone on clips.
+Letters: B clips, F frames, C channels and h and w pixels of latents, H and W pixels, T tokens, D width of a token.
+"""
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+
+from ...models.character import read_motion
+from ...models.checkpoint import save_model
+from ...models.foreground import latent_tokens
+from ...models.schedule import NoiseSchedule
+from ...models.small_vae import SCALE
+from ..data import open_clips
+from ..data.character import character_clip
+from ..draws import Draws
+from ..encoders import Encoders
+from ..kept import kept_or_made
+from ..sampling import sample_ddim
+from .base import Recipe
+from .mimo_network import start_unet, unseen
+from .with_depth import HALF
+
+MOTIONS = ("code", "skeleton")  # pictures of the motion: of the body in space, or flat as OpenPose draws it
+WEIGHTS = {
+    "person": 0.2
+}  # of the error on the person, beside that of the whole picture; the paper has the latter alone
+NOBODY, NO_LAYERS, PLAIN, UNHIDDEN = 0.1, 0.05, 0.15, 0.4  # shares of examples: guidance needs the first
+A_POSE = 0.5  # share of references in A-pose
+
+
+class Character(Recipe):
+    def __init__(self, settings):
+        super().__init__(settings)
+        model = settings.model
+        self.clips = open_clips(settings.data)
+        self.frames, self.motion = model.get("frames", 2), model.get("motion", MOTIONS[0])
+        refuse_what_is_not_offered(settings, self.clips, self.frames, self.motion)
+        self.weights = WEIGHTS | settings.losses
+        self.encoders = Encoders(model["vae"])
+        self.unet = start_unet(model, settings.trains == "adapters")
+        self.schedule = NoiseSchedule(zero_snr=self.unet.video.zero_snr)
+        self.kept: list[dict[str, Tensor]] | None = None
+        self.white: Tensor | None = None
+        self.choose_trained()
+        if torch.cuda.is_available():  # on a CPU, group norms of this format take many times as long
+            self.unet.to(memory_format=torch.channels_last)
+
+    def choose_trained(self) -> None:
+        """Everything that the loss reaches, or the motion modules alone."""
+        idle = {id(value) for value in unseen(self.unet)}
+        for name, value in self.unet.named_parameters():
+            chosen = self.settings.trains == "all" or "motion_modules." in name
+            value.requires_grad_(chosen and id(value) not in idle)
+        if self.settings.gradient_checkpointing:
+            self.unet.enable_gradient_checkpointing()
+
+    def in_precision(self, device: torch.device):
+        """What the trainer wraps around a step, for what runs outside of one."""
+        half = HALF.get(self.settings.precision)
+        return torch.autocast(device.type, half, enabled=half is not None)
+
+    # -- data ----------------------------------------------------------------------------------------------------
+
+    def prepare(self, device: torch.device) -> None:
+        """Encode every clip once, with its layers and the pictures of its character."""
+        about = replace(self.settings, data={**self.settings.data, "motion": self.motion})
+        self.kept = kept_or_made(lambda index: self.seen(index, device), len(self.clips), about)
+        side = self.clips.size
+        self.white = self.latents(torch.full((1, 3, side, side), 255, dtype=torch.uint8), device)
+
+    def latents(self, pictures: Tensor, device: torch.device) -> Tensor:
+        """(N, 3, H, W) uint8 to (N, C, h, w), a few at a time: the encoder of Stable Diffusion would fill a GPU."""
+        with self.in_precision(device):
+            return torch.cat([self.encoders.latents(part.to(device)).cpu() for part in pictures.split(4)])
+
+    def seen(self, index: int, device: torch.device) -> dict[str, Tensor]:
+        """A clip as the network reads it: latents, masks (F, 1, h, w), and the motion as pictures (F, 3, H, W)."""
+        clip = character_clip(self.clips.scene(index))
+        same = torch.equal(clip["clear"], clip["video"])
+        out = {name: self.latents(clip[name], device) for name in ("video", "plain", "scene", "occluder", "references")}
+        like = out["video"]
+        out["clear"] = like if same else self.latents(clip["clear"], device)
+        out |= {name: out[name].expand_as(like).contiguous() for name in ("scene", "occluder")}
+        share = lambda mask: torch.nn.functional.adaptive_avg_pool2d(mask[:, None] / 255, like.shape[-2:])
+        return {**out, "seen": share(clip["seen"]), "whole": share(clip["whole"]), "motion": clip[self.motion]}
+
+    def sample(self, place: int) -> dict[str, Tensor]:
+        """Frames of a clip with its layers and its motion, and the character from elsewhere."""
+        clip, r = self.kept[self.item(place, len(self.kept))], self.draw(place).python("example")
+        kind = self.kind(r)
+        frames = picked(len(clip["video"]), self.frames, self.over_time, r)
+        shown = {name: clip[name][frames] for name in (kind, "scene", "occluder", "seen", "whole", "motion")}
+        scene = self.white.expand_as(shown["scene"]) if kind == "plain" else shown["scene"]
+        front = shown["occluder"] * (kind == "video")
+        layers = torch.cat((scene, front), 1)[:, : self.unet.video.layer_codes * scene.shape[1]]
+        given = kind == "plain" or r.random() >= NO_LAYERS
+        which = 0 if r.random() < A_POSE else r.randrange(1, len(clip["references"]))
+        return {
+            "video": shown[kind],
+            "mask": shown["seen" if kind == "video" else "whole"],
+            "layers": layers * given,
+            "motion": shown["motion"],
+            "reference": clip["references"][which],
+            "somebody": torch.tensor(r.random() >= NOBODY),
+        }
+
+    def kind(self, r: Random) -> str:
+        """What an example shows; a network that is told of no layers cannot know that a scene is plain."""
+        codes = self.unet.video.layer_codes
+        if codes and r.random() < PLAIN:
+            return "plain"
+        return "clear" if codes == 1 or (codes == 2 and r.random() < UNHIDDEN) else "video"
+
+    @property
+    def over_time(self) -> bool:
+        return self.unet.video.temporal != "none"
+
+    # -- loss ----------------------------------------------------------------------------------------------------
+
+    def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
+        clean = batch["video"]
+        clips, frames = clean.shape[:2]
+        # Frames that see each other are at the same step; others learn more when each is at its own.
+        time = draws.integers("time", self.schedule.steps, clips, 1 if self.over_time else frames)
+        time = time.to(clean.device).expand(-1, frames)
+        noise, flat = draws.normal("noise", clean), time.flatten()
+        noisy = self.schedule.add_noise(clean.flatten(0, 1), noise.flatten(0, 1), flat).view(clean.shape)
+        answer = self.predict(noisy, time, self.known(batch))
+        prediction = self.unet.video.prediction
+        target = self.schedule.target(prediction, clean.flatten(0, 1), noise.flatten(0, 1), flat).view(clean.shape)
+        error, mask = (answer - target).square().mean(2, keepdim=True), batch["mask"]
+        terms = {"video": error.mean(), "person": (error * mask).sum() / mask.sum().clamp_min(1.0)}
+        return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
+
+    def known(self, batch: dict) -> dict:
+        """What is the same at every step: tokens (B, T, D), features of the references, features of the motion."""
+        somebody = batch["somebody"].to(batch["reference"].device)
+        tokens = self.unet.clip_proj(latent_tokens(batch["reference"] / SCALE)) * somebody[:, None, None]
+        known = {"tokens": tokens, "layers": batch["layers"]}
+        if self.unet.video.reference:
+            features = self.unet.read_reference(batch["reference"], tokens)
+            known["features"] = [one if there else None for one, there in zip(features, somebody, strict=True)]
+            if not somebody.any():  # processes that work together wait for a gradient of every weight
+                known["tokens"] = tokens + 0 * sum(part.sum() for part in features[0])
+        if self.unet.video.motion_code:
+            pictures = batch["motion"].flatten(0, 1).float() / 255
+            known["motion"] = read_motion(self.unet.pose_guider, pictures, pictures)
+        return known
+
+    def predict(self, noisy: Tensor, time: Tensor, known: dict) -> Tensor:
+        """The answer (B, F, C, h, w) to latents of that shape at (B,) or (B, F) steps."""
+        clips, frames = noisy.shape[:2]
+        flat = torch.cat((noisy, known["layers"]), 2).flatten(0, 1)
+        time = time if time.ndim == 2 else time[:, None].expand(-1, frames)
+        context = known["tokens"][:, None].expand(-1, frames, -1, -1).flatten(0, 1)
+        answer = self.unet(flat, time.flatten(), context, chunks=clips, reference=known.get("features"),
+                           motion=known.get("motion"))  # fmt: skip
+        return answer.float().view(noisy.shape)
+
+    # -- what comes out ------------------------------------------------------------------------------------------
+
+    def pictures(self, device: torch.device) -> Tensor:
+        """Examples side by side: reference and truth above the motion and what the network makes of them."""
+        return torch.cat([self.shown(place, device) for place in range(4)], 2).permute(1, 2, 0)
+
+    def shown(self, place: int, device: torch.device) -> Tensor:
+        """(3, 2 H, (1 + F) W) of one example."""
+        example = self.sample(place) | {"somebody": torch.tensor(True)}
+        batch = {name: value[None].to(device) for name, value in example.items()}
+        start = Draws(self.settings.seed, place).normal("start", batch["video"])
+        with self.in_precision(device):
+            predict = partial(self.predict, known=self.known(batch))
+            made = sample_ddim(predict, start, self.schedule, self.unet.video.prediction)
+            truth, made = (self.encoders.pictures(latents[0]) for latents in (batch["video"], made))
+            reference = self.encoders.pictures(batch["reference"])
+        rows = (torch.cat((reference, truth)), torch.cat((batch["motion"][0, :1] / 255, made)))
+        return torch.cat([torch.cat(list(row), 2) for row in rows], 1)
+
+    def export(self, folder: Path) -> list[Path]:
+        """One file for Load Character Model, in half precision."""
+        state = {name: value.detach().cpu().half() for name, value in self.unet.state_dict().items()}
+        notes = {"motion_pictures": self.motion, "steps": self.settings.steps}
+        return [save_model(folder / "model.safetensors", state, self.unet.video, **notes)]
+
+
+def picked(count: int, wanted: int, over_time: bool, r: Random) -> list[int]:
+    """Frames of a clip: neighbours where frames see each other, else any, which differ more."""
+    if not over_time:
+        return sorted(r.sample(range(count), wanted))
+    first = r.randrange(count - wanted + 1)
+    return list(range(first, first + wanted))
+
+
+def refuse_what_is_not_offered(settings, clips, frames, motion) -> None:
+    """Settings that would be overlooked."""
+    if not hasattr(clips, "scene"):
+        raise ValueError(
+            f"mimo learns from clips that are known layer by layer, which those of kind {settings.data['kind']} are not: "
+            "take data of kind stage."
+        )
+    if settings.trains == "lora":
+        raise ValueError("mimo trains no LoRA: set trains to all, or to adapters for the motion modules alone.")
+    if settings.model.get("clip"):
+        raise ValueError("mimo knows the character by latents of the VAE, not by CLIP: leave clip out of model.")
+    if isinstance(frames, bool) or not isinstance(frames, int) or not 1 <= frames <= clips.frames:
+        raise ValueError(
+            f"model: frames is how many of a clip's {clips.frames} frames an example has, not {frames!r}: take as many "
+            "at most, or longer clips."
+        )
+    if motion not in MOTIONS:
+        raise ValueError(f"model: motion is one of {', '.join(MOTIONS)}, not {motion!r}.")
+    unknown = sorted(set(settings.losses) - {"video", *WEIGHTS})
+    if unknown:
+        raise ValueError(f"losses: mimo knows video and person, not {', '.join(unknown)}.")
