@@ -1,6 +1,7 @@
 """The two stages of LFDM: what trains, what comes out, and that a run which was stopped goes on to the bit."""
 
 import json
+import math
 import signal
 from itertools import repeat
 
@@ -12,9 +13,11 @@ from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.diffusion import FlowSchedule, motion_of
 from pack.models.lfdm.perceptual import CUTS, VGG19, perceptual, photometric
 from pack.models.lfdm.unet import FlowUNet
+from pack.models.lfdm.warp import fetch
 from pack.training.draws import Draws
 from pack.training.presets import PAPER, SIZES, preset, start_from
 from pack.training.recipes import make_recipe
+from pack.training.recipes.limbs import limb_error
 from pack.training.run_folder import RunFolder
 from pack.training.sampling import sample_flow
 from pack.training.settings import RunSettings
@@ -81,9 +84,9 @@ def trained(made, steps, lr):
     return losses
 
 
-@pytest.mark.parametrize("losses", [{}, {"flow": 20.0, "warped": 5.0}], ids=["paper", "ours"])
+@pytest.mark.parametrize("losses", [{}, {"flow": 20.0, "warped": 5.0, "limbs": 2.0}], ids=["paper", "ours"])
 def test_stage_1_trains_all_three_networks(losses):
-    made = codec_recipe(losses=losses)
+    made = codec_recipe(losses=losses, model={"config": CODEC | {"regions": 10}} if losses else {})
     loss, terms = made(batch_of(made), Draws(0, 0))
     names = {"photometric", "shift", "affine", *losses}
     assert set(terms) == names | {"seen"} and loss.isfinite()
@@ -97,8 +100,6 @@ def test_stage_1_trains_all_three_networks(losses):
 
 def test_the_true_flow_of_the_stage_is_mirrored_and_swapped_with_its_pictures():
     """Fetching the source along it gives the driving frame, whatever was done to the pair."""
-    from pack.models.lfdm.warp import fetch
-
     made = codec_recipe(losses={"flow": 1.0}, data=DATA | {"size": 64, "frames": 6})
     along = still = 0.0
     for place in range(12):
@@ -110,6 +111,33 @@ def test_the_true_flow_of_the_stage_is_mirrored_and_swapped_with_its_pictures():
         along += (error * moves).sum().item()
         still += ((source - driving).abs().mean(1, keepdim=True) * moves).sum().item()
     assert along < 0.7 * still, "the person is found where the flow says, up to light and edges"
+
+
+def test_limbs_are_mirrored_and_swapped_with_their_pictures():
+    """Light apart, a limb has its own colours: the masks of both frames lie on the figure, each on the same side."""
+    made = codec_recipe(
+        losses={"limbs": 1.0, "flow": 1.0}, data=DATA | {"size": 64}, model={"config": CODEC | {"regions": 10}}
+    )
+    for place in range(8):
+        pair = made.sample(place)
+        assert pair["limbs"].shape == (2, 10, 64, 64) and pair["limbs"].sum(1).max() == 1
+        figure = pair["limbs"][1].sum(0) > 0
+        moves = pair["kind"] == 2
+        assert (figure & moves).sum() == moves.sum() > 50, "what moves on this stage is the figure"
+        # The masks of a limb follow the true flow from the driving frame back to the source.
+        back = fetch(pair["limbs"][:1].float(), pair["grid"][None])[0]
+        there = back[pair["limbs"][1].bool() & moves]
+        assert there.mean() > 0.75, "the limb is the same one in both frames"
+
+
+def test_the_error_of_limbs_is_zero_where_the_heat_maps_are_the_truth():
+    truth = torch.zeros(2, 10, 32, 32, dtype=torch.uint8)
+    truth[:, :9, 4:12, 8:16] = 1  # the last limb is hidden
+    right = torch.nn.functional.adaptive_avg_pool2d(truth.float(), 8)
+    right = right / right.sum((2, 3), keepdim=True).clamp_min(1e-6)
+    even = torch.full((2, 10, 8, 8), 1 / 64)
+    assert limb_error(right, truth).item() == pytest.approx(0, abs=1e-4)
+    assert limb_error(even, truth).item() == pytest.approx(math.log(64 / 4), rel=1e-3), "four of 64 cells are right"
 
 
 def test_a_still_camera_leaves_the_background_at_rest():
@@ -225,6 +253,7 @@ def test_vectors_of_a_text_encoder_are_taken_as_they_are(codec, tmp_path):
 @pytest.mark.parametrize(
     "name, changes, words",
     [("lfae", {"trains": "lora"}, "set trains to all"), ("lfae", {"losses": {"flwo": 1}}, "flwo is unknown"),
+     ("lfae", {"losses": {"limbs": 1}, "model": {"config": CODEC}}, "this codec has 4 regions"),
      ("lfae", {"model": {"config": {"widht": 3}}}, "config knows no widht"),
      ("lfae", {"data": DATA | {"size": 40}}, "multiples of 32"), ("lfae", {"sharding": "full"}, "fits any GPU"),
      ("lfdm", {}, "name one that lfae made")],

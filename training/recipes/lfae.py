@@ -34,11 +34,15 @@ from ..draws import Draws
 from ..jitter import PAIRS
 from ..kept import shared_work
 from .base import Recipe
+from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
 
 # The paper's, but for "photometric", whose terms are smaller than those of VGG19, and "warped", which is ours: the
-# plain warp of the source against the driving picture, so that flow is found before the decoder can paint. "flow" is
-# ours too: the stage knows the true one.
-WEIGHTS = {"perceptual": 10.0, "photometric": 50.0, "warped": 0.0, "flow": 0.0, "shift": 10.0, "affine": 10.0}
+# plain warp of the source against the driving picture, so that flow is found before the decoder can paint. "flow" and
+# "limbs" are ours too: the stage knows the true flow, and where each limb is.
+WEIGHTS = {
+    "perceptual": 10.0, "photometric": 50.0, "warped": 0.0, "flow": 0.0, "limbs": 0.0, "shift": 10.0, "affine": 10.0,
+}  # fmt: skip
+TRUTHS = ("flow", "limbs")
 DECODER = ("generator.bottleneck.", "generator.up_blocks.", "generator.final.")
 SETTLED = 24  # batches that the norms' means and spreads are taken from
 
@@ -66,9 +70,21 @@ class TrainCodec(Recipe):
             value.requires_grad_(name.startswith(DECODER) if self.decoder_only else not name.startswith(frozen))
         self.kept: list[Tensor] | None = None
         self.motions: list[StageMotion] = []
-        if self.weights["flow"] and settings.data["kind"] != "stage":
-            raise ValueError("Only the stage knows its true flow: leave flow out of losses, or use data of kind stage.")
+        self.refuse_unknown_truth()
         self.train()
+
+    def refuse_unknown_truth(self) -> None:
+        """Terms that need what this data or this codec does not have."""
+        for name in TRUTHS:
+            if self.weights[name] and self.settings.data["kind"] != "stage":
+                raise ValueError(
+                    f"Only the stage knows its true {name}: leave {name} out of losses, or use data of kind stage."
+                )
+        if self.weights["limbs"] and self.codec.config.regions != len(LIMBS):
+            raise ValueError(
+                f"The figure has {len(LIMBS)} limbs, but this codec has {self.codec.config.regions} regions: leave limbs out "
+                f"of losses, or set regions to {len(LIMBS)}."
+            )
 
     def train(self, mode: bool = True) -> "TrainCodec":
         """What is frozen keeps its norms as they are."""
@@ -85,7 +101,7 @@ class TrainCodec(Recipe):
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.settings.model.get("cache", isinstance(self.clips, AsLabelled)):
             self.kept = shared_work(self.whole_clip, len(self.clips))
-        if self.weights["flow"]:
+        if any(self.weights[name] for name in TRUTHS):
             self.motions = shared_work(self.true_motion, len(self.clips))
 
     def true_motion(self, index: int) -> StageMotion:
@@ -105,13 +121,25 @@ class TrainCodec(Recipe):
         swapped = r.random() < 0.5
         mirrored = not swapped and r.random() < 0.5
         pair = pair.flip(0) if swapped else pair
-        truth = self.true_flow(index, positions[::-1] if swapped else positions, mirrored) if self.motions else {}
+        truth = self.truth(index, positions[::-1] if swapped else positions, mirrored)
         pair = PAIRS(pair.flip(-1) if mirrored else pair, r)
         return {"source": pair[0], "driving": pair[1], **truth}
 
-    def true_flow(self, index: int, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
+    def truth(self, index: int, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
+        """What the stage knows of a pair, as far as a term asks for it."""
+        found = {}
+        if self.weights["flow"]:
+            found |= self.true_flow(self.motions[index], positions, mirrored)
+        if self.weights["limbs"]:
+            motion = self.motions[index]
+            masks = limb_masks(motion.layer[positions], motion.owner[positions])
+            found["limbs"] = masks[:, MIRRORED].flip(-1) if mirrored else masks
+        return found
+
+    @staticmethod
+    def true_flow(motion: StageMotion, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
         """Of the driving frame's pixels, where they lie in the source (H, W, 2), and what they belong to (H, W)."""
-        flow, kind = self.motions[index].flow(positions[1:], positions[:1])
+        flow, kind = motion.flow(positions[1:], positions[:1])
         if mirrored:
             flow, kind = flow.flip(2) * flow.new_tensor([-1.0, 1.0]), kind.flip(2)
         return {"grid": as_grid(flow)[0], "kind": kind[0]}
@@ -121,14 +149,17 @@ class TrainCodec(Recipe):
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         source, driving = (batch[name].float() / 255 for name in ("source", "driving"))
         net = self.codec
-        regions = net.region_predictor(driving)
+        start, regions = net.region_predictor(source), net.region_predictor(driving)
         background = net.bg_predictor(source, driving)
-        painted, motion = net.generator(source, net.region_predictor(source), regions, background)
+        painted, motion = net.generator(source, start, regions, background)
         terms = self.likeness(painted.float(), driving)
         if self.weights["warped"]:
             terms["warped"] = (warp(source, motion.grid) - driving).abs().mean()
         if self.weights["flow"]:
             terms["flow"] = flow_error(motion, batch["grid"], batch["kind"])
+        if self.weights["limbs"]:
+            limbs = batch["limbs"].unbind(1)
+            terms["limbs"] = (limb_error(start.heat_map, limbs[0]) + limb_error(regions.heat_map, limbs[1])) / 2
         if not self.decoder_only:
             terms |= self.steadiness(regions, driving, drawn_bend(draws, driving))
         loss = sum(self.weights[name] * term for name, term in terms.items())
