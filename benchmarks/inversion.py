@@ -1,7 +1,12 @@
 """A step of inversion beside a step of the stock euler: python3 scripts/host.py bench inversion [--json]
 
-Both are samplers of the real host on the same pair model, taken in turn; medians of the ratios. `paper` asks the network
-once a step as euler does, so all that it adds is arithmetic on latents; `exact` asks it as often as said.
+steps   both are samplers of the real host on the same pair model with random weights, one after the other in turns that
+        change places; medians of the ratios. `paper` asks the network once a step as euler does, so all that it adds is
+        arithmetic on latents; `exact` asks it as often as said, and is timed once.
+return  how far a clip of the stage that is inverted and sampled again by the stock euler is off, in parts of its size, on
+        the shipped model of words: by both rules, and by the stock FlipSigmas with euler
+
+--sizes tiny sd1 --predictions eps v --steps 10 --runs 7 is the whole of it.
 """
 
 import argparse
@@ -21,7 +26,9 @@ from comfy.cli_args import args  # noqa: E402
 
 args.cpu = not torch.cuda.is_available()
 import comfy.samplers  # noqa: E402
+import comfy.sd  # noqa: E402
 import comfy.utils  # noqa: E402
+from comfy_extras.nodes_custom_sampler import FlipSigmas  # noqa: E402
 
 import nodes  # noqa: E402, F401  (before ours of that name)
 
@@ -29,12 +36,21 @@ spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", subm
 sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 from pack.models.config import IDOL, TINY  # noqa: E402
+from pack.models.depth import normalize_clip  # noqa: E402
+from pack.models.inversion import error_of  # noqa: E402
+from pack.models.stage import render, sample_scene  # noqa: E402
 from pack.models.video_unet import VideoUNet  # noqa: E402
+from pack.nodes.host.conditioning import with_depth  # noqa: E402
 from pack.nodes.host.inversion import inversion_sampler, sample  # noqa: E402
 from pack.nodes.host.model import native_model  # noqa: E402
+from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+from pack.nodes.oneshot import EncodeStageWords  # noqa: E402
 
 SIZES = {"tiny": ({**TINY, "cross_modal": "deep"}, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens
+WORDS = ROOT / "weights" / "diffusion_models" / "duet_words_128.safetensors"
+VAE = ROOT / "weights" / "vae" / "duet_vae_128.safetensors"
+SEED, FRAMES, PIXELS = 3, 2, 128  # of a clip below the seeds of training
 
 
 def seconds(model, positive, sampler, sigmas, latent) -> float:
@@ -46,27 +62,25 @@ def seconds(model, positive, sampler, sigmas, latent) -> float:
     return (time.perf_counter() - begin) / (len(sigmas) - 1)
 
 
-def compared(model, positive, latent, options) -> dict:
+def compared(model, positive, latent, steps: int, iterations: int, runs: int) -> dict:
     """Median seconds of a step of euler and of both ways to invert, and the medians of the ratios."""
     schedule = model.get_model_object("model_sampling")
-    sigmas = comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", options.steps).cpu()
-    exact = f"exact_{options.iterations}"
-    samplers = {
-        "euler": comfy.samplers.sampler_object("euler"),
-        "paper": inversion_sampler(1),
-        exact: inversion_sampler(options.iterations),
-    }
+    sigmas = comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", steps).cpu()
+    samplers = {"euler": comfy.samplers.sampler_object("euler"), "paper": inversion_sampler(1)}
+    timed = lambda sampler: seconds(model, positive, sampler, sigmas, latent)
     for sampler in samplers.values():
-        seconds(model, positive, sampler, sigmas, latent)
-    runs = [
-        {name: seconds(model, positive, sampler, sigmas, latent) for name, sampler in samplers.items()}
-        for _ in range(options.runs)
-    ]
-    middle = lambda value: statistics.median(value(run) for run in runs)
+        timed(sampler)
+    pairs, order = [], list(samplers)
+    for _ in range(runs):
+        pairs.append({name: timed(samplers[name]) for name in order})
+        order.reverse()  # a machine that slows down shall favour neither
+    a_step, exact = statistics.median(pair["euler"] for pair in pairs), timed(inversion_sampler(iterations))
     return {
-        **{f"{name}_s": middle(lambda run, name=name: run[name]) for name in samplers},
-        "paper_to_euler": middle(lambda run: run["paper"] / run["euler"]),
-        f"{exact}_to_euler": middle(lambda run: run[exact] / run["euler"]),
+        "euler_s": a_step,
+        "paper_s": statistics.median(pair["paper"] for pair in pairs),
+        "paper_to_euler": statistics.median(pair["paper"] / pair["euler"] for pair in pairs),
+        f"exact_{iterations}_s": exact,
+        f"exact_{iterations}_to_euler": exact / a_step,
     }
 
 
@@ -77,35 +91,77 @@ def measure(size: str, prediction: str, options) -> dict:
     model = native_model(config, VideoUNet(config).state_dict())
     latent = {"samples": torch.randn(2 * frames, 4, pixels // 8, pixels // 8)}
     return {
+        "part": "steps",
         "size": size,
         "prediction": prediction,
         "latents": 2 * frames,
         "pixels": pixels,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
-        **compared(model, [[torch.zeros(1, 77, WIDTH), {}]], latent, options),
+        **compared(model, [[torch.zeros(1, 77, WIDTH), {}]], latent, options.steps, options.iterations, options.runs),
     }
 
 
+def returning(steps: int) -> dict:
+    """Errors of a clip that went to noise and back on the shipped model of words, told its depth and its caption."""
+    model = open_video_model(str(WORDS), AS_IN_FILE)[0]
+    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
+    clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, fps=8.0, objects=0))
+    depth = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    positive = with_depth(EncodeStageWords.execute(model, clip.caption).result[0], depth, "clip")
+    with torch.no_grad():
+        latent = {"samples": vae.encode(clip.rgb)}
+    sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps).cpu()
+    euler = comfy.samplers.sampler_object("euler")
+    flipped = FlipSigmas.execute(sigmas).result[0]
+    ways = {
+        "exact_5": (inversion_sampler(5), sigmas),
+        "paper": (inversion_sampler(1), sigmas),
+        "flip": (euler, flipped),
+    }
+    errors = {}
+    for name, (sampler, levels) in ways.items():
+        noise = sample(model, positive, sampler, levels, latent)
+        again = sample(model, positive, euler, sigmas, noise)
+        errors[f"{name}_error"] = error_of(again["samples"], latent["samples"])[0]
+    return {"part": "return", "model": WORDS.name, "steps": steps, "frames": FRAMES, **errors}
+
+
+def rows(options):
+    """What is measured, as it is measured."""
+    if "steps" in options.parts:
+        for size in options.sizes:
+            for prediction in options.predictions:
+                yield measure(size, prediction, options)
+    if "return" in options.parts and WORDS.exists():
+        yield returning(options.return_steps)
+
+
+def shown(row: dict) -> str:
+    """A row as one line; errors in powers of ten."""
+    form = lambda name, value: f"{value:.1e}" if name.endswith("error") else f"{value:.3f}"
+    return ", ".join(f"{name} {form(name, v) if isinstance(v, float) else v}" for name, v in row.items())
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--parts", nargs="+", default=["steps", "return"], choices=["steps", "return"])
     parser.add_argument("--sizes", nargs="+", default=["tiny"], choices=list(SIZES))
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--iterations", type=int, default=3)
-    parser.add_argument("--runs", type=int, default=7)
+    parser.add_argument("--predictions", nargs="+", default=["eps", "v"], choices=["eps", "v"])
+    parser.add_argument("--steps", type=int, default=4, help="of each run that is timed")
+    parser.add_argument("--iterations", type=int, default=3, help="of exact inversion, where it is timed")
+    parser.add_argument("--runs", type=int, default=9, help="pairs of runs")
+    parser.add_argument("--return-steps", type=int, default=50, help="there and back on the model of words")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     comfy.utils.PROGRESS_BAR_ENABLED = False
-    rows = [measure(size, prediction, options) for size in options.sizes for prediction in ("eps", "v")]
     if options.json:
-        print(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
+        about = {"threads": options.threads, "torch": torch.__version__}
+        print(json.dumps({**about, "rows": list(rows(options))}, indent=2))
         return
-    for row in rows:
-        shown = (
-            f"{name} {value:.3f}" if isinstance(value, float) else f"{name} {value}" for name, value in row.items()
-        )
-        print(", ".join(shown))
+    for row in rows(options):
+        print(shown(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ inversion  a step of it beside a step of the stock euler, on the real host, as b
 frames     a step of the network for 8, 16, 32 and 64 frames: seconds a frame, which should not grow
 
 tiny is the demo's model of words at 128 pixels, sd2 is Stable Diffusion 2 with depth at 512 pixels. Weights are random.
+--sizes tiny sd2 --steps 10 --runs 5 is the whole of it.
 """
 
 import argparse
@@ -81,7 +82,8 @@ def inverting(size: str, options) -> dict:
     words = [[torch.zeros(1, 77, config.cross_attention_dim), {}]]
     positive = with_depth(words, torch.rand(FRAMES, side, side), "clip")
     latent = {"samples": torch.randn(FRAMES, 4, side, side)}
-    return {"part": "inversion", **inversion.compared(model, positive, latent, options)}
+    compared = inversion.compared(model, positive, latent, options.steps, options.iterations, 3 * options.runs)
+    return {"part": "inversion", **compared}
 
 
 def lengths(size: str, options) -> list[dict]:
@@ -132,9 +134,9 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="+", default=["tiny"], choices=list(SIZES))
     parts = ("tuning", "inversion", "frames")
     parser.add_argument("--parts", nargs="+", default=list(parts), choices=parts)
-    parser.add_argument("--steps", type=int, default=10, help="of tuning that are timed, and of sampling")
+    parser.add_argument("--steps", type=int, default=5, help="of tuning that are timed, and of sampling")
     parser.add_argument("--iterations", type=int, default=3, help="of exact inversion")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--runs", type=int, default=3, help="of each length, and a third of the pairs of inversion")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -4,7 +4,7 @@ Samplers keep x = clean + sigma noise, where euler is DDIM with eta 0; a network
 from the level `low` up to `high`. Letters: B latents, one a frame, C channels, h and w latent pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import torch
@@ -14,6 +14,8 @@ from .colormap import encode
 
 Denoise = Callable[[Tensor, Tensor], Tensor]  # x at a sigma, and that sigma, to the clean latents that are seen in it
 FAINT = 1e-5  # an error that is drawn black; one as large as the clip is white
+SLOWEST = (0.05, 0.6)  # least and most that a trial is thought to leave of an error
+REMEMBERED = 8  # trials of a step that the next one learns from
 
 
 def rising(sigmas: Tensor) -> Tensor:
@@ -37,20 +39,39 @@ def invert(
     x: Tensor,
     sigmas: Tensor,
     prediction: str = "eps",
-    evaluations: int = 1,
+    evaluations: int | Sequence[int] = 1,
     told: Callable[[int, Tensor, Tensor, Tensor], None] = lambda *_: None,
 ) -> Tensor:
     """x (B, ...) at the lowest sigma to x at the highest; `told` hears of step, x, sigma and clean latents.
 
-    One evaluation a step is the paper's rule; more of them find the x that an euler step down brings back exactly.
+    One evaluation a step is the paper's rule; more of them find the x that an euler step down brings back exactly. They
+    are as many in each step, or as many as `shared` says.
     """
-    for i, (low, high) in enumerate(pairwise(rising(sigmas))):
-        if prediction == "v" and evaluations == 1:
+    levels, slope = rising(sigmas), None
+    counts = [evaluations] * (len(levels) - 1) if isinstance(evaluations, int) else evaluations
+    for i, ((low, high), count) in enumerate(zip(pairwise(levels), counts, strict=True)):
+        before = x
+        if prediction == "v" and count == 1:
             x, clean = velocity_step(denoise, x, low, high)
         else:
-            x, clean = fixed_point_step(denoise, x, low, high, evaluations)
+            x, clean = fixed_point_step(denoise, x, low, high, count, slope)
+        if count > 1:
+            slope = (x - before) / (high - low)
         told(i, x, high, clean)
     return x
+
+
+def shared(evaluations: int, sigmas: Tensor) -> list[int]:
+    """How often each step up asks the network, `evaluations` on average: more where trials come closer slowly.
+
+    That is in the first steps, where a level is several times the one below; later a few are enough.
+    """
+    levels = rising(sigmas).cpu().double()
+    left = (1 - levels[:-1] / levels[1:]).clamp(*SLOWEST).log()  # of an error after one more trial, at worst
+    counts = torch.full_like(left, min(2, evaluations))
+    for _ in range(evaluations * len(left) - int(counts.sum())):
+        counts[(counts * left).argmax()] += 1
+    return [int(count) for count in counts]
 
 
 def seen_at(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
@@ -58,13 +79,44 @@ def seen_at(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
     return x * ((1 + high**2) / (1 + low**2)) ** 0.5
 
 
-def fixed_point_step(denoise: Denoise, x: Tensor, low: Tensor, high: Tensor, evaluations: int) -> tuple:
-    """One step up by the noise that the network finds at `high`, again for the x that came of it."""
-    higher = seen_at(x, low, high)
+def fixed_point_step(
+    denoise: Denoise, x: Tensor, low: Tensor, high: Tensor, evaluations: int, slope: Tensor | None = None
+) -> tuple:
+    """One step up by the noise that the network finds at `high`, again for the x that came of it.
+
+    The first trial goes on as the step before went, if its slope is given.
+    """
+    trial, tried = seen_at(x, low, high) if slope is None else x + (high - low) * slope, []
     for _ in range(evaluations):
-        clean = denoise(higher, high)
-        higher = x + (high - low) / high * (higher - clean)
-    return higher, clean
+        clean = denoise(trial, high)
+        tried.append((trial, x + (high - low) / high * (trial - clean)))
+        trial = next_trial(tried[-REMEMBERED:])
+    return trial, clean
+
+
+def next_trial(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """What to try after trials and their answers, (B, ...) each: where answer and trial meet, as far as these tell.
+
+    Anderson's acceleration, for each latent by itself. The last answer alone comes closer by 1 - low / high a time, which
+    is slow in the first steps, where a level is several times the one below.
+    """
+    dot = lambda one, other: (one * other).flatten(1).sum(1).view(-1, *[1] * (one.ndim - 1))
+    last, answer = tried[-1]
+    left, known = answer - last, []
+    for trial, found in reversed(tried[:-1]):
+        change, moved = answer - last - (found - trial), answer - found
+        size = dot(change, change)
+        for unit, its_move in known:
+            share = dot(unit, change)
+            change, moved = change - share * unit, moved - share * its_move
+        rest = dot(change, change)
+        scale = torch.where(rest > 1e-6 * size, rest.rsqrt(), 0.0)  # what says nothing new would be rounding
+        known.append((change * scale, moved * scale))
+    out = answer
+    for unit, its_move in known:
+        share = dot(unit, left)
+        left, out = left - share * unit, out - share * its_move
+    return out
 
 
 def velocity_step(denoise: Denoise, x: Tensor, low: Tensor, high: Tensor) -> tuple:

@@ -19,7 +19,7 @@ def mode_inputs() -> list:
         ),
         io.Int.Input(
             "iterations", default=5, min=2, max=50, step=1,
-            tooltip="How often exact asks the model in each step; 3 to 5 are enough. Not used by paper.",
+            tooltip="How often exact asks the model in a step, on average: the first steps get more. 3 to 5 are enough. Not used by paper.",
         ),
     ]  # fmt: skip
 

@@ -216,9 +216,7 @@ def words_pictures(clip, picture, noise) -> None:
     sheet("DuetEncodeStageWords", [words])
     made = ("= a clip, to be made", noise)
     strength = [[("words", lines()), ("depth", picture[9])], [("flat depth", torch.full((8, 8), 0.5)), made]]
-    told = [[("words", lines()), ("vectors", grid(7))], [("depth", picture[9]), made]]
-    for name, rows in (("depth_strength", strength), ("stage_words", told)):
-        tiles(rows).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
+    tiles(strength).save(ROOT / "workflows" / "depth_strength.jpg", quality=88)
 
 
 def lines() -> torch.Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ...models.inversion import invert, misread
+from ...models.inversion import invert, misread, shared
 
 
 @dataclass
@@ -47,7 +47,7 @@ def run(
             if callback is not None:
                 callback({"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
 
-        x = invert(denoise, x, sigmas, prediction, evaluations, told)
+        x = invert(denoise, x, sigmas, prediction, shared(evaluations, sigmas), told)
     if really is not None:
         highest = sigmas.max()
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)

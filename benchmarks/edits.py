@@ -1,0 +1,266 @@
+"""One-shot edits beside their truth: python3 scripts/host.py bench edits [--clips N] [--json]
+
+A clip of the stage that nothing was trained on is made anew in other words: with other clothes, and in another light or
+room. The stage renders the same motion that way, so that each edit has a truth. Sampled through the pack's own nodes, all
+with the same words, steps and cfg:
+
+no tuning               the model of words on every frame by itself, with the depth, from noise
+Tune-A-Video, no depth  tuned on the clip while the depth channel is a plane, 0, as it is then; from the clip's inverted noise
+ours, no inversion      tuned on the clip with its depth, from noise
+ours                    the same, from the clip's inverted noise
+
+flicker     how far a frame is from its follower fetched back along the true flow, in steps of 8 bits, where the flow is
+            valid; of the whole picture and of the person. Lower is steadier; the truth has some of its own.
+PSNR        decibels to the true edit, of the whole picture and of the person
+depth L2    mean square between the inverse depth that a small network reads in the made pictures and what it reads in the
+            true ones, at a quarter of their size: its own errors then count on both sides. This benchmark teaches it on
+            other clips (_depth_reader.py).
+
+Beside them stand the clip as it was and the true edit through the auto-encoder, which no method can pass. Tunings and the
+reader are kept in --folder for the next time, by the fingerprint of the model.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+import torch  # noqa: E402
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = not torch.cuda.is_available()
+import comfy.sd  # noqa: E402
+import comfy.utils  # noqa: E402
+
+import nodes as host  # noqa: E402
+
+
+def load(name: str, path: Path, **more) -> None:
+    spec = importlib.util.spec_from_file_location(name, path, **more)
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+
+
+load("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
+for name in ("_depth_reader", "_stage_edits"):
+    load(name, ROOT / "benchmarks" / f"{name}.py")
+from _depth_reader import inverse_depth, read, reader_for  # noqa: E402
+from _stage_edits import (  # noqa: E402
+    BETTER,
+    EDITS,
+    FRAMES,
+    SIZE,
+    data_of,
+    edits_of,
+    flicker,
+    held_out,
+    markdown,
+    scene_of,
+    tables,
+    winners,
+)
+from pack.models.checkpoint import open_model  # noqa: E402
+from pack.models.checkpoint.one_shot import fingerprint  # noqa: E402
+from pack.models.metrics import psnr  # noqa: E402
+from pack.models.stage import render  # noqa: E402
+from pack.nodes.inversion import EXACT, PAPER, InvertVideo  # noqa: E402
+from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+from pack.nodes.oneshot import EncodeDepthCondition, EncodeStageWords, with_tuning  # noqa: E402
+from pack.training.curve import write_picture  # noqa: E402
+from pack.training.draws import Draws  # noqa: E402
+from pack.training.recipes import make_recipe  # noqa: E402
+from pack.training.settings import RunSettings  # noqa: E402
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEPTH, FLAT = "depth", "flat"
+
+
+@dataclass(frozen=True)
+class Method:
+    tuned: str  # "", DEPTH or FLAT: what the depth channel holds, while it is tuned and while it samples
+    inverted: bool
+
+
+METHODS = {
+    "no tuning": Method("", False),
+    "Tune-A-Video, no depth": Method(FLAT, True),
+    "ours, no inversion": Method(DEPTH, False),
+    "ours": Method(DEPTH, True),
+}
+
+
+# -- tuning ----------------------------------------------------------------------------------------------------------
+
+
+def tune(kind: str, data: dict, options, folder: Path) -> Path:
+    """The file of a tuning on a clip, by the recipe of the training pack; one that is there is taken."""
+    file = folder / f"{data['first_seed']}_{kind}_{options.steps}_{options.lr:g}" / "tuning.safetensors"
+    if file.exists():
+        return file
+    settings = RunSettings(
+        recipe="one_shot", folder=str(file.parent), data=data, steps=options.steps, lr=options.lr, warmup=20,
+        model={"init": str(options.model), "vae": str(options.vae), "frames": FRAMES}, precision="bf16",
+    )  # fmt: skip
+    torch.manual_seed(Draws(settings.seed, 0).key("weights"))
+    recipe = make_recipe(settings).to(DEVICE)
+    recipe.prepare(DEVICE)
+    if kind == FLAT:
+        recipe.kept["depth"] = torch.zeros_like(recipe.kept["depth"])
+    learn(recipe, settings)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    recipe.export(file.parent)
+    return file
+
+
+def learn(recipe, settings: RunSettings) -> None:
+    """What the trainer does for a recipe with one example, in this process."""
+    trained = list(recipe.trained().values())
+    optimizer = torch.optim.AdamW(trained, settings.lr, settings.betas, weight_decay=settings.weight_decay)
+    batch = {name: value[None].to(DEVICE) for name, value in recipe.sample(0).items()}
+    for step in range(settings.steps):
+        optimizer.param_groups[0]["lr"] = settings.rate_at(step)
+        with recipe.in_precision(DEVICE):
+            loss, _ = recipe(batch, Draws(settings.seed, step))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(trained, settings.clip)
+        optimizer.step()
+        optimizer.zero_grad()
+
+
+# -- sampling --------------------------------------------------------------------------------------------------------
+
+
+def conditions(model, words: str, depth: torch.Tensor, flat: bool) -> list:
+    """Words and no words with the depth (F, H, W), or with a plane in its place."""
+    pictures = torch.full((1, SIZE, SIZE, 3), 0.5) if flat else depth[..., None].expand(-1, -1, -1, 3)
+    told = [EncodeStageWords.execute(model, text).result[0] for text in (words, "")]
+    return EncodeDepthCondition.execute(*told, pictures, "clip").result
+
+
+def start_of(model, method: Method, source: dict, options) -> dict:
+    """The LATENT to sample from: the clip's inverted noise, or the clip, to be covered with noise."""
+    if not method.inverted:
+        return source["latent"]
+    words = source["caption"] if options.invert_with == "caption" else ""
+    positive = conditions(model, words, source["depth"], method.tuned == FLAT)[0]
+    mode = EXACT if options.iterations > 1 else PAPER
+    return InvertVideo.execute(
+        model, positive, source["latent"], options.sampling_steps, mode, options.iterations, "ddim_uniform"
+    ).result[0]
+
+
+def sampled(model, method: Method, start: dict, words: str, source: dict, options) -> torch.Tensor:
+    """Latents (F, 4, h, w) in the words of the edit."""
+    positive, negative = conditions(model, words, source["depth"], method.tuned == FLAT)
+    return host.KSamplerAdvanced().sample(
+        model, "disable" if method.inverted else "enable", 0, options.sampling_steps, options.cfg, "euler",
+        "ddim_uniform", positive, negative, start, 0, 10000, "disable",
+    )[0]["samples"]  # fmt: skip
+
+
+# -- all of it -------------------------------------------------------------------------------------------------------
+
+
+class Bench:
+    def __init__(self, options):
+        self.options = options
+        self.folder = options.folder / fingerprint(open_model(options.model)[1])[:12]
+        self.vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
+        self.base = open_video_model(str(options.model), AS_IN_FILE)[0]
+        self.reader = reader_for(self.vae, options.folder, *options.lessons, SIZE)
+
+    def clip(self, number: int, seed: int) -> list[dict]:
+        """A row for each edit and method, and for what stands beside them."""
+        data, begin = data_of(number, seed), time.perf_counter()
+        scene = scene_of(data)
+        clip = render(scene)
+        edits = {name: render(EDITS[name](scene)) for name in edits_of(number)}
+        made = {"the clip as it was": dict.fromkeys(edits, clip.rgb), **self.methods(data, clip, edits)}
+        made["the truth, encoded"] = {name: self.decode(self.vae.encode(true.rgb)) for name, true in edits.items()}
+        rows = [
+            {"seed": seed, "edit": edit, "method": name, **self.score(videos[edit], true)}
+            for name, videos in made.items() for edit, true in edits.items()
+        ]  # fmt: skip
+        for edit, true in edits.items():
+            sheet = [made["the clip as it was"][edit], true.rgb, *(made[name][edit] for name in METHODS)]
+            file = self.folder / f"{seed}_{edit}.png"
+            write_picture(file, torch.cat([torch.cat(list(video[::2]), 1) for video in sheet]))
+        print(f"seed {seed}, {time.perf_counter() - begin:.0f} s: {clip.caption}", file=sys.stderr, flush=True)
+        return rows
+
+    def methods(self, data: dict, clip, edits: dict) -> dict[str, dict[str, torch.Tensor]]:
+        """{method: {edit: video (F, H, W, 3)}}"""
+        made = {}
+        source = {"caption": clip.caption, "depth": inverse_depth(clip)}
+        source["latent"] = {"samples": self.vae.encode(clip.rgb)}
+        for name, method in METHODS.items():
+            model = self.base
+            if method.tuned:
+                model = with_tuning(model, tune(method.tuned, data, self.options, self.folder))[0]
+            with torch.inference_mode():
+                start = start_of(model, method, source, self.options)
+                videos = (sampled(model, method, start, true.caption, source, self.options) for true in edits.values())
+                made[name] = dict(zip(edits, map(self.decode, videos), strict=True))
+        return made
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.vae.decode(latents).clamp(0, 1)
+
+    def score(self, video: torch.Tensor, true) -> dict[str, float]:
+        """A clip (F, H, W, 3) beside the stage's clip that it should be."""
+        person = true.human > 0.5
+        seen, right = (read(self.reader, self.vae, pictures) for pictures in (video, true.rgb))
+        return {
+            "flicker": flicker(video, true.forward, true.forward_valid),
+            "flicker_person": flicker(video, true.forward, true.forward_valid & person[:-1]),
+            "psnr": psnr(video, true.rgb),
+            "psnr_person": psnr(video[person], true.rgb[person]),
+            "depth_l2": (seen - right).square().mean().item(),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_words_128.safetensors")
+    parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
+    parser.add_argument("--folder", type=Path, default=ROOT / "output" / "edits", help="where tunings are kept")
+    parser.add_argument("--clips", type=int, default=3)
+    parser.add_argument("--first-seed", type=int, default=0, help="of the clips, below 1000")
+    parser.add_argument("--steps", type=int, default=150, help="of tuning")
+    parser.add_argument("--lr", type=float, default=5e-4, help="of tuning")
+    parser.add_argument("--sampling-steps", type=int, default=20)
+    parser.add_argument("--cfg", type=float, default=1.0)
+    parser.add_argument("--iterations", type=int, default=3, help="of exact inversion, 1 for the paper's rule")
+    parser.add_argument(
+        "--invert-with", choices=("caption", "nothing"), default="caption", help="words of the inversion"
+    )
+    parser.add_argument(
+        "--lessons", type=int, nargs=2, default=(192, 600), help="clips and steps that teach the reader"
+    )
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    comfy.utils.PROGRESS_BAR_ENABLED = False
+    bench, begin = Bench(options), time.perf_counter()
+    rows = [row for n, seed in enumerate(held_out(options.clips, options.first_seed)) for row in bench.clip(n, seed)]
+    found = tables(rows)
+    best = winners(found["all"], METHODS)
+    if options.json:
+        about = {name: str(value) for name, value in vars(options).items()}
+        print(json.dumps({"settings": about, "best": best, "tables": found, "rows": rows}, indent=2))
+        return
+    for kind, table in found.items():
+        print(f"\n{kind}\n\n{markdown(table, METHODS)}")
+    print(f"\nours is best at {sum(name == 'ours' for name in best.values())} of {len(BETTER)}, "
+          f"in {time.perf_counter() - begin:.0f} s")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
