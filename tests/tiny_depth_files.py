@@ -33,9 +33,10 @@ def write_depth_model(models: Path) -> None:
 
 
 def write_words_model(models: Path) -> None:
-    """A model of the stage's words that the workflow stage_words names."""
+    """A model of the stage's words that the workflow stage_words names, and a tuning of it that one_shot_edit names."""
     from pack.models.checkpoint import save_model
-    from pack.models.config import SD1
+    from pack.models.checkpoint.one_shot import Tuning, save_tuning
+    from pack.models.config import ONE_SHOT_FIELDS, SD1
     from pack.models.stage.caption import VOCABULARY
     from pack.models.video_unet import VideoUNet
     from pack.models.words import token_width
@@ -44,7 +45,12 @@ def write_words_model(models: Path) -> None:
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY), "cross_attention_dim": 32}
     config = replace(SD1, in_channels=5, prediction="v", **shape, **words)
     file = models / "diffusion_models" / "duet_words_128.safetensors"
-    save_model(file, halved(random_state(VideoUNet(config), 14)), config)
+    base = halved(random_state(VideoUNet(config), 14))
+    save_model(file, base, config)
+    one_shot = replace(config, **ONE_SHOT_FIELDS)
+    tuned = random_state(VideoUNet(one_shot), 15)
+    tuned |= {name: value.float() for name, value in base.items() if ".to_k." in name}
+    save_tuning(models / "model_patches" / "my_clip.safetensors", tuned, one_shot, Tuning(frames=8, steps=500))
 
 
 def as_ldm(state: dict[str, torch.Tensor], config) -> dict[str, torch.Tensor]:
