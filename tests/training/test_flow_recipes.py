@@ -13,11 +13,13 @@ from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.diffusion import FlowSchedule, motion_of
 from pack.models.lfdm.perceptual import CUTS, VGG19, perceptual, photometric
 from pack.models.lfdm.unet import FlowUNet
-from pack.models.lfdm.warp import fetch
+from pack.models.lfdm.warp import Motion, fetch
+from pack.models.stage.motion import StageMotion, as_grid
 from pack.training.draws import Draws
 from pack.training.presets import PAPER, SIZES, preset, start_from
 from pack.training.recipes import make_recipe
 from pack.training.recipes.limbs import limb_error
+from pack.training.recipes.true_flow import coarse_motion
 from pack.training.run_folder import RunFolder
 from pack.training.sampling import sample_flow
 from pack.training.settings import RunSettings
@@ -111,6 +113,42 @@ def test_the_true_flow_of_the_stage_is_mirrored_and_swapped_with_its_pictures():
         along += (error * moves).sum().item()
         still += ((source - driving).abs().mean(1, keepdim=True) * moves).sum().item()
     assert along < 0.7 * still, "the person is found where the flow says, up to light and edges"
+
+
+def true_rest(side):
+    return as_grid(torch.zeros(1, side, side, 2))[0]
+
+
+def test_the_coarse_true_flow_is_mirrored_and_swapped_with_its_pictures(codec):
+    """In cells of 4 pixels it still finds most of the figure, as far as its occlusion says."""
+    made = codec_recipe(
+        model={"init": str(codec), "decoder_only": True, "flow": "true"}, losses={"flow": 1.0},
+        data=DATA | {"size": 64, "frames": 6, "fps": 4.0},
+    )  # fmt: skip
+    missed, moved = [], []
+    for place in range(12):
+        pair = made.sample(place)
+        assert pair["cells"].shape == (16, 16, 2) and pair["occlusion"].shape == (1, 16, 16)
+        cells, occlusion = Motion(pair["cells"][None], pair["occlusion"][None]).at((64, 64))
+        miss = 32 * (cells[0] - pair["grid"]).norm(dim=-1)
+        shown = occlusion[0, 0] > 0.5
+        assert miss[shown & (pair["kind"] > 0)].median() < 0.5, "what is shown is shown where it belongs"
+        missed.append(miss[pair["kind"] == 2].mean())
+        moved.append(32 * (pair["grid"] - true_rest(64)).norm(dim=-1)[pair["kind"] == 2].mean())
+    assert sum(missed) < 0.4 * sum(moved), "limbs thinner than a cell still move"
+    assert made(batch_of(made), Draws(0, 0))[0].isfinite()
+
+
+def test_a_flow_model_can_learn_the_true_flow_of_the_stage(codec):
+    made, guessed = flow_recipe(codec, model={"flow": "true"}), flow_recipe(codec)
+    for place in range(3):
+        sample, other = made.sample(place), guessed.sample(place)
+        assert sample["state"].shape == other["state"].shape and torch.equal(sample["features"], other["features"])
+        motion = StageMotion.of(made.clips.source.scene(made.item(place, len(made.clips))))
+        first = (coarse_motion(motion, [0], [0], (8, 8))[0] - sample["state"][:2, 0].permute(1, 2, 0)).abs().max()
+        assert first < 2e-3, "the first frame is the picture"
+    found = trained(made, 6, 3e-3)
+    assert found[-1] < found[0]
 
 
 def test_limbs_are_mirrored_and_swapped_with_their_pictures():
@@ -256,6 +294,8 @@ def test_vectors_of_a_text_encoder_are_taken_as_they_are(codec, tmp_path):
      ("lfae", {"losses": {"limbs": 1}, "model": {"config": CODEC}}, "this codec has 4 regions"),
      ("lfae", {"model": {"config": {"widht": 3}}}, "config knows no widht"),
      ("lfae", {"data": DATA | {"size": 40}}, "multiples of 32"), ("lfae", {"sharding": "full"}, "fits any GPU"),
+     ("lfae", {"model": {"config": CODEC, "flow": "true"}}, "set decoder_only"),
+     ("lfdm", {"model": {"flow": "ture"}}, "flow is codec or true, not 'ture'"),
      ("lfdm", {}, "name one that lfae made")],
 )  # fmt: skip
 def test_what_cannot_be_trained_is_refused(name, changes, words):

@@ -35,6 +35,7 @@ from ..jitter import PAIRS
 from ..kept import shared_work
 from .base import Recipe
 from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
+from .true_flow import coarse_motion, mirrored_motion, refuse_unknown_flow
 
 # The paper's, but for "photometric", whose terms are smaller than those of VGG19, and "warped", which is ours: the
 # plain warp of the source against the driving picture, so that flow is found before the decoder can paint. "flow" and
@@ -64,6 +65,9 @@ class TrainCodec(Recipe):
         self.decoder_only = bool(settings.model.get("decoder_only", False))
         if self.decoder_only and not settings.model.get("init"):
             raise ValueError("decoder_only fits the decoder of a codec to new people: name its file in model, init.")
+        self.flow = refuse_unknown_flow(settings.model, settings.data)
+        if self.flow == "true" and not self.decoder_only:
+            raise ValueError("With flow true a codec would not learn to find flow: set decoder_only, or use the loss flow.")
         # A background predictor is born saying that nothing moves; its gradient would drown all others.
         frozen = "bg_predictor." if settings.model.get("still_camera", False) else ()
         for name, value in self.codec.named_parameters():
@@ -101,7 +105,7 @@ class TrainCodec(Recipe):
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.settings.model.get("cache", isinstance(self.clips, AsLabelled)):
             self.kept = shared_work(self.whole_clip, len(self.clips))
-        if any(self.weights[name] for name in TRUTHS):
+        if self.flow == "true" or any(self.weights[name] for name in TRUTHS):
             self.motions = shared_work(self.true_motion, len(self.clips))
 
     def true_motion(self, index: int) -> StageMotion:
@@ -134,7 +138,16 @@ class TrainCodec(Recipe):
             motion = self.motions[index]
             masks = limb_masks(motion.layer[positions], motion.owner[positions])
             found["limbs"] = masks[:, MIRRORED].flip(-1) if mirrored else masks
+        if self.flow == "true":
+            found |= self.coarse_flow(self.motions[index], positions, mirrored)
         return found
+
+    def coarse_flow(self, motion: StageMotion, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
+        """What a perfect codec would say: cells (h, w, 2) and occlusion (1, h, w)."""
+        cells = tuple(round(side * self.codec.config.scale) for side in motion.depth.shape[-2:])
+        found = coarse_motion(motion, positions[1:], positions[:1], cells)
+        grid, occlusion = mirrored_motion(*found) if mirrored else found
+        return {"cells": grid[0], "occlusion": occlusion[0]}
 
     @staticmethod
     def true_flow(motion: StageMotion, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
@@ -151,7 +164,10 @@ class TrainCodec(Recipe):
         net = self.codec
         start, regions = net.region_predictor(source), net.region_predictor(driving)
         background = net.bg_predictor(source, driving)
-        painted, motion = net.generator(source, start, regions, background)
+        motion = net.generator.pixelwise_flow_predictor(source, start, regions, background)
+        if self.flow == "true":
+            motion = every_other(motion, batch["cells"], batch["occlusion"])
+        painted = net.generator.decode(net.generator.encode(source), motion)
         terms = self.likeness(painted.float(), driving)
         if self.weights["warped"]:
             terms["warped"] = (warp(source, motion.grid) - driving).abs().mean()
@@ -231,6 +247,13 @@ def drawn_flow(motion: Motion) -> Tensor:
     offset = motion.grid - rest_grid(*motion.grid.shape[1:3], motion.grid)
     colours = colour_wheel(offset, offset.norm(dim=-1).amax().clamp_min(1e-3))
     return colours.permute(0, 3, 1, 2) * (0.5 + 0.5 * motion.occlusion)
+
+
+def every_other(motion: Motion, cells: Tensor, occlusion: Tensor) -> Motion:
+    """Of B motions the 2nd, 4th ... are the given ones: a decoder shall paint with either."""
+    given = torch.arange(len(cells), device=cells.device).view(-1, 1, 1, 1) % 2 == 1
+    pick = lambda known, found: torch.where(given, known.to(found), found)
+    return Motion(pick(cells, motion.grid), pick(occlusion, motion.occlusion))
 
 
 def flow_error(motion: Motion, truth: Tensor, kind: Tensor) -> Tensor:

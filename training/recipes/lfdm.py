@@ -17,6 +17,7 @@ from ...models.lfdm.config import MUG_UNET
 from ...models.lfdm.diffusion import FlowSchedule, motion_of, noise_loss, state_of
 from ...models.lfdm.unet import FlowUNet
 from ...models.lfdm.warp import Motion
+from ...models.stage.motion import StageMotion
 from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled, spread
 from ..draws import Draws
@@ -25,6 +26,7 @@ from ..kept import shared_work
 from ..sampling import sample_flow
 from .base import Recipe
 from .lfae import configured, refuse_what_is_not_offered, small
+from .true_flow import coarse_motion, refuse_unknown_flow
 
 NO_TEXT = 0.1  # share of examples without a word, from which guidance learns
 SHOWN = 6  # frames of a sample picture
@@ -35,6 +37,7 @@ class TrainFlow(Recipe):
         super().__init__(settings)
         refuse_what_is_not_offered(settings)
         model = settings.model
+        self.flow = refuse_unknown_flow(model, settings.data)
         if not model.get("codec"):
             raise ValueError("The recipe lfdm learns the flow of a codec: name one that lfae made in model, codec.")
         self.clips = as_labelled(open_clips(settings.data))
@@ -52,7 +55,7 @@ class TrainFlow(Recipe):
         self.labels.weight.requires_grad_(not fixed)
         self.schedule = FlowSchedule()
         self.no_text = float(model.get("no_text", NO_TEXT))
-        self.cache = model.get("cache", isinstance(self.clips, AsLabelled))
+        self.cache = self.flow == "true" or model.get("cache", isinstance(self.clips, AsLabelled))
         self.kept: list[dict[str, Tensor]] | None = None
 
     def train(self, mode: bool = True) -> "TrainFlow":
@@ -71,7 +74,17 @@ class TrainFlow(Recipe):
     def whole_clip(self, index: int, device: torch.device) -> dict[str, Tensor]:
         """The flow of all frames of a clip, of which a sample takes some."""
         video = self.clips.pictures(index, range(self.clips.count(index))).to(device)
-        return {name: value[0].half().cpu() for name, value in self.analysed(video[None]).items()}
+        seen = self.known(index, video) if self.flow == "true" else self.analysed(video[None])
+        return {name: value[0].half().cpu() for name, value in seen.items()}
+
+    @torch.no_grad()
+    def known(self, index: int, video: Tensor) -> dict[str, Tensor]:
+        """The exact flow of a clip (F, 3, H, W) of the stage, a batch of one, and what the codec sees in its first frame."""
+        with torch.autocast(video.device.type, enabled=False):
+            features = self.analyst.encode(video[:1].float() / 255).features
+        motion, frames = StageMotion.of(self.clips.source.scene(index)), range(len(video))
+        grid, occlusion = coarse_motion(motion, frames, [0] * len(frames), features.shape[-2:])
+        return {"state": state_of(grid[None], occlusion[None]), "features": features}
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """A clip's state (3, F, h, w) and features (C, h, w), or its frames, and its label."""
@@ -115,12 +128,12 @@ class TrainFlow(Recipe):
 
     @torch.no_grad()
     def pictures(self, device: torch.device) -> Tensor:
-        """For three clips: the codec's own flow above what the model dreams up, both painted from the first frame."""
+        """For three clips: the flow that is learned above what the model dreams up, both painted from the first frame."""
         rows = []
         for index in range(min(3, len(self.clips))):
             positions = spread(self.clips.count(index), self.clips.frames)
             video = self.clips.pictures(index, positions).to(device)[None]
-            seen = self.analysed(video)
+            seen = self.known(index, video[0]) if self.flow == "true" else self.analysed(video)
             made = self.dreamt(seen["features"], self.clips.label(index), seen["state"], index)
             source = self.analyst.encode(video[:, 0].float() / 255)
             for state in (seen["state"], made):
