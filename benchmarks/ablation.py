@@ -8,7 +8,6 @@ change from frame to frame): they compare rows of one table with equal counts, a
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import statistics
@@ -17,14 +16,11 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("demo", ROOT / "benchmarks" / "demo.py")
-demo = sys.modules["demo"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(demo)
-
-import torch  # noqa: E402
-from pack.models.metrics import frechet  # noqa: E402
-from pack.training.encoders import open_vae  # noqa: E402
+import demo
+import torch
+from _pack import ROOT
+from pack.models.metrics import frechet
+from pack.training.encoders import open_vae
 
 SEPARATE = {"streams": "separate", "label": False, "cross_modal": "none"}
 NO_LOSS = {"motion": 0.0, "maps": 0.0}

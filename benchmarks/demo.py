@@ -7,39 +7,29 @@ true one to the last bit, and once through the auto-encoder, as everything that 
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-import torch  # noqa: E402
-from comfy.cli_args import args  # noqa: E402
+import _host  # noqa: F401
+import comfy.sd
+import comfy.utils
+import torch
+from _pack import ROOT
+from pack.models.checkpoint import open_controlnet
+from pack.models.colormap import encode as heat
+from pack.models.depth import normalize_clip
+from pack.models.metrics import depth_errors, edge_distance, psnr, silhouette
+from pack.models.stage import render, render_character, sample_scene
+from pack.nodes.conditioning import EncodeBackground, EncodeForeground
+from pack.nodes.depth import HeatMapToDepth
+from pack.nodes.host.controlnet import native_controlnet
+from pack.nodes.joint import JOINT, ModalityConditionedSampler
+from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth
+from pack.nodes.loaders import AS_IN_FILE, open_video_model
 
-args.cpu = not torch.cuda.is_available()
-import comfy.sd  # noqa: E402
-import comfy.utils  # noqa: E402
-
-import nodes as host  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.models.checkpoint import open_controlnet  # noqa: E402
-from pack.models.colormap import encode as heat  # noqa: E402
-from pack.models.depth import normalize_clip  # noqa: E402
-from pack.models.metrics import depth_errors, edge_distance, psnr, silhouette  # noqa: E402
-from pack.models.stage import render, render_character, sample_scene  # noqa: E402
-from pack.nodes.conditioning import EncodeBackground, EncodeForeground  # noqa: E402
-from pack.nodes.depth import HeatMapToDepth  # noqa: E402
-from pack.nodes.host.controlnet import native_controlnet  # noqa: E402
-from pack.nodes.joint import JOINT, ModalityConditionedSampler  # noqa: E402
-from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth  # noqa: E402
-from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+import nodes as host
 
 SIZE, FRAMES, FPS = 128, 8, 8.0
 AWAY = 0.12  # how far a pixel must be from the empty room, of 1, to belong to the silhouette

@@ -21,37 +21,19 @@ reader are kept in --folder for the next time, by the fingerprint of the model.
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-import torch  # noqa: E402
-from comfy.cli_args import args  # noqa: E402
-
-args.cpu = not torch.cuda.is_available()
-import comfy.sd  # noqa: E402
-import comfy.utils  # noqa: E402
-
-import nodes as host  # noqa: E402
-
-
-def load(name: str, path: Path, **more) -> None:
-    spec = importlib.util.spec_from_file_location(name, path, **more)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-
-
-load("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-for name in ("_depth_reader", "_stage_edits"):
-    load(name, ROOT / "benchmarks" / f"{name}.py")
-from _depth_reader import inverse_depth, read, reader_for  # noqa: E402
-from _stage_edits import (  # noqa: E402
+import _host  # noqa: F401
+import comfy.sd
+import comfy.utils
+import torch
+from _depth_reader import inverse_depth, read, reader_for
+from _pack import ROOT
+from _stage_edits import (
     BETTER,
     EDITS,
     FRAMES,
@@ -65,17 +47,19 @@ from _stage_edits import (  # noqa: E402
     tables,
     winners,
 )
-from pack.models.checkpoint import open_model  # noqa: E402
-from pack.models.checkpoint.one_shot import fingerprint  # noqa: E402
-from pack.models.metrics import psnr  # noqa: E402
-from pack.models.stage import render  # noqa: E402
-from pack.nodes.inversion import EXACT, PAPER, InvertVideo  # noqa: E402
-from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
-from pack.nodes.oneshot import EncodeDepthCondition, EncodeStageWords, with_tuning  # noqa: E402
-from pack.training.curve import write_picture  # noqa: E402
-from pack.training.draws import Draws  # noqa: E402
-from pack.training.recipes import make_recipe  # noqa: E402
-from pack.training.settings import RunSettings  # noqa: E402
+from pack.models.checkpoint import open_model
+from pack.models.checkpoint.one_shot import fingerprint
+from pack.models.metrics import psnr
+from pack.models.stage import render
+from pack.nodes.inversion import EXACT, PAPER, InvertVideo
+from pack.nodes.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.oneshot import EncodeDepthCondition, EncodeStageWords, with_tuning
+from pack.training.curve import write_picture
+from pack.training.draws import Draws
+from pack.training.recipes import make_recipe
+from pack.training.settings import RunSettings
+
+import nodes as host
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DEPTH, FLAT = "depth", "flat"

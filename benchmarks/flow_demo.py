@@ -8,28 +8,18 @@ clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import statistics
-import sys
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-import torch  # noqa: E402
-from comfy.cli_args import args  # noqa: E402
-
-args.cpu = not torch.cuda.is_available()
-import comfy.sample  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.models.choices import ACTIONS  # noqa: E402
-from pack.models.flow_labels import open_flow_model  # noqa: E402
-from pack.models.flow_metrics import (  # noqa: E402
+import _host  # noqa: F401
+import comfy.sample
+import torch
+from _pack import ROOT
+from pack.models.choices import ACTIONS
+from pack.models.flow_labels import open_flow_model
+from pack.models.flow_metrics import (
     RandomFeatures,
     end_point_error,
     frechet_by_group,
@@ -38,14 +28,14 @@ from pack.models.flow_metrics import (  # noqa: E402
     psnr_where,
     signature,
 )
-from pack.models.lfdm.checkpoint import load  # noqa: E402
-from pack.models.lfdm.codec import FlowCodec  # noqa: E402
-from pack.models.lfdm.diffusion import FlowSchedule, motion_of, state_of  # noqa: E402
-from pack.models.metrics import frechet  # noqa: E402
-from pack.models.stage import render, sample_scene  # noqa: E402
-from pack.models.stage.motion import MOVES, StageMotion  # noqa: E402
-from pack.nodes.host.flow_model import native_flow_model, text_conditioning, with_picture  # noqa: E402
-from pack.training.sampling import sample_flow  # noqa: E402
+from pack.models.lfdm.checkpoint import load
+from pack.models.lfdm.codec import FlowCodec
+from pack.models.lfdm.diffusion import FlowSchedule, motion_of, state_of
+from pack.models.metrics import frechet
+from pack.models.stage import render, sample_scene
+from pack.models.stage.motion import MOVES, StageMotion
+from pack.nodes.host.flow_model import native_flow_model, text_conditioning, with_picture
+from pack.training.sampling import sample_flow
 
 PEOPLE = 6  # different persons among the samples, each in several actions
 BANK = 500  # the first seed of the clips whose true flow is known; samples lie below, training above 1000

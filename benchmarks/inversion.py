@@ -10,41 +10,28 @@ return  how far a clip of the stage that is inverted and sampled again by the st
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import statistics
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-import torch  # noqa: E402
-from comfy.cli_args import args  # noqa: E402
-
-args.cpu = not torch.cuda.is_available()
-import comfy.samplers  # noqa: E402
-import comfy.sd  # noqa: E402
-import comfy.utils  # noqa: E402
-from comfy_extras.nodes_custom_sampler import FlipSigmas  # noqa: E402
-
-import nodes  # noqa: E402, F401  (before ours of that name)
-
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.models.config import IDOL, TINY  # noqa: E402
-from pack.models.depth import normalize_clip  # noqa: E402
-from pack.models.inversion import error_of  # noqa: E402
-from pack.models.stage import render, sample_scene  # noqa: E402
-from pack.models.video_unet import VideoUNet  # noqa: E402
-from pack.nodes.host.conditioning import with_depth  # noqa: E402
-from pack.nodes.host.inversion import inversion_sampler, sample  # noqa: E402
-from pack.nodes.host.model import native_model  # noqa: E402
-from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
-from pack.nodes.oneshot import EncodeStageWords  # noqa: E402
+import _host  # noqa: F401
+import comfy.samplers
+import comfy.sd
+import comfy.utils
+import torch
+from _pack import ROOT
+from comfy_extras.nodes_custom_sampler import FlipSigmas
+from pack.models.config import IDOL, TINY
+from pack.models.depth import normalize_clip
+from pack.models.inversion import error_of
+from pack.models.stage import render, sample_scene
+from pack.models.video_unet import VideoUNet
+from pack.nodes.host.conditioning import with_depth
+from pack.nodes.host.inversion import inversion_sampler, sample
+from pack.nodes.host.model import native_model
+from pack.nodes.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.oneshot import EncodeStageWords
 
 SIZES = {"tiny": ({**TINY, "cross_modal": "deep"}, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens

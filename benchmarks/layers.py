@@ -7,7 +7,6 @@ is flat. Only Linux tells how much a process holds.
 
 import argparse
 import ctypes
-import importlib.util
 import json
 import os
 import subprocess
@@ -16,16 +15,12 @@ import threading
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-
-import torch  # noqa: E402
-from pack.models.layers.complete import Fill, complete_scene  # noqa: E402
-from pack.models.layers.composite import Addition, Changes, composite_frame  # noqa: E402
-from pack.models.layers.decompose import decompose, masks  # noqa: E402
-from pack.models.stage import render, sample_scene  # noqa: E402
+import _pack  # noqa: F401
+import torch
+from pack.models.layers.complete import Fill, complete_scene
+from pack.models.layers.composite import Addition, Changes, composite_frame
+from pack.models.layers.decompose import decompose, masks
+from pack.models.stage import render, sample_scene
 
 STEPS = ("decompose", "complete, still camera", "complete, moving camera", "composite")
 

@@ -5,24 +5,17 @@ ones, or moved by a pixel and eaten at the edges. The scene is compared inside t
 """
 
 import argparse
-import importlib.util
 import json
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-
-import torch  # noqa: E402
-from pack.models.layers.complete import Fill, complete_scene  # noqa: E402
-from pack.models.layers.decompose import decompose, masks  # noqa: E402
-from pack.models.layers.guess import guessed  # noqa: E402
-from pack.models.layers.hidden import Source  # noqa: E402
-from pack.models.metrics import psnr  # noqa: E402
-from pack.models.stage import CAMERAS, render, sample_scene  # noqa: E402
-from pack.models.stage.actors import stage_actors  # noqa: E402
+import _pack  # noqa: F401
+import torch
+from pack.models.layers.complete import Fill, complete_scene
+from pack.models.layers.decompose import decompose, masks
+from pack.models.layers.guess import guessed
+from pack.models.layers.hidden import Source
+from pack.models.metrics import psnr
+from pack.models.stage import CAMERAS, render, sample_scene
+from pack.models.stage.actors import stage_actors
 
 FIRST = 5000  # seeds below are used while developing
 NOISE = {"exact depth": 0.0, "noisy depth": 0.05, "very noisy depth": 0.15}

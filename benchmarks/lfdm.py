@@ -6,25 +6,18 @@ warp against a plain grid_sample. Same process, taken in turn; medians, and the 
 """
 
 import argparse
-import importlib.util
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from pack.models.lfdm.autoencoder import FlowAutoencoder  # noqa: E402
-from pack.models.lfdm.config import FRAMES, MUG_CODEC, MUG_UNET  # noqa: E402
-from pack.models.lfdm.reference import as_reference  # noqa: E402
-from pack.models.lfdm.unet import FlowUNet  # noqa: E402
-from pack.models.lfdm.warp import Motion, warp  # noqa: E402
+import _pack  # noqa: F401
+import torch
+import torch.nn.functional as F
+from pack.models.lfdm.autoencoder import FlowAutoencoder
+from pack.models.lfdm.config import FRAMES, MUG_CODEC, MUG_UNET
+from pack.models.lfdm.reference import as_reference
+from pack.models.lfdm.unet import FlowUNet
+from pack.models.lfdm.warp import Motion, warp
 
 SIDE = 32  # of the flow; a picture is four times as wide
 

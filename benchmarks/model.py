@@ -11,25 +11,18 @@ tiny_all  TINY with attention in every block at 256 px: two attentions over 2,04
 """
 
 import argparse
-import importlib.util
 import json
 import resource
 import statistics
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-
-import torch  # noqa: E402
-from diffusers import UNet2DConditionModel  # noqa: E402
-from pack.models.checkpoint.opening import open_model  # noqa: E402
-from pack.models.config import IDOL, TINY, TINY_IDOL, VideoUNetConfig  # noqa: E402
-from pack.models.video_unet import VideoUNet  # noqa: E402
+import torch
+from _pack import ROOT
+from diffusers import UNet2DConditionModel
+from pack.models.checkpoint.opening import open_model
+from pack.models.config import IDOL, TINY, TINY_IDOL, VideoUNetConfig
+from pack.models.video_unet import VideoUNet
 
 
 def shipped() -> VideoUNetConfig:

@@ -10,7 +10,6 @@ tiny is the demo's model of words at 128 pixels, sd2 is Stable Diffusion 2 with 
 """
 
 import argparse
-import importlib.util
 import json
 import os
 import statistics
@@ -22,22 +21,20 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("inversion", ROOT / "benchmarks" / "inversion.py")
-inversion = sys.modules["inversion"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(inversion)
-
-import comfy.utils  # noqa: E402
-import torch  # noqa: E402
-from pack.models.checkpoint import save_model  # noqa: E402
-from pack.models.config import ONE_SHOT_FIELDS, SD1, SD2_DEPTH  # noqa: E402
-from pack.models.small_vae import SmallVAE  # noqa: E402
-from pack.models.video_unet import VideoUNet  # noqa: E402
-from pack.nodes.host.conditioning import with_depth  # noqa: E402
-from pack.nodes.host.model import native_model  # noqa: E402
-from pack.training.recipes.depth_words import SHAPE  # noqa: E402
-from pack.training.tokens import write_tokens  # noqa: E402
-from safetensors.torch import save_file  # noqa: E402
+import _host  # noqa: F401
+import comfy.utils
+import inversion
+import torch
+from _pack import ROOT
+from pack.models.checkpoint import save_model
+from pack.models.config import ONE_SHOT_FIELDS, SD1, SD2_DEPTH
+from pack.models.small_vae import SmallVAE
+from pack.models.video_unet import VideoUNet
+from pack.nodes.host.conditioning import with_depth
+from pack.nodes.host.model import native_model
+from pack.training.recipes.depth_words import SHAPE
+from pack.training.tokens import write_tokens
+from safetensors.torch import save_file
 
 SIZES = {"tiny": (replace(SD1, **SHAPE), 128), "sd2": (SD2_DEPTH, 512)}  # the picture model, pixels
 FRAMES, LENGTHS, WARM = 8, (8, 16, 32, 64), 3

@@ -6,20 +6,13 @@ frame at pixel centres and four times as many at the samples.
 """
 
 import argparse
-import importlib.util
 import json
 import statistics
-import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-
-import torch  # noqa: E402
-from pack.models.stage import render, sample_scene  # noqa: E402
+import _pack  # noqa: F401
+import torch
+from pack.models.stage import render, sample_scene
 
 CASES = (
     ("128 px, soft edges", {"height": 128, "width": 128, "frames": 96}, 2),

@@ -1,0 +1,15 @@
+"""ComfyUI and then the pack, for benchmarks that sample: both have a room named nodes, and the host's is first here."""
+
+import os
+import sys
+
+sys.path.insert(0, os.environ["COMFYUI_PATH"])
+
+import torch  # noqa: E402
+from comfy.cli_args import args  # noqa: E402
+
+args.cpu = not torch.cuda.is_available()
+
+import _pack  # noqa: E402, F401
+
+import nodes  # noqa: E402, F401
