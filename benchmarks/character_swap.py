@@ -9,48 +9,42 @@ Beside it, each row says how:
 - without the layers, without the features of the reference (the tokens stay): switched off while sampling, or with --no-layers
   and --no-reference models that were trained without them (config in_channels 4, reference false)
 - a flat skeleton in place of the motion code: only with --skeleton, a model that was trained on it (motion skeleton)
+- the joint road: the model of video and depth, told the old actor's flat skeleton on the new body's proportions; its own
+  depth gives the matte and the order (_joint_road.py). Only this way makes depth: the last column is the mean error of the
+  depth where the new character is seen, in greys of the clip's range. --joint-only leaves the character models out
 - no model at all: the clip as it was, and the truth through the auto-encoder, which no model on its latents can pass
 """
 
 import argparse
-import importlib.util
 import json
-import os
 import statistics
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-import torch  # noqa: E402
-from comfy.cli_args import args  # noqa: E402
+import _host  # noqa: F401
+import comfy.sd
+import comfy.utils
+import torch
+from _joint_road import made_jointly, open_pair
+from _pack import ROOT
+from comfy.patcher_extension import WrappersMP
+from pack.models.layers.layers import nearness
+from pack.models.layers.motion import pose_body, render_motion
+from pack.models.layers.posed import posed
+from pack.models.metrics import depth_errors, psnr
+from pack.models.stage import Clip, character_keypoints, render, render_character, sample_scene
+from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference
+from pack.nodes.host.conditioning import REFERENCE, with_layers
+from pack.nodes.layers import DecomposeLayers
+from pack.nodes.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.scene import CompleteScene
 
-args.cpu = not torch.cuda.is_available()
-import comfy.sd  # noqa: E402
-import comfy.utils  # noqa: E402
-from comfy.patcher_extension import WrappersMP  # noqa: E402
-
-import nodes as host  # noqa: E402
-
-spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)])
-sys.modules["pack"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(sys.modules["pack"])
-from pack.models.layers.layers import nearness  # noqa: E402
-from pack.models.layers.motion import pose_body, render_motion  # noqa: E402
-from pack.models.layers.posed import posed  # noqa: E402
-from pack.models.metrics import psnr  # noqa: E402
-from pack.models.stage import Clip, render, render_character, sample_scene  # noqa: E402
-from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference  # noqa: E402
-from pack.nodes.host.conditioning import REFERENCE, with_layers  # noqa: E402
-from pack.nodes.layers import DecomposeLayers  # noqa: E402
-from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
-from pack.nodes.scene import CompleteScene  # noqa: E402
+import nodes as host
 
 SIZE, FRAMES, FPS = 128, 8, 8.0
 OTHER = 500  # added to the seed of a clip: who comes in; both are below the seeds of training
-FIGURES = ("psnr", "person_psnr", "ssim")
+DEPTH = "person_depth_error"
 
 
 @dataclass
@@ -60,9 +54,13 @@ class Swap:
     seed: int
     source: Clip
     truth: Clip
+    layers: dict  # DUET_LAYERS with the completed scene
     scene: torch.Tensor  # (F, H, W, 3) completed
+    far: torch.Tensor  # (F, H, W, 3) its depth
+    true_depth: torch.Tensor  # (F, H, W) of the truth in the greys of the source
     occluder: torch.Tensor  # (F, H, W) what passes in front
     reference: torch.Tensor  # (1, H, W, 4)
+    character: list  # its keypoints
     motions: dict[str, torch.Tensor]  # (F, H, W, 3) by the way that the motion is told
 
 
@@ -72,12 +70,13 @@ def swap_of(seed: int) -> Swap:
     new = old.with_character(OTHER + seed)
     source, truth = render(old), render(new)
     objects = source.layers[1:, ..., 3].flatten(0, 1) if old.props else None
-    depth = (1 / source.depth)[..., None].expand(-1, -1, -1, 3)
-    depth = (depth - depth.min()) / (depth.max() - depth.min())
+    low, high = (1 / source.depth).aminmax()
+    greys = lambda clip: (1 / clip.depth - low) / (high - low)
+    depth = greys(source)[..., None].expand(-1, -1, -1, 3)
     layers, _, occluder, *_ = DecomposeLayers.execute(
-        source.rgb, depth, "near is large", source.human, "as given", 0.4, 0.15, 0.25, objects
+        source.rgb, depth, "near is large", source.human, "as given", 0.4, 0.15, 0.25, objects, source.keypoints
     ).result
-    scene = CompleteScene.execute(layers, True, 2).result[1]
+    layers, scene, far, _ = CompleteScene.execute(layers, True, 2).result
     picture, mask = render_character(new)
     drawn = lambda motion: render_motion(motion, slice(0, FRAMES)).code
     motions = {
@@ -85,7 +84,10 @@ def swap_of(seed: int) -> Swap:
         "seen": drawn(posed(source.keypoints, lambda i: nearness(source.depth[i], "distance"), SIZE, SIZE)),
         "skeleton": truth.pose,
     }
-    return Swap(seed, source, truth, scene, occluder, torch.cat((picture, mask[..., None]), -1), motions)
+    reference = torch.cat((picture, mask[..., None]), -1)
+    return Swap(
+        seed, source, truth, layers, scene, far, greys(truth), occluder, reference, character_keypoints(new), motions
+    )
 
 
 def blind(executor, *given, **conds):
@@ -125,22 +127,40 @@ def ssim(made: torch.Tensor, truth: torch.Tensor) -> float:
     return alike.mean().item()
 
 
-def score(made: torch.Tensor, swap: Swap) -> dict[str, float]:
+def score(made: torch.Tensor, depth: torch.Tensor | None, swap: Swap) -> dict[str, float]:
+    """Figures of frames (F, H, W, 3), and of their depth (F, H, W) where there is one."""
     here = swap.truth.human > 0.5
-    return {
+    found = {
         "psnr": psnr(made, swap.truth.rgb),
         "person_psnr": psnr(made[here], swap.truth.rgb[here]),
         "ssim": ssim(made, swap.truth.rgb),
     }
+    if depth is not None:
+        found[DEPTH] = depth_errors(depth, swap.true_depth, swap.truth.human)["person_mae"]
+    return found
 
 
 def ways(models: dict, vae, options) -> dict:
-    """Rows by name: a function from a swap to its frames."""
+    """Rows by name: a function from a swap to its frames, and to their depth or None."""
+    without_depth = lambda row: lambda swap: (row(swap), None)
+    character = {} if options.joint_only else character_ways(models, vae, options)
+    return {
+        **{name: without_depth(row) for name, row in character.items() if row},
+        "the joint road": lambda swap: made_jointly(models["pair"], vae, swap, options.sampling_steps),
+        "the clip as it was": without_depth(lambda swap: swap.source.rgb),
+        "the truth through the auto-encoder": without_depth(
+            lambda swap: vae.decode(vae.encode(swap.truth.rgb)).clamp(0, 1)
+        ),
+    }
+
+
+def character_ways(models: dict, vae, options) -> dict:
+    """Rows of the character models: a function from a swap to its frames, None where no file is given."""
     ours = models["model"]
     unseeing = ours.clone()
     unseeing.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "blind", blind)
     by = lambda model, motion="joints", layers=True: lambda swap: made_by(model, vae, swap, motion, layers, options)
-    rows = {
+    return {
         "ours": by(ours),
         "ours, the old actor's pose as seen": by(ours, "seen"),
         "no decomposition (layers off in sampling)": by(ours, layers=False),
@@ -148,10 +168,7 @@ def ways(models: dict, vae, options) -> dict:
         "no decomposition (trained without)": models["no_layers"] and by(models["no_layers"], layers=False),
         "no reference attention (trained without)": models["no_reference"] and by(models["no_reference"]),
         "2-D skeleton (trained on it)": models["skeleton"] and by(models["skeleton"], "skeleton"),
-        "the clip as it was": lambda swap: swap.source.rgb,
-        "the truth through the auto-encoder": lambda swap: vae.decode(vae.encode(swap.truth.rgb)).clamp(0, 1),
     }
-    return {name: row for name, row in rows.items() if row}
 
 
 def measure(models: dict, vae, options) -> list[dict]:
@@ -161,29 +178,31 @@ def measure(models: dict, vae, options) -> list[dict]:
         swap = swap_of(seed)
         for name, row in ways(models, vae, options).items():
             begin = time.perf_counter()
-            made = row(swap)
+            made, depth = row(swap)
             seconds[name].append(time.perf_counter() - begin)
-            found[name].append(score(made, swap))
-    mean = lambda name, figure: statistics.fmean(one[figure] for one in found[name])
-    return [
-        {"row": name, **{figure: mean(name, figure) for figure in FIGURES}, "seconds": statistics.median(seconds[name])}
-        for name in found
-    ]
+            found[name].append(score(made, depth, swap))
+    means = {
+        name: {figure: statistics.fmean(one[figure] for one in each) for figure in each[0]}
+        for name, each in found.items()
+    }
+    return [{"row": name, **means[name], "seconds": statistics.median(seconds[name])} for name in found]
 
 
 def opened(options) -> tuple[dict, object]:
     """The models by name, None where no file is given, and the VAE; a file that is missing ends the benchmark."""
-    paths = {name: getattr(options, name) for name in ("model", "no_layers", "no_reference", "skeleton", "vae")}
+    names = ("model", "no_layers", "no_reference", "skeleton")
+    paths = {name: getattr(options, name) for name in ("vae", *(() if options.joint_only else names))}
     for name, path in paths.items():
         if path is not None and not path.is_file():
             how = (
-                "train it with training/runs/demo_character.json, or name another"
+                "train it with training/runs/demo_character.json, take --joint-only, or name another"
                 if name == "model"
                 else "name another"
             )
             raise SystemExit(f"There is no {path}: {how} with --{name.replace('_', '-')}.")
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(paths.pop("vae"))))
-    return {n: path and open_video_model(str(path), AS_IN_FILE)[0] for n, path in paths.items()}, vae
+    models = {n: path and open_video_model(str(path), AS_IN_FILE)[0] for n, path in paths.items()}
+    return {**models, "pair": open_pair()}, vae
 
 
 def main() -> None:
@@ -193,6 +212,9 @@ def main() -> None:
     parser.add_argument("--no-layers", type=Path, help="a model with config in_channels 4")
     parser.add_argument("--no-reference", type=Path, help="a model with config reference false")
     parser.add_argument("--skeleton", type=Path, help="a model with motion skeleton")
+    parser.add_argument(
+        "--joint-only", action="store_true", help="the joint road alone, which needs no character model"
+    )
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--sampling-steps", type=int, default=20)
@@ -207,11 +229,11 @@ def main() -> None:
         print(json.dumps({**about, "rows": rows}, indent=2))
         return
     print(f"{options.clips} clips of {FRAMES} frames, {SIZE} px")
-    print(f"{'':<44}{'PSNR':>8}{'person':>9}{'SSIM':>8}{'seconds a clip':>16}")
+    print(f"{'':<44}{'PSNR':>8}{'person':>9}{'SSIM':>8}{'seconds a clip':>16}{'depth, person':>15}")
     for row in rows:
-        print(
-            f"{row['row']:<44}{row['psnr']:>8.2f}{row['person_psnr']:>9.2f}{row['ssim']:>8.3f}{row['seconds']:>16.1f}"
-        )
+        depth = f"{row[DEPTH]:>15.4f}" if DEPTH in row else ""
+        figures = f"{row['psnr']:>8.2f}{row['person_psnr']:>9.2f}{row['ssim']:>8.3f}{row['seconds']:>16.1f}"
+        print(f"{row['row']:<44}{figures}{depth}")
 
 
 if __name__ == "__main__":

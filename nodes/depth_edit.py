@@ -100,14 +100,14 @@ class MoveInDepth(io.ComfyNode):
         return io.NodeOutput(as_image(moved), changed.float())
 
 
-def scenery(behind: Tensor, depth: Tensor) -> Tensor:
+def scenery(behind: Tensor, depth: Tensor, name: str = "behind") -> Tensor:
     """The depth without the object, (1 or N, H, W, 3), as (N, H, W) beside the clip."""
     from . import checks
 
-    behind = grey(behind, "behind").to(depth.device)
+    behind = grey(behind, name).to(depth.device)
     if len(behind) > 1:
-        checks.same_frames(depth=depth, behind=behind)
-    same_size(depth=depth, behind=behind)
+        checks.same_frames(**{"depth": depth, name: behind})
+    same_size(**{"depth": depth, name: behind})
     return behind.expand_as(depth)
 
 

@@ -7,6 +7,7 @@ from .host.types import DA3Geometry, MoGeGeometry, PoseKeypoint
 
 CATEGORY = "Duet/pose"
 ANCHORS = ("feet", "hips", "neck")
+PLACES = ("the character's", "the pose's")
 
 
 class MotionCode(io.ComfyNode):
@@ -114,15 +115,20 @@ class AlignPose(io.ComfyNode):
                     "limbs", default=False,
                     tooltip="On: each limb gets the length it has in the reference. Off: the pose is scaled as a whole.",
                 ),
+                io.Combo.Input(
+                    "place", options=list(PLACES), default=PLACES[0], optional=True,
+                    tooltip="Where it then acts: on the place and canvas of the character's picture, or on those of the "
+                    "pose itself, as for a character that takes somebody's place in a clip.",
+                ),
             ],
-            outputs=[PoseKeypoint.Output(display_name="keypoints", tooltip="The pose on the canvas of the reference.")],
+            outputs=[PoseKeypoint.Output(display_name="keypoints", tooltip="The pose on the canvas of that place.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, keypoints, reference, anchor, limbs) -> io.NodeOutput:
+    def execute(cls, keypoints, reference, anchor, limbs, place=PLACES[0]) -> io.NodeOutput:
         from ..models.layers.align import align
 
-        return io.NodeOutput(align(keypoints, reference, anchor, limbs))
+        return io.NodeOutput(align(keypoints, reference, anchor, limbs, place))
 
 
 NODES = [MotionCode, AlignPose]

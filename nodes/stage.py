@@ -113,6 +113,10 @@ class RenderStageClip(io.ComfyNode):
                 io.String.Output(display_name="caption", tooltip="One sentence that describes the clip."),
                 io.String.Output(display_name="action_name", tooltip="The action that the figure does."),
                 io.Float.Output(display_name="frame_rate", tooltip="Frames a second, for Create Video."),
+                PoseKeypoint.Output(
+                    display_name="character_keypoints",
+                    tooltip="The joints in the character picture, for Align Pose to Character.",
+                ),
             ],
         )  # fmt: skip
 
@@ -121,7 +125,7 @@ class RenderStageClip(io.ComfyNode):
         cls, seed, width, height, frames, fps, action, character, motion, room, objects, camera, style, smooth_edges
     ) -> io.NodeOutput:
         from ..models.depth import normalize_clip
-        from ..models.stage import render, render_character, sample_scene
+        from ..models.stage import character_keypoints, render, render_character, sample_scene
         from .host.progress import progress
 
         given = lambda value: None if value in (-1, FROM_SEED) else value
@@ -136,7 +140,7 @@ class RenderStageClip(io.ComfyNode):
             clip.rgb, depth[..., None].repeat(1, 1, 1, 3), clip.pose, clip.keypoints,
             clip.human, clip.occluder, clip.scene, clip.whole_human,
             clip.plate, clip.figure, render_character(scene, samples)[0], clip.surface,
-            geometry(clip, scene), flow(clip), clip.caption, clip.action, fps,
+            geometry(clip, scene), flow(clip), clip.caption, clip.action, fps, character_keypoints(scene),
         )  # fmt: skip
 
 

@@ -25,12 +25,19 @@ def load(name: str, file: Path, *folder: str):
 load("pack", ROOT / "__init__.py", str(ROOT))
 pictures = load("pictures", ROOT / "scripts" / "write_pictures.py")
 sheet, tiles, grid = pictures.sheet, pictures.tiles, pictures.grid
+road = load("joint_road", ROOT / "benchmarks" / "_joint_road.py")
 
+from types import SimpleNamespace  # noqa: E402
+
+import comfy.sd  # noqa: E402
+import comfy.utils  # noqa: E402
 import torch  # noqa: E402
 from pack.models.depth import normalize_clip  # noqa: E402
 from pack.models.pose import draw  # noqa: E402
-from pack.models.stage import render, render_character, sample_scene  # noqa: E402
+from pack.models.stage import character_keypoints, render, render_character, sample_scene  # noqa: E402
 from pack.nodes.crop import CropToSubject, PasteBack  # noqa: E402
+from pack.nodes.depth import HeatMapToDepth  # noqa: E402
+from pack.nodes.depth_match import MatchDepth  # noqa: E402
 from pack.nodes.layers import DecomposeLayers, EditLayers, SplitLayers  # noqa: E402
 from pack.nodes.motion_code import AlignPose, MotionCode  # noqa: E402
 from pack.nodes.scene import CompleteScene, CompositeLayers  # noqa: E402
@@ -125,6 +132,40 @@ def motion_pictures(scene, clip, depth) -> None:
     save("animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.plate[K]), made]])
 
 
+def swap_of(seed: int, who: int) -> SimpleNamespace:
+    """What the workflow swap_with_depth begins with: a clip taken apart, and who comes in."""
+    scene = sample_scene(seed, frames=16, height=128, width=128, fps=8.0, action="dance", objects=1)
+    character = sample_scene(who, frames=1, height=128, width=128, objects=0)
+    clip = render(scene)
+    grey = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    layers = decomposed(clip, grey[..., None].expand(-1, -1, -1, 3))[0]
+    layers, plate, far, _ = CompleteScene.execute(layers, True, 2).result
+    return SimpleNamespace(
+        seed=1, source=clip, layers=layers, scene=plate, far=far,
+        reference=render_character(character)[0], character=character_keypoints(character),
+    )  # fmt: skip
+
+
+def joint_pictures(k: int = 9) -> None:
+    """A character swapped together with its depth, by the pack's own weights; all frames of the clip in one go."""
+    swap, pair = swap_of(20, 502), road.open_pair()
+    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(ROOT / "weights/vae/duet_vae_128.safetensors")))
+    with torch.inference_mode():
+        _, poses, body = road.aligned(swap.source.keypoints, swap.character)
+        video, heat = road.character_made(pair, vae, swap, poses, 20)
+        images, near = road.composited(swap, video, heat, body)
+        depth = HeatMapToDepth.execute(heat, "hot").result[0]
+        matched, nearer, report = MatchDepth.execute(depth, swap.far, 0.02, 1.5).result
+    print(report)
+    made = [("depth as made", depth[k]), ("the scene's depth", swap.far[k])]
+    sheet("DuetMatchDepth", [[*made, ("matched", matched[k]), ("nearer", nearer[k])]])
+    clip = [("clip", swap.source.rgb[k]), ("who comes in", swap.reference[0]), ("pose on that body", poses[k])]
+    save(
+        "swap_with_depth",
+        [clip, [("its depth, made with it", heat[k]), ("the swap", images[k]), ("its depth", near[k])]],
+    )
+
+
 def on_white(scene) -> torch.Tensor:
     picture, mask = render_character(scene)[:2]
     return torch.ones_like(picture[0]).lerp(picture[0], mask[0][..., None])
@@ -145,6 +186,7 @@ def main() -> None:
     layer_pictures(clip, depth, other, other_depth)
     crop_pictures(other)
     motion_pictures(scene, clip, depth)
+    joint_pictures()
 
 
 if __name__ == "__main__":

@@ -11,14 +11,19 @@ FILES = {"reference.": "reference_unet", "pose_guider.": "pose_guider", "": "den
 
 
 def write_character_model(models: Path) -> None:
-    """What the workflow animate_character names."""
-    from pack.models.config import MIMO
+    """What the workflows animate_character and character_swap name."""
+    from pack.models.checkpoint import save_model
+    from pack.models.config import MIMO, MIMO_PAPER
+    from pack.models.foreground import latent_width
     from pack.models.video_unet import VideoUNet
 
     for folder in ("diffusion_models", "vae", "clip_vision"):
         (models / folder).mkdir(parents=True, exist_ok=True)
     for file, state in apart(random_state(VideoUNet(replace(MIMO, **WIDE)), 31)).items():
         torch.save(state, models / "diffusion_models" / f"mimo_{file}.pth")
+    own = replace(MIMO_PAPER, **WIDE, foreground_width=latent_width(), temporal="none", motion_mid_block=False)
+    state = {name: value.half() for name, value in random_state(VideoUNet(own), 33).items()}
+    save_model(models / "diffusion_models" / "duet_character_128.safetensors", state, own)
     save_file(vae_state(), str(models / "vae" / "vae-ft-mse-840000-ema-pruned.safetensors"))
     save_with_zeros(models / "clip_vision" / "sd_image_variations_image_encoder.safetensors", seeing(), silent_layers())
 

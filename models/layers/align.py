@@ -10,6 +10,7 @@ from ..pose import BODY, FACE, FOOT, LEFT_HAND, RIGHT_HAND, Frame
 from .skeleton import SURE
 
 ANCHORS = ("feet", "hips", "neck")
+PLACES = ("the character's", "the pose's")
 BONES = ((2, 5), (8, 11), (1, 8), (1, 11), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13))
 TREE = (
     *((1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),
@@ -19,13 +20,17 @@ MIRROR = {2: 5, 3: 6, 4: 7, 8: 11, 9: 12, 10: 13}
 RIDES = {FACE: 0, RIGHT_HAND: 4, LEFT_HAND: 7}  # which joint carries which part
 
 
-def align(keypoints: list, reference: list, anchor: str = "feet", limbs: bool = False) -> list:
-    """Keypoints of the first person, moved and scaled to stand as large and where the reference's first person stands.
+def align(keypoints: list, reference: list, anchor: str = "feet", limbs: bool = False, where: str = PLACES[0]) -> list:
+    """Keypoints of the first person, scaled to the size of the reference's first person and moved to where that stands.
 
     anchor: what comes to lie on the same place, over the clip on average. limbs: each limb gets the reference's length.
+    where: the place and canvas of the reference, or those of the keypoints; sizes are then shares of a canvas's height.
     """
     clip, target = pose.parse(keypoints), pose.parse(reference)
     body, wanted = bodies(clip, "keypoints"), bodies(target, "reference")
+    stays = where == PLACES[1]
+    if stays:
+        wanted = scaled(wanted, clip[0].height / target[0].height)
     own, new = lengths(body), lengths(wanted)
     common = [bone for bone in BONES if own.get(bone) and new.get(bone)]
     if not common:
@@ -36,8 +41,8 @@ def align(keypoints: list, reference: list, anchor: str = "feet", limbs: bool = 
     scale = sum(new[bone] for bone in common) / sum(own[bone] for bone in common)
     ratios = {bone: new[bone] / own[bone] for bone in common} if limbs else {}
     moved = [move(frame, scale, ratios) for frame in clip]
-    shift = place(wanted, anchor) - place(bodies(moved, "keypoints"), anchor)
-    size = target[0]
+    shift = place(body if stays else wanted, anchor) - place(bodies(moved, "keypoints"), anchor)
+    size = clip[0] if stays else target[0]
     return [pose.write(shifted(frame, shift, size), "native") for frame in moved]
 
 
@@ -112,7 +117,7 @@ def place(body: np.ndarray, anchor: str) -> np.ndarray:
 
 
 def shifted(frame: Frame, shift: np.ndarray, size: Frame) -> Frame:
-    """A frame on the canvas of the reference, everything that is seen moved by (2,) pixels."""
+    """A frame on the canvas of another, everything that is seen moved by (2,) pixels."""
     people = [
         {key: np.where(points[:, 2:] > 0, points + (*shift, 0.0), points) for key, points in person.items()}
         for person in frame.people[:1]

@@ -9,11 +9,11 @@ caption.py  the sentence that tells the scene, from a fixed vocabulary
 """
 
 from .caption import VOCABULARY, describe
-from .render import Clip, composite, render, render_character
+from .render import Clip, character_keypoints, composite, render, render_character
 from .scene import ACTION_NAMES, CAMERAS, Scene, sample_scene
 from .shading import STYLES
 
 __all__ = [
     "ACTION_NAMES", "CAMERAS", "STYLES", "VOCABULARY", "Clip", "Scene",
-    "composite", "describe", "render", "render_character", "sample_scene",
+    "character_keypoints", "composite", "describe", "render", "render_character", "sample_scene",
 ]  # fmt: skip

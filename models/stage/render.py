@@ -93,6 +93,13 @@ def render_character(scene: Scene, samples: int = 2) -> tuple[Tensor, Tensor]:
     return on_grey(accumulate(hits, colours, torch.ones_like(hits.depth), samples)[0])
 
 
+def character_keypoints(scene: Scene) -> list:
+    """The pose of the character in that picture, as POSE_KEYPOINT of one frame."""
+    one = replace(scene, frames=1, props=(), camera="still")
+    camera = one.view()
+    return openpose_keypoints(camera.to_camera(stage_actors(one, Angles.a_pose()).joints), camera)
+
+
 def render_plate(scene: Scene, camera: Camera, style: Style, samples: int) -> tuple[Tensor, Tensor, Tensor]:
     """The empty room: colour (F, H, W, 3), depth at pixel centres (F, H, W) and at samples (F, S H, S W)."""
     fine, fine_depth = render_room(scene.room, camera.refined(samples), style)

@@ -9,7 +9,7 @@ from pack.models.layers.layers import nearness
 from pack.models.layers.motion import bones, fitted_body, render_motion
 from pack.models.layers.posed import SPACE, posed
 from pack.models.layers.skeleton import complete
-from pack.models.stage import render, sample_scene
+from pack.models.stage import character_keypoints, render, sample_scene
 
 FRAMES, SIZE = 6, 96
 
@@ -118,6 +118,32 @@ def test_alignment_undoes_a_known_scale_and_shift(clip, anchor):
     seen = pose.joints(aligned)[1] > 0
     assert torch.allclose(points[seen], wanted[seen], atol=0.01)
     assert (aligned[0]["canvas_width"], aligned[0]["canvas_height"]) == (3 * SIZE, 2 * SIZE)
+
+
+def test_a_pose_keeps_its_place_and_takes_the_size(clip):
+    """On a canvas of twice the size the same body is as tall in shares of the height, so that nothing moves."""
+    target = changed(clip.keypoints, 2.0, [31.0, -12.0])
+    aligned = align(clip.keypoints, target, "feet", where="the pose's")
+    points, wanted = pose.joints(aligned)[0], pose.joints(clip.keypoints)[0]
+    seen = pose.joints(aligned)[1] > 0
+    assert torch.allclose(points[seen], wanted[seen], atol=0.01)
+    assert (aligned[0]["canvas_width"], aligned[0]["canvas_height"]) == (SIZE, SIZE)
+    small = changed(clip.keypoints, 1.0, [40.0, 3.0])  # half as tall on that canvas
+    aligned = align(clip.keypoints, small, "feet", where="the pose's")
+    own, new = (lengths(bodies(pose.parse(who), "who")) for who in (clip.keypoints, aligned))
+    assert all(abs(new[bone] / own[bone] - 0.5) < 0.01 for bone in new)
+    feet = lambda keypoints: pose.joints(keypoints)[0][:, [10, 13], 1].amax(1).median()
+    assert abs(feet(aligned) - feet(clip.keypoints)) < 2
+
+
+def test_in_another_s_place_the_pose_is_the_new_body_s_own():
+    """A wave of somebody else, aligned to the picture of a new character, beside the wave that this character makes."""
+    old = sample_scene(9, frames=4, height=128, width=128, fps=8.0, objects=0, action="wave")
+    new = old.with_character(509)
+    source, truth = render(old).keypoints, pose.joints(render(new).keypoints)
+    away = lambda keypoints: (pose.joints(keypoints)[0] - truth[0]).norm(dim=-1)[truth[1] > 0].mean()
+    aligned = align(source, character_keypoints(new), "feet", True, "the pose's")
+    assert away(aligned) < 2 < 0.2 * away(source)
 
 
 def test_limbs_take_the_lengths_of_the_reference(clip):

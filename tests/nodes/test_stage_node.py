@@ -28,6 +28,17 @@ def test_pictures_and_masks_have_the_host_s_shapes():
     assert out["action_name"] == "dance" and "dances" in out["caption"] and out["frame_rate"] == 12.0
 
 
+def test_the_character_s_keypoints_lie_on_its_picture():
+    from pack.models.pose import joints
+
+    out = stage(width=128, height=128, frames=1)
+    points, seen = joints(out["character_keypoints"])
+    assert len(points) == 1 and (seen[0, :14] > 0).all()
+    picture = (out["character_picture"][0] - out["character_picture"][0, 0, 0]).abs().amax(-1) > 0.02
+    x, y = points[0, :14].round().long().unbind(-1)
+    assert picture[y, x].all()
+
+
 def test_depth_picture_is_inverse_depth_in_one_range():
     out = stage(camera="still")
     inverse = 1 / out["geometry"]["depth"]

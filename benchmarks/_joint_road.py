@@ -1,0 +1,75 @@
+"""The joint road of a swap, for bench character_swap: the workflow swap_with_depth through the pack's own nodes.
+
+The model of video and depth is shown who comes in, the completed scene and the source's skeleton on the new body's
+proportions. It makes the character with its depth; that depth, in the greys of the clip, gives the matte and says what
+hides the character. Nothing of the new body in space is told: the skeleton is flat.
+"""
+
+from pathlib import Path
+
+import torch
+from pack.models.checkpoint import open_controlnet
+from pack.nodes.conditioning import EncodeBackground, EncodeForeground
+from pack.nodes.depth import HeatMapToDepth
+from pack.nodes.depth_edit import BlendDepth
+from pack.nodes.depth_match import MatchDepth
+from pack.nodes.host.controlnet import native_controlnet
+from pack.nodes.joint import JOINT, ModalityConditionedSampler
+from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth
+from pack.nodes.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.motion_code import AlignPose, MotionCode
+from pack.nodes.pose import DrawPose
+from pack.nodes.scene import CompositeLayers
+
+import nodes as host
+
+ROOT = Path(__file__).resolve().parents[1]
+WEIGHTS = ROOT / "weights"
+CFG = 1.0  # what the pair's weights are measured at (bench demo)
+
+
+def open_pair() -> dict:
+    """The pack's own model of video and depth and its pose ControlNet."""
+    config, state, _ = open_controlnet(WEIGHTS / "controlnet/duet_dance_128_pose.safetensors")
+    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"), AS_IN_FILE)[0]
+    return {"model": model, "pose": native_controlnet(config, state)}
+
+
+def aligned(keypoints, character) -> tuple:
+    """The source's pose on the new body: keypoints, pictures (F, H, W, 3) and the body's silhouette (F, H, W)."""
+    keypoints = AlignPose.execute(keypoints, character, "feet", True, "the pose's").result[0]
+    pictures = DrawPose.execute(keypoints, 0, 0, 0.0, True, True, True, False, 0.3).result[0]
+    return keypoints, pictures, MotionCode.execute(keypoints, 0, 0, "near is large").result[2]
+
+
+def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Video and heat maps of depth, both (F, H, W, 3), of the new character in the completed scene."""
+    frames, height, width = poses.shape[:3]
+    positive, negative = EncodeForeground.execute(swap.reference, vae=vae).result
+    positive, negative = EncodeBackground.execute(positive, negative, vae, swap.scene).result
+    apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
+    positive, negative = apply(positive, negative, pair["pose"], poses, 1.0, 0.0, 1.0, vae=vae)
+    empty = EmptyVideoDepthLatent.execute(width, height, frames).result[0]
+    sampled = ModalityConditionedSampler.execute(
+        pair["model"], swap.seed, steps, CFG, "ddim", "ddim_uniform", positive, negative, empty, JOINT, 1.0
+    ).result[0]
+    return tuple(vae.decode(half["samples"]).clamp(0, 1) for half in SplitVideoDepth.execute(sampled).result)
+
+
+def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The character among the layers by its own depth: pictures (F, H, W, 3) and their depth (F, H, W)."""
+    depth, matte, _ = MatchDepth.execute(HeatMapToDepth.execute(heat, "hot").result[0], swap.far, 0.02, 1.5).result
+    depth = BlendDepth.execute(depth, swap.far, "nearest", 1.0).result[0]
+    matte = (matte + body).clamp(0, 1)
+    images, depth, _ = CompositeLayers.execute(
+        swap.layers, "keep", "keep", 0.0, "by depth",
+        new_person=video, new_person_mask=matte, new_person_depth=depth,
+    ).result  # fmt: skip
+    return images, depth[..., 0]
+
+
+def made_jointly(pair: dict, vae, swap, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The swapped clip (F, H, W, 3) and its depth (F, H, W) in the greys of the source's depth."""
+    _, poses, body = aligned(swap.source.keypoints, swap.character)
+    video, heat = character_made(pair, vae, swap, poses, steps)
+    return composited(swap, video, heat, body)
