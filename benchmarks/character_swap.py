@@ -5,7 +5,9 @@ the pack's own nodes on the real host: known by one picture in A-pose, moved by 
 what passes in front, whose own pixels are laid over the frames. The truth is the same scene rendered with that character.
 Beside it, each row says how:
 
-- the pose of the old actor as it was seen: flat joints lifted by depth, not fitted to the new body
+- as in the workflow character_swap: the pose of the old actor, flat joints lifted by depth, fitted to the new body, and the
+  figure that is made is cut out by that body and put into the clip; its room is the true one, so compare the person
+- the pose of the old actor as it was seen, not fitted to the new body
 - without the layers, without the features of the reference (the tokens stay): switched off while sampling, or with --no-layers
   and --no-reference models that were trained without them (config in_channels 4, reference false)
 - a flat skeleton in place of the motion code: only with --skeleton, a model that was trained on it (motion skeleton)
@@ -29,6 +31,7 @@ import torch
 from _joint_road import made_jointly, open_pair
 from _pack import ROOT
 from comfy.patcher_extension import WrappersMP
+from comfy_extras.nodes_mask import GrowMask
 from pack.models.layers.layers import nearness
 from pack.models.layers.motion import pose_body, render_motion
 from pack.models.layers.posed import posed
@@ -38,7 +41,8 @@ from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference
 from pack.nodes.host.conditioning import REFERENCE, with_layers
 from pack.nodes.layers import DecomposeLayers
 from pack.nodes.loaders import AS_IN_FILE, open_video_model
-from pack.nodes.scene import CompleteScene
+from pack.nodes.motion_code import AlignPose, MotionCode
+from pack.nodes.scene import CompleteScene, CompositeLayers
 
 import nodes as host
 
@@ -62,6 +66,7 @@ class Swap:
     reference: torch.Tensor  # (1, H, W, 4)
     character: list  # its keypoints
     motions: dict[str, torch.Tensor]  # (F, H, W, 3) by the way that the motion is told
+    body: torch.Tensor  # (F, H, W) silhouette of the old actor's pose on the new body
 
 
 def swap_of(seed: int) -> Swap:
@@ -84,10 +89,38 @@ def swap_of(seed: int) -> Swap:
         "seen": drawn(posed(source.keypoints, lambda i: nearness(source.depth[i], "distance"), SIZE, SIZE)),
         "skeleton": truth.pose,
     }
+    motions["fitted"], body = fitted(source.keypoints, character_keypoints(new), depth)
     reference = torch.cat((picture, mask[..., None]), -1)
     return Swap(
-        seed, source, truth, layers, scene, far, greys(truth), occluder, reference, character_keypoints(new), motions
+        seed,
+        source,
+        truth,
+        layers,
+        scene,
+        far,
+        greys(truth),
+        occluder,
+        reference,
+        character_keypoints(new),
+        motions,
+        body,
     )
+
+
+def fitted(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The old actor's pose on the new body: code (F, H, W, 3) and silhouette (F, H, W)."""
+    keypoints = AlignPose.execute(keypoints, character, "feet", True, "the pose's").result[0]
+    code, _, body = MotionCode.execute(keypoints, 0, 0, "near is large", depth).result
+    return code, body
+
+
+def put_back(made: torch.Tensor, swap) -> torch.Tensor:
+    """(F, H, W, 3): of what was made the figure alone, among the layers of the clip."""
+    matte = GrowMask.execute(swap.body, 2, True).result[0]
+    layers, keep = swap.layers, "keep"
+    return CompositeLayers.execute(layers, keep, keep, 0.0, "by depth", new_person=made, new_person_mask=matte).result[
+        0
+    ]
 
 
 def blind(executor, *given, **conds):
@@ -162,6 +195,7 @@ def character_ways(models: dict, vae, options) -> dict:
     by = lambda model, motion="joints", layers=True: lambda swap: made_by(model, vae, swap, motion, layers, options)
     return {
         "ours": by(ours),
+        "ours as in the workflow character_swap": lambda swap: put_back(by(ours, "fitted")(swap), swap),
         "ours, the old actor's pose as seen": by(ours, "seen"),
         "no decomposition (layers off in sampling)": by(ours, layers=False),
         "no reference attention (off in sampling)": by(unseeing),

@@ -3,32 +3,15 @@
 python3 scripts/host.py exec python scripts/write_layer_pictures.py
 """
 
-import importlib.util
-import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, os.environ["COMFYUI_PATH"])
-from comfy.cli_args import args  # noqa: E402
-
-args.cpu = True
-
-
-def load(name: str, file: Path, *folder: str):
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=list(folder) or None)
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    return sys.modules[name]
-
-
-load("pack", ROOT / "__init__.py", str(ROOT))
-pictures = load("pictures", ROOT / "scripts" / "write_pictures.py")
-sheet, tiles, grid = pictures.sheet, pictures.tiles, pictures.grid
-road = load("joint_road", ROOT / "benchmarks" / "_joint_road.py")
-
-from types import SimpleNamespace  # noqa: E402
-
+sys.path[0:0] = [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
+import _host  # noqa: E402, F401
+import _joint_road as road  # noqa: E402
+import character_swap as bench  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.utils  # noqa: E402
 import torch  # noqa: E402
@@ -39,8 +22,10 @@ from pack.nodes.crop import CropToSubject, PasteBack  # noqa: E402
 from pack.nodes.depth import HeatMapToDepth  # noqa: E402
 from pack.nodes.depth_match import MatchDepth  # noqa: E402
 from pack.nodes.layers import DecomposeLayers, EditLayers, SplitLayers  # noqa: E402
+from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
 from pack.nodes.motion_code import AlignPose, MotionCode  # noqa: E402
 from pack.nodes.scene import CompleteScene, CompositeLayers  # noqa: E402
+from write_pictures import grid, sheet, tiles  # noqa: E402
 
 SIZE, FRAMES, K = 256, 12, 5
 
@@ -140,16 +125,37 @@ def swap_of(seed: int, who: int) -> SimpleNamespace:
     grey = normalize_clip(clip.depth, source="distance", space="inverse")[0]
     layers = decomposed(clip, grey[..., None].expand(-1, -1, -1, 3))[0]
     layers, plate, far, _ = CompleteScene.execute(layers, True, 2).result
+    joints = character_keypoints(character)
+    code, body = bench.fitted(clip.keypoints, joints, grey[..., None].expand(-1, -1, -1, 3))
     return SimpleNamespace(
-        seed=1, source=clip, layers=layers, scene=plate, far=far,
-        reference=render_character(character)[0], character=character_keypoints(character),
+        seed=1, source=clip, layers=layers, scene=plate, far=far, occluder=clip.occluder,
+        reference=render_character(character)[0], character=joints, motions={"fitted": code}, body=body,
     )  # fmt: skip
+
+
+def own_vae():
+    return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(ROOT / "weights/vae/duet_vae_128.safetensors")))
+
+
+def swap_pictures(k: int = 9) -> None:
+    """A character swapped by the pack's own character model, as in the workflow character_swap."""
+    swap, way = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
+    model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"), AS_IN_FILE)[0]
+    with torch.inference_mode():
+        made = bench.made_by(model, own_vae(), swap, "fitted", True, way)
+        images = bench.put_back(made, swap)
+    clip = [
+        ("clip", swap.source.rgb[k]),
+        ("who comes in", swap.reference[0]),
+        ("pose on that body", swap.motions["fitted"][k]),
+    ]
+    save("character_swap", [clip, [("scene", swap.scene[k]), ("as made", made[k]), ("the swap", images[k])]])
 
 
 def joint_pictures(k: int = 9) -> None:
     """A character swapped together with its depth, by the pack's own weights; all frames of the clip in one go."""
     swap, pair = swap_of(20, 502), road.open_pair()
-    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(ROOT / "weights/vae/duet_vae_128.safetensors")))
+    vae = own_vae()
     with torch.inference_mode():
         _, poses, body = road.aligned(swap.source.keypoints, swap.character)
         video, heat = road.character_made(pair, vae, swap, poses, 20)
@@ -187,6 +193,7 @@ def main() -> None:
     crop_pictures(other)
     motion_pictures(scene, clip, depth)
     joint_pictures()
+    swap_pictures()
 
 
 if __name__ == "__main__":
