@@ -67,7 +67,9 @@ class TrainCodec(Recipe):
             raise ValueError("decoder_only fits the decoder of a codec to new people: name its file in model, init.")
         self.flow = refuse_unknown_flow(settings.model, settings.data)
         if self.flow == "true" and not self.decoder_only:
-            raise ValueError("With flow true a codec would not learn to find flow: set decoder_only, or use the loss flow.")
+            raise ValueError(
+                "With flow true a codec would not learn to find flow: set decoder_only, or use the loss flow."
+            )
         # A background predictor is born saying that nothing moves; its gradient would drown all others.
         frozen = "bg_predictor." if settings.model.get("still_camera", False) else ()
         for name, value in self.codec.named_parameters():
