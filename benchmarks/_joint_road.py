@@ -5,9 +5,8 @@ proportions. It makes the character with its depth; that depth, in the greys of 
 hides the character. Nothing of the new body in space is told: the skeleton is flat.
 """
 
-from pathlib import Path
-
 import torch
+from _pack import ROOT
 from pack.models.checkpoint import open_controlnet
 from pack.nodes.conditioning import EncodeBackground, EncodeForeground
 from pack.nodes.depth import HeatMapToDepth
@@ -23,7 +22,6 @@ from pack.nodes.scene import CompositeLayers
 
 import nodes as host
 
-ROOT = Path(__file__).resolve().parents[1]
 WEIGHTS = ROOT / "weights"
 CFG = 1.0  # what the pair's weights are measured at (bench demo)
 
@@ -35,11 +33,15 @@ def open_pair() -> dict:
     return {"model": model, "pose": native_controlnet(config, state)}
 
 
-def aligned(keypoints, character) -> tuple:
-    """The source's pose on the new body: keypoints, pictures (F, H, W, 3) and the body's silhouette (F, H, W)."""
-    keypoints = AlignPose.execute(keypoints, character, "feet", True, "the pose's").result[0]
+def on_new_body(keypoints, character) -> list:
+    """The old actor's pose with the limbs of the new one, where the old one stood."""
+    return AlignPose.execute(keypoints, character, "feet", True, "the pose's").result[0]
+
+
+def drawn(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
+    """A pose as pictures (F, H, W, 3) and as the silhouette of its body (F, H, W)."""
     pictures = DrawPose.execute(keypoints, 0, 0, 0.0, True, True, True, False, 0.3).result[0]
-    return keypoints, pictures, MotionCode.execute(keypoints, 0, 0, "near is large").result[2]
+    return pictures, MotionCode.execute(keypoints, 0, 0, "near is large").result[2]
 
 
 def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -70,6 +72,6 @@ def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor
 
 def made_jointly(pair: dict, vae, swap, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The swapped clip (F, H, W, 3) and its depth (F, H, W) in the greys of the source's depth."""
-    _, poses, body = aligned(swap.source.keypoints, swap.character)
+    poses, body = drawn(on_new_body(swap.source.keypoints, swap.character))
     video, heat = character_made(pair, vae, swap, poses, steps)
     return composited(swap, video, heat, body)

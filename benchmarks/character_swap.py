@@ -28,7 +28,7 @@ import _host  # noqa: F401
 import comfy.sd
 import comfy.utils
 import torch
-from _joint_road import made_jointly, open_pair
+from _joint_road import made_jointly, on_new_body, open_pair
 from _pack import ROOT
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_mask import GrowMask
@@ -41,7 +41,7 @@ from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference
 from pack.nodes.host.conditioning import REFERENCE, with_layers
 from pack.nodes.layers import DecomposeLayers
 from pack.nodes.loaders import AS_IN_FILE, open_video_model
-from pack.nodes.motion_code import AlignPose, MotionCode
+from pack.nodes.motion_code import MotionCode
 from pack.nodes.scene import CompleteScene, CompositeLayers
 
 import nodes as host
@@ -92,35 +92,23 @@ def swap_of(seed: int) -> Swap:
     motions["fitted"], body = fitted(source.keypoints, character_keypoints(new), depth)
     reference = torch.cat((picture, mask[..., None]), -1)
     return Swap(
-        seed,
-        source,
-        truth,
-        layers,
-        scene,
-        far,
-        greys(truth),
-        occluder,
-        reference,
-        character_keypoints(new),
-        motions,
-        body,
-    )
+        seed=seed, source=source, truth=truth, layers=layers, scene=scene, far=far, true_depth=greys(truth),
+        occluder=occluder, reference=reference, character=character_keypoints(new), motions=motions, body=body,
+    )  # fmt: skip
 
 
 def fitted(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The old actor's pose on the new body: code (F, H, W, 3) and silhouette (F, H, W)."""
-    keypoints = AlignPose.execute(keypoints, character, "feet", True, "the pose's").result[0]
-    code, _, body = MotionCode.execute(keypoints, 0, 0, "near is large", depth).result
+    code, _, body = MotionCode.execute(on_new_body(keypoints, character), 0, 0, "near is large", depth).result
     return code, body
 
 
 def put_back(made: torch.Tensor, swap) -> torch.Tensor:
     """(F, H, W, 3): of what was made the figure alone, among the layers of the clip."""
     matte = GrowMask.execute(swap.body, 2, True).result[0]
-    layers, keep = swap.layers, "keep"
-    return CompositeLayers.execute(layers, keep, keep, 0.0, "by depth", new_person=made, new_person_mask=matte).result[
-        0
-    ]
+    return CompositeLayers.execute(
+        swap.layers, "keep", "keep", 0.0, "by depth", new_person=made, new_person_mask=matte
+    ).result[0]
 
 
 def blind(executor, *given, **conds):

@@ -157,7 +157,7 @@ def joint_pictures(k: int = 9) -> None:
     swap, pair = swap_of(20, 502), road.open_pair()
     vae = own_vae()
     with torch.inference_mode():
-        _, poses, body = road.aligned(swap.source.keypoints, swap.character)
+        poses, body = road.drawn(road.on_new_body(swap.source.keypoints, swap.character))
         video, heat = road.character_made(pair, vae, swap, poses, 20)
         images, near = road.composited(swap, video, heat, body)
         depth = HeatMapToDepth.execute(heat, "hot").result[0]

@@ -18,6 +18,7 @@ from pack.models.stage.motion import StageMotion, as_grid
 from pack.training.draws import Draws
 from pack.training.presets import PAPER, SIZES, preset, start_from
 from pack.training.recipes import make_recipe
+from pack.training.recipes.lfae import with_given
 from pack.training.recipes.limbs import limb_error
 from pack.training.recipes.true_flow import coarse_motion
 from pack.training.run_folder import RunFolder
@@ -136,7 +137,13 @@ def test_the_coarse_true_flow_is_mirrored_and_swapped_with_its_pictures(codec):
         missed.append(miss[pair["kind"] == 2].mean())
         moved.append(32 * (pair["grid"] - true_rest(64)).norm(dim=-1)[pair["kind"] == 2].mean())
     assert sum(missed) < 0.4 * sum(moved), "limbs thinner than a cell still move"
-    assert made(batch_of(made), Draws(0, 0))[0].isfinite()
+    batch = batch_of(made)
+    assert batch["given"].tolist() == [False, True], "every other pair keeps what the codec finds"
+    found = Motion(torch.zeros(2, 16, 16, 2), torch.zeros(2, 1, 16, 16))
+    shown = with_given(found, batch)
+    assert torch.equal(shown.grid[0], found.grid[0]) and torch.equal(shown.occlusion[0], found.occlusion[0])
+    assert torch.equal(shown.grid[1], batch["cells"][1]) and torch.equal(shown.occlusion[1], batch["occlusion"][1])
+    assert made(batch, Draws(0, 0))[0].isfinite()
 
 
 def test_a_flow_model_can_learn_the_true_flow_of_the_stage(codec):

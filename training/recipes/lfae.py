@@ -127,7 +127,11 @@ class TrainCodec(Recipe):
         swapped = r.random() < 0.5
         mirrored = not swapped and r.random() < 0.5
         pair = pair.flip(0) if swapped else pair
-        truth = self.truth(index, positions[::-1] if swapped else positions, mirrored)
+        positions = positions[::-1] if swapped else positions
+        truth = self.truth(index, positions, mirrored)
+        if self.flow == "true":  # a decoder shall paint with either, so every other pair keeps what the codec finds
+            given = {"given": torch.tensor(place % 2 == 1)}
+            truth |= self.coarse_flow(self.motions[index], positions, mirrored) | given
         pair = PAIRS(pair.flip(-1) if mirrored else pair, r)
         return {"source": pair[0], "driving": pair[1], **truth}
 
@@ -140,8 +144,6 @@ class TrainCodec(Recipe):
             motion = self.motions[index]
             masks = limb_masks(motion.layer[positions], motion.owner[positions])
             found["limbs"] = masks[:, MIRRORED].flip(-1) if mirrored else masks
-        if self.flow == "true":
-            found |= self.coarse_flow(self.motions[index], positions, mirrored)
         return found
 
     def coarse_flow(self, motion: StageMotion, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
@@ -168,7 +170,7 @@ class TrainCodec(Recipe):
         background = net.bg_predictor(source, driving)
         motion = net.generator.pixelwise_flow_predictor(source, start, regions, background)
         if self.flow == "true":
-            motion = every_other(motion, batch["cells"], batch["occlusion"])
+            motion = with_given(motion, batch)
         painted = net.generator.decode(net.generator.encode(source), motion)
         terms = self.likeness(painted.float(), driving)
         if self.weights["warped"]:
@@ -251,11 +253,11 @@ def drawn_flow(motion: Motion) -> Tensor:
     return colours.permute(0, 3, 1, 2) * (0.5 + 0.5 * motion.occlusion)
 
 
-def every_other(motion: Motion, cells: Tensor, occlusion: Tensor) -> Motion:
-    """Of B motions the 2nd, 4th ... are the given ones: a decoder shall paint with either."""
-    given = torch.arange(len(cells), device=cells.device).view(-1, 1, 1, 1) % 2 == 1
+def with_given(motion: Motion, batch: dict) -> Motion:
+    """B motions, those of the pairs that have one given replaced by that."""
+    given = batch["given"].view(-1, 1, 1, 1)
     pick = lambda known, found: torch.where(given, known.to(found), found)
-    return Motion(pick(cells, motion.grid), pick(occlusion, motion.occlusion))
+    return Motion(pick(batch["cells"], motion.grid), pick(batch["occlusion"], motion.occlusion))
 
 
 def flow_error(motion: Motion, truth: Tensor, kind: Tensor) -> Tensor:

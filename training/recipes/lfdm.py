@@ -4,6 +4,7 @@ Letters: B clips, F frames, C channels of the features, H and W pixels, h and w 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -73,18 +74,22 @@ class TrainFlow(Recipe):
 
     def whole_clip(self, index: int, device: torch.device) -> dict[str, Tensor]:
         """The flow of all frames of a clip, of which a sample takes some."""
-        video = self.clips.pictures(index, range(self.clips.count(index))).to(device)
-        seen = self.known(index, video) if self.flow == "true" else self.analysed(video[None])
-        return {name: value[0].half().cpu() for name, value in seen.items()}
+        positions = range(self.clips.count(index))
+        video = self.clips.pictures(index, positions).to(device)
+        return {name: value[0].half().cpu() for name, value in self.learned(index, positions, video).items()}
+
+    def learned(self, index: int, positions: Sequence[int], video: Tensor) -> dict[str, Tensor]:
+        """State and features of frames (F, 3, H, W) of a clip, a batch of one: of the codec's flow, or the exact one."""
+        return self.exact(index, positions, video) if self.flow == "true" else self.analysed(video[None])
 
     @torch.no_grad()
-    def known(self, index: int, video: Tensor) -> dict[str, Tensor]:
-        """The exact flow of a clip (F, 3, H, W) of the stage, a batch of one, and what the codec sees in its first frame."""
+    def exact(self, index: int, positions: Sequence[int], video: Tensor) -> dict[str, Tensor]:
+        """The exact flow of frames (F, 3, H, W) of the stage to the first of them, and what the codec sees in that."""
         with torch.autocast(video.device.type, enabled=False):
             features = self.analyst.encode(video[:1].float() / 255).features
-        motion, frames = StageMotion.of(self.clips.source.scene(index)), range(len(video))
-        grid, occlusion = coarse_motion(motion, frames, [0] * len(frames), features.shape[-2:])
-        return {"state": state_of(grid[None], occlusion[None]), "features": features}
+        motion, first = StageMotion.of(self.clips.source.scene(index)), [positions[0]] * len(positions)
+        grid, occlusion = coarse_motion(motion, positions, first, features.shape[-2:])
+        return {"state": state_of(grid[None], occlusion[None]).to(features), "features": features}
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """A clip's state (3, F, h, w) and features (C, h, w), or its frames, and its label."""
@@ -132,10 +137,10 @@ class TrainFlow(Recipe):
         rows = []
         for index in range(min(3, len(self.clips))):
             positions = spread(self.clips.count(index), self.clips.frames)
-            video = self.clips.pictures(index, positions).to(device)[None]
-            seen = self.known(index, video[0]) if self.flow == "true" else self.analysed(video)
+            video = self.clips.pictures(index, positions).to(device)
+            seen = self.learned(index, positions, video)
             made = self.dreamt(seen["features"], self.clips.label(index), seen["state"], index)
-            source = self.analyst.encode(video[:, 0].float() / 255)
+            source = self.analyst.encode(video[:1].float() / 255)
             for state in (seen["state"], made):
                 grid, occlusion = (part[0, :: max(1, len(positions) // SHOWN)] for part in motion_of(state))
                 painted = self.codec.generator.decode(source, Motion(grid, occlusion))
