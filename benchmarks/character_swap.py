@@ -13,7 +13,7 @@ Beside it, each row says how:
 - a flat skeleton in place of the motion code: only with --skeleton, a model that was trained on it (motion skeleton)
 - the joint road: the model of video and depth, told the old actor's flat skeleton on the new body's proportions; its own
   depth gives the matte and the order (_joint_road.py). Only this way makes depth: the last column is the mean error of the
-  depth where the new character is seen, in greys of the clip's range. --joint-only leaves the character models out
+  depth where the new character is seen, in greys of the clip's range
 - no model at all: the clip as it was, and the truth through the auto-encoder, which no model on its latents can pass
 """
 
@@ -164,9 +164,8 @@ def score(made: torch.Tensor, depth: torch.Tensor | None, swap: Swap) -> dict[st
 def ways(models: dict, vae, options) -> dict:
     """Rows by name: a function from a swap to its frames, and to their depth or None."""
     without_depth = lambda row: lambda swap: (row(swap), None)
-    character = {} if options.joint_only else character_ways(models, vae, options)
     return {
-        **{name: without_depth(row) for name, row in character.items() if row},
+        **{name: without_depth(row) for name, row in character_ways(models, vae, options).items() if row},
         "the joint road": lambda swap: made_jointly(models["pair"], vae, swap, options.sampling_steps),
         "the clip as it was": without_depth(lambda swap: swap.source.rgb),
         "the truth through the auto-encoder": without_depth(
@@ -212,16 +211,10 @@ def measure(models: dict, vae, options) -> list[dict]:
 
 def opened(options) -> tuple[dict, object]:
     """The models by name, None where no file is given, and the VAE; a file that is missing ends the benchmark."""
-    names = ("model", "no_layers", "no_reference", "skeleton")
-    paths = {name: getattr(options, name) for name in ("vae", *(() if options.joint_only else names))}
+    paths = {name: getattr(options, name) for name in ("vae", "model", "no_layers", "no_reference", "skeleton")}
     for name, path in paths.items():
         if path is not None and not path.is_file():
-            how = (
-                "train it with training/runs/demo_character.json, take --joint-only, or name another"
-                if name == "model"
-                else "name another"
-            )
-            raise SystemExit(f"There is no {path}: {how} with --{name.replace('_', '-')}.")
+            raise SystemExit(f"There is no {path}: name another with --{name.replace('_', '-')}.")
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(paths.pop("vae"))))
     models = {n: path and open_video_model(str(path), AS_IN_FILE)[0] for n, path in paths.items()}
     return {**models, "pair": open_pair()}, vae
@@ -234,9 +227,6 @@ def main() -> None:
     parser.add_argument("--no-layers", type=Path, help="a model with config in_channels 4")
     parser.add_argument("--no-reference", type=Path, help="a model with config reference false")
     parser.add_argument("--skeleton", type=Path, help="a model with motion skeleton")
-    parser.add_argument(
-        "--joint-only", action="store_true", help="the joint road alone, which needs no character model"
-    )
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--sampling-steps", type=int, default=20)

@@ -21,7 +21,7 @@ def write_character_model(models: Path) -> None:
         (models / folder).mkdir(parents=True, exist_ok=True)
     for file, state in apart(random_state(VideoUNet(replace(MIMO, **WIDE)), 31)).items():
         torch.save(state, models / "diffusion_models" / f"mimo_{file}.pth")
-    own = replace(MIMO_PAPER, **WIDE, foreground_width=latent_width(), temporal="none", motion_mid_block=False)
+    own = replace(MIMO_PAPER, **WIDE, foreground_width=latent_width())
     state = {name: value.half() for name, value in random_state(VideoUNet(own), 33).items()}
     save_model(models / "diffusion_models" / "duet_character_128.safetensors", state, own)
     save_file(vae_state(), str(models / "vae" / "vae-ft-mse-840000-ema-pruned.safetensors"))
