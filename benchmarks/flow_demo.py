@@ -30,7 +30,8 @@ from pack.models.flow_metrics import (
 )
 from pack.models.lfdm.checkpoint import load
 from pack.models.lfdm.codec import FlowCodec
-from pack.models.lfdm.diffusion import FlowSchedule, motion_of, state_of
+from pack.models.lfdm.diffusion import FlowSchedule
+from pack.models.lfdm.state import from_network, motion_of, state_of
 from pack.models.metrics import frechet
 from pack.models.stage import render, sample_scene
 from pack.models.stage.motion import MOVES, StageMotion
@@ -94,7 +95,8 @@ class Models:
         part, g = self.unet.picture_part(features), torch.Generator().manual_seed(1)
         predict = lambda x, t: self.unet(x, t, text=text, picture_part=part)
         fresh = lambda x: torch.randn(x.shape, generator=g)
-        return sample_flow(predict, noise, FlowSchedule(), options.ancestral_steps, fresh)
+        made = sample_flow(predict, noise, FlowSchedule.of(self.unet.config), options.ancestral_steps, fresh)
+        return from_network(made, self.unet.config)
 
     def own(self, truths: list[dict]) -> torch.Tensor:
         """What the codec itself finds in the true clips: the bound of every sampler."""

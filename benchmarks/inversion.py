@@ -33,7 +33,7 @@ from pack.nodes.host.model import native_model
 from pack.nodes.loaders import AS_IN_FILE, open_video_model
 from pack.nodes.oneshot import EncodeStageWords
 
-SIZES = {"tiny": ({**TINY, "cross_modal": "deep"}, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
+SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens
 WORDS = ROOT / "weights" / "diffusion_models" / "duet_words_128.safetensors"
 VAE = ROOT / "weights" / "vae" / "duet_vae_128.safetensors"

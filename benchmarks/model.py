@@ -4,10 +4,9 @@ Same pictures, same process, taken in turn; medians of the ratios. The floor by 
 a multiply-add): 2-D 3.025T, with temporal layers 3.400T, with cross-modal attention 3.626T, so 1.20 x. A joint step
 against two single-modality steps saves nothing and adds cross-modal attention: 1.07 x.
 
-tiny      TINY_IDOL, the network of the tests, with cross-modal attention at the deeper levels
-demo      the network of the shipped weights at the 128 px that it is made for, attention in every block
-tiny_all  TINY with attention in every block at 256 px: two attentions over 2,048 pixels by themselves take 0.09 of two
-          single steps, which is why TINY_IDOL does without; told here, not bounded
+tiny  TINY_IDOL, the network of the tests: every block as in Stable Diffusion 1.5, with fewer and narrower levels
+demo  the network of the shipped weights at the 128 px that it is made for; told here, not bounded
+sd1   IDOL on Stable Diffusion 1.5
 """
 
 import argparse
@@ -15,13 +14,12 @@ import json
 import resource
 import statistics
 import time
-from dataclasses import replace
 
 import torch
 from _pack import ROOT
 from diffusers import UNet2DConditionModel
 from pack.models.checkpoint.opening import open_model
-from pack.models.config import IDOL, TINY, TINY_IDOL, VideoUNetConfig
+from pack.models.config import IDOL, TINY_IDOL, VideoUNetConfig
 from pack.models.video_unet import VideoUNet
 
 
@@ -33,7 +31,6 @@ def shipped() -> VideoUNetConfig:
 SIZES = {
     "tiny": (lambda: TINY_IDOL, 256, 8, 40),
     "demo": (shipped, 128, 8, 60),
-    "tiny_all": (lambda: replace(IDOL, **TINY), 256, 8, 40),
     "sd1": (lambda: IDOL, 256, 2, 7),
 }
 

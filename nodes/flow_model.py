@@ -169,7 +169,7 @@ class DecodeFlow(io.ComfyNode):
     @classmethod
     def execute(cls, flow_latent, clip) -> io.NodeOutput:
         from ..models.flow_fields import from_grid
-        from ..models.lfdm.diffusion import motion_of
+        from ..models.lfdm.state import motion_of
 
         state = sampled(flow_latent["samples"], clip)
         offset, share = from_grid(*(part[0] for part in motion_of(state)))

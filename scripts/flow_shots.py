@@ -7,7 +7,7 @@ import write_pictures  # before the pack, which it loads
 from einops import rearrange, repeat
 from pack.models.flow_draw import arrows, largest_of, wheel
 from pack.models.flow_fields import Field, moved, scaled, to_grid
-from pack.models.lfdm.diffusion import state_of
+from pack.models.lfdm.state import state_of
 from pack.models.stage import Clip, render, sample_scene
 from pack.models.stage.motion import StageMotion
 from PIL import Image, ImageDraw, ImageFont

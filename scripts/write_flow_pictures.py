@@ -13,7 +13,8 @@ from pack.models import flow_estimate, flow_files
 from pack.models.checkpoint.files import read_weights
 from pack.models.flow_draw import largest_of, wheel
 from pack.models.flow_fields import Field, accumulated, composed, from_grid, moved, placed, rest, scaled
-from pack.models.lfdm.diffusion import FlowSchedule, motion_of
+from pack.models.lfdm.diffusion import FlowSchedule
+from pack.models.lfdm.state import motion_of
 from pack.models.small_vae import SmallVAE
 from pack.models.stage import ACTION_NAMES
 from write_pictures import ROOT, sheet, tiles

@@ -13,9 +13,10 @@ import torch
 from pack.models.lfdm.autoencoder import FlowAutoencoder
 from pack.models.lfdm.checkpoint import CONSTANT, released_name
 from pack.models.lfdm.config import MUG_CODEC, MUG_UNET, TINY_CODEC, TINY_UNET, CodecConfig, FlowUNetConfig
-from pack.models.lfdm.diffusion import FlowSchedule, motion_of, noise_loss
+from pack.models.lfdm.diffusion import FlowSchedule, noise_loss
 from pack.models.lfdm.equivariance import Bend, affine_loss, pyramid, shift_loss
 from pack.models.lfdm.regions import Regions
+from pack.models.lfdm.state import motion_of
 from pack.models.lfdm.unet import FlowUNet, guided
 from pack.models.lfdm.warp import Motion, warp
 from safetensors import safe_open

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..models.lfdm.diffusion import FlowSchedule, cosine_betas
+from ..models.lfdm.diffusion import FlowSchedule
 from ..models.schedule import NoiseSchedule
 
 
@@ -35,13 +35,13 @@ def sample_flow(
     steps: int = 20,
     fresh: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """(B, 3, F, h, w) noise to clean flows, every guess held within its threshold.
+    """(B, 3, F, h, w) noise to clean states of the network, every guess held within its threshold.
 
     predict takes a state and (B,) steps. With fresh noise for a state this is ancestral sampling, of all steps or of some;
     without it DDIM, whose noise follows from the guess.
     """
     times = torch.linspace(schedule.steps - 1, 0, steps).round().long()
-    kept = (1 - cosine_betas(schedule.steps)).cumprod(0).tolist()
+    kept = schedule.tables["alphas_cumprod"].tolist()
     for now, then in zip(times.tolist(), [*times[1:].tolist(), None], strict=True):
         t = torch.full((len(x),), now, device=x.device)
         clean = schedule.clean(x, predict(x, t), t)

@@ -4,7 +4,9 @@ import json
 from dataclasses import asdict, dataclass, fields, replace
 
 PICTURE, STATE = 3, 3  # colours of a picture; grid x, grid y and occlusion of a state
-UPSAMPLE, NULL = ("deconv", "conv"), ("zeros", "learned")
+FLOW_CHOICES = {
+    "upsample": ("deconv", "conv"), "null": ("zeros", "learned"), "prediction": ("eps", "v"), "motion": ("grid", "offset"),
+}  # fmt: skip
 
 
 class Json:
@@ -73,11 +75,26 @@ class FlowUNetConfig(Json):
     text_width: int = 768
     upsample: str = "deconv"  # or conv: nearest pixels and a convolution with a reflected border
     null: str = "zeros"  # or learned: what stands for no text
+    # How it learned. The released models predict noise on grids; from noise alone that says nothing of the flow, and a
+    # grid is mostly place, so small models predict velocity on offsets.
+    prediction: str = "eps"
+    motion: str = "grid"  # or offset: how far each point is from its own place
+    motion_scale: float = 1.0  # by which offsets are multiplied, to be about as large as the noise
 
     def __post_init__(self):
-        for name, options in (("upsample", UPSAMPLE), ("null", NULL)):
+        for name, options in FLOW_CHOICES.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
+        if self.motion_scale <= 0 or (self.motion == "grid" and self.motion_scale != 1):
+            raise ValueError(
+                f"motion_scale is above 0, and 1 where motion is grid, not {self.motion_scale}: set motion to offset, or "
+                "leave it out."
+            )
+
+    @property
+    def limit(self) -> float:
+        """The size that no state exceeds: half a picture, in offsets."""
+        return self.motion_scale
 
     @property
     def widths(self) -> tuple[int, ...]:

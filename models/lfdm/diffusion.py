@@ -1,13 +1,14 @@
 """How noise enters a flow and leaves it: cosine schedule, dynamic threshold, ancestral steps (LFDM section 3.3).
 
-Letters: B clips, C channels, F frames, h and w points of the flow. A state is (B, 3, F, h, w): grid x, grid y and
-twice the occlusion less 1.
+Letters: B clips, C channels, F frames, h and w points of the flow. A state is (B, 3, F, h, w), see state.py.
 """
 
 from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor
+
+from .config import FlowUNetConfig
 
 STEPS, OFFSET, LARGEST = 1000, 0.008, 0.9999
 QUANTILE = 0.9
@@ -21,14 +22,14 @@ def cosine_betas(steps: int = STEPS) -> Tensor:
 
 
 class FlowSchedule:
-    """Step 0 is almost clean, the last almost noise."""
+    """Step 0 is almost clean, the last almost noise; the released models answer with the noise, others with velocity."""
 
-    def __init__(self, steps: int = STEPS):
+    def __init__(self, steps: int = STEPS, prediction: str = "eps", limit: float = 1.0):
         betas = cosine_betas(steps)
         kept = (1 - betas).cumprod(0)
         before = torch.cat((kept.new_ones(1), kept[:-1]))
         variance = betas * (1 - before) / (1 - kept)
-        self.steps = steps
+        self.steps, self.prediction, self.limit = steps, prediction, limit
         tables = {
             "betas": betas,
             "alphas_cumprod": kept,
@@ -52,19 +53,33 @@ class FlowSchedule:
         """What the U-Net sees at (B,) steps."""
         return self.at("signal", t, clean) * clean + self.at("noise", t, clean) * noise
 
-    def clean(self, state: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """The clean state that a prediction of the noise means, held within its threshold."""
-        clean = self.at("inverse_signal", t, state) * state - self.at("noise_to_signal", t, state) * noise
-        return threshold(clean)
+    @classmethod
+    def of(cls, config: FlowUNetConfig) -> "FlowSchedule":
+        """As a network of that configuration learned."""
+        return cls(prediction=config.prediction, limit=config.limit)
+
+    def target(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """What the U-Net should answer at (B,) steps."""
+        if self.prediction == "eps":
+            return noise
+        return self.at("signal", t, clean) * noise - self.at("noise", t, clean) * clean
+
+    def clean(self, state: Tensor, answer: Tensor, t: Tensor) -> Tensor:
+        """The clean state that an answer of the U-Net means, held within its threshold."""
+        if self.prediction == "eps":
+            clean = self.at("inverse_signal", t, state) * state - self.at("noise_to_signal", t, state) * answer
+        else:
+            clean = self.at("signal", t, state) * state - self.at("noise", t, state) * answer
+        return threshold(clean, self.limit)
 
     def posterior(self, clean: Tensor, state: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """Mean of the state one step earlier, (B, 3, F, h, w), and the logarithm of its variance, (B, 1, 1, 1, 1)."""
         mean = self.at("posterior_mean_coef1", t, state) * clean + self.at("posterior_mean_coef2", t, state) * state
         return mean, self.at("posterior_log_variance_clipped", t, state)
 
-    def ancestral_step(self, state: Tensor, noise: Tensor, t: Tensor, fresh: Tensor) -> Tensor:
-        """The state one step earlier, from the predicted noise and fresh noise; the last step takes none."""
-        mean, log_variance = self.posterior(self.clean(state, noise, t), state, t)
+    def ancestral_step(self, state: Tensor, answer: Tensor, t: Tensor, fresh: Tensor) -> Tensor:
+        """The state one step earlier, from the U-Net's answer and fresh noise; the last step takes none."""
+        mean, log_variance = self.posterior(self.clean(state, answer, t), state, t)
         return mean + (0.5 * log_variance).exp() * fresh * (t > 0).view(-1, *[1] * (state.ndim - 1))
 
     def sample(self, predict: Callable[[Tensor, Tensor], Tensor], state: Tensor, fresh: Iterable[Tensor]) -> Tensor:
@@ -75,16 +90,16 @@ class FlowSchedule:
         return state
 
 
-def threshold(clean: Tensor, quantile: float = QUANTILE) -> Tensor:
-    """Within -1 and 1: a state whose 0.9-quantile is larger is cut there and divided by it, each clip by its own.
+def threshold(clean: Tensor, limit: float = 1.0, quantile: float = QUANTILE) -> Tensor:
+    """Within -limit and limit: a state whose 0.9-quantile is larger is cut there and made smaller, each clip by its own.
 
     The U-Net learned on states of this range only. Without it samplers that start at full noise diverge.
     """
     size = clean.float().abs().flatten(1)
     # The sorted way holds for any number of points; torch.quantile stops at 16 million.
-    limit = size.quantile(quantile, 1) if size.shape[1] <= 2**24 else nearest_quantile(size, quantile)
-    limit = limit.clamp_min(1).to(clean).view(-1, *[1] * (clean.ndim - 1))
-    return torch.minimum(torch.maximum(clean, -limit), limit) / limit
+    largest = size.quantile(quantile, 1) if size.shape[1] <= 2**24 else nearest_quantile(size, quantile)
+    largest = largest.clamp_min(limit).to(clean).view(-1, *[1] * (clean.ndim - 1))
+    return torch.minimum(torch.maximum(clean, -largest), largest) / (largest / limit)
 
 
 def nearest_quantile(size: Tensor, quantile: float) -> Tensor:
@@ -101,17 +116,8 @@ def noise_loss(
     features: Tensor,
     text: Tensor,
 ) -> tuple[Tensor, Tensor]:
-    """The mean squared error of the predicted noise (stage 2), and the clean state that the prediction means."""
+    """The mean squared error of the U-Net's answer (stage 2), and the clean state that the answer means."""
     state = schedule.add_noise(clean, noise, t)
-    predicted = unet(state, t, features, text)
-    return torch.nn.functional.mse_loss(predicted, noise), schedule.clean(state, predicted, t)
-
-
-def state_of(grid: Tensor, occlusion: Tensor) -> Tensor:
-    """(B, F, h, w, 2) grids and (B, F, 1, h, w) occlusion to a state (B, 3, F, h, w)."""
-    return torch.cat((grid.movedim(-1, 1), 2 * occlusion.transpose(1, 2) - 1), 1)
-
-
-def motion_of(state: Tensor) -> tuple[Tensor, Tensor]:
-    """A state to (B, F, h, w, 2) grids and (B, F, 1, h, w) occlusion in 0..1."""
-    return state[:, :2].movedim(1, -1), (state[:, 2:].transpose(1, 2) + 1) / 2
+    answer = unet(state, t, features, text)
+    loss = torch.nn.functional.mse_loss(answer, schedule.target(clean, noise, t))
+    return loss, schedule.clean(state, answer, t)

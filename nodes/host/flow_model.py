@@ -41,11 +41,26 @@ def previewed(state: Tensor) -> Tensor:
 
 
 class FlowLatent(comfy.latent_formats.LatentFormat):
+    """Outside of the model a latent is always grid and occlusion, inside it is what the network learned."""
+
     latent_channels = STATE
     latent_dimensions = 3
     spacial_downscale_ratio = 4
     latent_rgb_factors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
     latent_rgb_factors_reshape = staticmethod(previewed)
+
+    def __init__(self, config: FlowUNetConfig | None = None):
+        self.config = config or FlowUNetConfig()
+
+    def process_in(self, latent: Tensor) -> Tensor:
+        from ...models.lfdm.state import to_network
+
+        return to_network(latent, self.config)
+
+    def process_out(self, latent: Tensor) -> Tensor:
+        from ...models.lfdm.state import from_network
+
+        return from_network(latent, self.config)
 
 
 class FlowSettings(BASE):
@@ -62,7 +77,9 @@ class FlowModel(BaseModel):
     def __init__(self, settings: FlowSettings, unet: nn.Module, labels: Labels | None = None):
         from ...models.lfdm.diffusion import cosine_betas
 
-        super().__init__(settings, model_type=ModelType.EPS)
+        super().__init__(
+            settings, model_type=ModelType.V_PREDICTION if unet.config.prediction == "v" else ModelType.EPS
+        )
         self.model_sampling._register_schedule(given_betas=cosine_betas())  # the host's own cosine ends elsewhere
         self.flow: FlowUNetConfig = unet.config
         self.labels = labels  # the words that the model knows, where its file says so
@@ -190,6 +207,7 @@ def native_flow_model(
     cast = memory.unet_manual_cast(dtype, device, supported)
     unet = host_unet(config, state_dict, dtype, comfy.ops.pick_operations(dtype, cast, load_device=device))
     settings = FlowSettings({"disable_unet_model_creation": True, "model_channels": config.width, "in_channels": STATE})
+    settings.latent_format = FlowLatent(config)
     settings.set_inference_dtype(dtype, cast, device=device)
     model = FlowModel(settings, unet, labels)
     if not memory.is_device_cpu(offload):
@@ -205,7 +223,7 @@ def hold(args: dict) -> Tensor:
     """After guidance, at every step: the clean flow within its threshold, without which samplers diverge."""
     from ...models.lfdm.diffusion import threshold
 
-    return threshold(args["denoised"])
+    return threshold(args["denoised"], args["model"].flow.limit)
 
 
 def host_unet(config: FlowUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype, operations) -> nn.Module:

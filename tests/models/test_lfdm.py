@@ -24,10 +24,11 @@ from pack.models.lfdm.checkpoint import (
 )
 from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.config import MHAD_CODEC, MUG_CODEC, MUG_UNET, NATOPS_UNET, TINY_CODEC, TINY_UNET, FlowUNetConfig
-from pack.models.lfdm.diffusion import FlowSchedule, motion_of, state_of, threshold
+from pack.models.lfdm.diffusion import FlowSchedule, threshold
 from pack.models.lfdm.reference import as_reference
 from pack.models.lfdm.regions import axes
 from pack.models.lfdm.shape import codec_shape, unet_shape
+from pack.models.lfdm.state import from_network, motion_of, own_places, state_of, to_network
 from pack.models.lfdm.unet import FlowUNet
 from pack.models.lfdm.warp import Motion, fetch, rest_grid
 from safetensors import safe_open
@@ -260,6 +261,40 @@ def test_the_threshold_cuts_large_clips_and_leaves_small_ones():
     limit = large.abs().flatten().quantile(0.9)
     assert torch.equal(held[:1], small)
     assert torch.allclose(held[1:], large.clamp(-limit, limit) / limit, atol=1e-6) and held.abs().max() <= 1
+
+
+def test_a_threshold_of_another_size_is_the_same_in_other_units():
+    clip = 3 * drawn(1, 3, 5, 8, 8)
+    assert torch.allclose(threshold(clip * 4, 4.0), threshold(clip) * 4, atol=1e-5)
+    assert torch.equal(threshold(clip, 100.0), clip)
+
+
+@pytest.mark.parametrize("prediction", ["eps", "v"])
+def test_the_right_answer_means_the_clean_state(prediction):
+    schedule = FlowSchedule.of(replace(TINY_UNET, prediction=prediction))
+    clean, noise, t = drawn(3, 3, 5, 8, 8).clamp(-1, 1), drawn(3, 3, 5, 8, 8, seed=1), torch.tensor([3, 400, 800])
+    state = schedule.add_noise(clean, noise, t)
+    assert torch.allclose(schedule.clean(state, schedule.target(clean, noise, t), t), clean, atol=1e-4)
+
+
+def test_offsets_are_nothing_where_nothing_moves_and_states_come_back():
+    config = replace(TINY_UNET, prediction="v", motion="offset", motion_scale=4.0)
+    picture, still = drawn(1, 3, 6, 8), own_places(torch.zeros(1, 3, 5, 6, 8))
+    grid = still.expand(1, 2, 5, 6, 8)
+    assert torch.allclose(fetch(picture, grid[:, :, 0].movedim(1, -1)), picture, atol=1e-5)
+    assert to_network(torch.cat((grid, grid[:, :1]), 1), config)[:, :2].abs().max() == 0
+    state = drawn(2, 3, 5, 6, 8)
+    assert torch.allclose(from_network(to_network(state, config), config), state, atol=1e-6)
+    assert from_network(to_network(state, TINY_UNET), TINY_UNET) is state
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"prediction": "x0"}, "prediction is one of eps, v"), ({"motion": "rest"}, "motion is one of grid, offset"),
+    ({"motion_scale": 2.0}, "set motion to offset"), ({"motion": "offset", "motion_scale": 0.0}, "above 0"),
+])  # fmt: skip
+def test_a_way_of_learning_that_does_not_exist_is_refused(changes, words):
+    with pytest.raises(ValueError, match=words):
+        replace(TINY_UNET, **changes)
 
 
 def test_a_state_is_its_motion_and_back():

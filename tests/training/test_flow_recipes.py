@@ -10,8 +10,9 @@ import torch
 from pack.models.flow_labels import Labels, open_flow_model, save_labels
 from pack.models.lfdm.checkpoint import open_codec, open_flow_unet
 from pack.models.lfdm.codec import FlowCodec
-from pack.models.lfdm.diffusion import FlowSchedule, motion_of
+from pack.models.lfdm.diffusion import FlowSchedule
 from pack.models.lfdm.perceptual import CUTS, VGG19, perceptual, photometric
+from pack.models.lfdm.state import motion_of
 from pack.models.lfdm.unet import FlowUNet
 from pack.models.lfdm.warp import Motion, fetch
 from pack.models.stage.motion import StageMotion, as_grid

@@ -15,7 +15,8 @@ from ...models.flow_labels import TEXTS, Labels, open_flow_model, open_labels
 from ...models.lfdm.checkpoint import LABELS, load, open_codec, save
 from ...models.lfdm.codec import FlowCodec, check_picture
 from ...models.lfdm.config import MUG_UNET
-from ...models.lfdm.diffusion import FlowSchedule, motion_of, noise_loss, state_of
+from ...models.lfdm.diffusion import FlowSchedule, noise_loss
+from ...models.lfdm.state import from_network, motion_of, state_of, to_network
 from ...models.lfdm.unet import FlowUNet
 from ...models.lfdm.warp import Motion
 from ...models.stage.motion import StageMotion
@@ -54,7 +55,7 @@ class TrainFlow(Recipe):
         fixed = bool(model.get("vectors"))  # of a text encoder; those of labels are learned
         self.labels = start_labels(self.clips.labels, self.unet.config.text_width, known, not fixed)
         self.labels.weight.requires_grad_(not fixed)
-        self.schedule = FlowSchedule()
+        self.schedule = FlowSchedule.of(self.unet.config)
         self.no_text = float(model.get("no_text", NO_TEXT))
         self.cache = self.flow == "true" or model.get("cache", isinstance(self.clips, AsLabelled))
         self.kept: list[dict[str, Tensor]] | None = None
@@ -122,12 +123,12 @@ class TrainFlow(Recipe):
         return loss, {"flow": (guess.detach() - clean).abs().mean()}
 
     def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean states, features of the first frames, and the words, now and then none."""
+        """Clean states as the network learns them, features of the first frames, and the words, now and then none."""
         seen = self.analysed(batch["video"]) if "video" in batch else batch
         text = self.labels(batch["label"])
         silent = draws.uniform("no text", len(text)).to(text.device) < self.no_text
         text = torch.where(silent[:, None], self.unet.null_text(text), text)
-        return seen["state"].float(), seen["features"].float(), text
+        return to_network(seen["state"].float(), self.unet.config), seen["features"].float(), text
 
     # -- what comes out --------------------------------------------------------------------------------------------
 
@@ -152,7 +153,8 @@ class TrainFlow(Recipe):
         text = self.labels(torch.tensor([label], device=features.device))
         part = self.unet.picture_part(features)
         predict = lambda x, t: self.unet(x, t, text=text, picture_part=part).float()
-        return sample_flow(predict, Draws(self.settings.seed, number).normal("start", like), self.schedule)
+        made = sample_flow(predict, Draws(self.settings.seed, number).normal("start", like), self.schedule)
+        return from_network(made, self.unet.config)
 
     def export(self, folder: Path) -> list[Path]:
         """The U-Net in half precision with the vectors of its labels beside it."""
