@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import _host  # noqa: F401
@@ -89,6 +90,7 @@ class Models:
             latent, denoise=1.0, disable_pbar=True, seed=0,
         ).float().cpu()  # fmt: skip
 
+    @torch.inference_mode()  # once more, for it holds in one thread alone
     def ancestral(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
         """The same from the same noise by ancestral sampling, fresh noise in every step."""
         features, text = self.inputs(truths)
@@ -148,10 +150,12 @@ def without_model(truths: list[dict], known: torch.Tensor, classes: list[str]) -
     }
 
 
-def in_batches(make, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+def in_batches(make, truths: list[dict], noise: torch.Tensor, options, at_once: int = 1) -> torch.Tensor:
     size = options.batch
-    starts = range(0, len(truths), size)
-    return torch.cat([make(truths[i : i + size], noise[i : i + size], options) for i in starts])
+    part = lambda i: make(truths[i : i + size], noise[i : i + size], options)
+    with ThreadPoolExecutor(at_once) as pool:
+        starts = range(0, len(truths), size)
+        return torch.cat(list(pool.map(part, starts) if at_once > 1 else map(part, starts)))
 
 
 def evaluate(options) -> dict:
@@ -167,7 +171,8 @@ def evaluate(options) -> dict:
     found |= without_model(truths, known, classes)
     for name, make in makers.items():
         begin = time.perf_counter()
-        states = in_batches(make, truths, noise, options)
+        at_once = options.at_once if name == "ancestral" else 1  # the host samples one after the other
+        states = in_batches(make, truths, noise, options, at_once)
         seconds = (time.perf_counter() - begin) / len(truths)
         row = judged(models, truths, states, known, classes, options)
         found[name] = row | distances(row.pop("features"), true, truths) | {"seconds_a_sample": seconds}
@@ -193,6 +198,7 @@ def main() -> None:
     parser.add_argument("--scheduler", default="simple")
     parser.add_argument("--cfg", type=float, default=1.0)
     parser.add_argument("--ancestral-steps", type=int, default=1000, help="fewer are spread evenly; 0 leaves it out")
+    parser.add_argument("--at-once", type=int, default=2, help="batches of ancestral sampling beside each other")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     with torch.inference_mode():

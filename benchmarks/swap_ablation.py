@@ -71,7 +71,9 @@ def evaluate(files: dict[str, Path], options) -> list[dict]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--folder", type=Path, default=ROOT / "output" / "swap_ablation", help="where the runs are kept")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "output" / "swap_ablation", help="where the runs are kept"
+    )
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--steps", type=int, default=700, help="of training")
     parser.add_argument("--clips-to-train", type=int, default=768)
