@@ -12,7 +12,7 @@ from pack.models.lfdm.checkpoint import open_codec, open_flow_unet
 from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.diffusion import FlowSchedule
 from pack.models.lfdm.perceptual import CUTS, VGG19, perceptual, photometric
-from pack.models.lfdm.state import motion_of
+from pack.models.lfdm.state import motion_of, own_places
 from pack.models.lfdm.unet import FlowUNet
 from pack.models.lfdm.warp import Motion, fetch
 from pack.models.stage.motion import StageMotion, as_grid
@@ -157,6 +157,26 @@ def test_a_flow_model_can_learn_the_true_flow_of_the_stage(codec):
         assert first < 2e-3, "the first frame is the picture"
     found = trained(made, 6, 3e-3)
     assert found[-1] < found[0]
+
+
+def test_a_flow_model_can_learn_how_far_points_are_from_their_places(codec):
+    """As the shipped one does: the picture itself is nothing, and what is dreamt up is a grid again."""
+    way = {"prediction": "v", "motion": "offset", "motion_scale": 4.0}
+    made = flow_recipe(codec, model={"flow": "true", "config": UNET | way})
+    batch = batch_of(made)
+    clean = made.inputs(batch, Draws(0, 0))[0]
+    expected = (batch["state"][:, :2].float() - own_places(clean)) * 4
+    assert clean[:, :2, 0].abs().max() < 1e-2 and torch.equal(clean[:, :2], expected)
+    assert torch.equal(clean[:, 2], batch["state"][:, 2].float())
+    silent = lambda state, t, features, text: torch.zeros_like(state)
+    made.unet.forward, whole = silent, made.unet.forward
+    t, noise = Draws(0, 0).integers("time", 1000, 2), Draws(0, 0).normal("noise", clean)
+    assert torch.isclose(made(batch, Draws(0, 0))[0], made.schedule.target(clean, noise, t).square().mean())
+    made.unet.forward = whole
+    found = trained(made, 6, 3e-3)
+    assert found[-1] < found[0]
+    dreamt = made.dreamt(batch["features"][:1].float(), 0, clean[:1], 0)
+    assert (dreamt[:, :2] - own_places(dreamt)).abs().max() <= 1 + 1e-4
 
 
 def test_limbs_are_mirrored_and_swapped_with_their_pictures():
