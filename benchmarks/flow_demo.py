@@ -1,7 +1,7 @@
 """How well a flow model moves people of the stage that it never saw: python3 scripts/host.py bench flow_demo [--json]
 
-Every sample is one still picture and one word. Stock sampling, 20 steps through the host, stands beside ancestral
-sampling of all steps from the same noise. The motion is judged by its flow: the class of the true flow that lies nearest
+Every sample is one still picture and one word. Stock sampling, 20 steps through the host without and with guidance, stands
+beside ancestral sampling of all steps from the same noise without guidance. The motion is judged by its flow: the class of the true flow that lies nearest
 among clips of other people (which of the true clips' own flows it names rightly is told beside it), how far it ends from
 the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be alike), and the distance of all
 clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).
@@ -80,13 +80,13 @@ class Models:
         features = self.codec.encode(torch.stack([truth["video"][0] for truth in truths])).features
         return features, torch.cat([self.labels.vector(truth["action"]) for truth in truths])
 
-    def stock(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+    def stock(self, truths: list[dict], noise: torch.Tensor, options, cfg: float = 1.0) -> torch.Tensor:
         """(B, 3, F, h, w) states by a sampler of the host."""
         features, text = self.inputs(truths)
         positive, negative = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
         latent = torch.zeros_like(noise)
         return comfy.sample.sample(
-            self.native, noise, options.steps, options.cfg, options.sampler, options.scheduler, positive, negative,
+            self.native, noise, options.steps, cfg, options.sampler, options.scheduler, positive, negative,
             latent, denoise=1.0, disable_pbar=True, seed=0,
         ).float().cpu()  # fmt: skip
 
@@ -163,7 +163,12 @@ def evaluate(options) -> dict:
     known, classes = known_motion(options)
     own = models.own(truths)
     noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(options.seed))
-    makers = {"codec": lambda some, _, __: models.own(some), "stock": models.stock, "ancestral": models.ancestral}
+    makers = {
+        "codec": lambda some, _, __: models.own(some),
+        "stock": models.stock,
+        "guided": lambda *given: models.stock(*given, cfg=options.cfg),
+        "ancestral": models.ancestral,
+    }
     if not options.ancestral_steps:
         del makers["ancestral"]
     true = RandomFeatures()(torch.stack([truth["video"] for truth in truths]))
@@ -196,7 +201,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--sampler", default="euler")
     parser.add_argument("--scheduler", default="simple")
-    parser.add_argument("--cfg", type=float, default=1.0)
+    parser.add_argument(
+        "--cfg", type=float, default=1.5, help="of the guided row, as in the workflow picture_to_motion"
+    )
     parser.add_argument("--ancestral-steps", type=int, default=1000, help="fewer are spread evenly; 0 leaves it out")
     parser.add_argument("--at-once", type=int, default=2, help="batches of ancestral sampling beside each other")
     parser.add_argument("--seed", type=int, default=0)
