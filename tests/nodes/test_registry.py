@@ -32,9 +32,11 @@ def is_file(option):
 
 
 def signature(schema):
-    # Lists of model files are as long as the user has files.
-    named = lambda found: bool(found) and isinstance(found[0], str) and not any(map(is_file, found))
-    options = lambda i: list(i.options) if named(getattr(i, "options", None)) else None
+    # Lists of model files are as long as the user has files; what stands among them besides is ours.
+    named = lambda found: bool(found) and isinstance(found[0], str)
+    options = lambda i: (
+        [one for one in i.options if not is_file(one)] or None if named(getattr(i, "options", None)) else None
+    )
     inputs = [[i.id, i.get_io_type(), bool(i.optional), options(i)] for i in schema.inputs]
     return {"inputs": inputs, "outputs": [[o.display_name or o.id, o.get_io_type()] for o in schema.outputs]}
 
