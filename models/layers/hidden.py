@@ -21,7 +21,9 @@ class Source:
     def __init__(self, layers: Layers, grow: int):
         self.layers, self.grow = layers, grow
         self.channels = 3 if layers.depth is None else 4
-        self.holes: dict[int, Tensor] = {}
+        height, width = layers.size  # one piece of memory: small ones would be strewn among the pictures that come and go
+        self.holes = torch.empty(len(layers.images), height, -(-width // 8), dtype=torch.uint8)
+        self.known: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.layers.images)
@@ -42,8 +44,9 @@ class Source:
 
     def hole(self, index: int) -> Tensor:
         """(H, W) bool: not the scene, or too near to what is not."""
-        if index not in self.holes:
+        if index not in self.known:
             self.holes[index] = pack(self.hidden(index))
+            self.known.add(index)
         return unpack(self.holes[index])[:, : self.layers.size[1]]
 
     def hidden(self, index: int) -> Tensor:
