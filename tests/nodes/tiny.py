@@ -13,7 +13,7 @@ PICTURES = {"modalities": 1, "label": False, "temporal": "none", "cross_modal": 
 
 
 def tiny_config(**changes) -> VideoUNetConfig:
-    return replace(TINY_IDOL, **{"foreground_width": 0, "cross_modal": "all", "cross_modal_width": 64, **changes})
+    return replace(TINY_IDOL, **{"foreground_width": 0, "layers_per_block": 1, "cross_modal_width": 64, **changes})
 
 
 def tiny_weights(config: VideoUNetConfig, seed: int = 0) -> dict[str, torch.Tensor]:
