@@ -195,7 +195,10 @@ POSE_CONTROLNETS = {"controlnet3d": {"temporal": "native"}, "controlnet2d": {"te
 TINY = {
     "block_out_channels": (64, 128),
     "attention_levels": (True, False),
+    "layers_per_block": 1,
     "attention_head_dim": 4,
-    "cross_modal_width": 16,
-}  # for tests and small models: Stable Diffusion's blocks, two ResBlocks in each, but fewer and narrower
-TINY_IDOL = replace(IDOL, **TINY)
+    "cross_modal_width": 32,
+}  # for tests and small models
+# Stable Diffusion's blocks, two ResBlocks in each, only fewer and narrower. Attention among all pixels of a pair grows with
+# their square, so what a network as narrow as this spends on it at full size depends on the width of that attention.
+TINY_IDOL = replace(IDOL, **TINY | {"layers_per_block": 2, "cross_modal_width": 16})
