@@ -8,9 +8,8 @@ Beside it, each row says how:
 - as in the workflow character_swap: the pose of the old actor, flat joints lifted by depth, fitted to the new body, and the
   figure that is made is cut out by that body and put into the clip; its room is the true one, so compare the person
 - the pose of the old actor as it was seen, not fitted to the new body
-- without the layers, without the features of the reference (the tokens stay): switched off while sampling, or with --no-layers
-  and --no-reference models that were trained without them (config in_channels 4, reference false)
-- a flat skeleton in place of the motion code: only with --skeleton, a model that was trained on it (motion skeleton)
+- without the layers, without the features of the reference (the tokens stay): switched off while sampling; networks that were
+  trained without them, and one that was trained on a flat skeleton, are in bench swap_ablation
 - the joint road: the model of video and depth, told the old actor's flat skeleton on the new body's proportions; its own
   depth gives the matte and the order (_joint_road.py). Only this way makes depth: the last column is the mean error of the
   depth where the new character is seen, in greys of the clip's range
@@ -165,7 +164,7 @@ def ways(models: dict, vae, options) -> dict:
     """Rows by name: a function from a swap to its frames, and to their depth or None."""
     without_depth = lambda row: lambda swap: (row(swap), None)
     return {
-        **{name: without_depth(row) for name, row in character_ways(models, vae, options).items() if row},
+        **{name: without_depth(row) for name, row in character_ways(models["model"], vae, options).items()},
         "the joint road": lambda swap: made_jointly(models["pair"], vae, swap, options.sampling_steps),
         "the clip as it was": without_depth(lambda swap: swap.source.rgb),
         "the truth through the auto-encoder": without_depth(
@@ -174,9 +173,8 @@ def ways(models: dict, vae, options) -> dict:
     }
 
 
-def character_ways(models: dict, vae, options) -> dict:
-    """Rows of the character models: a function from a swap to its frames, None where no file is given."""
-    ours = models["model"]
+def character_ways(ours, vae, options) -> dict:
+    """Rows of the character model: a function from a swap to its frames."""
     unseeing = ours.clone()
     unseeing.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "blind", blind)
     by = lambda model, motion="joints", layers=True: lambda swap: made_by(model, vae, swap, motion, layers, options)
@@ -186,9 +184,6 @@ def character_ways(models: dict, vae, options) -> dict:
         "ours, the old actor's pose as seen": by(ours, "seen"),
         "no decomposition (layers off in sampling)": by(ours, layers=False),
         "no reference attention (off in sampling)": by(unseeing),
-        "no decomposition (trained without)": models["no_layers"] and by(models["no_layers"], layers=False),
-        "no reference attention (trained without)": models["no_reference"] and by(models["no_reference"]),
-        "2-D skeleton (trained on it)": models["skeleton"] and by(models["skeleton"], "skeleton"),
     }
 
 
@@ -210,23 +205,18 @@ def measure(models: dict, vae, options) -> list[dict]:
 
 
 def opened(options) -> tuple[dict, object]:
-    """The models by name, None where no file is given, and the VAE; a file that is missing ends the benchmark."""
-    paths = {name: getattr(options, name) for name in ("vae", "model", "no_layers", "no_reference", "skeleton")}
-    for name, path in paths.items():
-        if path is not None and not path.is_file():
-            raise SystemExit(f"There is no {path}: name another with --{name.replace('_', '-')}.")
-    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(paths.pop("vae"))))
-    models = {n: path and open_video_model(str(path), AS_IN_FILE)[0] for n, path in paths.items()}
-    return {**models, "pair": open_pair()}, vae
+    """The models by name, and the VAE; a file that is missing ends the benchmark."""
+    for name in ("vae", "model"):
+        if not getattr(options, name).is_file():
+            raise SystemExit(f"There is no {getattr(options, name)}: name another with --{name}.")
+    vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
+    return {"model": open_video_model(str(options.model), AS_IN_FILE)[0], "pair": open_pair()}, vae
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_character_128.safetensors")
-    parser.add_argument("--no-layers", type=Path, help="a model with config in_channels 4")
-    parser.add_argument("--no-reference", type=Path, help="a model with config reference false")
-    parser.add_argument("--skeleton", type=Path, help="a model with motion skeleton")
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
     parser.add_argument("--sampling-steps", type=int, default=20)

@@ -1,10 +1,10 @@
 """How well a flow model moves people of the stage that it never saw: python3 scripts/host.py bench flow_demo [--json]
 
 Every sample is one still picture and one word. Stock sampling, 20 steps through the host without and with guidance, stands
-beside ancestral sampling of all steps from the same noise without guidance. The motion is judged by its flow: the class of the true flow that lies nearest
-among clips of other people (which of the true clips' own flows it names rightly is told beside it), how far it ends from
-the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be alike), and the distance of all
-clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).
+beside ancestral sampling of all steps from the same noise without guidance. The motion is judged by its flow: the class of
+the true flow that lies nearest among clips of other people (which of the true clips' own flows it names rightly is told
+beside it), how far it ends from the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be
+alike), and the distance of all clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).
 """
 
 import argparse
@@ -90,7 +90,6 @@ class Models:
             latent, denoise=1.0, disable_pbar=True, seed=0,
         ).float().cpu()  # fmt: skip
 
-    @torch.inference_mode()  # once more, for it holds in one thread alone
     def ancestral(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
         """The same from the same noise by ancestral sampling, fresh noise in every step."""
         features, text = self.inputs(truths)
@@ -152,10 +151,13 @@ def without_model(truths: list[dict], known: torch.Tensor, classes: list[str]) -
 
 def in_batches(make, truths: list[dict], noise: torch.Tensor, options, at_once: int = 1) -> torch.Tensor:
     size = options.batch
-    part = lambda i: make(truths[i : i + size], noise[i : i + size], options)
+
+    @torch.inference_mode()  # it holds in one thread alone
+    def part(start: int) -> torch.Tensor:
+        return make(truths[start : start + size], noise[start : start + size], options)
+
     with ThreadPoolExecutor(at_once) as pool:
-        starts = range(0, len(truths), size)
-        return torch.cat(list(pool.map(part, starts) if at_once > 1 else map(part, starts)))
+        return torch.cat(list(pool.map(part, range(0, len(truths), size))))
 
 
 def evaluate(options) -> dict:

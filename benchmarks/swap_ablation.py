@@ -60,8 +60,8 @@ def evaluate(files: dict[str, Path], options) -> list[dict]:
     found = {row: [] for row in ROWS}
     for seed in range(options.clips):
         clip = swap.swap_of(seed)
-        for row, (fields, motion) in ROWS.items():
-            layers = "in_channels" not in fields
+        for row, (_, motion) in ROWS.items():
+            layers = models[row].model.video.layer_codes > 0
             made = swap.made_by(models[row], vae, clip, MOTION[motion], layers, options)
             found[row].append(swap.score(made, None, clip))
     means = lambda each: {name: statistics.fmean(one[name] for one in each) for name in each[0]}

@@ -47,7 +47,8 @@ FLOW = ("lfae", "lfdm")
 SMALL_FLOW = {
     "lfae": {"width": 24, "max_width": 96, "bottleneck": 3, "flow": [24, 96, 3], "region": [24, 96, 3],
              "background": [16, 64, 4]},
-    "lfdm": {"width": 32, "multiples": [1, 2, 3], "heads": 2, "head_width": 16, "text_width": 32},
+    "lfdm": {"width": 32, "multiples": [1, 2, 3], "heads": 2, "head_width": 16, "text_width": 32,
+             "prediction": "v", "motion": "offset", "motion_scale": 4.0},
 }  # fmt: skip
 # What the authors trained each data set with, for 128 pixels and 40 frames; their two drops of the rate are a cosine here.
 PAPER = {

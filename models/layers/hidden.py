@@ -21,9 +21,8 @@ class Source:
     def __init__(self, layers: Layers, grow: int):
         self.layers, self.grow = layers, grow
         self.channels = 3 if layers.depth is None else 4
-        height, width = (
-            layers.size
-        )  # one piece of memory: small ones would be strewn among the pictures that come and go
+        height, width = layers.size
+        # One piece of memory: small ones would be strewn among the pictures that come and go, and it would grow.
         self.holes = torch.empty(len(layers.images), height, -(-width // 8), dtype=torch.uint8)
         self.known: set[int] = set()
 

@@ -185,9 +185,14 @@ def variant(config: CodecConfig | FlowUNetConfig) -> str:
     if isinstance(config, CodecConfig):
         released = "MUG" if config.heat_map_padding == 3 else "MHAD and NATOPS"
         return f"Heat maps are padded by {config.heat_map_padding}, as for {released}."
+    made = "The variant of MUG and MHAD: transposed convolutions, zeros for no text."
     if (config.upsample, config.null) == ("conv", "learned"):
-        return "The variant of NATOPS: upsampling by convolution, a learned vector for no text."
-    return "The variant of MUG and MHAD: transposed convolutions, zeros for no text."
+        made = "The variant of NATOPS: upsampling by convolution, a learned vector for no text."
+    learned = (
+        {"eps": "noise", "v": "velocity"}[config.prediction],
+        {"grid": "grids", "offset": "offsets"}[config.motion],
+    )
+    return f"{made} It predicts {learned[0]} on {learned[1]}."
 
 
 def load(config: CodecConfig | FlowUNetConfig, state: dict[str, Tensor]) -> torch.nn.Module:

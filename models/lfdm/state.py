@@ -8,6 +8,7 @@ Letters: B clips, F frames, h and w points of the flow.
 import torch
 from torch import Tensor
 
+from ..flow_fields import rest, to_grid
 from .config import FlowUNetConfig
 
 
@@ -23,10 +24,8 @@ def motion_of(state: Tensor) -> tuple[Tensor, Tensor]:
 
 def own_places(state: Tensor) -> Tensor:
     """(1, 2, 1, h, w): the grid that reads every pixel where it is, so that nothing moves at all."""
-    h, w = state.shape[-2:]
-    axis = lambda side: (2 * torch.arange(side, device=state.device, dtype=torch.float32) + 1) / side - 1
-    y, x = torch.meshgrid(axis(h), axis(w), indexing="ij")
-    return torch.stack((x, y))[None, :, None].to(state)
+    grid, _ = to_grid(rest(1, tuple(state.shape[-2:]), state.float()))
+    return grid.movedim(-1, 1)[:, :, None].to(state)
 
 
 def to_network(state: Tensor, config: FlowUNetConfig) -> Tensor:

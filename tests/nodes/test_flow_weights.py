@@ -33,7 +33,7 @@ def pictures(action: str) -> torch.Tensor:
 
 @pytest.fixture(scope="module")
 def made() -> dict[str, torch.Tensor]:
-    """States (N, 3, F, h, w) by the action that was asked for: 20 steps of euler, as in picture_to_motion."""
+    """States (N, 3, F, h, w) by the action that was asked for: 20 steps of euler, cfg 1.5, as in picture_to_motion."""
     config, state, _, labels = open_flow_model(MODEL)
     model, codec, out = native_flow_model(config, state), FlowCodec.from_file(CODEC), {}
     for action in ACTIONS:
@@ -41,7 +41,7 @@ def made() -> dict[str, torch.Tensor]:
         text = labels.vector(action)
         told, nothing = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
         empty = {"samples": torch.zeros(EACH, 3, FRAMES, SIZE // 4, SIZE // 4)}
-        out[action] = host.common_ksampler(model, 5, 20, 1.0, "euler", "simple", told, nothing, empty)[0]["samples"]
+        out[action] = host.common_ksampler(model, 5, 20, 1.5, "euler", "simple", told, nothing, empty)[0]["samples"]
     return out
 
 
@@ -61,7 +61,8 @@ def test_people_move_as_they_are_told(made):
         grids = motion_of(states.float())[0]
         signs = torch.stack([signature(pixel_offsets(grid, (SIZE, SIZE))) for grid in grids])
         hits += sum(name == action for name in nearest_class(signs, torch.stack(known), classes))
-    assert hits >= 0.7 * EACH * len(ACTIONS), f"{hits} of {EACH * len(ACTIONS)}"
+    print(f"{hits} of {EACH * len(ACTIONS)}")
+    assert hits >= 0.85 * EACH * len(ACTIONS)
 
 
 def test_the_room_stands_still(made):

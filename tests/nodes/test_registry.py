@@ -31,12 +31,13 @@ def is_file(option):
     return str(option).endswith((".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin"))
 
 
+def options(i):
+    """What a list offers; files of models among it are the user's, as many as there are."""
+    found = getattr(i, "options", None) or []
+    return [one for one in found if isinstance(one, str) and not is_file(one)] or None
+
+
 def signature(schema):
-    # Lists of model files are as long as the user has files; what stands among them besides is ours.
-    named = lambda found: bool(found) and isinstance(found[0], str)
-    options = lambda i: (
-        [one for one in i.options if not is_file(one)] or None if named(getattr(i, "options", None)) else None
-    )
     inputs = [[i.id, i.get_io_type(), bool(i.optional), options(i)] for i in schema.inputs]
     return {"inputs": inputs, "outputs": [[o.display_name or o.id, o.get_io_type()] for o in schema.outputs]}
 
