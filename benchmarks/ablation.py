@@ -1,26 +1,34 @@
 """The paper's ablation on the stage: python3 scripts/host.py bench ablation [--steps N] [--seeds 0 1] [--json]
 
 Every row is a network of its own, trained from nothing by training/launch.py with the recipe idol_video for the same
-steps on the same clips, then sampled on clips that none of them saw, through the pack's nodes, as bench demo does. The runs train
-one thread each, as many at once as asked for; the clips are encoded once for all of them.
+steps on the same clips, then sampled on clips that none of them saw: DDIM without guidance, the person, the empty room and
+the pose given. As many runs train beside each other as asked for; the clips are encoded once for all of them. It needs no
+host, so it also runs where only torch is: python3 benchmarks/ablation.py
 Frechet distances are on features of the demo's auto-encoder (64 means of its last layer; for video also 64 of how they
 change from frame to frame): they compare rows of one table with equal counts, and nothing else.
 """
 
 import argparse
 import json
-import os
 import statistics
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
-import demo
+import _pack  # noqa: F401
 import torch
+from _dance import FRAMES, SIZE, means, score, truth_of
 from _pack import ROOT
+from _runs import committed, trained
+from pack.models.colormap import decode
 from pack.models.metrics import frechet
-from pack.training.encoders import open_vae
+from pack.training.data.stage import pixels
+from pack.training.draws import Draws
+from pack.training.encoders import Encoders
+from pack.training.recipes import make_recipe
+from pack.training.settings import RunSettings
 
 SEPARATE = {"streams": "separate", "label": False, "cross_modal": "none"}
 NO_LOSS = {"motion": 0.0, "maps": 0.0}
@@ -35,57 +43,81 @@ ROWS = {  # fields of the network, and the weights of the losses beside denoisin
 }
 PAPER = {"separate": 0.0822, "shared": 0.0369, "+ cross-modal attention": 0.0360, "+ cross-attention loss": 0.0351,
          "+ motion loss": 0.0336, "shared maps, mean": 0.0706, "shared maps, video's": 0.0718}  # fmt: skip
+AT_ONCE = 16  # clips that are sampled beside each other
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
 def train(row: str, seed: int, options) -> Path:
-    """The run folder of a row; one that is finished is taken as it is, one that was stopped goes on."""
+    """The folder of a row's models."""
     fields, losses = ROWS[row]
-    template = ROOT / "training" / "runs"
-    run = json.loads((template / "demo_video.json").read_text(encoding="utf-8"))
-    shape = json.loads((template / "demo_image.json").read_text(encoding="utf-8"))["model"]["config"]
-    name = f"{list(ROWS).index(row)}_seed{seed}_{options.steps}"
+    run, shape = committed("demo_video"), committed("demo_image")["model"]["config"]
     kept = str(options.folder.resolve() / f"clips_{options.clips_to_train}.safetensors")
     model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
-    changes = {"model": model, "losses": losses}
-    data = {**run["data"], "clips": options.clips_to_train}
-    run |= {**changes, "data": data, "folder": name, "steps": options.steps, "lr": 6e-4, "seed": seed, "warmup": options.steps // 20,
-            "checkpoint_every": max(1, options.steps // 4), "keep": 1, "sample_every": 0}  # fmt: skip
-    options.folder.mkdir(parents=True, exist_ok=True)
-    file = options.folder / f"{name}.json"
-    file.write_text(json.dumps(run, indent=1), encoding="utf-8")
-    if not (options.folder / name / "model" / "pose.safetensors").exists():
-        command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return options.folder / name / "model"
+    data = {"kind": "stage", "clips": options.clips_to_train, "size": SIZE, "frames": FRAMES, "objects": [0]}
+    run |= {"model": model, "losses": losses, "data": data, "folder": name_of(row, seed, options), "steps": options.steps,
+            "batch": options.batch, "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
+            "checkpoint_every": max(1, options.steps // 4), "sample_every": 0, "workers": options.workers}  # fmt: skip
+    return trained(run, options.folder)
 
 
-def train_all(options) -> dict[tuple[str, int], Path]:
-    """The folder of each row and seed; the first run goes alone and leaves the encoded clips to the others."""
-    runs = [(row, seed) for row in options.rows for seed in options.seeds]
-    done = {runs[0]: train(*runs[0], options)}
-    with ThreadPoolExecutor(options.at_once) as pool:
-        rest = pool.map(lambda run: train(*run, options), runs[1:])
-        return done | dict(zip(runs[1:], rest, strict=True))
+def name_of(row: str, seed: int, options) -> str:
+    return f"{list(ROWS).index(row)}_seed{seed}_{options.steps}"
 
 
-def features(vae, pictures: torch.Tensor) -> torch.Tensor:
-    """(F, H, W, 3) pictures to (F, 64) means of what the encoder sees before its last layer."""
-    return vae.taesd_encoder[:-1](pictures.permute(0, 3, 1, 2)).mean((2, 3))
+def truths(clips: int) -> list[dict]:
+    """Clips that no run saw."""
+    return [truth_of(seed) for seed in range(clips)]
 
 
-def evaluate(model: Path, options, truths: list[dict]) -> dict[str, float]:
-    models = demo.open_models(model / "model.safetensors", model / "pose.safetensors", options.vae)
-    vae, rows, seen = open_vae(options.vae)[0], [], {"made": [], "true": []}
-    with torch.inference_mode():
-        for seed, truth in enumerate(truths):
-            video, depth = demo.make(models, truth, options, seed)
-            rows.append(demo.score(video, depth, truth, models["vae"]))
+@torch.inference_mode()
+def judged(model: Path, vae: Path, known: list[dict], steps: int) -> dict[str, float]:
+    """How good the models of a run's folder are on clips that it never saw."""
+    files = {"init": str(model / "model.safetensors"), "controlnet": str(model / "pose.safetensors")}
+    data = {"kind": "stage", "clips": 1, "size": SIZE, "frames": FRAMES}
+    settings = RunSettings("idol_video", data, str(model), model={**files, "vae": str(vae)})
+    recipe = make_recipe(settings).to(DEVICE).eval()
+    rows, seen = [], {"made": [], "true": []}
+    for first in range(0, len(known), AT_ONCE):
+        some = known[first : first + AT_ONCE]
+        for truth, video, depth in zip(some, *dreamt(recipe, some, first, steps), strict=True):
+            rows.append(score(video, depth, truth, partial(through, recipe.encoders)))
             for name, pictures in (("made", video), ("true", truth["video"])):
-                seen[name].append(features(vae, pictures))
-    clips = {n: torch.stack([torch.cat((f.mean(0), f.diff(dim=0).abs().mean(0))) for f in v]) for n, v in seen.items()}
+                seen[name].append(features(recipe.encoders, pictures))
     frames = {name: torch.cat(values) for name, values in seen.items()}
-    return demo.means(rows) | {"frechet_picture": frechet(frames["made"], frames["true"]),
-                               "frechet_video": frechet(clips["made"], clips["true"])}  # fmt: skip
+    clips = {n: torch.stack([torch.cat((f.mean(0), f.diff(dim=0).abs().mean(0))) for f in v]) for n, v in seen.items()}
+    return means(rows) | {"frechet_picture": frechet(frames["made"], frames["true"]),
+                          "frechet_video": frechet(clips["made"], clips["true"])}  # fmt: skip
+
+
+def dreamt(recipe, some: list[dict], number: int, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Videos (B, F, H, W, 3) and depths (B, F, H, W) from the person, the empty room and the pose of each clip."""
+    given = lambda name: torch.stack([pixels(truth[name]) for truth in some]).to(DEVICE)
+    batch = {"person": given("person")[:, 0], "room": given("room")[:, 0], "pose": given("pose")}
+    like = torch.empty(len(some), 2, FRAMES, 4, SIZE // 8, SIZE // 8, device=DEVICE)
+    latents = recipe.made(batch, Draws(0, number).normal("start", like), steps)
+    made = [recipe.encoders.pictures(half.flatten(0, 1)).permute(0, 2, 3, 1).cpu() for half in latents.unbind(1)]
+    video, depth = (pictures.unflatten(0, (len(some), FRAMES)) for pictures in made)
+    return video, decode(depth, "hot")
+
+
+def through(encoders: Encoders, pictures: torch.Tensor) -> torch.Tensor:
+    """(F, H, W, 3) pictures as the auto-encoder gives them back."""
+    return encoders.pictures(encoders.latents(pixels(pictures).to(DEVICE))).permute(0, 2, 3, 1).cpu()
+
+
+def features(encoders: Encoders, pictures: torch.Tensor) -> torch.Tensor:
+    """(F, H, W, 3) pictures to (F, 64) means of what the encoder sees before its last layer."""
+    return encoders.vae.taesd_encoder[:-1](pictures.permute(0, 3, 1, 2).to(DEVICE)).mean((2, 3)).cpu()
+
+
+def row_of(row: str, seed: int, options) -> dict[str, float]:
+    """Train and judge, the judging in a process of its own, which many runs then do side by side."""
+    model = train(row, seed, options)
+    found = options.folder / f"{name_of(row, seed, options)}.found.json"
+    command = [sys.executable, __file__, "--judge", str(model), "--vae", str(options.vae), "--clips", str(options.clips),
+               "--sampling-steps", str(options.sampling_steps), "--json"]  # fmt: skip
+    found.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout, encoding="utf-8")
+    return json.loads(found.read_text(encoding="utf-8"))
 
 
 def main() -> None:
@@ -96,23 +128,36 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--steps", type=int, default=600, help="of training")
+    parser.add_argument("--batch", type=int, default=2, help="clips of a step")
+    parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--workers", type=int, default=0, help="processes of each run that read its clips")
     parser.add_argument("--at-once", type=int, default=2, help="runs that train beside each other")
     parser.add_argument("--clips-to-train", type=int, default=512)
     parser.add_argument("--clips", type=int, default=32, help="never seen, to judge by")
     parser.add_argument("--sampling-steps", type=int, default=20)
-    parser.add_argument("--cfg", type=float, default=1.0)
+    parser.add_argument("--judge", type=Path, help="no table: the figures of the models in one folder")
     options = parser.parse_args()
-    models = train_all(options)
-    truths = [demo.truth_of(seed) for seed in range(options.clips)]
+    if options.judge:
+        print(json.dumps(judged(options.judge, options.vae, truths(options.clips), options.sampling_steps), indent=2))
+        return
+    runs = [(row, seed) for row in options.rows for seed in options.seeds]
+    with ThreadPoolExecutor(options.at_once) as pool:
+        found = dict(zip(runs, pool.map(lambda run: row_of(*run, options), runs), strict=True))
     table = {}
     for row in options.rows:
-        found = [evaluate(models[row, seed], options, truths) for seed in options.seeds]
-        table[row] = {name: [values[name] for values in found] for name in found[0]}
+        each = [found[row, seed] for seed in options.seeds]
+        table[row] = {name: [values[name] for values in each] for name in each[0]}
         if not options.json:
             print(line(row, table[row]), flush=True)
     if options.json:
-        about = {"steps": options.steps, "seeds": options.seeds, "clips": options.clips, "paper_depth_l2": PAPER}
-        print(json.dumps({**about, "rows": table}, indent=2))
+        about = {
+            "steps": options.steps,
+            "batch": options.batch,
+            "seeds": options.seeds,
+            "clips": options.clips,
+            "device": DEVICE,
+        }
+        print(json.dumps({**about, "paper_depth_l2": PAPER, "rows": table}, indent=2))
 
 
 def line(row: str, values: dict[str, list[float]]) -> str:

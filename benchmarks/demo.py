@@ -10,18 +10,16 @@ import argparse
 import json
 import statistics
 import time
+from functools import partial
 from pathlib import Path
 
 import _host  # noqa: F401
 import comfy.sd
 import comfy.utils
 import torch
+from _dance import FRAMES, SIZE, means, score, truth_of
 from _pack import ROOT
 from pack.models.checkpoint import open_controlnet
-from pack.models.colormap import encode as heat
-from pack.models.depth import normalize_clip
-from pack.models.metrics import depth_errors, edge_distance, psnr, silhouette
-from pack.models.stage import render, render_character, sample_scene
 from pack.nodes.conditioning import EncodeBackground, EncodeForeground
 from pack.nodes.depth import HeatMapToDepth
 from pack.nodes.host.controlnet import native_controlnet
@@ -31,28 +29,14 @@ from pack.nodes.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
 
-SIZE, FRAMES, FPS = 128, 8, 8.0
-AWAY = 0.12  # how far a pixel must be from the empty room, of 1, to belong to the silhouette
-
-
-def truth_of(seed: int) -> dict:
-    """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
-    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=FPS, objects=0)
-    clip = render(scene)
-    inverse = normalize_clip(clip.depth, source="distance", space="inverse")[0]
-    # The empty room in the range of the clip.
-    low, high = (1 / clip.depth).amin(), (1 / clip.depth).amax()
-    empty = ((1 / clip.plate_depth - low) / (high - low)).clamp(0, 1)
-    return {"video": clip.rgb, "depth": inverse, "empty": empty, "person": render_character(scene)[0], "clip": clip}
-
 
 def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Video (F, H, W, 3) and depth (F, H, W) from the person, the room and the pose."""
-    vae, clip = models["vae"], truth["clip"]
+    vae = models["vae"]
     positive, negative = EncodeForeground.execute(truth["person"], vae=vae).result
-    positive, negative = EncodeBackground.execute(positive, negative, vae, clip.plate[:1]).result
+    positive, negative = EncodeBackground.execute(positive, negative, vae, truth["room"]).result
     apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
-    positive, negative = apply(positive, negative, models["pose"], clip.pose, 1.0, 0.0, 1.0, vae=vae)
+    positive, negative = apply(positive, negative, models["pose"], truth["pose"], 1.0, 0.0, 1.0, vae=vae)
     pair = EmptyVideoDepthLatent.execute(SIZE, SIZE, FRAMES).result[0]
     sampled = ModalityConditionedSampler.execute(
         models["model"],
@@ -80,30 +64,9 @@ def open_models(model: Path, pose: Path, vae: Path) -> dict:
     }
 
 
-def means(rows: list[dict[str, float]]) -> dict[str, float]:
-    """The mean of each figure over the clips that have one."""
-    known = {name: [row[name] for row in rows if row[name] == row[name]] for name in rows[0]}
-    return {name: statistics.fmean(values) if values else float("nan") for name, values in known.items()}
-
-
 def through(vae, pictures: torch.Tensor) -> torch.Tensor:
     """(F, H, W, 3) pictures as the auto-encoder gives them back."""
     return vae.decode(vae.encode(pictures)).clamp(0, 1)
-
-
-def score(video, depth, truth: dict, vae) -> dict[str, float]:
-    """Silhouettes are what differs from the empty room as the auto-encoder shows it, or its blur would count."""
-    clip = truth["clip"]
-    empty = HeatMapToDepth.execute(through(vae, heat(truth["empty"], "hot")), "hot").result[0][..., 0]
-    outlines = (silhouette(video, through(vae, clip.plate), AWAY), silhouette(depth, empty, AWAY))
-    still = clip.plate.lerp(clip.rgb[:1], clip.human[:1, ..., None])
-    return {
-        **depth_errors(depth, truth["depth"], clip.human),
-        "video_psnr": psnr(video, truth["video"]),
-        "still_psnr": psnr(still, truth["video"]),
-        "still_through_vae_psnr": psnr(through(vae, still), truth["video"]),
-        "video_to_depth_px": edge_distance(*outlines),
-    }
 
 
 def main() -> None:
@@ -123,7 +86,7 @@ def main() -> None:
             truth, begin = truth_of(seed), time.perf_counter()
             video, depth = make(models, truth, options, seed)
             seconds.append(time.perf_counter() - begin)
-            rows.append(score(video, depth, truth, models["vae"]))
+            rows.append(score(video, depth, truth, partial(through, models["vae"])))
     outlines = sum(row["video_to_depth_px"] == row["video_to_depth_px"] for row in rows)
     found = {"clips": len(rows), **means(rows), "outlines": outlines, "seconds_a_clip": statistics.median(seconds)}
     if options.json:

@@ -7,10 +7,7 @@ as bench character_swap does. The runs train one thread each, two at once, witho
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +15,7 @@ import character_swap as swap
 import comfy.utils
 import torch
 from _pack import ROOT
+from _runs import committed, trained
 from pack.nodes.loaders import AS_IN_FILE, open_video_model
 
 ROWS = {  # what of the run differs: fields of the network, and what shows the motion
@@ -32,20 +30,14 @@ MOTION = {"code": "joints", "skeleton": "skeleton"}  # pictures of the new body'
 def train(row: str, options) -> Path:
     """The model of a row; a run that is finished is taken as it is, one that was stopped goes on."""
     fields, motion = ROWS[row]
-    run = json.loads((ROOT / "training" / "runs" / "demo_character.json").read_text(encoding="utf-8"))
+    run = committed("demo_character")
     name, folder = f"{list(ROWS).index(row)}_{options.steps}", options.folder.resolve()
     kept = str(folder / f"clips_{motion}_{options.clips_to_train}.safetensors")
     model = {"vae": str(options.vae.resolve()), "frames": 2, "config": fields, "motion": motion, "kept": kept}
     run |= {"folder": name, "model": model, "data": {**run["data"], "clips": options.clips_to_train}, "batch": 8,
             "steps": options.steps, "warmup": options.steps // 14, "ema": 0.99, "keep": 1, "sample_every": 0,
             "checkpoint_every": max(1, options.steps // 4)}  # fmt: skip
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{name}.json"
-    file.write_text(json.dumps(run, indent=1), encoding="utf-8")
-    if not (folder / name / "model" / "model.safetensors").exists():
-        command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return folder / name / "model" / "model.safetensors"
+    return trained(run, folder) / "model.safetensors"
 
 
 def train_all(options) -> dict[str, Path]:

@@ -4,36 +4,56 @@ import json
 import os
 import zlib
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+from torch.utils.data import DataLoader
 
+from .lock import wait_for
 from .settings import RunSettings
 
 Examples = list[dict[str, Tensor]]
 
 
-def kept_or_made(make: Callable[[int], dict[str, Tensor]], count: int, settings: RunSettings) -> Examples:
-    """What `make` answers for each number, or what an earlier run with the same data and encoders kept of it."""
+def kept_or_made(
+    raw: Callable[[int], dict[str, Tensor]], encode: Callable[[dict], dict], count: int, settings: RunSettings
+) -> Examples:
+    """The raw example of each number, encoded, or what an earlier run with the same data and encoders kept of it."""
+    make = partial(encoded, raw, encode, workers=settings.workers)
     if not settings.model.get("kept"):
         return shared_work(make, count)
     file, about = Path(settings.model["kept"]), what_it_is(settings, count)
-    if (found := read(file, about)) is not None:
-        return found
-    made = shared_work(make, count)
-    if int(os.environ.get("RANK", 0)) == 0:
-        write(file, about, made)
+    main = int(os.environ.get("RANK", 0)) == 0
+    # Of runs that start side by side on one file the first makes it; the others wait and read.
+    with wait_for(file.with_name(f"{file.name}.lock")) if main else nullcontext():
+        if as_main_says(is_of(file, about)):
+            return read(file)
+        made = shared_work(make, count)
+        if main:
+            write(file, about, made)
     return made
+
+
+def as_main_says(answer: bool) -> bool:
+    """The main process's answer, in all processes of a run, that they go the same way."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return answer
+    said = [answer]
+    torch.distributed.broadcast_object_list(said)
+    return said[0]
 
 
 def what_it_is(settings: RunSettings, count: int) -> str:
     """All that the encoded clips follow from; clips that changed on the disk are not noticed."""
     encoders = {n: checksum(Path(settings.model[n])) for n in ("vae", "clip") if settings.model.get(n)}
-    return json.dumps([settings.recipe, settings.data, count, encoders, settings.precision], sort_keys=True)
+    made_by = "idol" if settings.recipe.startswith("idol_") else settings.recipe  # its stages read clips alike
+    return json.dumps([made_by, settings.data, count, encoders, settings.precision], sort_keys=True)
 
 
 def checksum(path: Path) -> int:
@@ -47,14 +67,18 @@ def checksum(path: Path) -> int:
     return total
 
 
-def read(file: Path, about: str) -> Examples | None:
-    """The examples of a file, or None where there is none or it was made of something else."""
+def is_of(file: Path, about: str) -> bool:
+    """Whether a file is there and was made of this."""
     if not file.is_file():
-        return None
+        return False
     with safe_open(file, "pt") as stored:
-        if (stored.metadata() or {}).get("about") != about:
-            return None
-        examples = defaultdict(dict)
+        return (stored.metadata() or {}).get("about") == about
+
+
+def read(file: Path) -> Examples:
+    """The examples of a file."""
+    examples = defaultdict(dict)
+    with safe_open(file, "pt") as stored:
         for key in stored.keys():  # noqa: SIM118
             number, name = key.split(".", 1)
             examples[int(number)][name] = stored.get_tensor(key)
@@ -73,11 +97,40 @@ def write(file: Path, about: str, examples: Examples) -> None:
         half.unlink(missing_ok=True)
 
 
-def shared_work(make: Callable[[int], dict], count: int) -> list[dict]:
-    """What `make` answers for each number, the numbers dealt out to all processes of the run."""
+def shared_work(make: Callable[[Sequence[int]], list], count: int) -> list:
+    """What `make` answers for a list of numbers, the numbers dealt out to all processes of the run."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return [make(number) for number in range(count)]
+        return make(range(count))
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     dealt = [None] * world
-    torch.distributed.all_gather_object(dealt, [make(number) for number in range(rank, count, world)])
+    torch.distributed.all_gather_object(dealt, make(range(rank, count, world)))
     return [dealt[number % world][number // world] for number in range(count)]
+
+
+def one_by_one(make: Callable[[int], object]) -> Callable[[Sequence[int]], list]:
+    """Work on one number as work on a list of them."""
+    return lambda numbers: [make(number) for number in numbers]
+
+
+def encoded(
+    raw: Callable[[int], dict], encode: Callable[[dict], dict], numbers: Sequence[int], workers: int
+) -> Examples:
+    """Each number's raw example, encoded here on the device while worker processes read or render the next ones."""
+    loader = DataLoader(Raw(raw), batch_size=None, sampler=numbers, num_workers=workers, collate_fn=as_it_is)
+    # What a worker sent lies in memory that is shared with it, and open files are few: a copy is kept instead.
+    own = (lambda one: {name: value.clone() for name, value in one.items()}) if workers else (lambda one: one)
+    return [own(encode(one)) for one in loader]
+
+
+def as_it_is(example: dict) -> dict:
+    return example
+
+
+class Raw:
+    """The examples before encoding, as a loader asks for them."""
+
+    def __init__(self, raw: Callable[[int], dict]):
+        self.raw = raw
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        return self.raw(number)

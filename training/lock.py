@@ -1,6 +1,7 @@
 """A lock between processes: the system releases it when its last holder ends, however it ends. Standard library only."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,3 +31,15 @@ def hold(path: Path) -> Iterator[int | None]:
             yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def wait_for(path: Path) -> Iterator[None]:
+    """The lock of a file as soon as nobody else has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        with hold(path) as mine:
+            if mine is not None:
+                yield
+                return
+        time.sleep(0.2)

@@ -277,7 +277,7 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
     latent = {"samples": torch.zeros(frames, 4, 4, 4)}
     theirs = host.common_ksampler(model, 5, 2, 1.0, "euler", "simple", *conds, latent)[0]["samples"] * SCALE
 
-    kept = made.seen(2, torch.device("cpu"))
+    kept = made.seen(clip, torch.device("cpu"))
     batch = {
         "layers": torch.cat((kept["scene"], kept["occluder"]), 1),
         "motion": clip["code"],

@@ -1,5 +1,7 @@
 """What the recipes train, on what, and what comes out: tiny networks of the real classes."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from random import Random
 
 import pytest
@@ -8,6 +10,7 @@ from pack.models.checkpoint import open_controlnet, open_model
 from pack.models.small_vae import SmallVAE
 from pack.training.augment import cut_out, dilation, grown, hide, stretch
 from pack.training.draws import Draws, item_at
+from pack.training.lock import hold
 from pack.training.recipes import make_recipe
 from pack.training.settings import RunSettings
 from safetensors.torch import load_file, save_file
@@ -162,6 +165,43 @@ def test_encoded_clips_are_kept_for_runs_on_the_same_data(vae, tmp_path):
     other = recipe("idol_image", vae, model={"kept": file}, precision="bf16")
     assert (tmp_path / "clips.safetensors").stat().st_mtime_ns != stamp, "other precision, other latents"
     assert not torch.equal(other.kept[0]["video"], first.kept[0]["video"])
+
+
+def test_workers_read_what_one_process_reads(vae):
+    alone, helped = recipe("idol_video", vae), recipe("idol_video", vae, workers=2)
+    for one, other in zip(alone.kept, helped.kept, strict=True):
+        assert one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+    stage = {"size": 32, "crop": 32}
+    rendered, as_read = recipe("vae", vae, workers=2, model=stage), recipe("vae", vae, model=stage)
+    assert sorted(rendered.clips.kept) == [0, 1, 2] and not as_read.clips.kept
+    assert all(torch.equal(rendered.sample(place)["picture"], as_read.sample(place)["picture"]) for place in range(6))
+
+
+def test_a_run_waits_for_the_one_that_makes_the_kept_clips(vae, tmp_path):
+    file = tmp_path / "clips.safetensors"
+    with ExitStack() as first, ThreadPoolExecutor(1) as pool:
+        assert first.enter_context(hold(tmp_path / "clips.safetensors.lock")) is not None
+        second = pool.submit(recipe, "idol_video", vae, model={"kept": str(file)})
+        with pytest.raises(TimeoutError):
+            second.result(timeout=3)
+        assert not file.exists()
+        first.close()
+        assert len(second.result(timeout=60).kept) == 3 and file.exists()
+
+
+def test_stages_share_kept_clips(vae, tmp_path):
+    file = tmp_path / "clips.safetensors"
+    recipe("idol_image", vae, model={"kept": str(file)})
+    stamp = file.stat().st_mtime_ns
+    recipe("idol_video", vae, model={"kept": str(file)})
+    assert file.stat().st_mtime_ns == stamp, "pictures and clips are encoded alike"
+
+
+def test_the_shared_error_is_a_term_only_where_it_is_asked_for(vae):
+    plain, asked = recipe("idol_image", vae), recipe("idol_image", vae, losses={"shared": 0.5})
+    (loss, terms), (with_it, more) = (made(batch_of(made), Draws(0, 0)) for made in (plain, asked))
+    assert "shared" not in terms and more["shared"] > 0
+    torch.testing.assert_close(with_it, loss + 0.5 * more["shared"])
 
 
 def test_every_clip_is_read_once_in_each_round():

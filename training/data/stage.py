@@ -8,6 +8,7 @@ from ...models.depth import normalize_clip
 from ...models.stage import render, render_character, sample_scene
 from ...models.stage.caption import describe
 from ...models.stage.scene import Scene
+from ..kept import encoded
 
 HELD_OUT = 1000  # seeds below are never trained on
 
@@ -32,6 +33,11 @@ class StageClips:
         if index not in self.kept:
             self.kept[index] = self.clip(index)
         return self.kept[index]
+
+    def render_all(self, workers: int) -> None:
+        """Every clip at once, by worker processes, where clips are kept in memory at all."""
+        if self.kept is not None:
+            self.kept = dict(enumerate(encoded(self.clip, dict, range(len(self)), workers)))
 
     def scene(self, index: int) -> Scene:
         """Actions change from clip to clip, the number of objects after each round of them, styles after those."""

@@ -5,6 +5,7 @@ Letters as in with_depth.py.
 """
 
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -46,7 +47,7 @@ class DepthWords(WithDepth):
     def prepare(self, device: torch.device) -> None:
         """Encode every clip and its caption once; the depth is in one range over the frames of a clip."""
         about = replace(self.settings, data={**self.settings.data, "depth_range": self.depth_range})
-        kept = kept_or_made(lambda index: self.seen(self.clips[index], device), len(self.clips), about)
+        kept = kept_or_made(self.clips.__getitem__, partial(self.seen, device=device), len(self.clips), about)
         told = [word_tokens(self.clips.caption(index), self.unet.video.words).bool() for index in range(len(kept))]
         self.kept = [{**clip, "tokens": tokens} for clip, tokens in zip(kept, told, strict=True)]
 

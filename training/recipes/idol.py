@@ -17,7 +17,7 @@ from ...models.checkpoint import open_controlnet, open_model, save_model
 from ...models.config import IDOL, VideoUNetConfig
 from ...models.controlnet import PoseControlNet
 from ...models.foreground import latent_width
-from ...models.losses import consistency, denoising
+from ...models.losses import consistency, denoising, shared_error
 from ...models.schedule import NoiseSchedule
 from ...models.separate import network, network_from, pose_network, pose_network_from
 from ...models.video_unet import VideoUNet
@@ -32,7 +32,8 @@ from .base import Recipe
 from .vae import heat
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
-WEIGHTS = {"motion": 0.01, "maps": 0.01}  # the paper's, beside a denoising loss of weight 1
+# The paper's, beside a denoising loss of weight 1; "shared", ours, brings whole figures to the right depth and colour.
+WEIGHTS = {"motion": 0.01, "maps": 0.01, "shared": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 
 
@@ -140,26 +141,27 @@ class Idol(Recipe):
         if not self.settings.model.get("cache", True):
             return
         self.nobody(self.clips[0]["person"][None].to(device))
-        self.kept = kept_or_made(lambda index: self.seen(index, device), len(self.clips), self.settings)
+        raw, encode = partial(pictures_of, self.clips), partial(self.seen, device=device)
+        self.kept = kept_or_made(raw, encode, self.length(), self.settings)
 
-    def seen(self, index: int, device: torch.device) -> dict[str, Tensor]:
-        """A clip as the networks read it."""
-        clip = self.encoded(index)
+    def seen(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+        """The pictures of a clip as the networks read them."""
+        names = ("video", "depth", "rooms")
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
-            latents = {name: self.as_latents(clip[name].to(device)).cpu() for name in ("video", "depth", "rooms")}
-            return {**clip, **latents, "person": self.encoders.person(clip["person"][None].to(device))[0].cpu()}
+            latents = self.as_latents(torch.cat([clip[name] for name in names]).to(device)).cpu()
+            person = self.encoders.person(clip["person"][None].to(device))[0].cpu()
+        return {
+            **clip,
+            **dict(zip(names, latents.split([len(clip[name]) for name in names]), strict=True)),
+            "person": person,
+        }
 
-    def encoded(self, index: int) -> dict[str, Tensor]:
+    def example(self, index: int) -> dict[str, Tensor]:
         """A clip as it was kept; without keeping, the pictures themselves, for the device to encode."""
-        if self.kept is not None:
-            return self.kept[index]
-        clip = self.clips[index]
-        depth = torch.stack([heat_pixels(depth) for depth in clip["depth"]])
-        rooms = torch.stack([clip["plate"], hide(clip["video"][0], clip["mask"][0])])
-        return {"video": clip["video"], "depth": depth, "rooms": rooms, "person": clip["person"], "pose": clip["pose"]}
+        return pictures_of(self.clips, index) if self.kept is None else self.kept[index]
 
     def sample(self, place: int) -> dict[str, Tensor]:
-        clip = self.encoded(self.item(place, self.length()))
+        clip = self.example(self.item(place, self.length()))
         r = self.draw(place).python("frames")
         count = self.frames or len(clip["video"])
         first = r.randrange(len(clip["video"]) - count + 1)
@@ -182,6 +184,8 @@ class Idol(Recipe):
         with self.watched() as layers:
             guess = self.predict(noisy, time, known)
         terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
+        if self.weights["shared"]:
+            terms["shared"] = shared_error(guess.flatten(0, 2), target.flatten(0, 2))
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
         return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
@@ -195,16 +199,22 @@ class Idol(Recipe):
         return capture(self.unet, features, maps)
 
     def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, m, F, C, h, w) clean latents, and what is known: tokens (B, T, D), room (B, C, h, w), pose."""
+        """(B, m, F, C, h, w) clean latents, and what is known, now and then without the person."""
         clean = torch.stack([self.as_latents(batch[name]) for name in ("video", "depth")[: self.modalities]], 1)
+        known = self.known(batch)
+        tokens = known["tokens"]
+        dropped = draws.uniform("drop", len(tokens)).to(tokens.device) < DROP_PERSON
+        known["tokens"] = torch.where(dropped[:, None, None], self.nobody(batch["person"]).to(tokens), tokens)
+        return clean, known
+
+    def known(self, batch: dict) -> dict[str, Tensor]:
+        """What steers: tokens (B, T, D) of the person, the room (B, C, h, w), pose pictures (B, F, 3, H, W) in [0, 1]."""
         person = batch["person"]
         tokens = self.encoders.person(person) if person.dtype == torch.uint8 else person
-        dropped = draws.uniform("drop", len(tokens)).to(tokens.device) < DROP_PERSON
-        tokens = torch.where(dropped[:, None, None], self.nobody(person).to(tokens), tokens)
         known = {"tokens": tokens, "room": self.as_latents(batch["room"])}
         if self.controlnet is not None:
             known["pose"] = batch["pose"].float() / 255
-        return clean, known
+        return known
 
     def nobody(self, person: Tensor) -> Tensor:
         """(T, D) tokens that stand for no person, the same in every step; made from the first picture's size."""
@@ -248,13 +258,16 @@ class Idol(Recipe):
         for index in range(2):
             batch = {name: value[None].to(device) for name, value in self.sample(index).items()}
             draws = Draws(self.settings.seed, index)
-            clean, known = self.inputs(batch, draws)
-            made = sample_ddim(partial(self.predict, known=known), draws.normal("start", clean), self.schedule,
-                               self.unet.video.prediction)  # fmt: skip
-            for latents in (clean, made):
+            clean, _ = self.inputs(batch, draws)
+            for latents in (clean, self.made(batch, draws.normal("start", clean))):
                 some = latents[0, :, :: max(1, latents.shape[2] // 4)].flatten(0, 1)
                 rows.append(torch.cat(list(self.encoders.pictures(some)), 2))
         return torch.cat(rows, 1).permute(1, 2, 0)
+
+    def made(self, batch: dict, noise: Tensor, steps: int = 20) -> Tensor:
+        """(B, m, F, C, h, w) latents of a batch from noise, by DDIM without guidance."""
+        predict = partial(self.predict, known=self.known(batch))
+        return sample_ddim(predict, noise, self.schedule, self.unet.video.prediction, steps)
 
     def export(self, folder: Path) -> list[Path]:
         """The U-Net, its LoRA and the pose ControlNet, in half precision, as the pack's loaders open them."""
@@ -267,6 +280,14 @@ class Idol(Recipe):
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files
+
+
+def pictures_of(clips, index: int) -> dict[str, Tensor]:
+    """A clip's pictures with its depth as heat maps, and the two rooms: the empty one, and one with the person hidden."""
+    clip = clips[index]
+    depth = torch.stack([heat_pixels(depth) for depth in clip["depth"]])
+    rooms = torch.stack([clip["plate"], hide(clip["video"][0], clip["mask"][0])])
+    return {"video": clip["video"], "depth": depth, "rooms": rooms, "person": clip["person"], "pose": clip["pose"]}
 
 
 def heat_pixels(depth: Tensor) -> Tensor:

@@ -32,7 +32,7 @@ from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled
 from ..draws import Draws
 from ..jitter import PAIRS
-from ..kept import shared_work
+from ..kept import one_by_one, shared_work
 from .base import Recipe
 from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
 from .true_flow import coarse_motion, mirrored_motion, refuse_unknown_flow
@@ -106,9 +106,9 @@ class TrainCodec(Recipe):
         """Clips that are rendered are kept; those of a folder are read as they are needed."""
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.settings.model.get("cache", isinstance(self.clips, AsLabelled)):
-            self.kept = shared_work(self.whole_clip, len(self.clips))
+            self.kept = shared_work(one_by_one(self.whole_clip), len(self.clips))
         if self.flow == "true" or any(self.weights[name] for name in TRUTHS):
-            self.motions = shared_work(self.true_motion, len(self.clips))
+            self.motions = shared_work(one_by_one(self.true_motion), len(self.clips))
 
     def true_motion(self, index: int) -> StageMotion:
         motion = StageMotion.of(self.clips.source.scene(index))

@@ -6,6 +6,7 @@ Letters: B clips, F frames, C channels of the features, H and W pixels, h and w 
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -24,7 +25,7 @@ from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled, spread
 from ..draws import Draws
 from ..jitter import CLIPS
-from ..kept import shared_work
+from ..kept import one_by_one, shared_work
 from ..sampling import sample_flow
 from .base import Recipe
 from .lfae import configured, refuse_what_is_not_offered, small
@@ -71,7 +72,7 @@ class TrainFlow(Recipe):
         """Find the flow of every clip once; with `cache` false it is found as clips come, in other light each time."""
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.cache:
-            self.kept = shared_work(lambda index: self.whole_clip(index, device), len(self.clips))
+            self.kept = shared_work(one_by_one(partial(self.whole_clip, device=device)), len(self.clips))
 
     def whole_clip(self, index: int, device: torch.device) -> dict[str, Tensor]:
         """The flow of all frames of a clip, of which a sample takes some."""

@@ -72,7 +72,8 @@ class Character(Recipe):
     def prepare(self, device: torch.device) -> None:
         """Encode every clip once, with its layers and the pictures of its character."""
         about = replace(self.settings, data={**self.settings.data, "motion": self.motion})
-        self.kept = kept_or_made(lambda index: self.seen(index, device), len(self.clips), about)
+        raw, encode = partial(clip_of, self.clips), partial(self.seen, device=device)
+        self.kept = kept_or_made(raw, encode, len(self.clips), about)
         side = self.clips.size
         self.white = self.latents(torch.full((1, 3, side, side), 255, dtype=torch.uint8), device)
 
@@ -81,9 +82,8 @@ class Character(Recipe):
         with self.in_precision(device):
             return torch.cat([self.encoders.latents(part.to(device)).cpu() for part in pictures.split(4)])
 
-    def seen(self, index: int, device: torch.device) -> dict[str, Tensor]:
+    def seen(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """A clip as the network reads it: latents, masks (F, 1, h, w), and the motion as pictures (F, 3, H, W)."""
-        clip = character_clip(self.clips.scene(index))
         same = torch.equal(clip["clear"], clip["video"])
         out = {name: self.latents(clip[name], device) for name in ("video", "plain", "scene", "occluder", "references")}
         like = out["video"]
@@ -220,3 +220,8 @@ def refuse_what_is_not_offered(settings, clips, frames, motion) -> None:
     unknown = sorted(set(settings.losses) - {"video", *WEIGHTS})
     if unknown:
         raise ValueError(f"losses: mimo knows video and person, not {', '.join(unknown)}.")
+
+
+def clip_of(clips, index: int) -> dict[str, Tensor]:
+    """A clip of the stage with its layers, before encoding."""
+    return character_clip(clips.scene(index))

@@ -13,6 +13,7 @@ from torch import Tensor
 from ...models.colormap import encode
 from ...models.small_vae import SmallVAE
 from ..data import open_clips
+from ..data.stage import StageClips
 from ..draws import Draws
 from .base import Recipe
 
@@ -33,6 +34,11 @@ class TrainVAE(Recipe):
         self.weights = WEIGHTS | settings.losses
         self.crop = settings.model.get("crop", 64)  # pixels a side
         self.people = settings.model.get("people", 0.6)  # share of crops around a pixel of the person
+
+    def prepare(self, device: torch.device) -> None:
+        """Clips that are rendered are rendered once, before processes that read beside the training share them."""
+        if self.settings.workers and isinstance(self.clips, StageClips):
+            self.clips.render_all(self.settings.workers)
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """A frame, its depth as a heat map, or now and then the person or the room."""

@@ -1,0 +1,52 @@
+"""What the demo's dual-modal model is judged by: clips of the stage that it never saw, and the figures they give."""
+
+import statistics
+from collections.abc import Callable
+
+import _pack  # noqa: F401
+from pack.models.colormap import decode
+from pack.models.colormap import encode as heat
+from pack.models.depth import normalize_clip
+from pack.models.metrics import depth_errors, edge_distance, psnr, silhouette
+from pack.models.stage import render, render_character, sample_scene
+from torch import Tensor
+
+SIZE, FRAMES, FPS = 128, 8, 8.0
+AWAY = 0.12  # how far a pixel must be from the empty room, of 1, to belong to the silhouette
+Through = Callable[[Tensor], Tensor]  # (F, H, W, 3) pictures as an auto-encoder gives them back
+
+
+def truth_of(seed: int) -> dict:
+    """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
+    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=FPS, objects=0)
+    clip = render(scene)
+    inverse = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    # The empty room in the range of the clip.
+    low, high = (1 / clip.depth).amin(), (1 / clip.depth).amax()
+    empty = ((1 / clip.plate_depth - low) / (high - low)).clamp(0, 1)
+    return {"video": clip.rgb, "depth": inverse, "empty": empty, "person": render_character(scene)[0], "room": clip.plate[:1],
+            "pose": clip.pose, "mask": clip.human}  # fmt: skip
+
+
+def score(video: Tensor, depth: Tensor, truth: dict, through: Through) -> dict[str, float]:
+    """Video (F, H, W, 3) and depth (F, H, W) against the truth and a picture that stands still.
+
+    Silhouettes are what differs from the empty room as the auto-encoder shows it, or its blur would count.
+    """
+    room, person = truth["room"], truth["mask"][:1, ..., None]
+    empty = decode(through(heat(truth["empty"], "hot")), "hot")
+    outlines = (silhouette(video, through(room), AWAY), silhouette(depth, empty, AWAY))
+    still = room.lerp(truth["video"][:1], person)
+    return {
+        **depth_errors(depth, truth["depth"], truth["mask"]),
+        "video_psnr": psnr(video, truth["video"]),
+        "still_psnr": psnr(still, truth["video"]),
+        "still_through_vae_psnr": psnr(through(still), truth["video"]),
+        "video_to_depth_px": edge_distance(*outlines),
+    }
+
+
+def means(rows: list[dict[str, float]]) -> dict[str, float]:
+    """The mean of each figure over the clips that have one."""
+    known = {name: [row[name] for row in rows if row[name] == row[name]] for name in rows[0]}
+    return {name: statistics.fmean(values) if values else float("nan") for name, values in known.items()}

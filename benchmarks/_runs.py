@@ -1,0 +1,27 @@
+"""Runs of the training pack whose results a benchmark compares."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from _pack import ROOT
+
+
+def committed(name: str) -> dict:
+    """The settings of one of the pack's own runs."""
+    return json.loads((ROOT / "training" / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def trained(run: dict, folder: Path) -> Path:
+    """The folder of the models that a run leaves; one that is finished is taken as it is, one that was stopped goes on."""
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / f"{run['folder']}.json"
+    file.write_text(json.dumps(run, indent=1), encoding="utf-8")
+    made = folder / run["folder"] / "model"
+    if not (made / "model.safetensors").exists():
+        command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    return made
