@@ -16,9 +16,9 @@ AWAY = 0.12  # how far a pixel must be from the empty room, of 1, to belong to t
 Through = Callable[[Tensor], Tensor]  # (F, H, W, 3) pictures as an auto-encoder gives them back
 
 
-def truth_of(seed: int) -> dict:
+def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS) -> dict:
     """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
-    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=FPS, objects=0)
+    scene = sample_scene(seed, frames=frames, height=size, width=size, fps=fps, objects=0)
     clip = render(scene)
     inverse = normalize_clip(clip.depth, source="distance", space="inverse")[0]
     # The empty room in the range of the clip.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import _pack  # noqa: F401
 import torch
-from _dance import FRAMES, SIZE, means, score, truth_of
+from _dance import means, score, truth_of
 from _pack import ROOT
 from _runs import committed, trained
 from pack.models.colormap import decode
@@ -51,9 +51,10 @@ def train(row: str, seed: int, options) -> Path:
     """The folder of a row's models."""
     fields, losses = ROWS[row]
     run, shape = committed("demo_video"), committed("demo_image")["model"]["config"]
-    kept = str(options.folder.resolve() / f"clips_{options.clips_to_train}.safetensors")
+    kept = str(options.folder.resolve() / "clips.safetensors")
     model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
-    data = {"kind": "stage", "clips": options.clips_to_train, "size": SIZE, "frames": FRAMES, "objects": [0]}
+    size = {"size": options.size, "frames": options.frames, "fps": options.fps}
+    data = {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]}
     run |= {"model": model, "losses": losses, "data": data, "folder": name_of(row, seed, options), "steps": options.steps,
             "batch": options.batch, "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
             "checkpoint_every": max(1, options.steps // 4), "sample_every": 0, "workers": options.workers}  # fmt: skip
@@ -64,16 +65,16 @@ def name_of(row: str, seed: int, options) -> str:
     return f"{list(ROWS).index(row)}_seed{seed}_{options.steps}"
 
 
-def truths(clips: int) -> list[dict]:
+def truths(options) -> list[dict]:
     """Clips that no run saw."""
-    return [truth_of(seed) for seed in range(clips)]
+    return [truth_of(seed, options.size, options.frames, options.fps) for seed in range(options.clips)]
 
 
 @torch.inference_mode()
 def judged(model: Path, vae: Path, known: list[dict], steps: int) -> dict[str, float]:
     """How good the models of a run's folder are on clips that it never saw."""
     files = {"init": str(model / "model.safetensors"), "controlnet": str(model / "pose.safetensors")}
-    data = {"kind": "stage", "clips": 1, "size": SIZE, "frames": FRAMES}
+    data = {"kind": "stage", "clips": 1}
     settings = RunSettings("idol_video", data, str(model), model={**files, "vae": str(vae)})
     recipe = make_recipe(settings).to(DEVICE).eval()
     rows, seen = [], {"made": [], "true": []}
@@ -93,10 +94,11 @@ def dreamt(recipe, some: list[dict], number: int, steps: int) -> tuple[torch.Ten
     """Videos (B, F, H, W, 3) and depths (B, F, H, W) from the person, the empty room and the pose of each clip."""
     given = lambda name: torch.stack([pixels(truth[name]) for truth in some]).to(DEVICE)
     batch = {"person": given("person")[:, 0], "room": given("room")[:, 0], "pose": given("pose")}
-    like = torch.empty(len(some), 2, FRAMES, 4, SIZE // 8, SIZE // 8, device=DEVICE)
+    frames, side = some[0]["video"].shape[:2]
+    like = torch.empty(len(some), 2, frames, 4, side // 8, side // 8, device=DEVICE)
     latents = recipe.made(batch, Draws(0, number).normal("start", like), steps)
     made = [recipe.encoders.pictures(half.flatten(0, 1)).permute(0, 2, 3, 1).cpu() for half in latents.unbind(1)]
-    video, depth = (pictures.unflatten(0, (len(some), FRAMES)) for pictures in made)
+    video, depth = (pictures.unflatten(0, (len(some), frames)) for pictures in made)
     return video, decode(depth, "hot")
 
 
@@ -114,8 +116,9 @@ def row_of(row: str, seed: int, options) -> dict[str, float]:
     """Train and judge, the judging in a process of its own, which many runs then do side by side."""
     model = train(row, seed, options)
     found = options.folder / f"{name_of(row, seed, options)}.found.json"
-    command = [sys.executable, __file__, "--judge", str(model), "--vae", str(options.vae), "--clips", str(options.clips),
-               "--sampling-steps", str(options.sampling_steps), "--json"]  # fmt: skip
+    same = ("vae", "clips", "size", "frames", "fps", "sampling_steps")
+    told = [word for name in same for word in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
+    command = [sys.executable, __file__, "--judge", str(model), *told]
     found.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout, encoding="utf-8")
     return json.loads(found.read_text(encoding="utf-8"))
 
@@ -127,18 +130,21 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--steps", type=int, default=600, help="of training")
-    parser.add_argument("--batch", type=int, default=2, help="clips of a step")
-    parser.add_argument("--lr", type=float, default=6e-4)
+    parser.add_argument("--steps", type=int, default=370, help="of training")
+    parser.add_argument("--batch", type=int, default=4, help="clips of a step")
+    parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--workers", type=int, default=0, help="processes of each run that read its clips")
     parser.add_argument("--at-once", type=int, default=2, help="runs that train beside each other")
     parser.add_argument("--clips-to-train", type=int, default=512)
+    parser.add_argument("--size", type=int, default=64, help="pixels a side")
+    parser.add_argument("--frames", type=int, default=4)
+    parser.add_argument("--fps", type=float, default=4.0)
     parser.add_argument("--clips", type=int, default=32, help="never seen, to judge by")
     parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--judge", type=Path, help="no table: the figures of the models in one folder")
     options = parser.parse_args()
     if options.judge:
-        print(json.dumps(judged(options.judge, options.vae, truths(options.clips), options.sampling_steps), indent=2))
+        print(json.dumps(judged(options.judge, options.vae, truths(options), options.sampling_steps), indent=2))
         return
     runs = [(row, seed) for row in options.rows for seed in options.seeds]
     with ThreadPoolExecutor(options.at_once) as pool:

@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("--pose", type=Path, default=ROOT / "weights/controlnet/duet_dance_128_pose.safetensors")
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--sampling-steps", type=int, default=20)
+    parser.add_argument("--sampling-steps", type=int, default=8, help="as in joint_dance")
     parser.add_argument("--cfg", type=float, default=1.0)
     options = parser.parse_args()
     models = open_models(options.model, options.pose, options.vae)

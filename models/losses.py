@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.functional import avg_pool2d
 from torch.utils.checkpoint import checkpoint
 
 from .attention.capture import Layer, full_precision
@@ -30,18 +29,6 @@ def denoising(prediction: Tensor, target: Tensor, layout: ClipLayout) -> dict[st
     error = (prediction.float() - target.float()).square()
     parts = layout.parts(error)
     return {name: part.mean() for name, part in zip(MODALITIES[: len(parts)], parts, strict=True)}
-
-
-def shared_error(prediction: Tensor, target: Tensor, sides: tuple[int, ...] = (2, 4)) -> Tensor:
-    """(B, C, h, w) prediction and target to the squared error that neighbours share, as large as `denoising` if they share none.
-
-    Noise cancels in the mean of a square of latents and is weighed up again; a figure that is too near or too dark as a
-    whole, which the plain mean hardly sees, counts as often as the square has latents (the multi-scale loss of Hoogeboom et
-    al., "simple diffusion").
-    """
-    same_shape("The prediction", prediction, "its target", target)
-    error = prediction.float() - target.float()
-    return sum(side**2 * avg_pool2d(error, side).square().mean() for side in sides) / len(sides)
 
 
 def motion_consistency(

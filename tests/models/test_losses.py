@@ -97,18 +97,6 @@ def test_one_modality_alone_has_one_term():
     assert list(losses.denoising(random(3, 4, 2, 2), random(3, 4, 2, 2), layout)) == ["video"]
 
 
-def test_an_error_that_neighbours_share_counts_as_often_as_they_are():
-    target = random(8, 4, 16, 16, seed=1)
-    level = losses.shared_error(target + 0.5, target)
-    torch.testing.assert_close(level, torch.tensor(0.25 * (4 + 16) / 2))
-    pattern = torch.tensor([[1.0, -1.0], [-1.0, 1.0]]).repeat(8, 8)
-    assert losses.shared_error(target + pattern, target) < 1e-10, "neighbours that undo each other share nothing"
-    noise = random(8, 4, 16, 16, seed=2)
-    assert losses.shared_error(target + noise, target).item() == pytest.approx(noise.square().mean().item(), rel=0.1)
-    with pytest.raises(ValueError, match="target"):
-        losses.shared_error(target, target[:4])
-
-
 @pytest.mark.parametrize("similarity", losses.SIMILARITIES)
 def test_what_is_alike_costs_nothing_and_a_row_at_most_two(similarity):
     video = random(1, 3, 9, 16)

@@ -197,13 +197,6 @@ def test_stages_share_kept_clips(vae, tmp_path):
     assert file.stat().st_mtime_ns == stamp, "pictures and clips are encoded alike"
 
 
-def test_the_shared_error_is_a_term_only_where_it_is_asked_for(vae):
-    plain, asked = recipe("idol_image", vae), recipe("idol_image", vae, losses={"shared": 0.5})
-    (loss, terms), (with_it, more) = (made(batch_of(made), Draws(0, 0)) for made in (plain, asked))
-    assert "shared" not in terms and more["shared"] > 0
-    torch.testing.assert_close(with_it, loss + 0.5 * more["shared"])
-
-
 def test_every_clip_is_read_once_in_each_round():
     reading = [item_at(7, place, 5) for place in range(15)]
     assert all(sorted(reading[i : i + 5]) == list(range(5)) for i in (0, 5, 10))

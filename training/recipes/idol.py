@@ -17,7 +17,7 @@ from ...models.checkpoint import open_controlnet, open_model, save_model
 from ...models.config import IDOL, VideoUNetConfig
 from ...models.controlnet import PoseControlNet
 from ...models.foreground import latent_width
-from ...models.losses import consistency, denoising, shared_error
+from ...models.losses import consistency, denoising
 from ...models.schedule import NoiseSchedule
 from ...models.separate import network, network_from, pose_network, pose_network_from
 from ...models.video_unet import VideoUNet
@@ -32,8 +32,7 @@ from .base import Recipe
 from .vae import heat
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
-# The paper's, beside a denoising loss of weight 1; "shared", ours, brings whole figures to the right depth and colour.
-WEIGHTS = {"motion": 0.01, "maps": 0.01, "shared": 0.0}
+WEIGHTS = {"motion": 0.01, "maps": 0.01}  # the paper's, beside a denoising loss of weight 1
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 
 
@@ -184,8 +183,6 @@ class Idol(Recipe):
         with self.watched() as layers:
             guess = self.predict(noisy, time, known)
         terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
-        if self.weights["shared"]:
-            terms["shared"] = shared_error(guess.flatten(0, 2), target.flatten(0, 2))
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
         return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
