@@ -83,7 +83,8 @@ def test_right_words_and_right_depth_clean_better_than_wrong_ones(model, clip):
     euler, once = comfy.samplers.sampler_object("euler"), torch.stack((sigma, torch.zeros(())))
 
     def off(words, depth):
-        return gap(sample(model, told(model, words, depth), euler, once, noisy)["samples"], clean)
+        made = sample(model, told(model, words, depth), euler, once, noisy)["samples"]
+        return (made - clean).square().mean().sqrt().item()
 
     right = off(caption, depth)
     other = describe_otherwise(caption)
