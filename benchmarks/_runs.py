@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 from _pack import ROOT
@@ -15,13 +16,16 @@ def committed(name: str) -> dict:
 
 
 def trained(run: dict, folder: Path) -> Path:
-    """The folder of the models that a run leaves; one that is finished is taken as it is, one that was stopped goes on."""
+    """The folder of the models that a run leaves; one that is finished is taken as it is, one that was stopped goes on.
+
+    A run with other settings is another run: their checksum is part of its name.
+    """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{run['folder']}.json"
+    run = {**run, "folder": f"{run['folder']}_{zlib.crc32(json.dumps(run, sort_keys=True).encode()):08x}"}
+    file, log = folder / f"{run['folder']}.json", folder / run["folder"] / "log.jsonl"
     file.write_text(json.dumps(run, indent=1), encoding="utf-8")
-    made = folder / run["folder"] / "model"
-    if not (made / "model.safetensors").exists():
+    if not (log.exists() and '"event": "finished"' in log.read_text(encoding="utf-8")):
         command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    return made
+    return log.parent / "model"

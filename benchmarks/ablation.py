@@ -55,14 +55,10 @@ def train(row: str, seed: int, options) -> Path:
     model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
     size = {"size": options.size, "frames": options.frames, "fps": options.fps}
     data = {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]}
-    run |= {"model": model, "losses": losses, "data": data, "folder": name_of(row, seed, options), "steps": options.steps,
+    run |= {"model": model, "losses": losses, "data": data, "folder": f"{list(ROWS).index(row)}_seed{seed}", "steps": options.steps,
             "batch": options.batch, "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
             "checkpoint_every": max(1, options.steps // 4), "sample_every": 0, "workers": options.workers}  # fmt: skip
     return trained(run, options.folder)
-
-
-def name_of(row: str, seed: int, options) -> str:
-    return f"{list(ROWS).index(row)}_seed{seed}_{options.steps}"
 
 
 def truths(options) -> list[dict]:
@@ -115,12 +111,10 @@ def features(encoders: Encoders, pictures: torch.Tensor) -> torch.Tensor:
 def row_of(row: str, seed: int, options) -> dict[str, float]:
     """Train and judge, the judging in a process of its own, which many runs then do side by side."""
     model = train(row, seed, options)
-    found = options.folder / f"{name_of(row, seed, options)}.found.json"
     same = ("vae", "clips", "size", "frames", "fps", "sampling_steps")
     told = [word for name in same for word in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
     command = [sys.executable, __file__, "--judge", str(model), *told]
-    found.write_text(subprocess.run(command, check=True, capture_output=True, text=True).stdout, encoding="utf-8")
-    return json.loads(found.read_text(encoding="utf-8"))
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:

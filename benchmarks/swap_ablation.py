@@ -31,7 +31,7 @@ def train(row: str, options) -> Path:
     """The model of a row; a run that is finished is taken as it is, one that was stopped goes on."""
     fields, motion = ROWS[row]
     run = committed("demo_character")
-    name, folder = f"{list(ROWS).index(row)}_{options.steps}", options.folder.resolve()
+    name, folder = str(list(ROWS).index(row)), options.folder.resolve()
     kept = str(folder / f"clips_{motion}_{options.clips_to_train}.safetensors")
     model = {"vae": str(options.vae.resolve()), "frames": 2, "config": fields, "motion": motion, "kept": kept}
     run |= {"folder": name, "model": model, "data": {**run["data"], "clips": options.clips_to_train}, "batch": 8,
