@@ -31,6 +31,14 @@ def denoising(prediction: Tensor, target: Tensor, layout: ClipLayout) -> dict[st
     return {name: part.mean() for name, part in zip(MODALITIES[: len(parts)], parts, strict=True)}
 
 
+def error_on(mask: Tensor, prediction: Tensor, target: Tensor) -> Tensor:
+    """(B, F, H, W) uint8 mask, (B, m, F, C, h, w) prediction and target to the mean squared error under it, modalities added."""
+    same_shape("The prediction", prediction, "its target", target)
+    cover = F.adaptive_avg_pool2d(mask.float() / 255, target.shape[-2:])[:, None, :, None]
+    error = (prediction.float() - target.float()).square().mean(3, keepdim=True)
+    return (error * cover).sum() / cover.sum().clamp(min=1)
+
+
 def motion_consistency(
     video: Tensor, depth: Tensor, similarity: str = "cos", reduction: str = "row", detach: str = "none"
 ) -> Tensor:

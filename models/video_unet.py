@@ -184,6 +184,11 @@ class VideoUNet(UNet2DConditionModel):
         x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
         return self.conv_out(self.conv_act(x))
 
+    def speak(self) -> None:
+        """Tell video from depth from birth: a new network has no pictures to leave as they are, and a label of zero delays it."""
+        if self.class_embedding is not None:
+            self.class_embedding.reset_parameters()
+
     def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None) -> Tensor:
         """Time and modality as one vector for each latent: (k m f) 4 C0."""
         emb = self.time_embedding(self.get_time_embed(sample, timestep))

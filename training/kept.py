@@ -52,7 +52,8 @@ def as_main_says(answer: bool) -> bool:
 def what_it_is(settings: RunSettings, count: int) -> str:
     """All that the encoded clips follow from; clips that changed on the disk are not noticed."""
     encoders = {n: checksum(Path(settings.model[n])) for n in ("vae", "clip") if settings.model.get(n)}
-    made_by = "idol" if settings.recipe.startswith("idol_") else settings.recipe  # its stages read clips alike
+    # IDOL's stages read clips alike; before they kept masks, files were made by "idol".
+    made_by = "idol with masks" if settings.recipe.startswith("idol_") else settings.recipe
     return json.dumps([made_by, settings.data, count, encoders, settings.precision], sort_keys=True)
 
 

@@ -97,6 +97,19 @@ def test_one_modality_alone_has_one_term():
     assert list(losses.denoising(random(3, 4, 2, 2), random(3, 4, 2, 2), layout)) == ["video"]
 
 
+def test_the_error_on_the_person_counts_each_pixel_as_it_is_covered():
+    """Of two latents' columns the person fills the left and half of the right: errors 1 and 3 there, 1 and 2 a modality."""
+    mask = torch.tensor([255, 255, 255, 0], dtype=torch.uint8).expand(1, 1, 2, 4)
+    target = torch.zeros(1, 2, 1, 4, 1, 2)
+    off = torch.tensor([[1.0, 3.0], [2.0, 6.0]])[None, :, None, None, None]
+    by_hand = (1 * 1 + 0.5 * 9) / 1.5 + (1 * 4 + 0.5 * 36) / 1.5
+    assert losses.error_on(mask, target + off, target).item() == pytest.approx(by_hand, rel=1e-5)
+    nobody = torch.zeros_like(mask)
+    assert losses.error_on(nobody, target + off, target).item() == 0
+    with pytest.raises(ValueError, match="must have one shape"):
+        losses.error_on(mask, target, target[:, :1])
+
+
 @pytest.mark.parametrize("similarity", losses.SIMILARITIES)
 def test_what_is_alike_costs_nothing_and_a_row_at_most_two(similarity):
     video = random(1, 3, 9, 16)

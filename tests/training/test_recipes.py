@@ -88,6 +88,27 @@ def test_a_stage_trains_what_it_should_and_nothing_else(stage, vae):
     assert changed <= set(made.trained())
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_the_person_can_count_more(stage, vae):
+    made = recipe(stage, vae, losses={"person": 0.5})
+    batch = batch_of(made)
+    loss, terms = made(batch, Draws(0, 0))
+    others = sum(made.weights.get(name, 1.0) * term.item() for name, term in terms.items() if name != "person")
+    assert loss.item() == pytest.approx(others + 0.5 * terms["person"].item(), rel=1e-6) and terms["person"] > 0
+    everywhere = made(batch | {"mask": torch.full_like(batch["mask"], 255)}, Draws(0, 0))[1]
+    whole = sum(everywhere[name].item() for name in ("video", "depth") if name in everywhere)
+    assert everywhere["person"].item() == pytest.approx(whole, rel=1e-5), "a person everywhere is the whole picture"
+
+
+def test_a_new_network_tells_video_from_depth_at_birth_and_a_given_one_is_left_alone(vae, tmp_path):
+    new = recipe("idol_image", vae)
+    assert new.unet.class_embedding.weight.std() > 0.3
+    with torch.no_grad():
+        new.unet.class_embedding.weight.zero_()
+    file = str(new.export(tmp_path)[0])
+    assert not recipe("idol_image", vae, model={"init": file}).unet.class_embedding.weight.any()
+
+
 @pytest.mark.parametrize("changes", [{}, {"streams": "separate", "label": False, "cross_modal": "none"}], ids=str)
 @pytest.mark.parametrize("stage", STAGES)
 def test_features_computed_twice_give_the_same_gradients(stage, changes, vae):

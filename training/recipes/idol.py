@@ -17,7 +17,7 @@ from ...models.checkpoint import open_controlnet, open_model, save_model
 from ...models.config import IDOL, VideoUNetConfig
 from ...models.controlnet import PoseControlNet
 from ...models.foreground import latent_width
-from ...models.losses import consistency, denoising
+from ...models.losses import consistency, denoising, error_on
 from ...models.schedule import NoiseSchedule
 from ...models.separate import network, network_from, pose_network, pose_network_from
 from ...models.video_unet import VideoUNet
@@ -32,7 +32,8 @@ from .base import Recipe
 from .vae import heat
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
-WEIGHTS = {"motion": 0.01, "maps": 0.01}  # the paper's, beside a denoising loss of weight 1
+# Beside a denoising loss of weight 1: the paper's two, and the same error once more where the person is, which is not in it.
+WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 
 
@@ -53,6 +54,9 @@ class Idol(Recipe):
         self.clips = open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = self.start_unet(settings.model)
+        if not settings.model.get("init"):
+            for stream in self.streams():
+                stream.speak()
         self.controlnet = self.start_controlnet(settings.model) if self.pose else None
         self.kept: list[dict[str, Tensor]] | None = None
         self.no_one: Tensor | None = None
@@ -167,7 +171,7 @@ class Idol(Recipe):
         window = slice(first, first + count)
         room = clip["rooms"][0 if r.random() < 0.6 else 1]
         return {"video": clip["video"][window], "depth": clip["depth"][window], "pose": clip["pose"][window],
-                "room": room, "person": clip["person"]}  # fmt: skip
+                "room": room, "person": clip["person"], "mask": clip["mask"][window]}  # fmt: skip
 
     def length(self) -> int:
         return len(self.clips)
@@ -183,6 +187,8 @@ class Idol(Recipe):
         with self.watched() as layers:
             guess = self.predict(noisy, time, known)
         terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
+        if self.weights["person"]:
+            terms["person"] = error_on(batch["mask"], guess, target)
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
         return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
@@ -284,7 +290,8 @@ def pictures_of(clips, index: int) -> dict[str, Tensor]:
     clip = clips[index]
     depth = torch.stack([heat_pixels(depth) for depth in clip["depth"]])
     rooms = torch.stack([clip["plate"], hide(clip["video"][0], clip["mask"][0])])
-    return {"video": clip["video"], "depth": depth, "rooms": rooms, "person": clip["person"], "pose": clip["pose"]}
+    return {"video": clip["video"], "depth": depth, "rooms": rooms, "person": clip["person"], "pose": clip["pose"],
+            "mask": clip["mask"]}  # fmt: skip
 
 
 def heat_pixels(depth: Tensor) -> Tensor:

@@ -30,7 +30,7 @@ class Outpainting(Idol):
         picture, mask = clip["video"][frame], clip["mask"][frame]
         person = cut_out(picture, mask) if r.random() < 0.5 else clip["person"]
         room = hide(picture, mask, dilation(r, mask.shape[-1]))
-        return {"video": picture[None], "room": room, "person": stretch(person, r)}
+        return {"video": picture[None], "room": room, "person": stretch(person, r), "mask": mask[None]}
 
 
 class Pictures(Idol):
