@@ -1,6 +1,6 @@
 """How good a dual-modal model is on clips of the stage that it never saw: python3 scripts/host.py bench demo [--json]
 
-Sampled through the pack's own nodes on the real host, as the workflow joint_dance does: the person in A-pose, the empty
+Sampled through the pack's own nodes on the real host, as the workflow joint_dance does unless told otherwise: the person in A-pose, the empty
 room and the pose are given; video and depth are made, and the stage knows the truth of both. Beside the model stands a
 baseline without any: the person of the first frame, pasted still on the room; once as it is, so that the room is the
 true one to the last bit, and once through the auto-encoder, as everything that a model makes.
@@ -30,6 +30,12 @@ from pack.nodes.loaders import AS_IN_FILE, open_video_model
 import nodes as host
 
 
+def of_workflow(name: str) -> dict:
+    """How a workflow samples its pair: the inputs of its sampler."""
+    graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
+    return next(node["inputs"] for node in graph.values() if node["class_type"] == "DuetModalityConditionedSampler")
+
+
 def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Video (F, H, W, 3) and depth (F, H, W) from the person, the room and the pose."""
     vae = models["vae"]
@@ -43,8 +49,8 @@ def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, t
         seed,
         options.sampling_steps,
         options.cfg,
-        "ddim",
-        "ddim_uniform",
+        options.sampler,
+        options.scheduler,
         positive,
         negative,
         pair,
@@ -70,14 +76,16 @@ def through(vae, pictures: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser, shipped = argparse.ArgumentParser(description=__doc__), of_workflow("joint_dance")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_dance_128.safetensors")
     parser.add_argument("--pose", type=Path, default=ROOT / "weights/controlnet/duet_dance_128_pose.safetensors")
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--sampling-steps", type=int, default=8, help="as in joint_dance")
-    parser.add_argument("--cfg", type=float, default=1.0)
+    parser.add_argument("--sampling-steps", type=int, default=shipped["steps"])
+    parser.add_argument("--cfg", type=float, default=shipped["cfg"])
+    parser.add_argument("--sampler", default=shipped["sampler_name"])
+    parser.add_argument("--scheduler", default=shipped["scheduler"])
     options = parser.parse_args()
     models = open_models(options.model, options.pose, options.vae)
     rows, seconds = [], []

@@ -236,19 +236,9 @@ def grid(seed: int) -> torch.Tensor:
 def workflow_pictures(scene, clip, picture) -> None:
     """Thumbnails of workflows whose weights are not at hand: what goes in."""
     noise = torch.rand(320, 320, 3, generator=torch.Generator().manual_seed(0))
-    hot = colormap.encode(picture[9], "hot")
-    for name, rows in (
-        ("video_to_depth", [[("video, given", clip.rgb[9]), ("depth, to be made", noise)]]),
-        ("depth_to_video", [[("depth, given", hot), ("video, to be made", noise)]]),
-    ):
-        tall = Image.new("RGB", (344, 344), PAPER)
-        tall.paste(tiles(rows), (0, 70))
-        tall.save(ROOT / "workflows" / f"{name}.jpg", quality=88)
     blank = torch.full((8, 8), 0.86)
     parts = [[(name, blank) for name in ("Stable Diffusion 1.5", "AnimateDiff")], [("= one file", blank), ("", None)]]
     tiles(parts).save(ROOT / "workflows" / "make_video_model.jpg", quality=88)
-    windows = [[(f"pose {k}, window {k // 6 + 1}", clip.pose[k]) for k in row] for row in ((0, 6), (12, 18))]
-    tiles(windows).save(ROOT / "workflows" / "long_dance.jpg", quality=88)
     words = [[("words", lines()), ("noise", noise)], [("+ AnimateDiff", grid(4)), ("= a clip, to be made", noise)]]
     tiles(words).save(ROOT / "workflows" / "animate_words.jpg", quality=88)
     going_in = [[("pose", clip.pose[6]), ("pose", clip.pose[12])], [("pair model + LoRA", grid(5)), ("words", lines())]]

@@ -1,4 +1,4 @@
-"""Writes what needs the real server and page: docs/<workflow>_graph.jpg, docs/stage_sheet.png and workflows/<name>.jpg.
+"""Writes what needs the real server and page: docs/<workflow>_graph.jpg, docs/<sheet>.png and workflows/<name>.jpg.
 
 python3 scripts/host.py exec python scripts/write_screenshots.py
 """
@@ -20,6 +20,10 @@ from playwright.sync_api import sync_playwright
 ROOT = Path(__file__).resolve().parents[1]
 ALL_SHOWN = "app.graph._nodes.filter(n => /^(Save|Preview)/.test(n.type)).every(n => app.nodeOutputs[n.id])"
 SHEETS = {"stage_tour": "stage_sheet.png", "joint_dance": "dance_sheet.png"}  # pictures of the README
+# What runs with the pack's own files: workflows that are shown as a graph too, and those whose result is shown alone.
+GRAPHS = ("stage_tour", "video_depth_pair")
+THUMBNAILS = ("joint_dance", "video_to_depth", "depth_to_video", "long_dance", "invert_video", "invert_video_by_hand")
+SMALLEST = 256  # pixels of a thumbnail's shorter side
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -40,6 +44,8 @@ def thumbnail(name: str, output: Path, outputs: dict) -> None:
     if name in SHEETS:
         picture.save(ROOT / "docs" / SHEETS[name], optimize=True)
     picture.thumbnail((768, 768), Image.LANCZOS)
+    times = -(-SMALLEST // min(picture.size))
+    picture = picture.resize((picture.width * times, picture.height * times), Image.LANCZOS)
     picture.save(ROOT / "workflows" / f"{name}.jpg", quality=88)
 
 
@@ -60,7 +66,7 @@ def screenshot(page, name: str) -> None:
 
 def main() -> None:
     (ROOT / "docs").mkdir(exist_ok=True)
-    names = sys.argv[1:] or ["stage_tour", "video_depth_pair", "joint_dance"]  # what runs without files of yours
+    names = sys.argv[1:] or [*GRAPHS, *THUMBNAILS]
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         host, output = Path(os.environ["COMFYUI_PATH"]), Path(folder) / "output"
         with running_server(host, Path(sys.executable), Path(folder) / "state", output=output) as server:
@@ -74,7 +80,7 @@ def main() -> None:
             page.wait_for_timeout(3000)
             page.keyboard.press("Escape")  # the template browser, which opens by itself on a first visit
             page.evaluate("app.extensionManager.command.execute('Comfy.Canvas.ToggleMinimap')")
-            for name in names:
+            for name in set(names) & set(GRAPHS):
                 screenshot(page, name)
             browser.close()
     print(f"{len(names)} workflows pictured")
