@@ -243,9 +243,6 @@ def workflow_pictures(scene, clip, picture) -> None:
     tiles(words).save(ROOT / "workflows" / "animate_words.jpg", quality=88)
     going_in = [[("pose", clip.pose[6]), ("pose", clip.pose[12])], [("pair model + LoRA", grid(5)), ("words", lines())]]
     tiles(going_in).save(ROOT / "workflows" / "lora_and_controlnet.jpg", quality=88)
-    away = [[("a clip", clip.rgb[9]), ("its noise", noise)], [("sampled again", clip.rgb[9]), ("", None)]]
-    for name in ("invert_video", "invert_video_by_hand"):
-        tiles(away).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
     tuned = [
         [("tuned on", clip.rgb[9]), ("depth", picture[9])],
         [("other words", lines()), ("= a clip, to be made", noise)],
