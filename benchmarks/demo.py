@@ -1,9 +1,9 @@
 """How good a dual-modal model is on clips of the stage that it never saw: python3 scripts/host.py bench demo [--json]
 
-Sampled through the pack's own nodes on the real host, as the workflow joint_dance does unless told otherwise: the person in A-pose, the empty
-room and the pose are given; video and depth are made, and the stage knows the truth of both. Beside the model stands a
-baseline without any: the person of the first frame, pasted still on the room; once as it is, so that the room is the
-true one to the last bit, and once through the auto-encoder, as everything that a model makes.
+Sampled through the pack's own nodes on the real host, as the workflow joint_dance does unless told otherwise: the
+person in A-pose, the empty room and the pose are given; video and depth are made, and the stage knows the truth of both.
+Beside the model stands a baseline without any: the person of the first frame, pasted still on the room; once as it is, so
+that the room is the true one to the last bit, and once through the auto-encoder, as everything that a model makes.
 """
 
 import argparse
@@ -30,8 +30,8 @@ from pack.nodes.loaders import AS_IN_FILE, open_video_model
 import nodes as host
 
 
-def of_workflow(name: str) -> dict:
-    """How a workflow samples its pair: the inputs of its sampler."""
+def sampler_of(name: str) -> dict:
+    """The inputs of the sampler in a shipped workflow."""
     graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
     return next(node["inputs"] for node in graph.values() if node["class_type"] == "DuetModalityConditionedSampler")
 
@@ -76,7 +76,7 @@ def through(vae, pictures: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
-    parser, shipped = argparse.ArgumentParser(description=__doc__), of_workflow("joint_dance")
+    parser, shipped = argparse.ArgumentParser(description=__doc__), sampler_of("joint_dance")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_dance_128.safetensors")
     parser.add_argument("--pose", type=Path, default=ROOT / "weights/controlnet/duet_dance_128_pose.safetensors")

@@ -27,6 +27,12 @@ WEIGHTS = ROOT / "weights"
 WORKFLOWS = {JOINT: "joint_dance", TO_DEPTH: "video_to_depth", TO_VIDEO: "depth_to_video"}
 
 
+def graph_of(mode: str) -> tuple[dict, dict]:
+    """The shipped workflow of a mode, and the inputs of its sampler."""
+    graph = json.loads((ROOT / "workflows" / "api" / f"{WORKFLOWS[mode]}.json").read_text(encoding="utf-8"))
+    return graph, next(n["inputs"] for n in graph.values() if n["class_type"] == "DuetModalityConditionedSampler")
+
+
 @pytest.fixture(scope="module")
 def clip():
     """A clip below the seeds of training, with its depth in one range."""
@@ -50,9 +56,8 @@ def sampled(clip):
     told = apply(*told, native_controlnet(config, state), clip["pose"], 1.0, 0.0, 1.0, vae=vae)
     pair = {"samples": join(vae.encode(clip["video"]), vae.encode(heat(clip["depth"], "hot")))}
     found = {}
-    for mode, workflow in WORKFLOWS.items():
-        graph = json.loads((ROOT / "workflows" / "api" / f"{workflow}.json").read_text(encoding="utf-8"))
-        given = next(n["inputs"] for n in graph.values() if n["class_type"] == "DuetModalityConditionedSampler")
+    for mode in WORKFLOWS:
+        given = graph_of(mode)[1]
         how = (given[name] for name in ("steps", "cfg", "sampler_name", "scheduler"))
         made = ModalityConditionedSampler.execute(model, 3, *how, *told, pair, mode, 1.0).result[0]
         video, depth = (vae.decode(half["samples"]).clamp(0, 1) for half in SplitVideoDepth.execute(made).result)
@@ -65,6 +70,18 @@ def person(sampled, clip, mode: str) -> float:
     return depth_errors(sampled[mode][1], clip["depth"], clip["mask"])["person_mae"]
 
 
+@pytest.mark.parametrize("mode", WORKFLOWS)
+def test_the_workflow_tells_the_poses(mode):
+    """As the fixture does: this model goes by them, and paints an empty room where it is told none."""
+    graph, given = graph_of(mode)
+    for side in ("positive", "negative"):
+        told = graph[given[side][0]]
+        assert told["class_type"] == "ControlNetApplyAdvanced" and told["inputs"]["strength"] == 1.0
+        source, output = told["inputs"]["image"]
+        assert (graph[source]["class_type"], output) == ("DuetRenderStageClip", 2)
+    assert given["mode"] == mode
+
+
 def test_video_and_depth_are_made_together(sampled, clip):
     video, depth = sampled[JOINT]
     assert psnr(video, clip["video"]) > 22
@@ -73,7 +90,7 @@ def test_video_and_depth_are_made_together(sampled, clip):
 
 
 def test_a_given_video_stays_and_its_depth_has_the_person(sampled, clip):
-    """An empty room, as this model paints where it is told no pose, is off by half of the range and more."""
+    """An empty room is off by half of the range and more."""
     assert person(sampled, clip, TO_DEPTH) < 0.08
     assert psnr(sampled[TO_DEPTH][0], clip["video"]) > psnr(sampled[JOINT][0], clip["video"]) + 0.3
 

@@ -32,7 +32,7 @@ from .base import Recipe
 from .vae import heat
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
-# Beside a denoising loss of weight 1: the paper's two, and the same error once more where the person is, which is not in it.
+# Beside a denoising loss of weight 1: the paper's two, and, not in the paper, that same loss once more on the person alone.
 WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 
