@@ -2,6 +2,7 @@
 
 Sampled through the pack's own nodes on the real host, as the workflow joint_dance does unless told otherwise: the
 person in A-pose, the empty room and the pose are given; video and depth are made, and the stage knows the truth of both.
+With --mode one half is the true one and the other is made; with --no-poses nobody tells where the person is.
 Beside the model stands a baseline without any: the person of the first frame, pasted still on the room; once as it is, so
 that the room is the true one to the last bit, and once through the auto-encoder, as everything that a model makes.
 """
@@ -20,10 +21,12 @@ import torch
 from _dance import FRAMES, SIZE, means, score, truth_of
 from _pack import ROOT
 from pack.models.checkpoint import open_controlnet
+from pack.models.colormap import encode as heat
+from pack.models.modality import join
 from pack.nodes.conditioning import EncodeBackground, EncodeForeground
 from pack.nodes.depth import HeatMapToDepth
 from pack.nodes.host.controlnet import native_controlnet
-from pack.nodes.joint import JOINT, ModalityConditionedSampler
+from pack.nodes.joint import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
 from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth
 from pack.nodes.loaders import AS_IN_FILE, open_video_model
 
@@ -37,13 +40,13 @@ def sampler_of(name: str) -> dict:
 
 
 def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Video (F, H, W, 3) and depth (F, H, W) from the person, the room and the pose."""
+    """Video (F, H, W, 3) and depth (F, H, W) from the person, the room, the pose and what the mode gives."""
     vae = models["vae"]
     positive, negative = EncodeForeground.execute(truth["person"], vae=vae).result
     positive, negative = EncodeBackground.execute(positive, negative, vae, truth["room"]).result
-    apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
-    positive, negative = apply(positive, negative, models["pose"], truth["pose"], 1.0, 0.0, 1.0, vae=vae)
-    pair = EmptyVideoDepthLatent.execute(SIZE, SIZE, FRAMES).result[0]
+    if options.poses:
+        apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
+        positive, negative = apply(positive, negative, models["pose"], truth["pose"], 1.0, 0.0, 1.0, vae=vae)
     sampled = ModalityConditionedSampler.execute(
         models["model"],
         seed,
@@ -53,12 +56,23 @@ def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, t
         options.scheduler,
         positive,
         negative,
-        pair,
-        JOINT,
+        given_pair(vae, truth, options.mode),
+        options.mode,
         1.0,
     ).result[0]
     video, depth = (vae.decode(half["samples"]) for half in SplitVideoDepth.execute(sampled).result)
     return video.clamp(0, 1), HeatMapToDepth.execute(depth.clamp(0, 1), "hot").result[0][..., 0]
+
+
+def given_pair(vae, truth: dict, mode: str) -> dict:
+    """An empty pair, with the true half of the mode in it."""
+    pair = EmptyVideoDepthLatent.execute(SIZE, SIZE, FRAMES).result[0]
+    video, depth = (half["samples"] for half in SplitVideoDepth.execute(pair).result)
+    if mode == TO_DEPTH:
+        video = vae.encode(truth["video"])
+    if mode == TO_VIDEO:
+        depth = vae.encode(heat(truth["depth"], "hot"))
+    return {**pair, "samples": join(video, depth)}
 
 
 def open_models(model: Path, pose: Path, vae: Path) -> dict:
@@ -86,11 +100,14 @@ def main() -> None:
     parser.add_argument("--cfg", type=float, default=shipped["cfg"])
     parser.add_argument("--sampler", default=shipped["sampler_name"])
     parser.add_argument("--scheduler", default=shipped["scheduler"])
+    parser.add_argument("--mode", choices=(JOINT, TO_DEPTH, TO_VIDEO), default=JOINT)
+    parser.add_argument("--no-poses", dest="poses", action="store_false")
+    parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args()
     models = open_models(options.model, options.pose, options.vae)
     rows, seconds = [], []
     with torch.inference_mode():
-        for seed in range(options.clips):
+        for seed in range(options.first_seed, options.first_seed + options.clips):
             truth, begin = truth_of(seed), time.perf_counter()
             video, depth = make(models, truth, options, seed)
             seconds.append(time.perf_counter() - begin)

@@ -11,6 +11,7 @@ CHOICES = {
     "background": ("none", "add", "conv", "zero"),
     "group_norm": ("frame", "clip"),
     "prediction": ("eps", "v"),
+    "given": ("noised", "clean"),
     "streams": ("shared", "separate"),
     "coupling": ("none", "windowed"),
     "shared_maps": ("none", "avg", "video"),
@@ -39,6 +40,7 @@ class VideoUNetConfig:
     cross_modal: str = "none"  # which blocks end in attention between the modalities
     cross_modal_width: int = 512  # of it and of the coupling; 0: as wide as the block
     background: str = "none"  # how background latents enter
+    given: str = "noised"  # how a kept half enters beside the one that is made: as noisy as that, or clean at time 0
     foreground_width: int = 0  # width of CLIP tokens that are projected to the context, 0 for none
     words: tuple[str, ...] = ()  # that the projection knows in place of CLIP tokens, see words.py
     group_norm: str = "frame"  # statistics of the ResBlocks' norms: of one frame or of the clip
@@ -88,6 +90,8 @@ class VideoUNetConfig:
             (maps and self.modalities != 2,
              f"Attention maps are shared between a video and its depth, but modalities is {self.modalities}: set it "
              "to 2, or shared_maps to none."),
+            (self.given == "clean" and self.modalities != 2,
+             f"A half can be given where there are two, but modalities is {self.modalities}: set it to 2, or given to noised."),
             (self.coupling_window < 1, f"A coupling window holds 1 frame or more, not {self.coupling_window}."),
             (separate and self.reference,
              "One network reads a reference, but streams is separate: set reference to false, or streams to shared."),

@@ -21,6 +21,7 @@ from .attention import use_host_attention, use_host_layers
 from .boundary import MODALITY, check_before_sampling
 from .character import character_conds, check_count, check_view, layer_codes
 from .conditioning import DEPTH, DEPTH_RANGE
+from .given import given_conds
 from .network import build_unet
 
 
@@ -75,7 +76,7 @@ class VideoModel(BaseModel):
             background = fit(background, kwargs["noise"])
             out["duet_background"] = comfy.conds.CONDNoiseShape(background)
         tokens = out["c_crossattn"].cond if "c_crossattn" in out else None
-        return out | character_conds(self, tokens, kwargs)
+        return out | character_conds(self, tokens, kwargs) | given_conds(self.video, kwargs)
 
     def concat_cond(self, **kwargs) -> Tensor | None:
         """What a model sees beside the noise: codes of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""

@@ -16,6 +16,7 @@ from ...models.choices import MODALITIES
 from ...models.config import VideoUNetConfig
 from .boundary import MODALITY
 from .conditioning import MOTION_CODE, REFERENCE
+from .given import HALF, LATENTS, with_given
 
 SHIFT = "duet_shift"  # in transformer_options: where the windows of a coupling begin, 0 where it is not given
 
@@ -38,11 +39,14 @@ class HostCall:
     def predict(self, x, timesteps, context, control, transformer_options, duet_background=None, **conds) -> Tensor:
         alone = transformer_options.get(MODALITY)
         labels = None if alone is None else x.new_full(x.shape[:1], MODALITIES.index(alone), dtype=torch.long)
+        chunks = len(transformer_options.get("cond_or_uncond", (0,)))
+        if alone is None and LATENTS in conds:
+            x, timesteps = with_given(x, timesteps, conds[LATENTS], conds[HALF], chunks)
         return super().forward(
             x,
             timesteps,
             context,
-            chunks=len(transformer_options.get("cond_or_uncond", (0,))),
+            chunks=chunks,
             modalities=None if alone is None else 1,
             labels=labels,
             background=duet_background,

@@ -100,6 +100,53 @@ def test_the_person_can_count_more(stage, vae):
     assert everywhere["person"].item() == pytest.approx(whole, rel=1e-5), "a person everywhere is the whole picture"
 
 
+def test_a_half_that_is_given_enters_clean_and_nothing_is_asked_of_it(vae):
+    """Of a network that is given clean halves: the draws of some examples give the video, of others the depth."""
+    made = recipe("idol_video", vae, model={"config": SHAPE | {"given": "clean"}})
+    stir(made)
+    batch = batch_of(made)
+    seen = {}
+    made.unet.conv_in.register_forward_pre_hook(lambda _, args: seen.update(x=args[0].detach()))
+    made.unet.time_proj.register_forward_pre_hook(lambda _, args: seen.update(time=args[0].detach()))
+    found = set()
+    for position in range(12):
+        draws = Draws(0, position)
+        clean = made.inputs(batch, draws)[0]
+        told = made.give(clean, draws)
+        loss, terms = made(batch, draws)
+        x, time = (seen[name].unflatten(0, clean.shape[:3]) for name in ("x", "time"))
+        for clip, given in enumerate(told["given"].tolist()):
+            found.add((*given, told["posed"][clip].item()))
+            for half in range(2):
+                assert torch.equal(x[clip, half], clean[clip, half]) == given[half]
+                assert not (given[half] and time[clip, half].any())
+        for half, name in enumerate(("video", "depth")):
+            assert (terms[name] == 0) == bool(told["given"][:, half].all())
+    some = {(video, not video, posed) for video in (True, False) for posed in (True, False)}
+    assert found == some | {(False, False, True)}  # of two halves that are made, the poses are always told
+
+
+def test_poses_that_are_not_told_change_nothing(vae):
+    made = recipe("idol_video", vae, model={"config": SHAPE | {"given": "clean"}})
+    stir(made)
+    batch, draws = batch_of(made), Draws(0, 0)
+    clean, known = made.inputs(batch, draws)
+    time, mute = torch.tensor([500, 500]), torch.tensor([True, False])
+    told = known | {"given": torch.zeros(2, 2, dtype=torch.bool), "clean": clean, "posed": mute}
+    one, other = (made.predict(clean, time, told | {"pose": pose}) for pose in (known["pose"], 1 - known["pose"]))
+    assert torch.equal(one[1], other[1]) and not torch.allclose(one[0], other[0])
+
+
+def test_a_network_learns_on_with_halves_given(vae, tmp_path):
+    """What a run started from, with another way of giving: the weights are the same, the file says how it is sampled."""
+    first = recipe("idol_image", vae)
+    path = first.export(tmp_path)[0]
+    more = recipe("idol_video", vae, model={"init": str(path), "config": {"given": "clean"}})
+    assert open_model(more.export(tmp_path)[0])[0].given == "clean"
+    same = zip(first.unet.state_dict().values(), more.unet.state_dict().values(), strict=True)
+    assert all(torch.equal(one.half(), other.half()) for one, other in same)
+
+
 def test_a_new_network_tells_video_from_depth_at_birth_and_a_given_one_is_left_alone(vae, tmp_path):
     new = recipe("idol_image", vae)
     assert new.unet.class_embedding.weight.std() > 0.3

@@ -35,6 +35,8 @@ ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg
 # Beside a denoising loss of weight 1: the paper's two, and, not in the paper, that same loss once more on the person alone.
 WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
+# Of a network that is given clean halves: the share of examples with one, and of those the share that tells no poses.
+GIVEN, UNPOSED = 0.5, 0.5
 
 
 class Idol(Recipe):
@@ -79,7 +81,7 @@ class Idol(Recipe):
             return network(replace(IDOL, **(width | shape)))
         config, state, _ = open_model(model["init"])
         if config.modalities == 2:
-            unet = network(config)
+            unet = network(replace(config, **shape))
             unet.load_state_dict({name: value.float() for name, value in state.items()})
             return unet
         adapters = {
@@ -184,14 +186,25 @@ class Idol(Recipe):
         noise = draws.normal("noise", clean)
         noisy = self.schedule.add_noise(clean, noise, time)
         target = self.schedule.target(self.unet.video.prediction, clean, noise, time)
+        if self.modalities == 2 and self.unet.video.given == "clean":
+            known |= self.give(clean, draws)
         with self.watched() as layers:
             guess = self.predict(noisy, time, known)
+        if "given" in known:  # nothing is asked of a half that was told
+            target = torch.where(as_wide_as(target, known["given"]), guess.detach(), target)
         terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
         if self.weights["person"]:
             terms["person"] = error_on(batch["mask"], guess, target)
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
         return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
+
+    def give(self, clean: Tensor, draws: Draws) -> dict[str, Tensor]:
+        """Which halves (B, m) are given clean, those latents, and whether poses are told beside them (B,)."""
+        chance = draws.uniform("given", len(clean)).to(clean.device)
+        video, depth = chance < GIVEN / 2, (chance >= GIVEN / 2) & (chance < GIVEN)
+        silent = (video | depth) & (draws.uniform("unposed", len(clean)).to(clean.device) < UNPOSED)
+        return {"given": torch.stack([video, depth], 1), "clean": clean, "posed": ~silent}
 
     def watched(self):
         """Attention is recorded where this stage has a loss on it."""
@@ -239,13 +252,26 @@ class Idol(Recipe):
         labels = None if m == 2 else flat.new_zeros(len(flat), dtype=torch.long)
         tokens, times = self.context(known["tokens"], m, frames), each(time)
         shared = {"chunks": clips, "modalities": m}
-        control = None
-        if self.controlnet is not None:
-            down, mid = self.controlnet(flat, times, tokens, known["pose"].flatten(0, 1), **shared)
-            control = {"down": down, "mid": mid}
+        control = self.control(flat, times, tokens, known, **shared)
+        if "given" in known:  # only now: a ControlNet looks at what a host's sampler holds, which is noisy everywhere
+            given = known["given"].repeat_interleave(frames, 1).flatten()
+            flat = torch.where(as_wide_as(flat, given), known["clean"].flatten(0, 2), flat)
+            times = times.masked_fill(given, 0)
         answer = self.unet(flat, times, tokens, labels=labels, background=each(known["room"]), control=control,
                            **shared)  # fmt: skip
         return answer.float().view(noisy.shape)
+
+    def control(
+        self, latents: Tensor, times: Tensor, tokens: Tensor, known: dict[str, Tensor], **shared
+    ) -> dict | None:
+        """The pose ControlNet's residuals for (B m F, C, h, w) latents, silent for clips whose poses are not told."""
+        if self.controlnet is None:
+            return None
+        down, mid = self.controlnet(latents, times, tokens, known["pose"].flatten(0, 1), **shared)
+        if "posed" in known:
+            told = known["posed"].repeat_interleave(len(latents) // len(known["posed"]))
+            down, mid = [x * as_wide_as(x, told) for x in down], mid * as_wide_as(mid, told)
+        return {"down": down, "mid": mid}
 
     def context(self, tokens: Tensor, m: int, frames: int) -> Tensor:
         """(B, T, D) tokens of the person to what cross-attention reads for each latent, (B m F, T, width)."""
@@ -283,6 +309,11 @@ class Idol(Recipe):
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files
+
+
+def as_wide_as(like: Tensor, values: Tensor) -> Tensor:
+    """(B, ...) values with as many dimensions as `like`."""
+    return values.reshape(*values.shape, *[1] * (like.ndim - values.ndim))
 
 
 def pictures_of(clips, index: int) -> dict[str, Tensor]:
