@@ -39,6 +39,7 @@ class VideoUNetConfig:
     self_attention: str = "frame"  # what a frame sees of its clip: itself, or the first frame and the one before
     cross_modal: str = "none"  # which blocks end in attention between the modalities
     cross_modal_width: int = 512  # of it and of the coupling; 0: as wide as the block
+    same_place: bool = False  # every block also ends in what lies at the same place of the other modality
     background: str = "none"  # how background latents enter
     given: str = "noised"  # how a kept half enters beside the one that is made: as noisy as that, or clean at time 0
     foreground_width: int = 0  # width of CLIP tokens that are projected to the context, 0 for none
@@ -81,6 +82,9 @@ class VideoUNetConfig:
             (separate and self.cross_modal != "none",
              "Cross-modal attention lies inside a shared network, but streams is separate: set cross_modal to none, "
              f"not {self.cross_modal}, or join the streams with coupling."),
+            (separate and self.same_place,
+             "What lies at the same place is told inside a shared network, but streams is separate: set same_place to false, "
+             "or join the streams with coupling."),
             (separate and maps,
              "Attention maps are shared inside one network, but streams is separate: set shared_maps to none, not "
              f"{self.shared_maps}."),
@@ -90,6 +94,8 @@ class VideoUNetConfig:
             (maps and self.modalities != 2,
              f"Attention maps are shared between a video and its depth, but modalities is {self.modalities}: set it "
              "to 2, or shared_maps to none."),
+            (self.same_place and self.modalities != 2,
+             f"The same place is that of the other modality, but modalities is {self.modalities}: set it to 2, or same_place to false."),
             (self.given == "clean" and self.modalities != 2,
              f"A half can be given where there are two, but modalities is {self.modalities}: set it to 2, or given to noised."),
             (self.coupling_window < 1, f"A coupling window holds 1 frame or more, not {self.coupling_window}."),
@@ -105,7 +111,7 @@ class VideoUNetConfig:
 
     def one_stream(self) -> "VideoUNetConfig":
         """One of the two networks of separate streams."""
-        return replace(self, streams="shared", coupling="none", modalities=1)
+        return replace(self, streams="shared", coupling="none", modalities=1, given="noised")
 
     @property
     def layer_codes(self) -> int:

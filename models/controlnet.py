@@ -24,7 +24,10 @@ class PoseControlNet(ControlNetModel):
             base.pop(name)
         super().__init__(**base)
         # The label stays in the U-Net, so that stock ControlNets fit beside this one.
-        self.video, self.layout = replace(video, label=False, cross_modal="none", background="none"), ClipLayout()
+        self.video, self.layout = (
+            replace(video, label=False, cross_modal="none", same_place=False, background="none"),
+            ClipLayout(),
+        )
         for block in [*self.down_blocks, self.mid_block]:
             inflate(block, self.video, self.layout)
 
@@ -68,7 +71,9 @@ class PoseControlNet(ControlNetModel):
         """A ControlNet at birth: the encoder of a U-Net with its temporal layers, silent until it is trained."""
         net = cls(unet.video)
         state = {name: value for name, value in unet.state_dict().items() if name.split(".")[0] in SHARED}
-        state = {name: value for name, value in state.items() if ".cross_modal." not in name}
+        state = {
+            name: value for name, value in state.items() if ".cross_modal." not in name and ".same_place." not in name
+        }
         missing, unexpected = net.load_state_dict(state, strict=False)
         assert not unexpected and all(name.startswith("controlnet_") for name in missing), (missing, unexpected)
         return net

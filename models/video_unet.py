@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .attention.cross_modal import CrossModalAttention
 from .attention.reference import Features, features_of, show, without_answer
+from .attention.same_place import SamePlace
 from .attention.shared_maps import SharedMaps
 from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
 from .character import PoseGuider, as_character
@@ -92,12 +93,15 @@ class VideoUNet(UNet2DConditionModel):
             "deep": [*self.down_blocks[1:], self.mid_block, *self.up_blocks[:-1]],  # nowhere at full size
             "attention": [b for b in [*self.down_blocks, *self.up_blocks] if getattr(b, "attentions", None)],
         }[video.cross_modal]
-        for block in chosen:
+        for block in self.blocks():
             width = block.resnets[-1].out_channels
-            inner = video.cross_modal_width or width
-            block.cross_modal = CrossModalAttention(width, inner, self.layout)
             end = block.resnets[-1] if block is self.mid_block else pairs(block)[-1]
-            end.after.append(block.cross_modal)
+            if block in chosen:
+                block.cross_modal = CrossModalAttention(width, video.cross_modal_width or width, self.layout)
+                end.after.append(block.cross_modal)
+            if video.same_place:
+                block.same_place = SamePlace(width, self.layout)
+                end.after.append(block.same_place)
 
     def forward(
         self,

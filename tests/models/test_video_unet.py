@@ -6,13 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
+from pack.models.attention.same_place import SamePlace
 from pack.models.config import IDOL, SD1, SD2_DEPTH, TINY, TINY_IDOL, VideoUNetConfig
 from pack.models.controlnet import PoseControlNet
+from pack.models.modality import ClipLayout
 from pack.models.video_unet import VideoUNet, inflated
 from torch.utils._python_dispatch import TorchDispatchMode
 
 PAIR = replace(IDOL, foreground_width=0, **TINY)
-ADAPTERS = ("tem_", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
+ADAPTERS = ("tem_", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
 
 
 def fill(net, seed=0, std=0.05):
@@ -45,7 +47,7 @@ BASES = {
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("place", ["before_cross_attention", "after_feed_forward"])
 def test_at_birth_it_is_the_2d_network_frame_by_frame(base, place):
-    config = replace(PAIR, **BASES[base], temporal_place=place)
+    config = replace(PAIR, **BASES[base], temporal_place=place, same_place=True)
     original = plain(config)
     net = inflated(original.state_dict(), config).eval()
     x, t, context = inputs(config, 12)
@@ -120,6 +122,27 @@ def test_a_change_reaches_what_the_adapters_say_and_never_another_chunk(temporal
     assert reached(config, 1) == expected
     mirrored = {6 + (i + 3) % 6 for i in expected}
     assert reached(config, 6 + 4) == mirrored
+
+
+def test_the_same_place_is_that_of_the_other_half_in_the_same_frame():
+    config = replace(PAIR, temporal="none", cross_modal="none", same_place=True)
+    assert reached(config, 1) == {1, 4}
+    assert reached(config, 6 + 4) == {6 + 4, 6 + 1}
+
+
+def test_the_same_place_is_one_pixel():
+    """Two chunks of two video and two depth frames; a pixel of the first chunk's depth."""
+    layout = ClipLayout()
+    layout.cut(8, chunks=2, modalities=2)
+    told = fill(SamePlace(4, layout), 11)
+    x = torch.randn(8, 4, 5, 5, generator=torch.Generator().manual_seed(2))
+    other = x.clone()
+    other[2, :, 1, 3] += torch.tensor([1.0, -1.0, 2.0, 0.5])
+    with torch.no_grad():
+        changed = (told(other) - told(x)).abs().amax(1) > 1e-6
+    assert changed.nonzero().tolist() == [[0, 1, 3], [2, 1, 3]]
+    layout.cut(8, chunks=2, modalities=1)
+    assert torch.equal(told(x), x)
 
 
 def test_clip_norms_reach_over_time_and_frame_norms_do_not():
@@ -254,8 +277,9 @@ def test_a_copy_is_a_network_of_its_own():
 
 
 def test_gradients_reach_every_parameter():
-    net = fill(VideoUNet(PAIR), 8)
-    x, t, context = inputs(PAIR, 4)
+    config = replace(PAIR, same_place=True)
+    net = fill(VideoUNet(config), 8)
+    x, t, context = inputs(config, 4)
     net(x, t, context, background=torch.randn_like(x)).square().mean().backward()
     dead = [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()]
     assert dead == []

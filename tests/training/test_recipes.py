@@ -137,6 +137,21 @@ def test_poses_that_are_not_told_change_nothing(vae):
     assert torch.equal(one[1], other[1]) and not torch.allclose(one[0], other[0])
 
 
+def test_a_network_learns_on_with_an_adapter_more_but_in_no_other_shape(vae, tmp_path):
+    """The new adapter is silent at birth, so the run begins with what the file answers."""
+    first = recipe("idol_image", vae)
+    path = str(first.export(tmp_path)[0])
+    more = recipe("idol_image", vae, model={"init": path, "config": {"same_place": True}})
+    state = {name: value.half() for name, value in more.unet.state_dict().items() if "same_place" not in name}
+    assert (
+        all(torch.equal(value.half(), state.pop(name)) for name, value in first.unet.state_dict().items()) and not state
+    )
+    told = [value for name, value in more.unet.named_parameters() if "same_place.to_" in name]
+    assert told and not any(value.any() for value in told) and all(value.requires_grad for value in told)
+    with pytest.raises(ValueError, match="init and config do not fit, first at .*: leave the shape"):
+        recipe("idol_image", vae, model={"init": path, "config": {"layers_per_block": 2}})
+
+
 def test_a_network_learns_on_with_halves_given(vae, tmp_path):
     """What a run started from, with another way of giving: the weights are the same, the file says how it is sampled."""
     first = recipe("idol_image", vae)

@@ -31,7 +31,7 @@ from ..sampling import sample_ddim
 from .base import Recipe
 from .vae import heat
 
-ADAPTERS = ("tem_", "motion_modules", "cross_modal", "class_embedding", "conv_bg", "clip_proj")
+ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
 # Beside a denoising loss of weight 1: the paper's two, and, not in the paper, that same loss once more on the person alone.
 WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
@@ -81,9 +81,7 @@ class Idol(Recipe):
             return network(replace(IDOL, **(width | shape)))
         config, state, _ = open_model(model["init"])
         if config.modalities == 2:
-            unet = network(replace(config, **shape))
-            unet.load_state_dict({name: value.float() for name, value in state.items()})
-            return unet
+            return grown_from(state, network(replace(config, **shape)))
         adapters = {
             name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
         }
@@ -108,7 +106,7 @@ class Idol(Recipe):
         if settings.trains == "lora":
             add_lora(self.unet, settings.lora_rank)
         for name, value in self.unet.named_parameters():
-            adapter = is_lora(name) or any(part in name for part in ADAPTERS)
+            adapter = is_lora(name) or is_adapter(name)
             value.requires_grad_(self.trains(name) and (adapter or settings.trains == "all"))
         if self.controlnet is not None:
             for name, value in self.controlnet.named_parameters():
@@ -309,6 +307,24 @@ class Idol(Recipe):
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a weight belongs to an adapter, which is silent at birth, and not to the 2-D network."""
+    return any(part in name for part in ADAPTERS)
+
+
+def grown_from(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
+    """A network with the weights of a trained one of its shape; adapters that are new in it keep their silent birth."""
+    own = {name: value.shape for name, value in unet.state_dict().items()}
+    wrong = [name for name, value in state.items() if own.pop(name, None) != value.shape]
+    if wrong := wrong + [name for name in own if not is_adapter(name)]:
+        raise ValueError(
+            f"model: init and config do not fit, first at {wrong[0]}: leave the shape of the network out of config, or "
+            "begin a new one without init."
+        )
+    unet.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+    return unet
 
 
 def as_wide_as(like: Tensor, values: Tensor) -> Tensor:

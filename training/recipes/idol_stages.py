@@ -18,7 +18,7 @@ class Outpainting(Idol):
 
     def trains(self, name: str) -> bool:
         frozen = self.settings.model.get("freeze_resblocks", True) and ".resnets." in name
-        return super().trains(name) and not frozen and "cross_modal" not in name
+        return super().trains(name) and not frozen and "cross_modal" not in name and "same_place" not in name
 
     def prepare(self, device: torch.device) -> None:
         """Nothing is encoded ahead: every example hides and shows something else."""
