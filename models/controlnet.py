@@ -12,6 +12,7 @@ from .blocks import inflate
 from .config import VideoUNetConfig
 from .modality import ClipLayout
 
+BETWEEN = (".cross_modal.", ".same_place.")  # what a U-Net's blocks have between the modalities, and a ControlNet's not
 SHARED = ("conv_in", "time_embedding", "down_blocks", "mid_block")  # what a ControlNet copies from its U-Net
 
 
@@ -24,10 +25,8 @@ class PoseControlNet(ControlNetModel):
             base.pop(name)
         super().__init__(**base)
         # The label stays in the U-Net, so that stock ControlNets fit beside this one.
-        self.video, self.layout = (
-            replace(video, label=False, cross_modal="none", same_place=False, background="none"),
-            ClipLayout(),
-        )
+        self.video = replace(video, label=False, cross_modal="none", same_place=False, background="none")
+        self.layout = ClipLayout()
         for block in [*self.down_blocks, self.mid_block]:
             inflate(block, self.video, self.layout)
 
@@ -71,9 +70,7 @@ class PoseControlNet(ControlNetModel):
         """A ControlNet at birth: the encoder of a U-Net with its temporal layers, silent until it is trained."""
         net = cls(unet.video)
         state = {name: value for name, value in unet.state_dict().items() if name.split(".")[0] in SHARED}
-        state = {
-            name: value for name, value in state.items() if ".cross_modal." not in name and ".same_place." not in name
-        }
+        state = {name: value for name, value in state.items() if not any(part in name for part in BETWEEN)}
         missing, unexpected = net.load_state_dict(state, strict=False)
         assert not unexpected and all(name.startswith("controlnet_") for name in missing), (missing, unexpected)
         return net

@@ -51,7 +51,7 @@ class VideoUNet(UNet2DConditionModel):
             inflate(block, video, self.layout)
         if video.temporal == "motion_modules":
             add_motion_modules(self, video, self.layout)
-        self._add_cross_modal(video)
+        self._join_modalities(video)
         if video.shared_maps != "none":
             for block in self.transformer_blocks():
                 block.attn2.set_processor(SharedMaps(video.shared_maps, self.layout))
@@ -85,7 +85,8 @@ class VideoUNet(UNet2DConditionModel):
         """Feature maps that the way down leaves for the way up: as many residuals come from a ControlNet."""
         return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
 
-    def _add_cross_modal(self, video: VideoUNetConfig) -> None:
+    def _join_modalities(self, video: VideoUNetConfig) -> None:
+        """What the blocks end in: attention between video and depth, and what lies at the same place."""
         chosen = {
             "none": [],
             "all": self.blocks(),

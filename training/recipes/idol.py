@@ -81,7 +81,7 @@ class Idol(Recipe):
             return network(replace(IDOL, **(width | shape)))
         config, state, _ = open_model(model["init"])
         if config.modalities == 2:
-            return grown_from(state, network(replace(config, **shape)))
+            return learning_on(state, network(replace(config, **shape)))
         adapters = {
             name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
         }
@@ -314,7 +314,7 @@ def is_adapter(name: str) -> bool:
     return any(part in name for part in ADAPTERS)
 
 
-def grown_from(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
+def learning_on(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
     """A network with the weights of a trained one of its shape; adapters that are new in it keep their silent birth."""
     own = {name: value.shape for name, value in unet.state_dict().items()}
     wrong = [name for name, value in state.items() if own.pop(name, None) != value.shape]

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ...models.controlnet import BETWEEN
 from ..augment import cut_out, dilation, hide, stretch
 from .idol import Idol
 
@@ -18,7 +19,7 @@ class Outpainting(Idol):
 
     def trains(self, name: str) -> bool:
         frozen = self.settings.model.get("freeze_resblocks", True) and ".resnets." in name
-        return super().trains(name) and not frozen and "cross_modal" not in name and "same_place" not in name
+        return super().trains(name) and not frozen and not any(part in name for part in BETWEEN)
 
     def prepare(self, device: torch.device) -> None:
         """Nothing is encoded ahead: every example hides and shows something else."""
