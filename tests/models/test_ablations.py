@@ -286,12 +286,13 @@ def test_maps_that_are_not_shared_leave_the_network_alone():
     assert kinds(plain) == {"AttnProcessor2_0"} and kinds(shared) == {"SharedMaps"}
     assert set(plain.state_dict()) == set(shared.state_dict())
     shared.load_state_dict(fill(plain).state_dict())
-    x, t, context = inputs(6)
+    # In double precision: the order of sums, which threads change, is not what is asked.
+    plain, shared, (x, t, context) = plain.double(), shared.double().eval(), (part.double() for part in inputs(6))
     twins = torch.cat((x[:3], x[:3])), t, torch.cat((context[:3], context[:3]))
     same = {"labels": torch.zeros(6, dtype=torch.long)}
     with torch.no_grad():
-        assert not torch.equal(plain(x, t, context), shared.eval()(x, t, context))
-        assert torch.allclose(plain(*twins, **same), shared(*twins, **same), atol=1e-6), "equal halves have equal maps"
+        assert not torch.allclose(plain(x, t, context), shared(x, t, context), atol=1e-3)
+        assert torch.allclose(plain(*twins, **same), shared(*twins, **same), atol=1e-9), "equal halves have equal maps"
     assert type(
         PoseControlNet(shared.video).down_blocks[0].attentions[0].transformer_blocks[0].attn2.processor
     ) is type(plain.transformer_blocks()[0].attn2.processor)

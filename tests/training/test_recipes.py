@@ -100,6 +100,18 @@ def test_the_person_can_count_more(stage, vae):
     assert everywhere["person"].item() == pytest.approx(whole, rel=1e-5), "a person everywhere is the whole picture"
 
 
+def test_early_examples_come_from_the_noisiest_tenth(vae):
+    plain, early, some = (recipe("idol_video", vae, losses={"early": share}) for share in (0.0, 1.0, 0.7))
+    drawn = lambda made: torch.cat([made.times(8, Draws(0, position)) for position in range(100)])
+    even, noisy, mixed = drawn(plain), drawn(early), drawn(some)
+    assert even.min() < 20 and even.max() > 979 and 450 < even.float().mean() < 550
+    assert noisy.min() >= 900 and noisy.max() > 990 and len(noisy.unique()) > 90, "all of the tenth"
+    kept = mixed == even
+    assert torch.equal(torch.where(kept, even, noisy), mixed) and 0.6 < (~kept).float().mean() < 0.8
+    batch = batch_of(plain)
+    assert some(batch, Draws(0, 3))[0] != plain(batch, Draws(0, 3))[0]
+
+
 def test_a_half_that_is_given_enters_clean_and_nothing_is_asked_of_it(vae):
     """Of a network that is given clean halves: the draws of some examples give the video, of others the depth."""
     made = recipe("idol_video", vae, model={"config": SHAPE | {"given": "clean"}})

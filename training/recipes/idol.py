@@ -37,6 +37,7 @@ WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 # Of a network that is given clean halves: the share of examples with one, and of those the share that tells no poses.
 GIVEN, UNPOSED = 0.5, 0.5
+NOISIEST = 10  # early examples come from this part of the schedule, its tenth
 
 
 class Idol(Recipe):
@@ -51,6 +52,7 @@ class Idol(Recipe):
         losses = WEIGHTS | settings.losses
         self.weights = {name: losses.pop(name) for name in WEIGHTS}
         self.features = losses.pop("features", "attn1")
+        self.early = losses.pop("early", 0.0)  # share of examples with next to nothing but noise
         self.readings = losses  # similarity, reduction, detach
         self.schedule = NoiseSchedule()
         self.clips = open_clips(settings.data)
@@ -180,7 +182,7 @@ class Idol(Recipe):
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         clean, known = self.inputs(batch, draws)
-        time = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)  # one for video and depth
+        time = self.times(len(clean), draws).to(clean.device)  # one for video and depth
         noise = draws.normal("noise", clean)
         noisy = self.schedule.add_noise(clean, noise, time)
         target = self.schedule.target(self.unet.video.prediction, clean, noise, time)
@@ -196,6 +198,16 @@ class Idol(Recipe):
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
         return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
+
+    def times(self, count: int, draws: Draws) -> Tensor:
+        """(B,) steps of the schedule, drawn evenly; those of early examples out of its noisiest tenth.
+
+        There conditions alone decide what lies where and how near, which a sampler of few steps does not mend later.
+        """
+        steps = self.schedule.steps
+        time = draws.integers("time", steps, count)
+        early = draws.uniform("early", count) < self.early
+        return torch.where(early, steps - 1 - time // NOISIEST, time)
 
     def give(self, clean: Tensor, draws: Draws) -> dict[str, Tensor]:
         """Which halves (B, m) are given clean, those latents, and whether poses are told beside them (B,)."""
