@@ -37,7 +37,7 @@ WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 # Of a network that is given clean halves: the share of examples with one, and of those the share that tells no poses.
 GIVEN, UNPOSED = 0.5, 0.5
-NOISIEST = 10  # early examples come from this part of the schedule, its tenth
+EARLY_PART = 10  # early examples come from the noisiest of this many parts of the schedule
 
 
 class Idol(Recipe):
@@ -207,7 +207,7 @@ class Idol(Recipe):
         steps = self.schedule.steps
         time = draws.integers("time", steps, count)
         early = draws.uniform("early", count) < self.early
-        return torch.where(early, steps - 1 - time // NOISIEST, time)
+        return torch.where(early, steps - 1 - time // EARLY_PART, time)
 
     def give(self, clean: Tensor, draws: Draws) -> dict[str, Tensor]:
         """Which halves (B, m) are given clean, those latents, and whether poses are told beside them (B,)."""
