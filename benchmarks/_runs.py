@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zlib
@@ -13,6 +14,11 @@ from _pack import ROOT
 def committed(name: str) -> dict:
     """The settings of one of the pack's own runs."""
     return json.loads((ROOT / "training" / "runs" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def as_folder(row: str) -> str:
+    """The words of a table's row as the name of a folder."""
+    return re.sub(r"[^a-z0-9]+", "_", row.lower()).strip("_")
 
 
 def trained(run: dict, folder: Path) -> Path:

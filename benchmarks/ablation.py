@@ -10,7 +10,6 @@ change from frame to frame): they compare rows of one table with equal counts, a
 
 import argparse
 import json
-import re
 import statistics
 import subprocess
 import sys
@@ -22,7 +21,7 @@ import _pack  # noqa: F401
 import torch
 from _dance import means, score, truth_of
 from _pack import ROOT
-from _runs import committed, trained
+from _runs import as_folder, committed, trained
 from pack.models.colormap import decode
 from pack.models.metrics import frechet
 from pack.training.data.stage import pixels
@@ -58,7 +57,7 @@ def train(row: str, seed: int, options) -> Path:
     model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
     size = {"size": options.size, "frames": options.frames, "fps": options.fps}
     data = {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]}
-    folder = f"{re.sub(r'[^a-z]+', '_', row).strip('_')}_seed{seed}"
+    folder = f"{as_folder(row)}_seed{seed}"
     run |= {"model": model, "losses": losses, "data": data, "folder": folder, "steps": options.steps, "batch": options.batch,
             "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
             "checkpoint_every": max(1, options.steps // 4), "sample_every": 0, "workers": options.workers}  # fmt: skip

@@ -15,7 +15,7 @@ import character_swap as swap
 import comfy.utils
 import torch
 from _pack import ROOT
-from _runs import committed, trained
+from _runs import as_folder, committed, trained
 from pack.nodes.loaders import AS_IN_FILE, open_video_model
 
 ROWS = {  # what of the run differs: fields of the network, and what shows the motion
@@ -31,7 +31,7 @@ def train(row: str, options) -> Path:
     """The model of a row; a run that is finished is taken as it is, one that was stopped goes on."""
     fields, motion = ROWS[row]
     run = committed("demo_character")
-    name, folder = str(list(ROWS).index(row)), options.folder.resolve()
+    name, folder = as_folder(row), options.folder.resolve()
     kept = str(folder / f"clips_{motion}_{options.clips_to_train}.safetensors")
     model = {"vae": str(options.vae.resolve()), "frames": 2, "config": fields, "motion": motion, "kept": kept}
     run |= {"folder": name, "model": model, "data": {**run["data"], "clips": options.clips_to_train}, "batch": 8,
