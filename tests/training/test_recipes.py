@@ -77,7 +77,7 @@ def test_a_stage_trains_what_it_should_and_nothing_else(stage, vae):
     loss, found = made(batch_of(made), Draws(0, 0))
     assert set(found) == terms and all(torch.isfinite(term) for term in found.values())
     weights = made.weights
-    assert loss.item() == pytest.approx(sum(weights.get(n, 1.0) * t.item() for n, t in found.items()), rel=1e-6)
+    assert loss.item() == pytest.approx(sum(weights[n] * t.item() for n, t in found.items()), rel=1e-6)
     loss.backward()
     torch.optim.SGD(made.trained().values(), lr=0.1).step()
     changed = {name for name, value in made.named_parameters() if not torch.equal(value, before[name])}
@@ -93,11 +93,20 @@ def test_the_person_can_count_more(stage, vae):
     made = recipe(stage, vae, losses={"person": 0.5})
     batch = batch_of(made)
     loss, terms = made(batch, Draws(0, 0))
-    others = sum(made.weights.get(name, 1.0) * term.item() for name, term in terms.items() if name != "person")
+    others = sum(made.weights[name] * term.item() for name, term in terms.items() if name != "person")
     assert loss.item() == pytest.approx(others + 0.5 * terms["person"].item(), rel=1e-6) and terms["person"] > 0
     everywhere = made(batch | {"mask": torch.full_like(batch["mask"], 255)}, Draws(0, 0))[1]
     whole = sum(everywhere[name].item() for name in ("video", "depth") if name in everywhere)
     assert everywhere["person"].item() == pytest.approx(whole, rel=1e-5), "a person everywhere is the whole picture"
+
+
+def test_depth_can_count_more_than_video(vae):
+    plain, made = recipe("idol_video", vae), recipe("idol_video", vae, losses={"depth": 3.0, "video": 0.5})
+    batch = batch_of(made)
+    (loss, terms), (other, same) = made(batch, Draws(0, 0)), plain(batch, Draws(0, 0))
+    assert terms["depth"].item() == same["depth"].item(), "a weight is no part of what is reported"
+    more = 2 * terms["depth"].item() - 0.5 * terms["video"].item()
+    assert loss.item() - other.item() == pytest.approx(more, rel=1e-4)
 
 
 def test_early_examples_come_from_the_noisiest_tenth(vae):

@@ -32,8 +32,8 @@ from .base import Recipe
 from .vae import heat
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
-# Beside a denoising loss of weight 1: the paper's two, and, not in the paper, that same loss once more on the person alone.
-WEIGHTS = {"motion": 0.01, "maps": 0.01, "person": 0.0}
+# The denoising loss of each modality, the paper's two beside them, and, not in the paper, the first once more on the person alone.
+WEIGHTS = {"video": 1.0, "depth": 1.0, "motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
 # Of a network that is given clean halves: the share of examples with one, and of those the share that tells no poses.
 GIVEN, UNPOSED = 0.5, 0.5
@@ -197,7 +197,7 @@ class Idol(Recipe):
             terms["person"] = error_on(batch["mask"], guess, target)
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
-        return sum(self.weights.get(name, 1.0) * term for name, term in terms.items()), terms
+        return sum(self.weights[name] * term for name, term in terms.items()), terms
 
     def times(self, count: int, draws: Draws) -> Tensor:
         """(B,) steps of the schedule, drawn evenly; those of early examples out of its noisiest tenth.
