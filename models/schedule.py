@@ -40,3 +40,15 @@ class NoiseSchedule:
     def target(self, prediction: str, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
         """What a network of that `prediction`, "eps" or "v", should answer: B C h w."""
         return self.velocity(clean, noise, t) if prediction == "v" else noise
+
+    def split(self, prediction: str, noisy: Tensor, answer: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        """B C h w latents at (B,) steps and what a network answers to the clean latents and the noise it sees in them."""
+        signal, sigma = self.rates(t, noisy)
+        if prediction == "v":
+            return signal * noisy - sigma * answer, sigma * noisy + signal * answer
+        return (noisy - sigma * answer) / signal, answer
+
+    def noise_between(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
+        """The noise that makes these noisy latents of those clean ones, B C h w at (B,) steps."""
+        signal, sigma = self.rates(t, clean)
+        return (noisy - signal * clean) / sigma

@@ -15,16 +15,10 @@ def sample_ddim(
     """(B, ...) noise to clean latents; predict takes latents and (B,) steps."""
     times = torch.linspace(schedule.steps - 1, 0, steps).round().long()
     for now, then in zip(times, [*times[1:], None], strict=True):
-        signal, noise = schedule.rates(now, x)
-        answer = predict(x, now.expand(len(x)).to(x.device))
-        if prediction == "v":
-            clean, eps = signal * x - noise * answer, noise * x + signal * answer
-        else:
-            clean, eps = (x - noise * answer) / signal, answer
+        clean, noise = schedule.split(prediction, x, predict(x, now.expand(len(x)).to(x.device)), now)
         if then is None:
             return clean
-        signal, noise = schedule.rates(then, x)
-        x = signal * clean + noise * eps
+        x = schedule.add_noise(clean, noise, then)
     return x
 
 

@@ -121,6 +121,40 @@ def test_early_examples_come_from_the_noisiest_tenth(vae):
     assert some(batch, Draws(0, 3))[0] != plain(batch, Draws(0, 3))[0]
 
 
+def test_a_second_step_begins_where_the_first_one_of_ddim_ends(vae):
+    """The network sees what a sampler would show it, is asked for the true depth, and for nothing of the video."""
+    made = recipe("idol_video", vae, losses={"second": 1.0, "person": 0.5})
+    stir(made)
+    batch, draws, asked = batch_of(made), Draws(0, 3), []
+    predict = made.predict
+    made.predict = lambda noisy, time, known: asked.append((noisy, time, predict(noisy, time, known))) or asked[-1][2]
+    loss, terms = made(batch, draws)
+    (start, first, answer), (noisy, time, guess) = asked
+    clean, noise = made.inputs(batch, draws)[0], draws.normal("noise", guess)
+    assert torch.equal(start, noise) and (first == 999).all() and ((time >= 250) & (time < 750)).all()
+    ends = [made.schedule.rates(t, clean) for t in (first, time)]
+    (signal, sigma), (later_signal, later_sigma) = ends
+    seen = later_signal * (signal * noise - sigma * answer) + later_sigma * (sigma * noise + signal * answer)
+    torch.testing.assert_close(noisy, seen)
+    right = (later_signal * noisy - clean) / later_sigma  # the velocity that leads to the true clip
+    error = (guess - right)[:, 1].square().mean()
+    assert terms["video"] == 0 and terms["depth"].item() == pytest.approx(error.item(), rel=1e-4)
+    assert terms["person"] > 0
+    before = made(batch | {"video": batch["video"].flip(0)}, draws)[1]["depth"]
+    assert before.item() == pytest.approx(terms["depth"].item(), rel=1e-3), "the true video is no part of it"
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5])
+def test_a_second_step_trains_all_that_a_plain_one_does(vae, share):
+    """Also where autocast keeps weights that were cast during the first step, which has no gradients."""
+    made = recipe("idol_video", vae, losses={"second": share, "maps": 0.0, "motion": 0.0})
+    stir(made)
+    with torch.autocast("cpu", torch.bfloat16):
+        made(batch_of(made, (0, 1, 2, 3)), Draws(0, 1))[0].backward()
+    reached = {name for name, value in made.trained().items() if value.grad is not None and value.grad.any()}
+    assert reached == set(made.trained())
+
+
 def test_a_half_that_is_given_enters_clean_and_nothing_is_asked_of_it(vae):
     """Of a network that is given clean halves: the draws of some examples give the video, of others the depth."""
     made = recipe("idol_video", vae, model={"config": SHAPE | {"given": "clean"}})

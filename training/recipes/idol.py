@@ -53,6 +53,8 @@ class Idol(Recipe):
         self.weights = {name: losses.pop(name) for name in WEIGHTS}
         self.features = losses.pop("features", "attn1")
         self.early = losses.pop("early", 0.0)  # share of examples with next to nothing but noise
+        second = losses.pop("second", 0.0)  # share of examples that begin where a sampler's first step ends
+        self.second = second if self.modalities == 2 else 0.0  # for the depth's sake alone
         self.readings = losses  # similarity, reduction, detach
         self.schedule = NoiseSchedule()
         self.clips = open_clips(settings.data)
@@ -183,15 +185,21 @@ class Idol(Recipe):
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         clean, known = self.inputs(batch, draws)
         time = self.times(len(clean), draws).to(clean.device)  # one for video and depth
-        noise = draws.normal("noise", clean)
-        noisy = self.schedule.add_noise(clean, noise, time)
-        target = self.schedule.target(self.unet.video.prediction, clean, noise, time)
         if self.modalities == 2 and self.unet.video.given == "clean":
             known |= self.give(clean, draws)
+        noise = draws.normal("noise", clean)
+        second = draws.uniform("second", len(clean)).to(clean.device) < self.second
+        if second.any():
+            time = torch.where(second, self.schedule.steps // 4 + time // 2, time)
+            some = {name: value[second] for name, value in known.items()}
+            noise[second] = self.noise_after_one_step(clean[second], noise[second], time[second], some)
+        noisy = self.schedule.add_noise(clean, noise, time)
+        target = self.schedule.target(self.unet.video.prediction, clean, noise, time)
         with self.watched() as layers:
             guess = self.predict(noisy, time, known)
-        if "given" in known:  # nothing is asked of a half that was told
-            target = torch.where(as_wide_as(target, known["given"]), guess.detach(), target)
+        silent = self.silent(second, known)
+        if silent.any():
+            target = torch.where(as_wide_as(target, silent), guess.detach(), target)
         terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
         if self.weights["person"]:
             terms["person"] = error_on(batch["mask"], guess, target)
@@ -208,6 +216,26 @@ class Idol(Recipe):
         time = draws.integers("time", steps, count)
         early = draws.uniform("early", count) < self.early
         return torch.where(early, steps - 1 - time // EARLY_PART, time)
+
+    @torch.no_grad()
+    def noise_after_one_step(self, clean: Tensor, noise: Tensor, time: Tensor, known: dict[str, Tensor]) -> Tensor:
+        """The noise of what DDIM's second step at (B,) steps would see, as if it lay on the true clip; like `noise`.
+
+        What the network's answer out of noise alone has wrong is thereby noise, to be told from the clip and removed.
+        """
+        first = torch.full_like(time, self.schedule.steps - 1)
+        answer = self.predict(noise, first, known)
+        torch.clear_autocast_cache()  # older PyTorch keeps weights cast without a gradient for later
+        guess, seen = self.schedule.split(self.unet.video.prediction, noise, answer, first)
+        return self.schedule.noise_between(clean, self.schedule.add_noise(guess, seen, time), time)
+
+    def silent(self, second: Tensor, known: dict[str, Tensor]) -> Tensor:
+        """(B, m) halves of which nothing is asked: those that were told, and the video after a step of its own.
+
+        Its second step stays one that was taught on true clips: it chooses among the likely, where the best guess is a blur.
+        """
+        told = known.get("given", torch.zeros(len(second), self.modalities, dtype=torch.bool, device=second.device))
+        return told | torch.stack([second, *[torch.zeros_like(second)] * (self.modalities - 1)], 1)
 
     def give(self, clean: Tensor, draws: Draws) -> dict[str, Tensor]:
         """Which halves (B, m) are given clean, those latents, and whether poses are told beside them (B,)."""
