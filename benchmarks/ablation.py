@@ -31,11 +31,15 @@ from pack.training.recipes import make_recipe
 from pack.training.settings import RunSettings
 
 SEPARATE = {"streams": "separate", "label": False, "cross_modal": "none"}
-NARROW = {"block_out_channels": [48, 64, 96], "norm_num_groups": 16}  # two of these weigh what one of the others does
+widths = lambda channels, groups: {"block_out_channels": channels, "norm_num_groups": groups}
+WIDTHS = {  # of a network, and of each of two narrow ones that together weigh what it does
+    "demo": ({}, widths([48, 64, 96], 16)),
+    "small": (widths([32, 48, 64], 16), widths([20, 28, 40], 4)),  # a quarter of the weights
+}
 NO_LOSS = {"motion": 0.0, "maps": 0.0}
 ROWS = {  # fields of the network, and the weights of the losses beside denoising (the paper's: 0.01)
     "separate": (SEPARATE, NO_LOSS),
-    "separate, narrow": (SEPARATE | NARROW, NO_LOSS),
+    "separate, narrow": (SEPARATE, NO_LOSS),
     "shared": ({"cross_modal": "none"}, NO_LOSS),
     "+ cross-modal attention": ({}, NO_LOSS),
     "+ cross-attention loss": ({}, {"motion": 0.0}),
@@ -52,14 +56,15 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def train(row: str, seed: int, options) -> Path:
     """The folder of a row's models."""
     fields, losses = ROWS[row]
+    fields = fields | WIDTHS[options.widths]["narrow" in row]
     run, shape = committed("demo_video"), committed("demo_image")["model"]["config"]
     kept = str(options.folder.resolve() / "clips.safetensors")
     model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
     size = {"size": options.size, "frames": options.frames, "fps": options.fps}
     data = {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]}
     folder = f"{as_folder(row)}_seed{seed}"
-    run |= {"model": model, "losses": losses, "data": data, "folder": folder, "steps": options.steps, "batch": options.batch,
-            "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
+    run |= {"model": model, "losses": options.losses | losses, "data": data, "folder": folder, "steps": options.steps,
+            "batch": options.batch, "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
             "checkpoint_every": max(1, options.steps // 4), "sample_every": 0, "workers": options.workers}  # fmt: skip
     return trained(run, options.folder)
 
@@ -117,7 +122,7 @@ def row_of(row: str, seed: int, options) -> dict[str, float]:
     same = ("vae", "clips", "size", "frames", "fps", "sampling_steps")
     told = [word for name in same for word in (f"--{name.replace('_', '-')}", str(getattr(options, name)))]
     command = [sys.executable, __file__, "--judge", str(model), *told]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def main() -> None:
@@ -130,6 +135,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=370, help="of training")
     parser.add_argument("--batch", type=int, default=4, help="clips of a step")
     parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--widths", choices=list(WIDTHS), default="demo", help="of the networks")
+    parser.add_argument("--losses", type=json.loads, default={}, help='for all rows, like {"early": 0.5, "depth": 2.0}')
     parser.add_argument("--workers", type=int, default=0, help="processes of each run that read its clips")
     parser.add_argument("--at-once", type=int, default=2, help="runs that train beside each other")
     parser.add_argument("--clips-to-train", type=int, default=512)

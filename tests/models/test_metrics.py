@@ -77,6 +77,8 @@ def test_frechet_of_normal_samples_comes_to_the_formula():
     turned = frechet(torch.from_numpy(one @ turn), torch.from_numpy(other @ turn))
     assert turned == pytest.approx(frechet(torch.from_numpy(one), torch.from_numpy(other)), rel=1e-6)
     assert frechet(torch.from_numpy(one), torch.from_numpy(one)) == pytest.approx(0, abs=1e-6)
+    with pytest.raises(ValueError, match="each needs at least 2, but they have 1 and "):
+        frechet(torch.from_numpy(one[:1]), torch.from_numpy(other))
 
 
 def test_cosines_of_vectors_at_known_angles():
