@@ -11,6 +11,7 @@ from pack.models.small_vae import SmallVAE
 from pack.training.augment import cut_out, dilation, grown, hide, stretch
 from pack.training.draws import Draws, item_at
 from pack.training.lock import hold
+from pack.training.noising import give
 from pack.training.recipes import make_recipe
 from pack.training.settings import RunSettings
 from safetensors.torch import load_file, save_file
@@ -111,7 +112,7 @@ def test_depth_can_count_more_than_video(vae):
 
 def test_early_examples_come_from_the_noisiest_tenth(vae):
     plain, early, some = (recipe("idol_video", vae, losses={"early": share}) for share in (0.0, 1.0, 0.7))
-    drawn = lambda made: torch.cat([made.times(8, Draws(0, position)) for position in range(100)])
+    drawn = lambda made: torch.cat([made.noise.times(8, Draws(0, position)) for position in range(100)])
     even, noisy, mixed = drawn(plain), drawn(early), drawn(some)
     assert even.min() < 20 and even.max() > 979 and 450 < even.float().mean() < 550
     assert noisy.min() >= 900 and noisy.max() > 990 and len(noisy.unique()) > 90, "all of the tenth"
@@ -132,7 +133,7 @@ def test_a_second_step_begins_where_the_first_one_of_ddim_ends(vae):
     (start, first, answer), (noisy, time, guess) = asked
     clean, noise = made.inputs(batch, draws)[0], draws.normal("noise", guess)
     assert torch.equal(start, noise) and (first == 999).all() and ((time >= 250) & (time < 750)).all()
-    ends = [made.schedule.rates(t, clean) for t in (first, time)]
+    ends = [made.noise.schedule.rates(t, clean) for t in (first, time)]
     (signal, sigma), (later_signal, later_sigma) = ends
     seen = later_signal * (signal * noise - sigma * answer) + later_sigma * (sigma * noise + signal * answer)
     torch.testing.assert_close(noisy, seen)
@@ -167,7 +168,7 @@ def test_a_half_that_is_given_enters_clean_and_nothing_is_asked_of_it(vae):
     for position in range(12):
         draws = Draws(0, position)
         clean = made.inputs(batch, draws)[0]
-        told = made.give(clean, draws)
+        told = give(clean, draws)
         loss, terms = made(batch, draws)
         x, time = (seen[name].unflatten(0, clean.shape[:3]) for name in ("x", "time"))
         for clip, given in enumerate(told["given"].tolist()):

@@ -27,6 +27,7 @@ from ..draws import Draws
 from ..encoders import Encoders
 from ..kept import kept_or_made
 from ..lora import add_lora, is_lora, lora_file
+from ..noising import PairNoise, give
 from ..sampling import sample_ddim
 from .base import Recipe
 from .vae import heat
@@ -35,9 +36,6 @@ ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedd
 # The denoising loss of each modality, the paper's two beside them, and, not in the paper, the first once more on the person alone.
 WEIGHTS = {"video": 1.0, "depth": 1.0, "motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
-# Of a network that is given clean halves: the share of examples with one, and of those the share that tells no poses.
-GIVEN, UNPOSED = 0.5, 0.5
-EARLY_PART = 10  # early examples come from the noisiest of this many parts of the schedule
 
 
 class Idol(Recipe):
@@ -52,14 +50,14 @@ class Idol(Recipe):
         losses = WEIGHTS | settings.losses
         self.weights = {name: losses.pop(name) for name in WEIGHTS}
         self.features = losses.pop("features", "attn1")
-        self.early = losses.pop("early", 0.0)  # share of examples with next to nothing but noise
-        second = losses.pop("second", 0.0)  # share of examples that begin where a sampler's first step ends
-        self.second = second if self.modalities == 2 else 0.0  # for the depth's sake alone
+        early, second = losses.pop("early", 0.0), losses.pop("second", 0.0)
         self.readings = losses  # similarity, reduction, detach
-        self.schedule = NoiseSchedule()
         self.clips = open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = self.start_unet(settings.model)
+        # A second step is for the depth's sake: without one there is nothing to ask.
+        second *= self.modalities == 2
+        self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
         if not settings.model.get("init"):
             for stream in self.streams():
                 stream.speak()
@@ -184,65 +182,18 @@ class Idol(Recipe):
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         clean, known = self.inputs(batch, draws)
-        time = self.times(len(clean), draws).to(clean.device)  # one for video and depth
         if self.modalities == 2 and self.unet.video.given == "clean":
-            known |= self.give(clean, draws)
-        noise = draws.normal("noise", clean)
-        second = draws.uniform("second", len(clean)).to(clean.device) < self.second
-        if second.any():
-            time = torch.where(second, self.schedule.steps // 4 + time // 2, time)
-            some = {name: value[second] for name, value in known.items()}
-            noise[second] = self.noise_after_one_step(clean[second], noise[second], time[second], some)
-        noisy = self.schedule.add_noise(clean, noise, time)
-        target = self.schedule.target(self.unet.video.prediction, clean, noise, time)
+            known |= give(clean, draws)
+        seen = self.noise.of(clean, known, draws, self.predict)
         with self.watched() as layers:
-            guess = self.predict(noisy, time, known)
-        silent = self.silent(second, known)
-        if silent.any():
-            target = torch.where(as_wide_as(target, silent), guess.detach(), target)
+            guess = self.predict(seen.noisy, seen.time, known)
+        target = torch.where(as_wide_as(guess, seen.silent), guess.detach(), seen.target)
         terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
         if self.weights["person"]:
             terms["person"] = error_on(batch["mask"], guess, target)
         if layers:
             terms |= consistency(layers, self.unet.layout, **self.readings)
         return sum(self.weights[name] * term for name, term in terms.items()), terms
-
-    def times(self, count: int, draws: Draws) -> Tensor:
-        """(B,) steps of the schedule, drawn evenly; those of early examples out of its noisiest tenth.
-
-        There conditions alone decide what lies where and how near, which a sampler of few steps does not mend later.
-        """
-        steps = self.schedule.steps
-        time = draws.integers("time", steps, count)
-        early = draws.uniform("early", count) < self.early
-        return torch.where(early, steps - 1 - time // EARLY_PART, time)
-
-    @torch.no_grad()
-    def noise_after_one_step(self, clean: Tensor, noise: Tensor, time: Tensor, known: dict[str, Tensor]) -> Tensor:
-        """The noise of what DDIM's second step at (B,) steps would see, as if it lay on the true clip; like `noise`.
-
-        What the network's answer out of noise alone has wrong is thereby noise, to be told from the clip and removed.
-        """
-        first = torch.full_like(time, self.schedule.steps - 1)
-        answer = self.predict(noise, first, known)
-        torch.clear_autocast_cache()  # older PyTorch keeps weights cast without a gradient for later
-        guess, seen = self.schedule.split(self.unet.video.prediction, noise, answer, first)
-        return self.schedule.noise_between(clean, self.schedule.add_noise(guess, seen, time), time)
-
-    def silent(self, second: Tensor, known: dict[str, Tensor]) -> Tensor:
-        """(B, m) halves of which nothing is asked: those that were told, and the video after a step of its own.
-
-        Its second step stays one that was taught on true clips: it chooses among the likely, where the best guess is a blur.
-        """
-        told = known.get("given", torch.zeros(len(second), self.modalities, dtype=torch.bool, device=second.device))
-        return told | torch.stack([second, *[torch.zeros_like(second)] * (self.modalities - 1)], 1)
-
-    def give(self, clean: Tensor, draws: Draws) -> dict[str, Tensor]:
-        """Which halves (B, m) are given clean, those latents, and whether poses are told beside them (B,)."""
-        chance = draws.uniform("given", len(clean)).to(clean.device)
-        video, depth = chance < GIVEN / 2, (chance >= GIVEN / 2) & (chance < GIVEN)
-        silent = (video | depth) & (draws.uniform("unposed", len(clean)).to(clean.device) < UNPOSED)
-        return {"given": torch.stack([video, depth], 1), "clean": clean, "posed": ~silent}
 
     def watched(self):
         """Attention is recorded where this stage has a loss on it."""
@@ -334,7 +285,7 @@ class Idol(Recipe):
     def made(self, batch: dict, noise: Tensor, steps: int = 20) -> Tensor:
         """(B, m, F, C, h, w) latents of a batch from noise, by DDIM without guidance."""
         predict = partial(self.predict, known=self.known(batch))
-        return sample_ddim(predict, noise, self.schedule, self.unet.video.prediction, steps)
+        return sample_ddim(predict, noise, self.noise.schedule, self.unet.video.prediction, steps)
 
     def export(self, folder: Path) -> list[Path]:
         """The U-Net, its LoRA and the pose ControlNet, in half precision, as the pack's loaders open them."""

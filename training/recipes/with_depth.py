@@ -72,10 +72,7 @@ class WithDepth(Recipe):
 
     def clean(self, noisy: Tensor, answer: Tensor, time: Tensor) -> Tensor:
         """The clean latents that an answer amounts to."""
-        signal, sigma = self.schedule.rates(time, noisy)
-        if self.unet.video.prediction == "v":
-            return signal * noisy - sigma * answer
-        return (noisy - sigma * answer) / signal
+        return self.schedule.split(self.unet.video.prediction, noisy, answer, time)[0]
 
     # -- what comes out ------------------------------------------------------------------------------------------
 
