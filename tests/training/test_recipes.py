@@ -122,6 +122,23 @@ def test_early_examples_come_from_the_noisiest_tenth(vae):
     assert some(batch, Draws(0, 3))[0] != plain(batch, Draws(0, 3))[0]
 
 
+def test_a_network_learns_on_with_fewer_groups_in_its_norms(vae, tmp_path):
+    """The weights stay; what they normalize together changes, in the pose ControlNet as well, and is told in both files."""
+    first = recipe("idol_image", vae)
+    model, pose = map(str, first.export(tmp_path))
+    more = recipe("idol_image", vae, model={"init": model, "controlnet": pose, "config": {"norm_num_groups": 8}})
+    (tmp_path / "more").mkdir()
+    files = more.export(tmp_path / "more")
+    for old, new, opened in zip((model, pose), files, (open_model, open_controlnet), strict=True):
+        (before, weights, _), (after, same, _) = opened(old), opened(new)
+        assert (before.norm_num_groups, after.norm_num_groups) == (32, 8)
+        assert weights.keys() == same.keys() and all(torch.equal(weights[name], same[name]) for name in same)
+    norms = [
+        part for net in (more.unet, more.controlnet) for part in net.modules() if isinstance(part, torch.nn.GroupNorm)
+    ]
+    assert norms and {part.num_groups for part in norms} == {8}
+
+
 def test_a_second_step_begins_where_the_first_one_of_ddim_ends(vae):
     """The network sees what a sampler would show it, is asked for the true depth, and for nothing of the video."""
     made = recipe("idol_video", vae, losses={"second": 1.0, "person": 0.5})

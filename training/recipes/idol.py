@@ -99,7 +99,7 @@ class Idol(Recipe):
                         stream.speak()
             return net
         config, state, _ = open_controlnet(model["controlnet"])
-        net = pose_network(config)
+        net = pose_network(replace(config, norm_num_groups=self.unet.video.norm_num_groups))
         net.load_state_dict({name: value.float() for name, value in state.items()})
         return net
 
