@@ -59,7 +59,7 @@ def frechet(one: Tensor, other: Tensor) -> float:
     """(n, d) features of two sets to the distance of the normal distributions around them; biased up when n is small."""
     if min(len(one), len(other)) < 2:
         raise ValueError(
-            f"A Fréchet distance compares how two sets spread, so each needs at least 2, but they have {len(one)} and {len(other)}: "
+            f"A Frechet distance compares how two sets spread, so each needs at least 2, but they have {len(one)} and {len(other)}: "
             "give more."
         )
     means, spreads = [], []
