@@ -55,8 +55,8 @@ class Idol(Recipe):
         self.clips = open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = self.start_unet(settings.model)
-        # A second step is for the depth's sake: without one there is nothing to ask.
-        second *= self.modalities == 2
+        if self.modalities == 1:
+            second = 0.0  # it is for the depth's sake
         self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
         if not settings.model.get("init"):
             for stream in self.streams():
