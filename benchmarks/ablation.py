@@ -1,9 +1,10 @@
 """The paper's ablation on the stage: python3 scripts/host.py bench ablation [--steps N] [--seeds 0 1] [--json]
 
-Every row is a network of its own, trained from nothing by training/launch.py with the recipe idol_video for the same
-steps on the same clips, then sampled on clips that none of them saw: DDIM without guidance, the person, the empty room and
-the pose given. As many runs train beside each other as asked for; the clips are encoded once for all of them. It needs no
-host, so it also runs where only torch is: python3 benchmarks/ablation.py
+Every row is a network of its own, trained by training/launch.py with the recipe idol_video for the same steps on the same
+clips, then sampled on clips that none of them saw: DDIM without guidance, the person, the empty room and the pose given. As
+in the paper, all rows of a seed and a size begin from one network that makes pictures and knows no depth, pose or time; with
+--pictures 0 each begins from nothing. As many runs train beside each other as asked for; the clips are encoded once for all
+of them. It needs no host, so it also runs where only torch is: python3 benchmarks/ablation.py
 Frechet distances are on features of the demo's auto-encoder (64 means of its last layer; for video also 64 of how they
 change from frame to frame): they compare rows of one table with equal counts, and nothing else.
 """
@@ -27,15 +28,18 @@ from pack.models.metrics import frechet
 from pack.training.data.stage import pixels
 from pack.training.draws import Draws
 from pack.training.encoders import Encoders
+from pack.training.lock import wait_for
 from pack.training.recipes import make_recipe
 from pack.training.settings import RunSettings
 
 SEPARATE = {"streams": "separate", "label": False, "cross_modal": "none"}
 widths = lambda channels, groups: {"block_out_channels": channels, "norm_num_groups": groups}
-WIDTHS = {  # of a network, and of each of two narrow ones that together weigh what it does
-    "demo": ({}, widths([48, 64, 96], 16)),
-    "small": (widths([32, 48, 64], 16), widths([20, 28, 40], 4)),  # a quarter of the weights
+# Of a network, and of each of two narrow ones that together weigh what it does; eight channels or more in every norm.
+WIDTHS = {
+    "demo": (widths([64, 96, 128], 8), widths([48, 64, 96], 4)),
+    "small": (widths([32, 48, 64], 4), widths([20, 28, 40], 2)),  # a quarter of the weights
 }
+PICTURES = {"modalities": 1, "label": False, "cross_modal": "none"}
 NO_LOSS = {"motion": 0.0, "maps": 0.0}
 ROWS = {  # fields of the network, and the weights of the losses beside denoising (the paper's: 0.01)
     "separate": (SEPARATE, NO_LOSS),
@@ -56,17 +60,42 @@ DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 def train(row: str, seed: int, options) -> Path:
     """The folder of a row's models."""
     fields, losses = ROWS[row]
-    fields = fields | WIDTHS[options.widths]["narrow" in row]
-    run, shape = committed("demo_video"), committed("demo_image")["model"]["config"]
+    run = settings_of("demo_video", row, seed, options)
+    run |= {"steps": options.steps, "batch": options.batch, "lr": options.lr, "losses": options.losses | losses}
+    if options.pictures:
+        run["model"] |= {"init": str(pictures(row, seed, options)), "config": {"modalities": 2, **fields}}
+    else:
+        run["model"]["config"] |= fields
+    return trained(run | {"folder": f"{as_folder(row)}_seed{seed}"}, options.folder)
+
+
+def pictures(row: str, seed: int, options) -> Path:
+    """A network as wide as a row's that makes pictures of a person in a room, one for all rows of its width and seed."""
+    run = settings_of("demo_image", row, seed, options)
+    run["model"]["config"] |= PICTURES
+    run["model"]["pose"] = False
+    run |= {"steps": options.pictures, "batch": 4 * options.batch, "lr": 2e-3, "losses": NO_LOSS}
+    width = "narrow" if is_narrow(row) else "wide"
+    with wait_for(options.folder / f".{width}_{seed}.lock"):
+        return trained(run | {"folder": f"pictures_{width}_seed{seed}"}, options.folder) / "model.safetensors"
+
+
+def settings_of(name: str, row: str, seed: int, options) -> dict:
+    """One of the pack's own runs, made small: its network as wide as a row's, its data those of the table."""
+    run, shape = committed(name), committed("demo_image")["model"]["config"]
     kept = str(options.folder.resolve() / "clips.safetensors")
-    model = {"vae": str(options.vae.resolve()), "config": {**shape, **fields}, "kept": kept}
+    config = {**shape, **WIDTHS[options.widths][is_narrow(row)]}
     size = {"size": options.size, "frames": options.frames, "fps": options.fps}
-    data = {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]}
-    folder = f"{as_folder(row)}_seed{seed}"
-    run |= {"model": model, "losses": options.losses | losses, "data": data, "folder": folder, "steps": options.steps,
-            "batch": options.batch, "lr": options.lr, "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995,
-            "checkpoint_every": max(1, options.steps // 4), "sample_every": 0, "workers": options.workers}  # fmt: skip
-    return trained(run, options.folder)
+    return run | {
+        "model": {"vae": str(options.vae.resolve()), "config": config, "kept": kept},
+        "data": {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]},
+        "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995, "workers": options.workers,
+        "checkpoint_every": max(1, options.steps // 4), "sample_every": 0,
+    }  # fmt: skip
+
+
+def is_narrow(row: str) -> bool:
+    return row.endswith("narrow")
 
 
 def truths(options) -> list[dict]:
@@ -132,11 +161,13 @@ def main() -> None:
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--steps", type=int, default=370, help="of training")
+    parser.add_argument("--pictures", type=int, default=2000, help="steps of the network that all begin from, 0: none")
+    parser.add_argument("--steps", type=int, default=1000, help="of training")
     parser.add_argument("--batch", type=int, default=4, help="clips of a step")
     parser.add_argument("--lr", type=float, default=1e-3)
-    parser.add_argument("--widths", choices=list(WIDTHS), default="demo", help="of the networks")
-    parser.add_argument("--losses", type=json.loads, default={}, help='for all rows, like {"early": 0.5, "depth": 2.0}')
+    parser.add_argument("--widths", choices=list(WIDTHS), default="small", help="of the networks")
+    losses = {"early": 0.5, "depth": 2.0}
+    parser.add_argument("--losses", type=json.loads, default=losses, help=f"for all rows, {json.dumps(losses)}")
     parser.add_argument("--workers", type=int, default=0, help="processes of each run that read its clips")
     parser.add_argument("--at-once", type=int, default=2, help="runs that train beside each other")
     parser.add_argument("--clips-to-train", type=int, default=512)
@@ -161,6 +192,7 @@ def main() -> None:
             print(line(row, table[row]), flush=True)
     if options.json:
         about = {
+            "pictures": options.pictures,
             "steps": options.steps,
             "batch": options.batch,
             "seeds": options.seeds,

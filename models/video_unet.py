@@ -225,7 +225,7 @@ def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: t
 
 
 def inflated(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:
-    """A video U-Net with the weights of a 2-D one; the adapters keep their silent birth."""
+    """A video U-Net with the weights of a 2-D one; adapters that it has not had keep their silent birth."""
     unet = VideoUNet(config)
     if config.reference:
         state = as_character(state, config, list(unet.reference.state_dict()))
@@ -236,7 +236,7 @@ def inflated(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:
             f"These weights do not fit a 2-D U-Net of this shape: {len(lost)} are missing and {len(unexpected)} are "
             f"left over, such as {', '.join(sorted([*lost, *unexpected])[:3])}."
         )
-    if config.background == "conv":
+    if config.background == "conv" and "conv_bg.weight" in missing:
         with torch.no_grad():
             unet.conv_bg.weight.copy_(unet.conv_in.weight)
     return unet

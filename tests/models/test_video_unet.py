@@ -77,6 +77,13 @@ def test_a_background_enters_as_noise_does():
         assert torch.equal(silent(x, t, context, background=background), original(x, t, context).sample)
 
 
+def test_a_network_that_reads_a_background_already_goes_on_reading_it_as_it_did():
+    one = replace(PAIR, modalities=1, label=False, cross_modal="none")
+    before = fill(VideoUNet(one))
+    after = inflated(before.state_dict(), PAIR)
+    assert torch.equal(after.conv_bg.weight, before.conv_bg.weight)
+
+
 def count(config):
     with torch.device("meta"):
         unet, control = VideoUNet(config), PoseControlNet(config)

@@ -122,6 +122,28 @@ def test_early_examples_come_from_the_noisiest_tenth(vae):
     assert some(batch, Draws(0, 3))[0] != plain(batch, Draws(0, 3))[0]
 
 
+def test_a_network_of_one_modality_learns_pictures_alone_and_a_pair_begins_from_it(vae, tmp_path):
+    """The paper's order of things: a picture model first, then one network or two that make its video and its depth."""
+    alone = SHAPE | {"modalities": 1, "label": False, "cross_modal": "none"}
+    made = recipe("idol_image", vae, model={"config": alone, "pose": False})
+    loss, terms = made(batch_of(made), Draws(0, 0))
+    assert set(terms) == {"video"} and loss.item() == terms["video"].item() and made.controlnet is None
+    loss.backward()
+    assert made.unet.conv_bg.weight.grad.any() and made.unet.clip_proj.weight.grad.any()
+    with torch.no_grad():
+        made.unet.conv_bg.weight.add_(0.1)
+    (file,) = made.export(tmp_path)
+    weights = open_model(str(file))[1]
+    separate = {"streams": "separate", "label": False, "cross_modal": "none"}
+    for fields, count in (({}, 1), (separate, 2)):
+        pair = recipe("idol_video", vae, model={"init": str(file), "config": {"modalities": 2, **fields}})
+        assert len(pair.streams()) == count and pair.controlnet is not None
+        for stream in pair.streams():
+            state = stream.state_dict()
+            assert all(torch.equal(state[name], value.float()) for name, value in weights.items())
+        assert {"video", "depth"} <= set(pair(batch_of(pair), Draws(0, 0))[1])
+
+
 def test_a_network_learns_on_with_fewer_groups_in_its_norms(vae, tmp_path):
     """The weights stay; what they normalize together changes, in the pose ControlNet as well, and is told in both files."""
     first = recipe("idol_image", vae)

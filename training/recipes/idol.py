@@ -41,7 +41,7 @@ DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which gui
 class Idol(Recipe):
     """What the stages share: the pair, its noise, and the loss."""
 
-    modalities, frames, pose = 2, None, True  # frames None: as many as a clip has
+    modalities, frames, pose = 2, None, True  # at most, for a network may make one; frames None: as many as a clip has
     over_time = True  # whether layers over time are trained
     moving = False  # whether the motion loss, which needs two frames, applies
 
@@ -55,13 +55,15 @@ class Idol(Recipe):
         self.clips = open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = self.start_unet(settings.model)
+        self.modalities = min(self.modalities, self.unet.video.modalities)
         if self.modalities == 1:
             second = 0.0  # it is for the depth's sake
         self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
         if not settings.model.get("init"):
             for stream in self.streams():
                 stream.speak()
-        self.controlnet = self.start_controlnet(settings.model) if self.pose else None
+        pose = self.pose and settings.model.get("pose", True)
+        self.controlnet = self.start_controlnet(settings.model) if pose else None
         self.kept: list[dict[str, Tensor]] | None = None
         self.no_one: Tensor | None = None
         self.choose_trained(settings)
@@ -87,7 +89,8 @@ class Idol(Recipe):
         adapters = {
             name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
         }
-        return network_from(state, replace(config, **(adapters | {"foreground_width": 1024} | shape)))
+        width = {"foreground_width": config.foreground_width or 1024}
+        return network_from(state, replace(config, **(adapters | width | shape)))
 
     def start_controlnet(self, model: dict) -> nn.Module:
         """The pose ControlNet of the stage before, or the encoder of the U-Net."""
