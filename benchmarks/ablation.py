@@ -61,7 +61,8 @@ def train(row: str, seed: int, options) -> Path:
     """The folder of a row's models."""
     fields, losses = ROWS[row]
     run = settings_of("demo_video", row, seed, options)
-    run |= {"steps": options.steps, "batch": options.batch, "lr": options.lr, "losses": options.losses | losses}
+    run |= {"steps": options.steps, "batch": options.batch, "lr": options.lr, "losses": options.losses | losses,
+            "warmup": options.steps // 20, "checkpoint_every": max(1, options.steps // 4)}  # fmt: skip
     if options.pictures:
         run["model"] |= {"init": str(pictures(row, seed, options)), "config": {"modalities": 2, **fields}}
     else:
@@ -74,7 +75,8 @@ def pictures(row: str, seed: int, options) -> Path:
     run = settings_of("demo_image", row, seed, options)
     run["model"]["config"] |= PICTURES
     run["model"]["pose"] = False
-    run |= {"steps": options.pictures, "batch": 4 * options.batch, "lr": 2e-3, "losses": NO_LOSS}
+    run |= {"steps": options.pictures, "batch": 4 * options.batch, "lr": 2e-3, "losses": NO_LOSS,
+            "warmup": 60, "checkpoint_every": 300}  # fmt: skip
     width = "narrow" if is_narrow(row) else "wide"
     with wait_for(options.folder / f".{width}_{seed}.lock"):
         return trained(run | {"folder": f"pictures_{width}_seed{seed}"}, options.folder) / "model.safetensors"
@@ -89,8 +91,7 @@ def settings_of(name: str, row: str, seed: int, options) -> dict:
     return run | {
         "model": {"vae": str(options.vae.resolve()), "config": config, "kept": kept},
         "data": {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]},
-        "seed": seed, "warmup": options.steps // 20, "keep": 1, "ema": 0.995, "workers": options.workers,
-        "checkpoint_every": max(1, options.steps // 4), "sample_every": 0,
+        "seed": seed, "keep": 1, "ema": 0.995, "workers": options.workers, "sample_every": 0,
     }  # fmt: skip
 
 
@@ -162,7 +163,7 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--pictures", type=int, default=2000, help="steps of the network that all begin from, 0: none")
-    parser.add_argument("--steps", type=int, default=1000, help="of training")
+    parser.add_argument("--steps", type=int, default=1200, help="of training")
     parser.add_argument("--batch", type=int, default=4, help="clips of a step")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("--widths", choices=list(WIDTHS), default="small", help="of the networks")
