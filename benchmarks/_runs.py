@@ -9,6 +9,7 @@ import zlib
 from pathlib import Path
 
 from _pack import ROOT
+from pack.training.lock import wait_for
 
 
 def committed(name: str) -> dict:
@@ -24,14 +25,16 @@ def as_folder(row: str) -> str:
 def trained(run: dict, folder: Path) -> Path:
     """The folder of the models that a run leaves; one that is finished is taken as it is, one that was stopped goes on.
 
-    A run with other settings is another run: their checksum is part of its name.
+    A run with other settings is another run: their checksum is part of its name. Of two that ask for one run at a time the
+    second waits.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     run = {**run, "folder": f"{run['folder']}_{zlib.crc32(json.dumps(run, sort_keys=True).encode()):08x}"}
     file, log = folder / f"{run['folder']}.json", folder / run["folder"] / "log.jsonl"
     file.write_text(json.dumps(run, indent=1), encoding="utf-8")
-    if not (log.exists() and '"event": "finished"' in log.read_text(encoding="utf-8")):
-        command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    with wait_for(folder / f".{run['folder']}.lock"):
+        if not (log.exists() and '"event": "finished"' in log.read_text(encoding="utf-8")):
+            command = [sys.executable, str(ROOT / "training" / "launch.py"), str(file)]
+            subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"})
     return log.parent / "model"

@@ -28,7 +28,6 @@ from pack.models.metrics import frechet
 from pack.training.data.stage import pixels
 from pack.training.draws import Draws
 from pack.training.encoders import Encoders
-from pack.training.lock import wait_for
 from pack.training.recipes import make_recipe
 from pack.training.settings import RunSettings
 
@@ -78,8 +77,7 @@ def pictures(row: str, seed: int, options) -> Path:
     run |= {"steps": options.pictures, "batch": 4 * options.batch, "lr": 2e-3, "losses": NO_LOSS,
             "warmup": 60, "checkpoint_every": 300}  # fmt: skip
     width = "narrow" if is_narrow(row) else "wide"
-    with wait_for(options.folder / f".{width}_{seed}.lock"):
-        return trained(run | {"folder": f"pictures_{width}_seed{seed}"}, options.folder) / "model.safetensors"
+    return trained(run | {"folder": f"pictures_{width}_seed{seed}"}, options.folder) / "model.safetensors"
 
 
 def settings_of(name: str, row: str, seed: int, options) -> dict:

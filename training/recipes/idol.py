@@ -41,7 +41,8 @@ DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which gui
 class Idol(Recipe):
     """What the stages share: the pair, its noise, and the loss."""
 
-    modalities, frames, pose = 2, None, True  # at most, for a network may make one; frames None: as many as a clip has
+    modalities = 2  # at most: a network that makes one learns that one
+    frames, pose = None, True  # frames None: as many as a clip has
     over_time = True  # whether layers over time are trained
     moving = False  # whether the motion loss, which needs two frames, applies
 
