@@ -54,10 +54,11 @@ def run(url, data, settings, server=None, point_out=False):
 def show_outputs(url, prompt, result, server, point_out):
     """Prints every file and text that came out."""
     folder = server.output if server else OUTPUT
-    paths = report.paths_of(result.outputs, folder)
+    outputs = report.in_order(prompt, result.outputs)
+    paths = report.paths_of(outputs, folder)
     # A server that somebody else started may write anywhere; then its address for the file is all we know.
-    lines = paths if server or all(map(os.path.exists, paths)) else report.addresses_of(result.outputs, url)
-    for line in (*report.made_texts(prompt, result.outputs), *lines):
+    lines = paths if server or all(map(os.path.exists, paths)) else report.addresses_of(outputs, url)
+    for line in (*report.made_texts(prompt, outputs), *lines):
         say(line)
     if point_out and paths:
         say(f"Open this first: {report.first_to_open(paths)}")

@@ -100,6 +100,12 @@ def addresses_of(outputs, url):
     return [f"{url}/view?{urlencode({k: entry.get(k, '') for k in keys})}" for _, entry in made_files(outputs)]
 
 
+def in_order(prompt, outputs):
+    """Returns what a run made in the order of its workflow, for a host works in another each time."""
+    place = {node: number for number, node in enumerate(prompt)}
+    return dict(sorted(outputs.items(), key=lambda item: place.get(item[0], len(place))))
+
+
 def first_to_open(paths):
     """Returns the file that shows most: a video before a picture."""
     ranked = [path for suffix in FIRST_CHOICE for path in paths if path.lower().endswith(suffix)]

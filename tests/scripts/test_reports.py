@@ -44,6 +44,11 @@ def test_files_of_every_kind_are_found(tmp_path, monkeypatch):
     assert report.first_to_open(["x.glb"]) == "x.glb" and report.first_to_open([]) is None
 
 
+def test_what_was_made_is_told_in_the_order_of_the_workflow():
+    made = report.in_order({"17": {}, "19": {}}, {"19.0.1": "new", "19": "depth", "17": "clip"})
+    assert list(made.values()) == ["clip", "depth", "new"]
+
+
 def test_progress_names_the_node_that_runs():
     prompt = {"4": {"class_type": "DuetStage", "inputs": {}, "_meta": {"title": "Render Stage Clip"}}}
     stream = io.StringIO()
