@@ -80,15 +80,21 @@ class Models:
         features = self.codec.encode(torch.stack([truth["video"][0] for truth in truths])).features
         return features, torch.cat([self.labels.vector(truth["action"]) for truth in truths])
 
-    def stock(self, truths: list[dict], noise: torch.Tensor, options, cfg: float = 1.0) -> torch.Tensor:
+    def stock(self, truths: list[dict], noise: torch.Tensor, options, cfg: float = 1.0, model=None) -> torch.Tensor:
         """(B, 3, F, h, w) states by a sampler of the host."""
         features, text = self.inputs(truths)
         positive, negative = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
         latent = torch.zeros_like(noise)
         return comfy.sample.sample(
-            self.native, noise, options.steps, cfg, options.sampler, options.scheduler, positive, negative,
+            model or self.native, noise, options.steps, cfg, options.sampler, options.scheduler, positive, negative,
             latent, denoise=1.0, disable_pbar=True, seed=0,
         ).float().cpu()  # fmt: skip
+
+    def unheld(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+        """The same with the loader's threshold taken out."""
+        bare = self.native.clone()
+        bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
+        return self.stock(truths, noise, options, model=bare)
 
     def ancestral(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
         """The same from the same noise by ancestral sampling, fresh noise in every step."""
@@ -168,6 +174,7 @@ def evaluate(options) -> dict:
     makers = {
         "codec": lambda some, _, __: models.own(some),
         "stock": models.stock,
+        "without_threshold": models.unheld,
         "guided": lambda *given: models.stock(*given, cfg=options.cfg),
         "ancestral": models.ancestral,
     }

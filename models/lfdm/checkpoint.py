@@ -190,7 +190,7 @@ def variant(config: CodecConfig | FlowUNetConfig) -> str:
         made = "The variant of NATOPS: upsampling by convolution, a learned vector for no text."
     learned = (
         {"eps": "noise", "v": "velocity"}[config.prediction],
-        {"grid": "grids", "offset": "offsets"}[config.motion],
+        {"grid": "grids", "offset": "offsets", "root": "roots of offsets"}[config.motion],
     )
     return f"{made} It predicts {learned[0]} on {learned[1]}."
 

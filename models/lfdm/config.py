@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields, replace
 
 PICTURE, STATE = 3, 3  # colours of a picture; grid x, grid y and occlusion of a state
 FLOW_CHOICES = {
-    "upsample": ("deconv", "conv"), "null": ("zeros", "learned"), "prediction": ("eps", "v"), "motion": ("grid", "offset"),
+    "upsample": ("deconv", "conv"), "null": ("zeros", "learned"), "prediction": ("eps", "v"), "motion": ("grid", "offset", "root"),
 }  # fmt: skip
 
 
@@ -78,8 +78,9 @@ class FlowUNetConfig(Json):
     # How it learned. The released models predict noise on grids; from noise alone that says nothing of the flow, and a
     # grid is mostly place, so small models predict velocity on offsets.
     prediction: str = "eps"
-    motion: str = "grid"  # or offset: how far each point is from its own place
-    motion_scale: float = 1.0  # by which offsets are multiplied, to be about as large as the noise
+    motion: str = "grid"  # or offset: how far each point is from its own place, or root: the square root of that
+    motion_scale: float = 1.0  # by which offsets or roots are multiplied, to be about as large as the noise
+    residual: bool = False  # what the network says is added to the state it sees, which at first is nearly all noise
 
     def __post_init__(self):
         for name, options in FLOW_CHOICES.items():
@@ -87,13 +88,13 @@ class FlowUNetConfig(Json):
                 raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
         if self.motion_scale <= 0 or (self.motion == "grid" and self.motion_scale != 1):
             raise ValueError(
-                f"motion_scale is above 0, and 1 where motion is grid, not {self.motion_scale}: set motion to offset, or "
-                "leave it out."
+                f"motion_scale is above 0, and 1 where motion is grid, not {self.motion_scale}: set motion to offset "
+                "or root, or leave it out."
             )
 
     @property
     def limit(self) -> float:
-        """The size that no state exceeds: half a picture, in offsets."""
+        """The size that no state exceeds: half a picture, in offsets or roots."""
         return self.motion_scale
 
     @property

@@ -12,6 +12,7 @@ from .config import FlowUNetConfig
 
 STEPS, OFFSET, LARGEST = 1000, 0.008, 0.9999
 QUANTILE = 0.9
+LEAST_SIGNAL = 0.005  # of the variance, below which an error in the noise counts no more
 
 
 def cosine_betas(steps: int = STEPS) -> Tensor:
@@ -115,9 +116,16 @@ def noise_loss(
     t: Tensor,
     features: Tensor,
     text: Tensor,
+    as_velocity: bool = False,
 ) -> tuple[Tensor, Tensor]:
-    """The mean squared error of the U-Net's answer (stage 2), and the clean state that the answer means."""
+    """The mean squared error of the U-Net's answer (stage 2), and the clean state that the answer means.
+
+    as_velocity counts an error in the noise as much as the error in the velocity that follows from it: out of nearly pure
+    noise a small one decides what moves.
+    """
     state = schedule.add_noise(clean, noise, t)
     answer = unet(state, t, features, text)
-    loss = torch.nn.functional.mse_loss(answer, schedule.target(clean, noise, t))
-    return loss, schedule.clean(state, answer, t)
+    error = (answer - schedule.target(clean, noise, t)).square()
+    if as_velocity and schedule.prediction == "eps":
+        error = error / schedule.at("signal", t, clean).square().clamp_min(LEAST_SIGNAL)
+    return error.mean(), schedule.clean(state, answer, t)

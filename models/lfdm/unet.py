@@ -98,7 +98,8 @@ class FlowUNet(nn.Module):
             x = block1(torch.cat((x, skips.pop()), 1), told)
             x = resize(over_time(space(block2(x, told)), bias))
         x = torch.cat((x, first), 1)
-        return torch.cat((self.final_conv(x), self.occlusion_map(x)), 1)
+        answer = torch.cat((self.final_conv(x), self.occlusion_map(x)), 1)
+        return state + answer if self.config.residual else answer
 
 
 class PictureConv(nn.Conv3d):

@@ -47,7 +47,6 @@ class FlowLatent(comfy.latent_formats.LatentFormat):
     latent_dimensions = 3
     spacial_downscale_ratio = 4
     latent_rgb_factors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
-    latent_rgb_factors_reshape = staticmethod(previewed)
 
     def __init__(self, config: FlowUNetConfig | None = None):
         self.config = config or FlowUNetConfig()
@@ -61,6 +60,10 @@ class FlowLatent(comfy.latent_formats.LatentFormat):
         from ...models.lfdm.state import from_network
 
         return from_network(latent, self.config)
+
+    def latent_rgb_factors_reshape(self, latent: Tensor) -> Tensor:
+        """What the host's preview reads colours from: the motion itself, not what the network learned of it."""
+        return previewed(self.process_out(latent))
 
 
 class FlowSettings(BASE):

@@ -24,7 +24,7 @@ from pack.models.lfdm.checkpoint import (
 )
 from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.config import MHAD_CODEC, MUG_CODEC, MUG_UNET, NATOPS_UNET, TINY_CODEC, TINY_UNET, FlowUNetConfig
-from pack.models.lfdm.diffusion import FlowSchedule, threshold
+from pack.models.lfdm.diffusion import FlowSchedule, noise_loss, threshold
 from pack.models.lfdm.reference import as_reference
 from pack.models.lfdm.regions import axes
 from pack.models.lfdm.shape import codec_shape, unet_shape
@@ -277,8 +277,9 @@ def test_the_right_answer_means_the_clean_state(prediction):
     assert torch.allclose(schedule.clean(state, schedule.target(clean, noise, t), t), clean, atol=1e-4)
 
 
-def test_offsets_are_nothing_where_nothing_moves_and_states_come_back():
-    config = replace(TINY_UNET, prediction="v", motion="offset", motion_scale=4.0)
+@pytest.mark.parametrize("way", ["offset", "root"])
+def test_offsets_are_nothing_where_nothing_moves_and_states_come_back(way):
+    config = replace(TINY_UNET, prediction="v", motion=way, motion_scale=4.0)
     picture, still = drawn(1, 3, 6, 8), own_places(torch.zeros(1, 3, 5, 6, 8))
     grid = still.expand(1, 2, 5, 6, 8)
     assert torch.allclose(fetch(picture, grid[:, :, 0].movedim(1, -1)), picture, atol=1e-5)
@@ -288,8 +289,46 @@ def test_offsets_are_nothing_where_nothing_moves_and_states_come_back():
     assert from_network(to_network(state, TINY_UNET), TINY_UNET) is state
 
 
+def test_the_root_of_a_small_motion_is_large_and_points_the_same_way():
+    config = replace(TINY_UNET, motion="root", motion_scale=2.0)
+    still = own_places(torch.zeros(1, 3, 1, 6, 8)).expand(1, 2, 3, 6, 8)
+    far = torch.tensor([0.01, -0.25, 1.0]).view(1, 1, 3, 1, 1)
+    told = to_network(torch.cat((still + far, torch.ones(1, 1, 3, 6, 8)), 1), config)
+    assert torch.allclose(told[:, :2], torch.tensor([0.2, -1.0, 2.0]).view(1, 1, 3, 1, 1).expand_as(still), atol=1e-5)
+    assert torch.equal(told[:, 2], torch.ones(1, 3, 6, 8)) and config.limit == 2
+
+
+def test_a_residual_network_says_what_its_state_lacks():
+    """The same weights: what they answer, added to the state that they see."""
+    whole, rest = (FlowUNet(replace(TINY_UNET, residual=residual)).eval() for residual in (False, True))
+    rest.load_state_dict(whole.state_dict())
+    inputs = drawn(2, 3, 5, 8, 8), torch.tensor([3, 700]), drawn(2, 12, 8, 8, seed=1), drawn(2, 768, seed=2)
+    assert torch.allclose(rest(*inputs), inputs[0] + whole(*inputs), atol=1e-5)
+
+
+def test_an_error_in_the_noise_can_count_as_the_error_in_the_velocity_that_follows_from_it():
+    """Two networks that mean the same clean state, one in noise and one in velocity, have the same loss."""
+    noises, velocities = FlowSchedule(prediction="eps", limit=100.0), FlowSchedule(prediction="v", limit=100.0)
+    clean, noise, t = drawn(3, 3, 5, 8, 8), drawn(3, 3, 5, 8, 8, seed=1), torch.tensor([30, 400, 900])
+    meant = clean + 0.3 * drawn(3, 3, 5, 8, 8, seed=2)
+    state, like = noises.add_noise(clean, noise, t), noises.at("signal", t, clean)
+    noise_meant = (state - like * meant) / noises.at("noise", t, clean)
+    say = lambda answer: lambda *given: answer
+    loss = lambda schedule, answer, **way: noise_loss(say(answer), schedule, clean, noise, t, None, None, **way)[0]
+    velocity = loss(velocities, velocities.target(meant, noise_meant, t))
+    assert torch.isclose(loss(noises, noise_meant, as_velocity=True), velocity, rtol=1e-3)
+    assert torch.equal(loss(velocities, velocities.target(meant, noise_meant, t), as_velocity=True), velocity)
+    kept = noises.tables["signal"][t].square()
+    error = (noise_meant - noise).square().mean((1, 2, 3, 4))
+    assert torch.isclose(loss(noises, noise_meant), error.mean()), "as the paper counts it"
+    assert torch.isclose(velocity, (error / kept).mean(), rtol=1e-3)
+    end = torch.full((3,), 999)
+    wrong = noise_loss(say(noise + 0.1), noises, clean, noise, end, None, None, as_velocity=True)[0]
+    assert torch.isclose(wrong, torch.tensor(0.01 / 0.005), rtol=1e-3), "nor more than 200 times at the last step"
+
+
 @pytest.mark.parametrize("changes, words", [
-    ({"prediction": "x0"}, "prediction is one of eps, v"), ({"motion": "rest"}, "motion is one of grid, offset"),
+    ({"prediction": "x0"}, "prediction is one of eps, v"), ({"motion": "rest"}, "motion is one of grid, offset, root"),
     ({"motion_scale": 2.0}, "set motion to offset"), ({"motion": "offset", "motion_scale": 0.0}, "above 0"),
 ])  # fmt: skip
 def test_a_way_of_learning_that_does_not_exist_is_refused(changes, words):

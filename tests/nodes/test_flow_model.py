@@ -18,6 +18,7 @@ from .tiny import gap, noise, random_weights, spied
 
 FRAMES, SIDE = 5, 8
 OFFSETS = replace(TINY_UNET, prediction="v", motion="offset", motion_scale=4.0)
+ROOTS = replace(TINY_UNET, motion="root", motion_scale=2.0, residual=True)
 NATOPS = replace(TINY_UNET, upsample="conv", null="learned")
 
 
@@ -94,23 +95,25 @@ def test_without_the_threshold_the_same_run_diverges(model):
     assert sample(bare, steps=10).abs().max() > 10
 
 
-def test_a_model_of_offsets_samples_what_its_own_network_means_and_hands_out_grids():
+@pytest.mark.parametrize("config", [OFFSETS, ROOTS], ids=["offsets", "roots"])
+def test_a_model_of_offsets_samples_what_its_own_network_means_and_hands_out_grids(config):
     """One step from pure noise by the host against the same in the network's own words."""
-    model, net, seen = native_flow_model(OFFSETS, weights(OFFSETS)), network(OFFSETS), []
+    model, net, seen = native_flow_model(config, weights(config)), network(config), []
     watched = model.clone()
     watched.set_model_sampler_post_cfg_function(lambda args: seen.append(args) or args["denoised"])
     made = sample(watched, steps=1)
-    t, schedule = torch.tensor([999]), FlowSchedule.of(OFFSETS)
+    t, schedule = torch.tensor([999]), FlowSchedule.of(config)
     x = model.model.model_sampling.calculate_input(seen[0]["sigma"], seen[0]["input"])
     answer = net(x, t, text=noise((1, 768), 1), picture_part=net.picture_part(noise((1, 12, SIDE, SIDE), 20)))
     mine = schedule.clean(x, answer, t)
     assert gap(seen[0]["denoised"], mine) < 1e-4
-    assert gap(made, from_network(mine, OFFSETS)) < 1e-2  # a noise of 64,166 taken off in single precision
+    assert gap(made, from_network(mine, config)) < 1e-2  # a noise of 64,166 taken off in single precision
     assert (made[:, :2] - own_places(made)).abs().max() <= 1 + 1e-2
 
 
-def test_a_given_flow_comes_back_from_a_model_of_offsets():
-    model, given = native_flow_model(OFFSETS, weights(OFFSETS)), noise((1, 3, FRAMES, SIDE, SIDE), 9).clamp(-1, 1)
+@pytest.mark.parametrize("config", [OFFSETS, ROOTS], ids=["offsets", "roots"])
+def test_a_given_flow_comes_back_from_a_model_of_offsets(config):
+    model, given = native_flow_model(config, weights(config)), noise((1, 3, FRAMES, SIDE, SIDE), 9).clamp(-1, 1)
     latent = {"samples": given, "noise_mask": torch.zeros(1, 1, FRAMES, SIDE, SIDE)}
     out = host.common_ksampler(model, 7, 3, 1.0, "euler", "normal", conditioning(), conditioning(None), latent)[0]
     assert gap(out["samples"], given) < 1e-5

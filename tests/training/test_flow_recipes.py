@@ -179,6 +179,28 @@ def test_a_flow_model_can_learn_how_far_points_are_from_their_places(codec):
     assert (dreamt[:, :2] - own_places(dreamt)).abs().max() <= 1 + 1e-4
 
 
+def test_a_flow_model_goes_on_in_another_way_of_learning_and_keeps_its_shape(codec, tmp_path):
+    """From velocity on offsets to the noise on roots, as the shipped one was made: the same weights, another question."""
+    begun = flow_recipe(codec, model={"config": UNET | {"prediction": "v", "motion": "offset", "motion_scale": 4.0}})
+    begun.export(tmp_path)
+    way = {"prediction": "eps", "motion": "root", "motion_scale": 2.0, "residual": True}
+    start = {"init": str(tmp_path / "flow.safetensors"), "as_velocity": True}
+    made = flow_recipe(codec, model=start | {"config": way})
+    config = made.unet.config
+    assert (
+        all(getattr(config, name) == value for name, value in way.items()) and config.width == begun.unet.config.width
+    )
+    saved, here = open_flow_unet(tmp_path / "flow.safetensors")[1], made.unet.state_dict()
+    assert saved and all(torch.equal(here[name], value.float()) for name, value in saved.items())
+    found = trained(made, 6, 3e-3)
+    assert found[-1] < found[0]
+    assert flow_recipe(codec, model=start | {"config": UNET}).unet.config == begun.unet.config, (
+        "the same shape said again"
+    )
+    with pytest.raises(ValueError, match="asks for another multiples, width: leave"):
+        flow_recipe(codec, model=start | {"config": way | {"width": 24, "multiples": [1, 3]}})
+
+
 def test_limbs_are_mirrored_and_swapped_with_their_pictures():
     """Light apart, a limb has its own colours: the masks of both frames lie on the figure, each on the same side."""
     made = codec_recipe(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...models.flow_labels import TEXTS, Labels, open_flow_model, open_labels
 from ...models.lfdm.checkpoint import LABELS, load, open_codec, save
 from ...models.lfdm.codec import FlowCodec, check_picture
-from ...models.lfdm.config import MUG_UNET
+from ...models.lfdm.config import MUG_UNET, FlowUNetConfig
 from ...models.lfdm.diffusion import FlowSchedule, noise_loss
 from ...models.lfdm.state import from_network, motion_of, state_of, to_network
 from ...models.lfdm.unet import FlowUNet
@@ -32,6 +32,7 @@ from .lfae import configured, refuse_what_is_not_offered, small
 from .true_flow import coarse_motion, refuse_unknown_flow
 
 NO_TEXT = 0.1  # share of examples without a word, from which guidance learns
+WAYS = ("prediction", "motion", "motion_scale", "residual")  # of learning, which no shape of a weight shows
 SHOWN = 6  # frames of a sample picture
 
 
@@ -57,6 +58,7 @@ class TrainFlow(Recipe):
         self.labels = start_labels(self.clips.labels, self.unet.config.text_width, known, not fixed)
         self.labels.weight.requires_grad_(not fixed)
         self.schedule = FlowSchedule.of(self.unet.config)
+        self.as_velocity = bool(model.get("as_velocity", False))
         self.no_text = float(model.get("no_text", NO_TEXT))
         self.cache = self.flow == "true" or model.get("cache", isinstance(self.clips, AsLabelled))
         self.kept: list[dict[str, Tensor]] | None = None
@@ -120,7 +122,7 @@ class TrainFlow(Recipe):
         clean, features, text = self.inputs(batch, draws)
         t = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)
         noise = draws.normal("noise", clean)
-        loss, guess = noise_loss(self.unet, self.schedule, clean, noise, t, features, text)
+        loss, guess = noise_loss(self.unet, self.schedule, clean, noise, t, features, text, self.as_velocity)
         return loss, {"flow": (guess.detach() - clean).abs().mean()}
 
     def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
@@ -175,9 +177,24 @@ def start_unet(model: dict, feature_width: int) -> tuple[FlowUNet, Labels | None
             f"The flow model of init reads pictures of {config.feature_width} channels, but the codec makes "
             f"{feature_width}: choose two files that belong together."
         )
-    unet = FlowUNet(config)
+    unet = FlowUNet(learns_as(config, model.get("config", {})))
     unet.load_state_dict({name: value.float() for name, value in state.items()})
     return unet, known or own
+
+
+def learns_as(config: FlowUNetConfig, asked: dict) -> FlowUNetConfig:
+    """The configuration of a file whose weights go on to learn in another way; their shapes stay."""
+    other = sorted(name for name in set(asked) - set(WAYS) if tuple_of(asked[name]) != getattr(config, name, None))
+    if other:
+        raise ValueError(
+            f"A flow model that goes on from init keeps its shape, but config asks for another {', '.join(other)}: leave "
+            f"that out (what may change is {', '.join(WAYS)}), or begin without init."
+        )
+    return replace(config, **{name: asked[name] for name in WAYS if name in asked})
+
+
+def tuple_of(value):
+    return tuple(value) if isinstance(value, list) else value
 
 
 def start_labels(names: tuple[str, ...], width: int, known: Labels | None, grows: bool) -> nn.Embedding:
