@@ -1,7 +1,8 @@
 """How well a flow model moves people of the stage that it never saw: python3 scripts/host.py bench flow_demo [--json]
 
 Every sample is one still picture and one word. Stock sampling, 20 steps through the host without and with guidance, stands
-beside ancestral sampling of all steps from the same noise without guidance. The motion is judged by its flow: the class of
+beside ancestral sampling of all steps from the same noise without guidance, and beside the same 20 steps with the loader's
+threshold taken out. The motion is judged by its flow: the class of
 the true flow that lies nearest among clips of other people (which of the true clips' own flows it names rightly is told
 beside it), how far it ends from the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be
 alike), and the distance of all clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).

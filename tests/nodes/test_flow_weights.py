@@ -11,7 +11,7 @@ from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.state import motion_of, own_places
 from pack.models.stage import render, sample_scene
 from pack.models.stage.motion import StageMotion
-from pack.nodes.host.flow_model import native_flow_model, text_conditioning, with_picture
+from pack.nodes.host.flow_model import hold, native_flow_model, text_conditioning, with_picture
 
 import nodes as host
 
@@ -32,17 +32,29 @@ def pictures(action: str) -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def made() -> dict[str, torch.Tensor]:
-    """States (N, 3, F, h, w) by the action that was asked for: 20 steps of euler, cfg 1.5, as in picture_to_motion."""
+def model():
     config, state, _, labels = open_flow_model(MODEL)
-    model, codec, out = native_flow_model(config, state), FlowCodec.from_file(CODEC), {}
-    for action in ACTIONS:
-        features = codec.encode(pictures(action)).features
-        text = labels.vector(action)
-        told, nothing = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
-        empty = {"samples": torch.zeros(EACH, 3, FRAMES, SIZE // 4, SIZE // 4)}
-        out[action] = host.common_ksampler(model, 5, 20, 1.5, "euler", "simple", told, nothing, empty)[0]["samples"]
-    return out
+    return native_flow_model(config, state, labels=labels)
+
+
+def sampled(model, action: str) -> torch.Tensor:
+    """States (N, 3, F, h, w): 20 steps of euler, cfg 1.5, as in picture_to_motion."""
+    features = FlowCodec.from_file(CODEC).encode(pictures(action)).features
+    text = model.model.labels.vector(action)
+    told, nothing = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
+    empty = {"samples": torch.zeros(EACH, 3, FRAMES, SIZE // 4, SIZE // 4)}
+    return host.common_ksampler(model, 5, 20, 1.5, "euler", "simple", told, nothing, empty)[0]["samples"].float()
+
+
+@pytest.fixture(scope="module")
+def made(model) -> dict[str, torch.Tensor]:
+    """States by the action that was asked for."""
+    return {action: sampled(model, action) for action in ACTIONS}
+
+
+def pixels_away(states: torch.Tensor) -> torch.Tensor:
+    """(N, F, h, w): how far every point is from its own place."""
+    return (states[:, :2] - own_places(states)).norm(dim=1) * SIZE / 2
 
 
 def test_the_files_are_small_and_know_the_stages_actions():
@@ -58,7 +70,7 @@ def test_people_move_as_they_are_told(made):
         classes.append(action)
     hits = 0
     for action, states in made.items():
-        grids = motion_of(states.float())[0]
+        grids = motion_of(states)[0]
         signs = torch.stack([signature(pixel_offsets(grid, (SIZE, SIZE))) for grid in grids])
         hits += sum(name == action for name in nearest_class(signs, torch.stack(known), classes))
     print(f"{hits} of {EACH * len(ACTIONS)}")
@@ -66,7 +78,16 @@ def test_people_move_as_they_are_told(made):
 
 
 def test_the_room_stands_still(made):
-    states = torch.cat(list(made.values())).float()
-    away = (states[:, :2] - own_places(states)).norm(dim=1) * SIZE / 2  # pixels
+    states = torch.cat(list(made.values()))
+    away = pixels_away(states)
     corners = away[:, :, :3, [0, -1]]
     assert torch.isfinite(states).all() and corners.mean() < 0.5 and away.max() > 4
+
+
+def test_without_the_threshold_the_same_run_diverges(model, made):
+    """The loader installs it, and this model needs it: it predicts noise, as the released ones do."""
+    assert hold in model.model_options["sampler_post_cfg_function"]
+    bare = model.clone()
+    bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
+    held, loose = pixels_away(made["walk"]), pixels_away(sampled(bare, "walk"))
+    assert held.max() <= SIZE and loose.mean() > 10 * SIZE, (held.max(), loose.mean())
