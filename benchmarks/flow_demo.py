@@ -1,8 +1,8 @@
 """How well a flow model moves people of the stage that it never saw: python3 scripts/host.py bench flow_demo [--json]
 
-Every sample is one still picture and one word. Stock sampling, 20 steps through the host without and with guidance, stands
-beside ancestral sampling of all steps from the same noise without guidance, and beside the same 20 steps with the loader's
-threshold taken out. The motion is judged by its flow: the class of
+Every sample is one still picture and one word. Stock sampling, 20 steps through the host, stands beside ancestral sampling
+of all steps from the same noise, and beside the same 20 steps with the loader's threshold taken out, all without guidance; the
+guided row samples as the workflow picture_to_motion does. The motion is judged by its flow: the class of
 the true flow that lies nearest among clips of other people (which of the true clips' own flows it names rightly is told
 beside it), how far it ends from the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be
 alike), and the distance of all clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).
@@ -81,13 +81,13 @@ class Models:
         features = self.codec.encode(torch.stack([truth["video"][0] for truth in truths])).features
         return features, torch.cat([self.labels.vector(truth["action"]) for truth in truths])
 
-    def stock(self, truths: list[dict], noise: torch.Tensor, options, cfg: float = 1.0, model=None) -> torch.Tensor:
+    def stock(self, truths: list[dict], noise: torch.Tensor, options, model=None, cfg=1.0, sampler="") -> torch.Tensor:
         """(B, 3, F, h, w) states by a sampler of the host."""
         features, text = self.inputs(truths)
         positive, negative = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
         latent = torch.zeros_like(noise)
         return comfy.sample.sample(
-            model or self.native, noise, options.steps, cfg, options.sampler, options.scheduler, positive, negative,
+            model or self.native, noise, options.steps, cfg, sampler or options.sampler, options.scheduler, positive, negative,
             latent, denoise=1.0, disable_pbar=True, seed=0,
         ).float().cpu()  # fmt: skip
 
@@ -176,7 +176,7 @@ def evaluate(options) -> dict:
         "codec": lambda some, _, __: models.own(some),
         "stock": models.stock,
         "without_threshold": models.unheld,
-        "guided": lambda *given: models.stock(*given, cfg=options.cfg),
+        "guided": lambda *given: models.stock(*given, cfg=options.cfg, sampler=options.guided_sampler),
         "ancestral": models.ancestral,
     }
     if not options.ancestral_steps:
@@ -211,9 +211,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=20)
     parser.add_argument("--sampler", default="euler")
     parser.add_argument("--scheduler", default="simple")
-    parser.add_argument(
-        "--cfg", type=float, default=1.5, help="of the guided row, as in the workflow picture_to_motion"
-    )
+    parser.add_argument("--cfg", type=float, default=1.5, help="of the guided row")
+    parser.add_argument("--guided-sampler", default="euler_ancestral", help="of the guided row")
     parser.add_argument("--ancestral-steps", type=int, default=1000, help="fewer are spread evenly; 0 leaves it out")
     parser.add_argument("--at-once", type=int, default=2, help="batches of ancestral sampling beside each other")
     parser.add_argument("--seed", type=int, default=0)
