@@ -76,7 +76,7 @@ class FlowUNetConfig(Json):
     upsample: str = "deconv"  # or conv: nearest pixels and a convolution with a reflected border
     null: str = "zeros"  # or learned: what stands for no text
     # How it learned. The released models predict noise on grids; from noise alone that says nothing of the flow, and a
-    # grid is mostly place, so small models predict velocity on offsets.
+    # grid is mostly place. Small models begin with velocity on offsets, and may go on with noise, as residual, on roots.
     prediction: str = "eps"
     motion: str = "grid"  # or offset: how far each point is from its own place, or root: the square root of that
     motion_scale: float = 1.0  # by which offsets or roots are multiplied, to be about as large as the noise

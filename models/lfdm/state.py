@@ -33,7 +33,7 @@ def to_network(state: Tensor, config: FlowUNetConfig) -> Tensor:
     if config.motion == "grid":
         return state
     offset = state[:, :2] - own_places(state)
-    # A hand that waves moves by a hundredth of what a walk does; its root is a tenth.
+    # A hand that waves moves by a thirtieth of what a walk does; its root is a sixth.
     told = offset.sign() * offset.abs().sqrt() if config.motion == "root" else offset
     return torch.cat((told * config.motion_scale, state[:, 2:]), 1)
 

@@ -81,7 +81,8 @@ def test_the_room_stands_still(made):
     states = torch.cat(list(made.values()))
     away = pixels_away(states)
     corners = away[:, :, :3, [0, -1]]
-    assert torch.isfinite(states).all() and corners.mean() < 0.5 and away.max() > 4
+    print(f"corners {corners.mean():.4f} px, farthest {away.max():.1f} px")
+    assert torch.isfinite(states).all() and corners.mean() < 0.05 and away.max() > 4
 
 
 def test_without_the_threshold_the_same_run_diverges(model):
