@@ -108,6 +108,13 @@ def controlled(net, images: torch.Tensor, positive=None, negative=None, strength
     return host.ControlNetApplyAdvanced().apply_controlnet(positive, negative, net, images, strength, 0.0, 1.0)
 
 
+def without_threshold(model):
+    """The same flow model as if its loader had not installed the threshold."""
+    bare = model.clone()
+    bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
+    return bare
+
+
 def spied(model, seen: list, before=None):
     """A clone that notes the batch and the chunks of every forward pass."""
     from comfy.patcher_extension import WrappersMP

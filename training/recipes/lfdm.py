@@ -177,24 +177,20 @@ def start_unet(model: dict, feature_width: int) -> tuple[FlowUNet, Labels | None
             f"The flow model of init reads pictures of {config.feature_width} channels, but the codec makes "
             f"{feature_width}: choose two files that belong together."
         )
-    unet = FlowUNet(learns_as(config, model.get("config", {})))
+    unet = FlowUNet(learns_as(config, configured(config, model)))
     unet.load_state_dict({name: value.float() for name, value in state.items()})
     return unet, known or own
 
 
-def learns_as(config: FlowUNetConfig, asked: dict) -> FlowUNetConfig:
-    """The configuration of a file whose weights go on to learn in another way; their shapes stay."""
-    other = sorted(name for name in set(asked) - set(WAYS) if tuple_of(asked[name]) != getattr(config, name, None))
+def learns_as(config: FlowUNetConfig, asked: FlowUNetConfig) -> FlowUNetConfig:
+    """What is asked of the weights of a file: they may go on to learn in another way, and keep their shape."""
+    other = sorted(name for name, value in vars(asked).items() if name not in WAYS and value != getattr(config, name))
     if other:
         raise ValueError(
             f"A flow model that goes on from init keeps its shape, but config asks for another {', '.join(other)}: leave "
             f"that out (what may change is {', '.join(WAYS)}), or begin without init."
         )
-    return replace(config, **{name: asked[name] for name in WAYS if name in asked})
-
-
-def tuple_of(value):
-    return tuple(value) if isinstance(value, list) else value
+    return asked
 
 
 def start_labels(names: tuple[str, ...], width: int, known: Labels | None, grows: bool) -> nn.Embedding:
