@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 from duet_host.checks import find_browser
 from duet_host.client import run_prompt
+from duet_host.jobs import show_errors
 from duet_host.server import running_server
 from PIL import Image
 from playwright.sync_api import sync_playwright
@@ -72,7 +73,10 @@ def main() -> None:
         with running_server(host, Path(sys.executable), Path(folder) / "state", output=output) as server:
             for name in names:
                 prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text())
-                thumbnail(name, output, run_prompt(server.url, prompt).outputs)
+                result = run_prompt(server.url, prompt)
+                if show_errors(prompt, result, server):
+                    raise SystemExit(f"{name} made no picture")
+                thumbnail(name, output, result.outputs)
             browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
             page = browser.new_page(viewport={"width": 2560, "height": 1440})
             page.goto(server.url)
