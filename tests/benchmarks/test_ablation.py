@@ -61,6 +61,13 @@ def test_every_row_has_its_figures(made):
     for values in table["rows"].values():
         assert all(len(each) == 1 for each in values.values())
         assert 0 < values["depth_l2"][0] < 1 and values["video_psnr"][0] > 0
+    assert table["floor"].keys() == table["rows"]["shared"].keys()
+
+
+def test_no_network_is_below_the_auto_encoder_that_it_makes_latents_of(made):
+    _, table = made
+    assert table["floor"]["depth_l2"] < min(values["depth_l2"][0] for values in table["rows"].values())
+    assert table["floor"]["video_psnr"] > max(values["video_psnr"][0] for values in table["rows"].values())
 
 
 def read(file: Path) -> dict:
