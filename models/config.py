@@ -34,6 +34,7 @@ class VideoUNetConfig:
     # The adapters.
     modalities: int = 1  # 2: every clip is followed by its depth
     label: bool = False  # an embedding of the modality is added to that of the time
+    label_in_controlnet: bool = False  # the poses' ControlNet has one of its own; a stock one has none
     temporal: str = "none"
     temporal_place: str = "before_cross_attention"
     self_attention: str = "frame"  # what a frame sees of its clip: itself, or the first frame and the one before
@@ -77,8 +78,9 @@ class VideoUNetConfig:
             (separate and self.modalities != 2,
              "Separate streams are one network for the video and one for its depth, but modalities is "
              f"{self.modalities}: set it to 2, or streams to shared."),
-            (separate and self.label,
-             "Separate streams take no label, since each network knows its modality: set label to false."),
+            (separate and (self.label or self.label_in_controlnet),
+             "Separate streams take no label, since each network knows its modality: set label and label_in_controlnet to "
+             "false."),
             (separate and self.cross_modal != "none",
              "Cross-modal attention lies inside a shared network, but streams is separate: set cross_modal to none, "
              f"not {self.cross_modal}, or join the streams with coupling."),

@@ -21,6 +21,7 @@ from .character import PoseGuider, as_character
 from .config import VideoUNetConfig
 from .modality import ClipLayout
 from .motion_module import add_motion_modules
+from .schedule import STEPS
 
 
 @dataclass
@@ -193,6 +194,12 @@ class VideoUNet(UNet2DConditionModel):
         """Tell video from depth from birth: a new network has no pictures to leave as they are, and a label of zero delays it."""
         if self.class_embedding is not None:
             self.class_embedding.reset_parameters()
+
+    def tell_depth(self) -> None:
+        """A label for the depth, which is new, as loud as the time: pictures stay what the network knows them to be."""
+        with torch.no_grad():
+            time = self.time_embedding(self.time_proj(torch.tensor([STEPS // 2])))
+            self.class_embedding.weight[1].normal_(std=time.std().item())
 
     def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None) -> Tensor:
         """Time and modality as one vector for each latent: (k m f) 4 C0."""

@@ -44,18 +44,13 @@ class HostHints:
 
     def forward(self, x: Tensor, hint: Tensor, timesteps: Tensor, context: Tensor, **_) -> dict:
         hint = hint.expand(x.shape[0], -1, -1, -1)  # one picture serves all frames
-        which = {} if self.alone is None else {"modalities": 1, **self.named(x)}
+        which = {} if self.alone is None else {"modalities": 1, "labels": self.labels(x)}
         down, middle = super().forward(x, timesteps, context, hint, self.chunks, **which)
         return {"output": down, "middle": [middle]}
 
-    def named(self, x: Tensor) -> dict:
-        """What tells two ControlNets which of them is meant."""
-        return {}
-
-
-class HostHintsOfTwo(HostHints):
-    def named(self, x: Tensor) -> dict:
-        return {"labels": x.new_full(x.shape[:1], MODALITIES.index(self.alone), dtype=torch.long)}
+    def labels(self, x: Tensor) -> Tensor:
+        """What the one modality is called, for each latent: of two ControlNets it names the one that is meant."""
+        return x.new_full(x.shape[:1], MODALITIES.index(self.alone), dtype=torch.long)
 
 
 @cache
@@ -65,7 +60,7 @@ def host_controlnet_class(streams: str = "shared") -> type:
     from ...models.separate import SeparateControlNets
 
     if streams == "separate":
-        return type("HostSeparateControlNets", (HostHintsOfTwo, SeparateControlNets), {})
+        return type("HostSeparateControlNets", (HostHints, SeparateControlNets), {})
     return type("HostPoseControlNet", (HostHints, PoseControlNet), {})
 
 

@@ -303,7 +303,8 @@ def test_maps_that_are_not_shared_leave_the_network_alone():
 
 @pytest.mark.parametrize(("config", "change", "words"), [
     (SEPARATE, {"modalities": 1}, "modalities is 1: set it to 2, or streams to shared"),
-    (SEPARATE, {"label": True}, "set label to false"),
+    (SEPARATE, {"label": True}, "set label and label_in_controlnet to false"),
+    (SEPARATE, {"label_in_controlnet": True}, "set label and label_in_controlnet to false"),
     (SEPARATE, {"cross_modal": "all"}, "set cross_modal to none, not all"),
     (SEPARATE, {"shared_maps": "avg"}, "set shared_maps to none, not avg"),
     (SEPARATE, {"same_place": True}, "set same_place to false, or join the streams with coupling"),

@@ -232,6 +232,28 @@ def test_controlnet_residuals_reach_through_time():
     assert set((change > 0).nonzero()[:, 0].tolist()) == {0, 1, 2}, "all frames of its own stream, none of the other"
 
 
+def test_a_controlnet_with_a_label_tells_video_from_depth():
+    """The same latents and poses in both halves: only a label can tell them apart, and it does the same for one alone."""
+    video, _, context = inputs(PAIR, 3)
+    x, context, t = torch.cat((video, video)), context.repeat(2, 1, 1), torch.tensor(500)
+    pose = torch.rand(3, 3, 128, 128)
+    with torch.no_grad():
+        plain = fill(PoseControlNet(PAIR), 4)(x, t, context, pose)[1]
+        net = fill(PoseControlNet(replace(PAIR, label_in_controlnet=True)), 4)
+        told = net(x, t, context, pose)[1]
+        alone = net(video, t, context[:3], pose, modalities=1, labels=torch.ones(3, dtype=torch.long))[1]
+    assert torch.allclose(plain[:3], plain[3:], atol=1e-5)
+    assert (told[:3] - told[3:]).abs().max() > 1e-2
+    assert torch.allclose(alone, told[3:], atol=1e-5)
+
+
+def test_a_label_in_the_controlnet_begins_as_that_of_its_unet():
+    unet = fill(VideoUNet(replace(PAIR, label_in_controlnet=True)), 2)
+    assert torch.equal(PoseControlNet.copied_from(unet).class_embedding.weight, unet.class_embedding.weight)
+    without = VideoUNet(replace(PAIR, label=False, label_in_controlnet=True))
+    assert not PoseControlNet.copied_from(without).class_embedding.weight.any(), "silent where the U-Net has none"
+
+
 class Largest(TorchDispatchMode):
     """The most bytes that a tensor of a run takes."""
 

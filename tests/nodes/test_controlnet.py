@@ -1,9 +1,13 @@
 """The pose ControlNet as a native CONTROL_NET, and the sampler that keeps one modality."""
 
+from dataclasses import replace
+
 import pytest
 import torch
+from pack.models.choices import MODALITIES
 from pack.models.controlnet import PoseControlNet
 from pack.models.modality import split
+from pack.nodes.host.boundary import MODALITY
 from pack.nodes.host.controlnet import native_controlnet
 from pack.nodes.joint import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
 
@@ -17,8 +21,8 @@ def model():
     return tiny_model()
 
 
-def weights(seed=5, zero=False):
-    config = tiny_config()
+def weights(seed=5, zero=False, **changes):
+    config = replace(tiny_config(), **changes)
     g = torch.Generator().manual_seed(seed)
     state = PoseControlNet(config).state_dict()
     for name, value in state.items():
@@ -58,9 +62,11 @@ def test_hints_of_f_frames_serve_video_and_depth_alike(model):
     assert gap(short, full) < 1e-5 and gap(one, same) < 1e-5 and gap(short, one) > 1e-3
 
 
-def test_the_residuals_are_those_of_the_network_itself(model):
+@pytest.mark.parametrize("alone", [None, *MODALITIES])
+@pytest.mark.parametrize("label", [False, True])
+def test_the_residuals_are_those_of_the_network_itself(model, label, alone):
     """Through the host: scaled input, tiled hints, two chunks. By hand: the same network on the same numbers."""
-    config, state = weights()
+    config, state = weights(label_in_controlnet=label)
     net = PoseControlNet(config).eval()
     net.load_state_dict(state)
     control = native_controlnet(config, state)
@@ -69,11 +75,13 @@ def test_the_residuals_are_those_of_the_network_itself(model):
     control.pre_run(model.model, sampling.percent_to_sigma)
     x, tokens = noise((4 * FRAMES, 4, 8, 8)), noise((4 * FRAMES, 5, 768), 9)
     sigma = torch.full((4 * FRAMES,), 3.0)
-    given = control.get_control(x, sigma, {"c_crossattn": tokens}, 2, {"cond_or_uncond": [1, 0]})
+    options = {"cond_or_uncond": [1, 0]} | ({MODALITY: alone} if alone else {})
+    given = control.get_control(x, sigma, {"c_crossattn": tokens}, 2, options)
     hints = poses(FRAMES).movedim(-1, 1).repeat(4, 1, 1, 1)
     scaled = sampling.calculate_input(sigma, x)
     with torch.no_grad():
-        down, middle = net(scaled, sampling.timestep(sigma), tokens, hints, chunks=2)
+        which = {"modalities": 1, "labels": torch.full((4 * FRAMES,), MODALITIES.index(alone))} if alone else {}
+        down, middle = net(scaled, sampling.timestep(sigma), tokens, hints, chunks=2, **which)
     assert gap(given["middle"][0], middle) < 1e-4
     assert all(gap(a, b) < 1e-4 for a, b in zip(given["output"], down, strict=True))
 

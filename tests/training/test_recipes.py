@@ -144,6 +144,28 @@ def test_a_network_of_one_modality_learns_pictures_alone_and_a_pair_begins_from_
         assert {"video", "depth"} <= set(pair(batch_of(pair), Draws(0, 0))[1])
 
 
+def test_the_depth_of_a_pair_that_begins_from_pictures_is_told_apart_at_birth(vae, tmp_path):
+    """Of the label only the depth's row speaks, so the video is what the picture model makes of it; a ControlNet's too."""
+    alone = SHAPE | {"modalities": 1, "label": False, "cross_modal": "none"}
+    pictures = recipe("idol_image", vae, model={"config": alone, "pose": False})
+    (file,) = pictures.export(tmp_path)
+    pair = recipe(
+        "idol_image", vae, model={"init": str(file), "config": {"modalities": 2, "label_in_controlnet": True}}
+    )
+    video, depth = pair.unet.class_embedding.weight
+    time = pair.unet.time_embedding(pair.unet.time_proj(torch.tensor([500])))
+    assert not video.any() and 0.5 < (depth.std() / time.std()).item() < 2
+    assert torch.equal(pair.controlnet.class_embedding.weight, pair.unet.class_embedding.weight)
+    batch = batch_of(pair)
+    clean, known = pair.inputs(batch, Draws(0, 0))
+    clean, time = clean[:, :1].expand(-1, 2, -1, -1, -1, -1), torch.tensor([500, 20])
+    with torch.no_grad():
+        both = pair.predict(clean, time, known)
+        same = pictures.predict(clean[:, :1], time, known)
+    assert torch.allclose(both[:, :1], same, atol=2e-3)  # the file is in half precision
+    assert (both[:, 1:] - same).abs().max() > 0.05
+
+
 def test_a_network_learns_on_with_fewer_groups_in_its_norms(vae, tmp_path):
     """The weights stay; what they normalize together changes, in the pose ControlNet as well, and is told in both files."""
     first = recipe("idol_image", vae)
@@ -247,6 +269,18 @@ def test_a_network_learns_on_with_an_adapter_more_but_in_no_other_shape(vae, tmp
     assert told and not any(value.any() for value in told) and all(value.requires_grad for value in told)
     with pytest.raises(ValueError, match="init and config do not fit, first at .*: leave the shape"):
         recipe("idol_image", vae, model={"init": path, "config": {"layers_per_block": 2}})
+
+
+def test_a_controlnet_learns_on_with_a_label_of_its_own(vae, tmp_path):
+    """Silent at birth where its file has none; the file that the run leaves has it, and opens again."""
+    model, pose = map(str, recipe("idol_image", vae).export(tmp_path))
+    files = {"init": model, "controlnet": pose}
+    more = recipe("idol_image", vae, model={**files, "config": {"label_in_controlnet": True}})
+    assert not more.controlnet.class_embedding.weight.any()
+    stir(more)
+    again = recipe("idol_video", vae, model={**files, "controlnet": str(more.export(tmp_path)[1])})
+    label = again.controlnet.class_embedding.weight
+    assert torch.equal(label, more.controlnet.class_embedding.weight.half()) and label.any()
 
 
 def test_a_network_learns_on_with_halves_given(vae, tmp_path):

@@ -91,7 +91,10 @@ class Idol(Recipe):
             name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
         }
         width = {"foreground_width": config.foreground_width or 1024}
-        return network_from(state, replace(config, **(adapters | width | shape)))
+        net = network_from(state, replace(config, **(adapters | width | shape)))
+        if net.video.label:
+            net.tell_depth()
+        return net
 
     def start_controlnet(self, model: dict) -> nn.Module:
         """The pose ControlNet of the stage before, or the encoder of the U-Net."""
@@ -103,9 +106,9 @@ class Idol(Recipe):
                         stream.speak()
             return net
         config, state, _ = open_controlnet(model["controlnet"])
-        net = pose_network(replace(config, norm_num_groups=self.unet.video.norm_num_groups))
-        net.load_state_dict({name: value.float() for name, value in state.items()})
-        return net
+        labelled = config.label_in_controlnet or self.unet.video.label_in_controlnet
+        groups = self.unet.video.norm_num_groups
+        return learning_on(state, pose_network(replace(config, norm_num_groups=groups, label_in_controlnet=labelled)))
 
     def choose_trained(self, settings) -> None:
         """What this stage and the settings leave frozen."""
