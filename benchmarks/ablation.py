@@ -188,7 +188,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes of each run that read its clips")
     parser.add_argument("--at-once", type=int, default=2, help="runs that train beside each other")
     parser.add_argument("--clips-to-train", type=int, default=512)
-    parser.add_argument("--size", type=int, default=64, help="pixels a side")
+    parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--fps", type=float, default=4.0)
     parser.add_argument("--clips", type=int, default=32, help="never seen, to judge by")
