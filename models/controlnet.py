@@ -13,13 +13,8 @@ from .config import VideoUNetConfig
 from .modality import ClipLayout
 
 BETWEEN = (".cross_modal.", ".same_place.")  # what a U-Net's blocks have between the modalities, and a ControlNet's not
-SHARED = (
-    "conv_in",
-    "time_embedding",
-    "class_embedding",
-    "down_blocks",
-    "mid_block",
-)  # what a ControlNet copies from its U-Net
+# What a ControlNet copies from its U-Net.
+SHARED = ("conv_in", "time_embedding", "class_embedding", "down_blocks", "mid_block")
 
 
 class PoseControlNet(ControlNetModel):
