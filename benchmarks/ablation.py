@@ -119,10 +119,12 @@ def judged(model: Path, vae: Path, known: list[dict], steps: int) -> dict[str, f
 def floor(vae: Path, known: list[dict]) -> dict[str, float]:
     """What a network without any error would have: the truth as the auto-encoder gives it back."""
     encoders = Encoders(str(vae)).to(DEVICE)
-    again = lambda pictures: [through(encoders, each) for each in pictures]
-    video = lambda some: again(truth["video"] for truth in some)
-    depth = lambda some: [decode(each, "hot") for each in again(heat(truth["depth"], "hot") for truth in some)]
-    return compared(encoders, known, lambda some, first: (video(some), depth(some)))
+
+    def given_back(some: list[dict], _: int) -> tuple[list, list]:
+        depths = [through(encoders, heat(truth["depth"], "hot")) for truth in some]
+        return [through(encoders, truth["video"]) for truth in some], [decode(depth, "hot") for depth in depths]
+
+    return compared(encoders, known, given_back)
 
 
 def compared(encoders: Encoders, known: list[dict], make: Callable) -> dict[str, float]:
@@ -201,14 +203,14 @@ def main() -> None:
     runs = [(row, seed) for row in options.rows for seed in options.seeds]
     with ThreadPoolExecutor(options.at_once) as pool:
         found = dict(zip(runs, pool.map(lambda run: row_of(*run, options), runs), strict=True))
-    table, best = {}, floor(options.vae, truths(options))
+    table, least = {}, floor(options.vae, truths(options))
     for row in options.rows:
         each = [found[row, seed] for seed in options.seeds]
         table[row] = {name: [values[name] for values in each] for name in each[0]}
         if not options.json:
             print(line(row, table[row]), flush=True)
     if not options.json:
-        print(line("no error but the VAE's", {name: [value] for name, value in best.items()}))
+        print(line("no error but the VAE's", {name: [value] for name, value in least.items()}))
     else:
         about = {
             "pictures": options.pictures,
@@ -218,7 +220,7 @@ def main() -> None:
             "clips": options.clips,
             "device": DEVICE,
         }
-        print(json.dumps({**about, "paper_depth_l2": PAPER, "rows": table, "floor": best}, indent=2))
+        print(json.dumps({**about, "paper_depth_l2": PAPER, "rows": table, "floor": least}, indent=2))
 
 
 def line(row: str, values: dict[str, list[float]]) -> str:
