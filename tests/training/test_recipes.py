@@ -283,6 +283,20 @@ def test_a_controlnet_learns_on_with_a_label_of_its_own(vae, tmp_path):
     assert torch.equal(label, more.controlnet.class_embedding.weight.half()) and label.any()
 
 
+@pytest.mark.parametrize(
+    "changes", [{"block_out_channels": [32, 96]}, {"layers_per_block": 2}, {"cross_attention_dim": 64}], ids=str
+)
+def test_a_controlnet_of_another_network_is_refused_before_the_run(changes, vae, tmp_path):
+    for folder, shape in (("own", SHAPE), ("other", SHAPE | changes)):
+        (tmp_path / folder).mkdir()
+        recipe("idol_image", vae, model={"config": shape}).export(tmp_path / folder)
+    files = {"init": str(tmp_path / "own/model.safetensors"), "controlnet": str(tmp_path / "other/pose.safetensors")}
+    with pytest.raises(
+        ValueError, match=f"controlnet belongs to another network, its {next(iter(changes))} is .* U-Net"
+    ):
+        recipe("idol_image", vae, model={**files, "config": {}})
+
+
 def test_a_network_learns_on_with_halves_given(vae, tmp_path):
     """What a run started from, with another way of giving: the weights are the same, the file says how it is sampled."""
     first = recipe("idol_image", vae)

@@ -106,6 +106,7 @@ class Idol(Recipe):
                         stream.speak()
             return net
         config, state, _ = open_controlnet(model["controlnet"])
+        refuse_foreign(config, self.unet.video)
         labelled = config.label_in_controlnet or self.unet.video.label_in_controlnet
         groups = self.unet.video.norm_num_groups
         return learning_on(state, pose_network(replace(config, norm_num_groups=groups, label_in_controlnet=labelled)))
@@ -310,6 +311,17 @@ class Idol(Recipe):
 def is_adapter(name: str) -> bool:
     """Whether a weight belongs to an adapter, which is silent at birth, and not to the 2-D network."""
     return any(part in name for part in ADAPTERS)
+
+
+def refuse_foreign(control: VideoUNetConfig, unet: VideoUNetConfig) -> None:
+    """Refuse a ControlNet whose residuals or context do not fit the U-Net, before a step fails on their shapes."""
+    for name in ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim"):
+        if getattr(control, name) != getattr(unet, name):
+            raise ValueError(
+                f"model: controlnet belongs to another network, its {name} is {getattr(control, name)} and that of the "
+                f"U-Net {getattr(unet, name)}: take the pose.safetensors that lies beside init, or leave controlnet out "
+                "to begin with a copy of the U-Net."
+            )
 
 
 def learning_on(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
