@@ -4,7 +4,7 @@ Its projection of tokens is the table of word vectors (models/words.py), so it i
 Letters as in with_depth.py.
 """
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ...models.checkpoint import open_model, save_model
-from ...models.config import SD1, VideoUNetConfig
+from ...models.config import SD1
 from ...models.stage.caption import VOCABULARY
 from ...models.video_unet import VideoUNet
 from ...models.words import token_width, word_tokens
 from ..draws import Draws
 from ..kept import kept_or_made
+from .shape import shape_asked
 from .with_depth import WithDepth
 
 SHAPE = {  # 3.7 million numbers, 7.1 MiB in half precision
@@ -92,9 +93,6 @@ def start_unet(model: dict) -> VideoUNet:
         unet = VideoUNet(config)
         unet.load_state_dict({name: value.float() for name, value in state.items()})
         return unet
-    shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
-    unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
-    if unknown:
-        raise ValueError(f"model: config knows no {', '.join(sorted(unknown))}: see models/config.py for its names.")
+    shape = shape_asked(model)
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY)}
     return VideoUNet(replace(SD1, **SHAPE | shape | words))

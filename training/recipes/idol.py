@@ -4,22 +4,18 @@ Letters: B clips, m modalities (1 or 2), F frames, C channels and h and w pixels
 """
 
 from contextlib import nullcontext
-from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from ...models.attention.capture import capture
-from ...models.checkpoint import open_controlnet, open_model, save_model
-from ...models.config import IDOL, VideoUNetConfig
+from ...models.checkpoint import save_model
 from ...models.controlnet import PoseControlNet
-from ...models.foreground import latent_width
 from ...models.losses import consistency, denoising, error_on
 from ...models.schedule import NoiseSchedule
-from ...models.separate import network, network_from, pose_network, pose_network_from
 from ...models.video_unet import VideoUNet
 from ..augment import hide
 from ..data import open_clips
@@ -30,9 +26,9 @@ from ..lora import add_lora, is_lora, lora_file
 from ..noising import PairNoise, give
 from ..sampling import sample_ddim
 from .base import Recipe
+from .idol_network import is_adapter, start_controlnet, start_unet
 from .vae import heat
 
-ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
 # The denoising loss of each modality, the paper's two beside them, and, not in the paper, the first once more on the person alone.
 WEIGHTS = {"video": 1.0, "depth": 1.0, "motion": 0.01, "maps": 0.01, "person": 0.0}
 DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
@@ -55,7 +51,7 @@ class Idol(Recipe):
         self.readings = losses  # similarity, reduction, detach
         self.clips = open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
-        self.unet = self.start_unet(settings.model)
+        self.unet = start_unet(settings.model)
         self.modalities = min(self.modalities, self.unet.video.modalities)
         if self.modalities == 1:
             second = 0.0  # it is for the depth's sake
@@ -64,7 +60,7 @@ class Idol(Recipe):
             for stream in self.streams():
                 stream.speak()
         pose = self.pose and settings.model.get("pose", True)
-        self.controlnet = self.start_controlnet(settings.model) if pose else None
+        self.controlnet = start_controlnet(settings.model, self.unet) if pose else None
         self.kept: list[dict[str, Tensor]] | None = None
         self.no_one: Tensor | None = None
         self.choose_trained(settings)
@@ -72,44 +68,6 @@ class Idol(Recipe):
             self.to(memory_format=torch.channels_last)
 
     # -- networks ------------------------------------------------------------------------------------------------
-
-    def start_unet(self, model: dict) -> nn.Module:
-        """A network from a file, with adapters added where it has none, or a new one of the given shape."""
-        shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
-        unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
-        if unknown:
-            raise ValueError(
-                f"model: config knows no {', '.join(sorted(unknown))}: see models/config.py for its names."
-            )
-        if not model.get("init"):
-            width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
-            return network(replace(IDOL, **(width | shape)))
-        config, state, _ = open_model(model["init"])
-        if config.modalities == 2:
-            return learning_on(state, network(replace(config, **shape)))
-        adapters = {
-            name: getattr(IDOL, name) for name in ("modalities", "label", "temporal", "cross_modal", "background")
-        }
-        width = {"foreground_width": config.foreground_width or 1024}
-        net = network_from(state, replace(config, **(adapters | width | shape)))
-        if net.video.label:
-            net.tell_depth()
-        return net
-
-    def start_controlnet(self, model: dict) -> nn.Module:
-        """The pose ControlNet of the stage before, or the encoder of the U-Net."""
-        if not model.get("controlnet"):
-            net = pose_network_from(self.unet)
-            if not model.get("init"):
-                for stream in net.modules():
-                    if isinstance(stream, PoseControlNet):
-                        stream.speak()
-            return net
-        config, state, _ = open_controlnet(model["controlnet"])
-        refuse_foreign(config, self.unet.video)
-        labelled = config.label_in_controlnet or self.unet.video.label_in_controlnet
-        groups = self.unet.video.norm_num_groups
-        return learning_on(state, pose_network(replace(config, norm_num_groups=groups, label_in_controlnet=labelled)))
 
     def choose_trained(self, settings) -> None:
         """What this stage and the settings leave frozen."""
@@ -306,35 +264,6 @@ class Idol(Recipe):
         if self.controlnet is not None:
             files.append(save_model(folder / "pose.safetensors", half(self.controlnet), self.controlnet.video))
         return files
-
-
-def is_adapter(name: str) -> bool:
-    """Whether a weight belongs to an adapter, which is silent at birth, and not to the 2-D network."""
-    return any(part in name for part in ADAPTERS)
-
-
-def refuse_foreign(control: VideoUNetConfig, unet: VideoUNetConfig) -> None:
-    """Refuse a ControlNet whose residuals or context do not fit the U-Net, before a step fails on their shapes."""
-    for name in ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim"):
-        if getattr(control, name) != getattr(unet, name):
-            raise ValueError(
-                f"model: controlnet belongs to another network, its {name} is {getattr(control, name)} and that of the "
-                f"U-Net {getattr(unet, name)}: take the pose.safetensors that lies beside init, or leave controlnet out "
-                "to begin with a copy of the U-Net."
-            )
-
-
-def learning_on(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
-    """A network with the weights of a trained one of its shape; adapters that are new in it keep their silent birth."""
-    own = {name: value.shape for name, value in unet.state_dict().items()}
-    wrong = [name for name, value in state.items() if own.pop(name, None) != value.shape]
-    if wrong := wrong + [name for name in own if not is_adapter(name)]:
-        raise ValueError(
-            f"model: init and config do not fit, first at {wrong[0]}: leave the shape of the network out of config, or "
-            "begin a new one without init."
-        )
-    unet.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
-    return unet
 
 
 def as_wide_as(like: Tensor, values: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """The network that the recipe mimo trains: a new one, one that grows from a picture model, or one that goes on."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -10,6 +10,7 @@ from ...models.checkpoint import open_model
 from ...models.config import MIMO_PAPER, VideoUNetConfig
 from ...models.foreground import latent_width
 from ...models.video_unet import VideoUNet, inflated
+from .shape import shape_asked
 
 SHAPE = {  # with motion modules 7.9 MiB in half precision
     "block_out_channels": (48, 56, 64), "norm_num_groups": 8, "attention_levels": (True, True, False), "layers_per_block": 1,
@@ -23,10 +24,7 @@ ADDED = ("motion_modules.", "clip_proj.")  # what a file may be without
 
 def start_unet(model: dict, moving: bool) -> VideoUNet:
     """A character model from a file, one that grows from a picture model, or a new one of the given shape."""
-    shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
-    unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
-    if unknown:
-        raise ValueError(f"model: config knows no {', '.join(sorted(unknown))}: see models/config.py for its names.")
+    shape = shape_asked(model)
     if not model.get("init"):
         unet = VideoUNet(new_config(shape, moving))
         if unet.video.motion_code:

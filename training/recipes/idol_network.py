@@ -1,0 +1,78 @@
+"""The networks that IDOL's stages train: new ones, ones that grow from a picture model, or ones that go on."""
+
+from dataclasses import replace
+
+from torch import Tensor, nn
+
+from ...models.checkpoint import open_controlnet, open_model
+from ...models.config import IDOL, VideoUNetConfig
+from ...models.controlnet import PoseControlNet
+from ...models.foreground import latent_width
+from ...models.separate import network, network_from, pose_network, pose_network_from
+from .shape import shape_asked
+
+ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
+GAINED = ("modalities", "label", "temporal", "cross_modal", "background")  # what a picture model gains
+JOINED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")  # alike in both networks
+
+
+def start_unet(model: dict) -> nn.Module:
+    """A network from a file, with adapters added where it has none, or a new one of the given shape."""
+    shape = shape_asked(model)
+    if not model.get("init"):
+        width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
+        return network(replace(IDOL, **(width | shape)))
+    config, state, _ = open_model(model["init"])
+    if config.modalities == 2:
+        return learning_on(state, network(replace(config, **shape)))
+    gained = {name: getattr(IDOL, name) for name in GAINED}
+    width = {"foreground_width": config.foreground_width or 1024}
+    net = network_from(state, replace(config, **(gained | width | shape)))
+    if net.video.label:
+        net.tell_depth()
+    return net
+
+
+def start_controlnet(model: dict, unet: nn.Module) -> nn.Module:
+    """The pose ControlNet of the stage before, or the encoder of the U-Net."""
+    if not model.get("controlnet"):
+        net = pose_network_from(unet)
+        if not model.get("init"):
+            for stream in net.modules():
+                if isinstance(stream, PoseControlNet):
+                    stream.speak()
+        return net
+    config, state, _ = open_controlnet(model["controlnet"])
+    refuse_foreign(config, unet.video)
+    labelled = config.label_in_controlnet or unet.video.label_in_controlnet
+    groups = unet.video.norm_num_groups
+    return learning_on(state, pose_network(replace(config, norm_num_groups=groups, label_in_controlnet=labelled)))
+
+
+def is_adapter(name: str) -> bool:
+    """Whether a weight belongs to an adapter, which is silent at birth, and not to the 2-D network."""
+    return any(part in name for part in ADAPTERS)
+
+
+def refuse_foreign(control: VideoUNetConfig, unet: VideoUNetConfig) -> None:
+    """Refuse a ControlNet whose residuals or context do not fit the U-Net, before a step fails on their shapes."""
+    for name in JOINED:
+        if getattr(control, name) != getattr(unet, name):
+            raise ValueError(
+                f"model: controlnet belongs to another network, its {name} is {getattr(control, name)} and that of the "
+                f"U-Net {getattr(unet, name)}: take the pose.safetensors that lies beside init, or leave controlnet out "
+                "to begin with a copy of the U-Net."
+            )
+
+
+def learning_on(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
+    """A network with the weights of a trained one of its shape; adapters that are new in it keep their silent birth."""
+    own = {name: value.shape for name, value in unet.state_dict().items()}
+    wrong = [name for name, value in state.items() if own.pop(name, None) != value.shape]
+    if wrong := wrong + [name for name in own if not is_adapter(name)]:
+        raise ValueError(
+            f"model: init and config do not fit, first at {wrong[0]}: leave the shape of the network out of config, or "
+            "begin a new one without init."
+        )
+    unet.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+    return unet
