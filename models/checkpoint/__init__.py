@@ -5,6 +5,7 @@ family.py  telling the families apart, and refusing the wrong ones by name
 shape.py   the network's shape from its tensors
 ldm.py     names of single checkpoint files in diffusers' words
 report.py  what was found, in a paragraph
+about.py   what a network makes and reads, in sentences
 convert.py any of them as a Duet file
 opening.py the three ways to open a file and the check that every weight fits
 folder.py  folders in diffusers' form and what lies beside the weights in them

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ..config import MIMO, VideoUNetConfig
+from . import about
 from .family import kind_of, refuse
 from .files import Weights
 from .opening import TABLE, duet_config, motion_fields, opened, taken
@@ -41,7 +42,7 @@ def open_whole(file: Weights, config: VideoUNetConfig, others: list):
         names = " and ".join(Path(path).name for path in others)
         raise ValueError(f"{file.name} holds the whole character model: leave {names} out.")
     config, state, report = taken(file, config, {name: name for name in file.shapes}, "Duet character model")
-    return config, state, replace(report, notes=notes(config))
+    return config, state, replace(report, notes=about.of_character(config))
 
 
 def open_parts(file: Weights, reference: Weights | None, pose_guider: Weights | None, motion: Weights | None):
@@ -60,7 +61,7 @@ def open_parts(file: Weights, reference: Weights | None, pose_guider: Weights | 
     names = {name: name for name in shapes if name not in set(tables)}
     config, state, report = taken(whole, config, names, "MIMO")
     found = report.found + len(tables)
-    return config, state, replace(report, found=found, unexpected=(), notes=notes(config))
+    return config, state, replace(report, found=found, unexpected=(), notes=about.of_character(config))
 
 
 def with_prefix(part: Weights | None, kind: str) -> Weights | None:
@@ -104,13 +105,3 @@ def guider_widths(whole: Weights) -> tuple[int, ...]:
     blocks = count(whole, "pose_guider.blocks.")
     first = size(whole, "pose_guider.conv_in.weight")
     return first, *(size(whole, f"pose_guider.blocks.{i}.weight") for i in range(1, blocks, 2))
-
-
-def notes(config: VideoUNetConfig) -> tuple[str, ...]:
-    """What the artist should know of a character model, a sentence each."""
-    layers = "the scene" if config.layer_codes == 1 else "the scene and what passes in front of the character"
-    length = f" Clips have up to {config.motion_positions} frames, or that many in a window."
-    return (
-        f"It reads {layers} beside the noise and predicts velocity (v) from noise alone: the scheduler simple fits.",
-        *((length.strip(),) if config.temporal == "motion_modules" else ()),
-    )

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ..config import ONE_SHOT_FIELDS, SD1, VideoUNetConfig
+from . import about
 from .family import ASIDE, kind_of, refuse
 from .files import Weights, checksum, read_weights
 from .folder import file_in, told_beside
@@ -30,7 +31,7 @@ def open_model(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
     if config is not None:
         if kind in ("controlnet", "motion", "tuning"):
             raise refuse(file, kind, MODEL)
-        return taken(file, config, {name: name for name in file.shapes}, "Duet model")
+        return taken(file, config, {name: name for name in file.shapes}, "Duet model", *about.of_model(config))
     if kind in ("ldm", "diffusers"):
         return open_base(file)
     if kind == "tuneavideo":
@@ -185,7 +186,7 @@ def open_controlnet(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
     if config is None:
         temporal = any(".tem_conv." in name for name in names)
         config = replace(SD1, **base_fields(file), **extra, temporal="native" if temporal else "none")
-    return taken(file, config, names, family, controlnet=True)
+    return taken(file, config, names, family, *about.of_controlnet(config), controlnet=True)
 
 
 def opened(path) -> Weights:
