@@ -211,6 +211,8 @@ def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConf
     config = getattr(patcher.model, "video", None)
     if config is None:
         raise ValueError("Expected a model from Load Video Model, got one of the host's own: load the file there.")
+    if patcher.is_dynamic():  # on most GPUs: patches are added while a layer computes, never to the weights
+        patcher = patcher.clone(disable_dynamic=True)
     memory.load_models_gpu([patcher], force_patch_weights=True)
     state = patcher.model.diffusion_model.state_dict()
     return config, {name: value.detach().to("cpu", copy=True) for name, value in state.items()}

@@ -4,8 +4,9 @@ import comfy.sd
 import folder_paths
 import pytest
 import torch
+from comfy.model_patcher import ModelPatcherDynamic
 from pack.models.checkpoint import open_model
-from pack.nodes.host.model import native_model
+from pack.nodes.host.model import native_model, weights_of
 from pack.nodes.motion import SaveVideoModel, with_motion
 from safetensors.torch import save_file
 
@@ -48,21 +49,44 @@ def test_a_prefix_does_not_leave_the_output_folder():
         SaveVideoModel.execute(tiny_model(), "../escaped")
 
 
-def test_a_lora_is_baked_in(output):
-    model = tiny_model()
+def with_lora(model):
     key = "diffusion_model.mid_block.resnets.0.conv1"
     shape = model.model.state_dict()[f"{key}.weight"].shape
     lora = {
         f"{key}.lora_up.weight": torch.randn(shape[0], 4, 1, 1),
         f"{key}.lora_down.weight": torch.randn(4, shape[1], 3, 3),
     }
-    patched = comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
+    return comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
+
+
+def test_a_lora_is_baked_in(output):
+    model = tiny_model()
+    patched = with_lora(model)
     expected = ksampler(patched)
     assert gap(expected, ksampler(model)) > 1e-4
     name = SaveVideoModel.execute(patched, "baked")[0]
     config, state, _ = open_model(output / name)
     again = native_model(config, state)
     assert gap(ksampler(again), expected) < 1e-5
+
+
+def test_a_lora_is_baked_in_where_the_host_streams_weights():
+    """The patcher that the host takes on most GPUs, without what it needs a GPU for: it cannot patch weights in place."""
+    plain = with_lora(tiny_model())
+    plain.model.dynamic_pins = {plain.load_device: {}}
+    streamed = object.__new__(ModelPatcherDynamic)  # on a CPU the class would make one of the plain kind
+    streamed.__init__(plain.model, plain.load_device, plain.offload_device)
+    streamed.cached_patcher_init, streamed.patches = plain.cached_patcher_init, plain.patches
+    before = {name: value.clone() for name, value in plain.model.diffusion_model.state_dict().items()}
+    try:
+        config, state = weights_of(streamed)
+    finally:
+        plain.model.dynamic_patchers.clear()  # or it would free pinned memory that it never had
+    assert all(torch.equal(value, before[name]) for name, value in streamed.model.diffusion_model.state_dict().items())
+    expected = weights_of(plain)
+    assert config == expected[0] and state.keys() == expected[1].keys()
+    assert all(torch.equal(value, expected[1][name]) for name, value in state.items())
+    assert not all(torch.equal(value, before[name]) for name, value in state.items())
 
 
 def test_motion_joins_the_frames_of_a_clip(tmp_path):
