@@ -181,9 +181,9 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", choices=list(ROWS), default=list(ROWS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--pictures", type=int, default=2000, help="steps of the network that all begin from, 0: none")
-    parser.add_argument("--steps", type=int, default=1200, help="of training")
+    parser.add_argument("--steps", type=int, default=1000, help="of training")
     parser.add_argument("--batch", type=int, default=4, help="clips of a step")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=2e-3)
     parser.add_argument("--widths", choices=list(WIDTHS), default="small", help="of the networks")
     losses = {"early": 0.5, "depth": 2.0}
     parser.add_argument("--losses", type=json.loads, default=losses, help=f"for all rows, {json.dumps(losses)}")
@@ -193,8 +193,8 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="pixels a side")
     parser.add_argument("--frames", type=int, default=4)
     parser.add_argument("--fps", type=float, default=4.0)
-    parser.add_argument("--clips", type=int, default=32, help="never seen, to judge by")
-    parser.add_argument("--sampling-steps", type=int, default=20)
+    parser.add_argument("--clips", type=int, default=96, help="never seen, to judge by")
+    parser.add_argument("--sampling-steps", type=int, default=2, help="of DDIM; two are the noisiest and the cleanest")
     parser.add_argument("--judge", type=Path, help="no table: the figures of the models in one folder")
     options = parser.parse_args()
     if options.judge:

@@ -25,12 +25,13 @@ def read_depth(depth: Tensor | dict, source: str) -> tuple[Tensor, Tensor, str]:
             f"depth: expected a geometry with depth (N, H, W), got {checks.describe(plane)}: "
             "connect Run Depth Anything 3 or Run MoGe, or a depth picture."
         )
+    plane = plane.cpu()  # MoGe leaves its geometry on the GPU
     size = {"frames": len(plane), "size": plane.shape[1:]}
     valid = torch.ones_like(plane, dtype=torch.bool)
     if depth.get("mask") is not None:
-        valid &= checks.mask(depth["mask"], "mask of the geometry", **size).to(plane.device) > 0.5
+        valid &= checks.mask(depth["mask"], "mask of the geometry", **size).cpu() > 0.5
     if depth.get("sky") is not None:
-        valid &= checks.mask(depth["sky"], "sky of the geometry", **size).to(plane.device) < 0.5
+        valid &= checks.mask(depth["sky"], "sky of the geometry", **size).cpu() < 0.5
     return plane, valid, "distance"
 
 

@@ -44,7 +44,7 @@ class EncodePictureForFlow(io.ComfyNode):
         from . import checks
         from .host.flow_model import with_picture
 
-        features = codec.encode(checks.rgb(picture, "picture")).features
+        features = codec.features(checks.rgb(picture, "picture"))
         return io.NodeOutput(*(with_picture(conditioning, features) for conditioning in (positive, negative)))
 
 

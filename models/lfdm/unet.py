@@ -168,10 +168,17 @@ def down(width: int) -> nn.Conv3d:
     return nn.Conv3d(width, width, (1, 4, 4), (1, 2, 2), (0, 1, 1))
 
 
+class ReflectedConv(nn.Conv3d):
+    """torch's own way: what a host puts in its place for some versions of cuDNN would leave the reflected border out."""
+
+    def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, **_) -> Tensor:
+        return nn.Conv3d._conv_forward(self, x, weight, bias)
+
+
 def up(width: int, kind: str) -> nn.Module:
     if kind == "deconv":
         return nn.ConvTranspose3d(width, width, (1, 4, 4), (1, 2, 2), (0, 1, 1))
-    conv = nn.Conv3d(width, width, (1, 3, 3), padding=(0, 1, 1), padding_mode="reflect")
+    conv = ReflectedConv(width, width, (1, 3, 3), padding=(0, 1, 1), padding_mode="reflect")
     return nn.Sequential(nn.Upsample(scale_factor=(1, 2, 2), mode="nearest"), conv)
 
 

@@ -109,9 +109,10 @@ class PairedWindows(windows.IndexListContextHandler):
             self.controls[key] = part
         return self.controls[key]
 
-    def execute(self, *args, **kwargs):
+    def evaluate_context_windows(self, *args, **kwargs):
+        """One window after the other, whose hints need not stay on the GPU."""
         try:
-            return super().execute(*args, **kwargs)
+            return super().evaluate_context_windows(*args, **kwargs)
         finally:
             self.controls.clear()
 

@@ -33,6 +33,7 @@ class HostCodec:
         """(N, H, W, 3) to (N, 3, H, W) where the network is, which is loaded whole: its layers are torch's own."""
         widest = self.config.width * pictures.shape[1] * pictures.shape[2] * 4
         memory.load_models_gpu([self.patcher], memory_required=6 * PIECE * widest, force_full_load=True)
+        self.patcher.model.to(self.patcher.load_device)  # --novram leaves behind what it cannot stream
         return pictures.movedim(-1, 1).to(self.patcher.load_device, torch.float32).contiguous()
 
     def encode(self, pictures: Tensor) -> Encoded:
@@ -41,6 +42,10 @@ class HostCodec:
         if self.last is None or not same(self.last.picture, pictures):
             self.last = self.codec.encode(pictures)
         return self.last
+
+    def features(self, picture: Tensor) -> Tensor:
+        """(1, H, W, 3) to what a flow model is told of it, (1, C, h, w), where conditions wait."""
+        return self.encode(picture).features.to(memory.intermediate_device())
 
     def render(self, picture: Tensor, field: Field, report: Report) -> Tensor:
         """(1, H, W, 3) and a field (N, h, w) of the features' size to the painted clip (N, H, W, 3)."""

@@ -156,14 +156,18 @@ def text_conditioning(text: Tensor) -> list:
 
 
 class HostDeconv(nn.ConvTranspose3d, comfy.ops.CastWeightBiasOp):
-    """The host has no transposed convolution over clips; like its own layers it casts and streams its weights."""
+    """The host has no transposed convolution over clips; like its own layers it casts and streams its weights.
+
+    (B, C, F, h, w) to (B, C, F, 2h, 2w), each frame as a picture: Apple's GPUs have none over clips in half precision.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         comfy.ops.run_every_op()
         weight, bias, stream = comfy.ops.cast_bias_weight(self, x, offloadable=True)
-        out = nn.functional.conv_transpose3d(x, weight, bias, self.stride, self.padding)
+        frames = x.transpose(1, 2).flatten(0, 1)
+        out = nn.functional.conv_transpose2d(frames, weight[:, :, 0], bias, self.stride[1:], self.padding[1:])
         comfy.ops.uncast_bias_weight(self, weight, bias, stream)
-        return out
+        return out.unflatten(0, (len(x), -1)).transpose(1, 2)
 
 
 @cache
@@ -242,11 +246,16 @@ def host_unet(config: FlowUNetConfig, state_dict: dict[str, Tensor], dtype: torc
             f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
             f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or load it as another kind of model."
         )
-    use_host_layers(unet, operations)
-    for module in unet.modules():
+    use_flow_layers(unet, operations)
+    return unet.eval().requires_grad_(False)
+
+
+def use_flow_layers(network: nn.Module, operations) -> None:
+    """Retag every leaf layer in place, the one that the host does not have as ours."""
+    use_host_layers(network, operations)
+    for module in network.modules():
         if type(module) is nn.ConvTranspose3d:
             module.__class__ = HostDeconv
-    return unet.eval().requires_grad_(False)
 
 
 def native_copy(config, state_dict, dtype, labels=None, disable_dynamic=False):

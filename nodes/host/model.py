@@ -63,9 +63,8 @@ class VideoModel(BaseModel):
         tokens = kwargs.get("cross_attn")
         if tokens is not None and self.video.foreground_width == tokens.shape[-1]:
             # Projected here, once, so that ControlNets read the same context as the U-Net.
-            unet = self.diffusion_model
-            tokens = tokens.to(kwargs["device"], unet.dtype)
-            tokens = unet.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
+            tokens = tokens.to(kwargs["device"], self.get_dtype_inference())
+            tokens = self.diffusion_model.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
             out["c_crossattn"] = comfy.conds.CONDCrossAttn(tokens)
         background = kwargs.get("duet_background")
         if background is not None:

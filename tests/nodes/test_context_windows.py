@@ -53,6 +53,16 @@ def test_every_window_gets_its_own_hints_masks_and_background(per_frame, count):
     assert gap(out, ksampler(per_frame, *conds, pair=latent(2 * FRAMES), steps=1)) < 1e-5
 
 
+def test_the_hints_of_a_window_go_with_it(per_frame, monkeypatch):
+    """Each is on the GPU, once for every latent of the batch: of a long clip they would fill it."""
+    model, held = windowed(per_frame), []
+    handler = model.model_options["context_handler"]
+    slice_one = handler.sliced_control
+    monkeypatch.setattr(handler, "sliced_control", lambda *a: (slice_one(*a), held.append(len(handler.controls)))[0])
+    ksampler(model, *controlled(controlnet(), hints(FRAMES)), pair=latent(2 * FRAMES), steps=1)
+    assert len(held) > 4 and max(held) == 1 and not handler.controls
+
+
 def test_positive_and_negative_of_a_window_are_batched_and_its_memory_is_asked_for(per_frame, monkeypatch):
     seen, asked = [], []
     estimate = per_frame.model.memory_required

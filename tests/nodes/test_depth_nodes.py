@@ -5,7 +5,8 @@ import torch
 from comfy_extras.nodes_curve import CurveEditor
 from comfy_extras.nodes_depth_anything_3 import DA3Render
 from pack.nodes import checks
-from pack.nodes.depth import DepthToHeatMap, HeatMapToDepth, NormalizeDepthClip, RemapDepth
+from pack.nodes.depth import DepthToHeatMap, HeatMapToDepth, NormalizeDepthClip, RemapDepth, read_depth
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 SETTINGS = {
     "source": "near is large",
@@ -70,6 +71,12 @@ def test_mask_of_moge_and_sky_of_da3_are_respected():
     sky[:, :3] = 0.9
     picture, near, far, valid = normalize({"depth": walking(), "sky": sky})
     assert (near, far) == (1.0, 6.0) and not valid[:, :3].any() and not picture[:, :3].any()
+
+
+def test_a_geometry_that_was_left_on_the_gpu_comes_to_where_pictures_are():
+    with FakeTensorMode():
+        depth, valid, _ = read_depth({"depth": torch.empty(2, 4, 6, device="cuda")}, "distance")
+    assert depth.device.type == valid.device.type == "cpu"
 
 
 def test_sky_mask_of_one_frame_and_of_another_size_serves_the_clip():

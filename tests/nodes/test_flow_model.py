@@ -3,14 +3,23 @@
 from dataclasses import replace
 
 import comfy.model_management as memory
+import comfy.ops
 import pytest
 import torch
 from pack.models.flow import colour_wheel
 from pack.models.lfdm.config import TINY_UNET
 from pack.models.lfdm.diffusion import FlowSchedule, threshold
 from pack.models.lfdm.state import from_network, own_places
-from pack.models.lfdm.unet import FlowUNet, guided
-from pack.nodes.host.flow_model import HostDeconv, hold, native_flow_model, text_conditioning, with_picture
+from pack.models.lfdm.unet import FlowUNet, guided, up
+from pack.nodes.host.flow_model import (
+    HostDeconv,
+    hold,
+    native_flow_model,
+    text_conditioning,
+    use_flow_layers,
+    with_picture,
+)
+from torch import nn
 
 import nodes as host
 
@@ -69,6 +78,21 @@ def test_the_hosts_layers_answer_what_the_network_answers(config):
     part = net.picture_part(noise((2, 12, SIDE, SIDE), 5))
     theirs = net(x, t, text=text, picture_part=part)
     assert gap(model.model.diffusion_model(x, t, text=text, picture_part=part), theirs) < 1e-5
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize("kind", ["deconv", "conv"])
+def test_layers_that_the_host_has_otherwise(monkeypatch, kind, streamed):
+    """A transposed convolution over clips, and a border that its detour around a fault of cuDNN would leave out."""
+    monkeypatch.setattr(comfy.ops, "NVIDIA_MEMORY_CONV_BUG_WORKAROUND", True)
+    layers = nn.Sequential(*([up(4, kind)] if kind == "deconv" else up(4, kind))).bfloat16()
+    x = noise((2, 4, 3, 5, 6)).bfloat16()
+    expected = layers(x)
+    assert expected.shape == (2, 4, 3, 10, 12)
+    use_flow_layers(layers, comfy.ops.manual_cast)
+    for layer in layers:
+        layer.comfy_cast_weights = streamed
+    assert torch.equal(layers(x), expected)
 
 
 def test_the_schedule_is_the_authors_to_the_last_step(model):
