@@ -14,7 +14,8 @@ from .checkpoint import load, open_codec
 from .config import CodecConfig
 from .warp import Motion
 
-PIECE = 8  # frames that are painted together
+PIECE = 8  # frames that are painted together, fewer of those that are larger than this
+LARGE = 512 * 512  # pixels; at the released width 8 of them take 3 GB
 
 
 class FlowCodec:
@@ -37,14 +38,15 @@ class FlowCodec:
         return self.network.generator.encode(picture)
 
     @torch.no_grad()
-    def render(self, source: Encoded, grid: Tensor, occlusion: Tensor, piece: int = PIECE) -> Iterator[Tensor]:
+    def render(self, source: Encoded, grid: Tensor, occlusion: Tensor, piece: int | None = None) -> Iterator[Tensor]:
         """An encoded picture, (N, h, w, 2) grids and (N, 1, h, w) occlusion to pieces (n, 3, H, W) of the clip."""
         check_motion(grid, occlusion, source)
+        piece = piece or frames_at_once(*source.picture.shape[-2:])
         for part in zip(grid.split(piece), occlusion.split(piece), strict=True):
             yield self.network.generator.decode(source, Motion(*part))
 
     @torch.no_grad()
-    def estimate(self, source: Tensor, driving: Tensor, piece: int = PIECE) -> tuple[Tensor, Tensor]:
+    def estimate(self, source: Tensor, driving: Tensor, piece: int | None = None) -> tuple[Tensor, Tensor]:
         """(1, 3, H, W) picture and (N, 3, H, W) frames to the grids and the occlusion that make these from that."""
         check_picture(source, self.config.step, "the picture")
         check_picture(driving, self.config.step, "the clip")
@@ -52,6 +54,7 @@ class FlowCodec:
             raise ValueError(
                 f"The picture is {size_of(source)} and the clip {size_of(driving)} pixels: scale one to the other."
             )
+        piece = piece or frames_at_once(*source.shape[-2:])
         regions = self.network.region_predictor(source)
         motions = [self.motion(source, regions, frames) for frames in driving.split(piece)]
         return torch.cat([motion.grid for motion in motions]), torch.cat([motion.occlusion for motion in motions])
@@ -63,6 +66,11 @@ class FlowCodec:
         background = network.bg_predictor(source, driving)
         found = network.region_predictor(driving), type(regions)(*map(repeat, regions))
         return network.generator.pixelwise_flow_predictor(source, found[1], found[0], background)
+
+
+def frames_at_once(height: int, width: int) -> int:
+    """How many frames of a size are painted together, so that a large picture takes no more memory than PIECE of LARGE."""
+    return max(1, min(PIECE, PIECE * LARGE // (height * width)))
 
 
 def size_of(picture: Tensor) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ...models.flow_fields import Field, from_grid, to_grid
 from ...models.lfdm.autoencoder import Encoded, FlowAutoencoder
-from ...models.lfdm.codec import PIECE, FlowCodec, check_picture
+from ...models.lfdm.codec import FlowCodec, check_picture, frames_at_once
 
 Report = Callable[[int], None]
 
@@ -31,8 +31,9 @@ class HostCodec:
 
     def ready(self, pictures: Tensor) -> Tensor:
         """(N, H, W, 3) to (N, 3, H, W) where the network is, which is loaded whole: its layers are torch's own."""
-        widest = self.config.width * pictures.shape[1] * pictures.shape[2] * 4
-        memory.load_models_gpu([self.patcher], memory_required=6 * PIECE * widest, force_full_load=True)
+        size = pictures.shape[1:3]
+        widest = self.config.width * size.numel() * 4
+        memory.load_models_gpu([self.patcher], memory_required=6 * frames_at_once(*size) * widest, force_full_load=True)
         self.patcher.model.to(self.patcher.load_device)  # --novram leaves behind what it cannot stream
         return pictures.movedim(-1, 1).to(self.patcher.load_device, torch.float32).contiguous()
 
@@ -58,7 +59,7 @@ class HostCodec:
     def estimate(self, picture: Tensor, clip: Tensor, report: Report) -> Field:
         """(1, H, W, 3) picture and (N, H, W, 3) frames to the field by which each frame is fetched from the picture."""
         source, fields, done = self.ready(picture), [], 0
-        for frames in clip.split(PIECE):
+        for frames in clip.split(frames_at_once(*clip.shape[1:3])):
             grid, occlusion = self.codec.estimate(source, self.ready(frames))
             fields.append(from_grid(grid, occlusion))
             report(done := done + len(frames))
@@ -67,8 +68,8 @@ class HostCodec:
     @torch.no_grad()
     def estimate_pairs(self, sources: Tensor, drivings: Tensor, report: Report) -> Field:
         """(P, H, W, 3) twice to the field by which each driving picture is fetched from its source."""
-        fields, done = [], 0
-        for pair in zip(sources.split(PIECE), drivings.split(PIECE), strict=True):
+        fields, done, piece = [], 0, frames_at_once(*sources.shape[1:3])
+        for pair in zip(sources.split(piece), drivings.split(piece), strict=True):
             source, driving = (self.ready(pictures) for pictures in pair)
             check_picture(driving, self.config.step, "the clip")
             motion = self.codec.network.estimate(source, driving)

@@ -22,7 +22,7 @@ from pack.models.lfdm.checkpoint import (
     released_name,
     save,
 )
-from pack.models.lfdm.codec import FlowCodec
+from pack.models.lfdm.codec import FlowCodec, frames_at_once
 from pack.models.lfdm.config import MHAD_CODEC, MUG_CODEC, MUG_UNET, NATOPS_UNET, TINY_CODEC, TINY_UNET, FlowUNetConfig
 from pack.models.lfdm.diffusion import FlowSchedule, noise_loss, threshold
 from pack.models.lfdm.reference import as_reference
@@ -377,6 +377,11 @@ def test_the_codec_paints_many_frames_as_it_paints_one(codec):
     clip = torch.cat(list(codec.render(source, grid, occlusion, piece=2)))
     one = torch.cat([*codec.render(source, grid[3:4], occlusion[3:4])])
     assert clip.shape == (5, 3, 32, 64) and torch.allclose(clip[3:4], one, atol=1e-5)
+
+
+def test_fewer_frames_of_a_large_picture_are_painted_at_once():
+    assert [frames_at_once(side, side) for side in (64, 512, 1024, 2048)] == [8, 8, 2, 1]
+    assert frames_at_once(512, 1024) == 4
 
 
 def test_the_codec_estimates_a_clip_as_it_estimates_a_pair(codec):
