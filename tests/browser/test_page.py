@@ -102,9 +102,8 @@ def test_the_template_browser_shows_each_workflow_with_its_picture(page, pack):
     page.wait_for_timeout(2000)  # the list of packs is built twice
     page.get_by_role("dialog").get_by_text(pack, exact=True).first.click()
     for path in WORKFLOWS[pack]:
-        card_of(page, path.stem).evaluate(
-            "name => name.scrollIntoView({block: 'center'})"
-        )  # only cards that are seen have pictures
+        # Only cards that are seen have pictures.
+        card_of(page, path.stem).evaluate("name => name.scrollIntoView({block: 'center'})")
         page.wait_for_function(PICTURED, arg=path.stem)
     card_of(page, WORKFLOWS[pack][0].stem).click()
     nodes = len(read(WORKFLOWS[pack][0])["nodes"])

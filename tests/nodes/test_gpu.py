@@ -18,7 +18,7 @@ from pack.models.config import ABLATIONS, ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TI
 from pack.models.separate import network
 from pack.nodes.flow_loaders import open_codec, open_flow
 from pack.nodes.host.boundary import MODALITY
-from pack.nodes.host.conditioning import DEPTH, LAYERS, MOTION_CODE, REFERENCE
+from pack.nodes.host.conditioning import BACKGROUND, DEPTH, LAYERS, MOTION_CODE, REFERENCE
 from pack.nodes.host.controlnet import native_controlnet
 from pack.nodes.host.flow_model import PICTURE
 from pack.nodes.host.model import native_model
@@ -81,17 +81,15 @@ def answer(patcher, fake, shape, given: dict, options: dict, control=None):
     model = patcher.model
     model.device = patcher.load_device = GPU
     model.current_patcher = patcher
-    with fake:
+    with fake, OneDevice():
         noise, sigma = torch.randn(shape, device=GPU), torch.ones(shape[0], device=GPU)
         conds = []
         for prompt in ("positive", "negative"):
             cond = {name: value() for name, value in given.items()} | {"model_conds": {}, "uuid": prompt}
             cond |= {} if control is None else {"control": control}
             told = {"latent_image": torch.zeros_like(noise), "denoise_mask": None, "seed": 1}
-            with OneDevice():
-                conds.append(comfy.samplers.encode_model_conds(model.extra_conds, [cond], noise, GPU, prompt, **told))
+            conds.append(comfy.samplers.encode_model_conds(model.extra_conds, [cond], noise, GPU, prompt, **told))
         options = {"transformer_options": {"sigmas": sigma, **options}}
-    with fake, OneDevice():
         return comfy.samplers.calc_cond_batch(model, conds, noise, sigma, options)
 
 
@@ -107,7 +105,7 @@ def pose_control(fake, place):
 
 GIVEN = {
     "dance": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.foreground_width),
-                        "duet_background": lambda: torch.rand(1, 4, SIDE, SIDE)},
+                        BACKGROUND: lambda: torch.rand(1, 4, SIDE, SIDE)},
     "words": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.cross_attention_dim),
                         DEPTH: lambda: torch.rand(FRAMES, 1, SIDE, SIDE)},
     "character": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.cross_attention_dim),
@@ -149,7 +147,7 @@ def test_every_kind_of_network(fake, place, kind):
     frames = config.modalities * FRAMES
     given = {"cross_attn": lambda: torch.rand(1, 9, config.foreground_width or config.cross_attention_dim)}
     if config.background != "none":
-        given["duet_background"] = lambda: torch.rand(1, 4, SIDE, SIDE)
+        given[BACKGROUND] = lambda: torch.rand(1, 4, SIDE, SIDE)
     for made in answer(patcher, fake, (frames, 4, SIDE, SIDE), given, {}):
         assert made.device == GPU
 
