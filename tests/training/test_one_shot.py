@@ -117,10 +117,14 @@ def test_at_its_start_the_network_is_the_base_frame_by_frame(files):
     made = recipe(files)
     flat = VideoUNet(DEPTH)
     flat.load_state_dict(load_file(files["depth"]))
-    one = (torch.randn(1, 5, 4, 4), torch.full((1,), 400.0), torch.randn(1, 6, 32))
+    draws = torch.Generator().manual_seed(0)
+    latent, context = torch.randn(1, 5, 4, 4, generator=draws), torch.randn(1, 6, 32, generator=draws)
+    one = (latent, torch.full((1,), 400.0), context)
     three = [value.repeat(3, *[1] * (value.ndim - 1)) for value in one]
     with torch.no_grad():
-        assert (made.unet(*three) - flat(*one)).abs().max() < 1e-6
+        want = flat(*one)
+        difference = (made.unet(*three) - want).abs().max()
+    assert difference < 1e-5 * want.abs().max(), "float32 on another CPU has room, another network has not"
 
 
 @pytest.mark.parametrize("kind", KINDS)
