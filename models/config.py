@@ -13,7 +13,6 @@ CHOICES = {
     "prediction": ("eps", "v"),
     "given": ("noised", "clean"),
     "streams": ("shared", "separate"),
-    "coupling": ("none", "windowed"),
     "shared_maps": ("none", "avg", "video"),
 }
 
@@ -39,7 +38,7 @@ class VideoUNetConfig:
     temporal_place: str = "before_cross_attention"
     self_attention: str = "frame"  # what a frame sees of its clip: itself, or the first frame and the one before
     cross_modal: str = "none"  # which blocks end in attention between the modalities
-    cross_modal_width: int = 512  # of it and of the coupling; 0: as wide as the block
+    cross_modal_width: int = 512  # of it; 0: as wide as the block
     same_place: bool = False  # every block also ends in what lies at the same place of the other modality
     background: str = "none"  # how background latents enter
     given: str = "noised"  # how a kept half enters beside the one that is made: as noisy as that, or clean at time 0
@@ -55,8 +54,6 @@ class VideoUNetConfig:
     zero_snr: bool = False  # the last step of the schedule is noise alone
     # The paper's ablations and baselines (IDOL section 4).
     streams: str = "shared"  # separate: two networks, one for the video and one for its depth
-    coupling: str = "none"  # windowed: separate networks look at each other's frames, as in MM-Diffusion
-    coupling_window: int = 4  # how many frames of the other stream a frame sees
     shared_maps: str = "none"  # cross-attention maps of both modalities: their mean, or those of the video
 
     def __post_init__(self):
@@ -83,16 +80,12 @@ class VideoUNetConfig:
              "false."),
             (separate and self.cross_modal != "none",
              "Cross-modal attention lies inside a shared network, but streams is separate: set cross_modal to none, "
-             f"not {self.cross_modal}, or join the streams with coupling."),
+             f"not {self.cross_modal}."),
             (separate and self.same_place,
-             "What lies at the same place is told inside a shared network, but streams is separate: set same_place to false, "
-             "or join the streams with coupling."),
+             "What lies at the same place is told inside a shared network, but streams is separate: set same_place to false."),
             (separate and maps,
              "Attention maps are shared inside one network, but streams is separate: set shared_maps to none, not "
              f"{self.shared_maps}."),
-            (not separate and self.coupling != "none",
-             f"A {self.coupling} coupling joins two networks, but there is one: set streams to separate, or coupling "
-             "to none."),
             (maps and self.modalities != 2,
              f"Attention maps are shared between a video and its depth, but modalities is {self.modalities}: set it "
              "to 2, or shared_maps to none."),
@@ -100,7 +93,6 @@ class VideoUNetConfig:
              f"The same place is that of the other modality, but modalities is {self.modalities}: set it to 2, or same_place to false."),
             (self.given == "clean" and self.modalities != 2,
              f"A half can be given where there are two, but modalities is {self.modalities}: set it to 2, or given to noised."),
-            (self.coupling_window < 1, f"A coupling window holds 1 frame or more, not {self.coupling_window}."),
             (separate and self.reference,
              "One network reads a reference, but streams is separate: set reference to false, or streams to shared."),
             (self.reference and self.self_attention != "frame",
@@ -113,7 +105,7 @@ class VideoUNetConfig:
 
     def one_stream(self) -> "VideoUNetConfig":
         """One of the two networks of separate streams."""
-        return replace(self, streams="shared", coupling="none", modalities=1, given="noised")
+        return replace(self, streams="shared", modalities=1, given="noised")
 
     @property
     def layer_codes(self) -> int:
@@ -151,6 +143,8 @@ class VideoUNetConfig:
     def from_json(cls, text: str) -> "VideoUNetConfig":
         """Read a configuration; a name that this version does not know is refused, since it would change the answer."""
         values = json.loads(text)
+        if values.get("coupling") == "none":  # a switch that earlier files name, which changed nothing when it was off
+            values = {name: value for name, value in values.items() if name not in ("coupling", "coupling_window")}
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(
@@ -184,7 +178,6 @@ MIMO = replace(
     ANIMATEDIFF_V2, in_channels=8, prediction="v", zero_snr=True, reference=True, motion_code=(16, 32, 96, 256)
 )  # as released: the scene beside the noise
 MIMO_PAPER = replace(MIMO, in_channels=12)  # the scene and what passes in front of the character
-LDM3D = replace(SD1, temporal="native", background="conv", foreground_width=1024)  # its VAE packs the depth: ldm3d.py
 _SHARED = replace(IDOL, cross_modal="none")
 _SEPARATE = replace(_SHARED, streams="separate", label=False)
 ABLATIONS = {
@@ -198,8 +191,6 @@ ABLATIONS = {
     "cross_modal_full": replace(IDOL, cross_modal_width=0),
     "maps_avg": replace(IDOL, shared_maps="avg"),
     "maps_video": replace(IDOL, shared_maps="video"),
-    "ldm3d": LDM3D,
-    "mm_diffusion": replace(_SEPARATE, coupling="windowed"),
     "animatediff": replace(IDOL, temporal="motion_modules", motion_mid_block=True),
     "no_temporal": replace(IDOL, temporal="none"),
 }  # the networks of the paper's comparisons; losses, pose and depth sources are switched elsewhere

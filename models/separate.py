@@ -1,4 +1,4 @@
-"""Two networks in place of one: IDOL's first ablation (section 4.3) and, with a coupling, the MM-Diffusion baseline.
+"""Two networks in place of one: IDOL's first ablation (section 4.3).
 
 Nothing is shared, so nothing needs a label. Letters as in modality.py.
 """
@@ -8,7 +8,6 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from .attention.windowed import WindowedCoupling
 from .choices import MODALITIES
 from .config import VideoUNetConfig
 from .controlnet import PoseControlNet
@@ -57,10 +56,6 @@ class SeparateUNets(Streams):
 
     def __init__(self, video: VideoUNetConfig):
         super().__init__(video, VideoUNet)
-        if video.coupling == "windowed":
-            widths = [block.resnets[-1].out_channels for block in self.streams["video"].blocks()]
-            sizes = [(width, video.cross_modal_width or width, video.coupling_window) for width in widths]
-            self.couplings = nn.ModuleList(WindowedCoupling(*size) for size in sizes)
 
     @property
     def skip_count(self) -> int:
@@ -77,12 +72,8 @@ class SeparateUNets(Streams):
         background: Tensor | None = None,
         control: dict | None = None,
         attention_kwargs: dict | None = None,
-        shift: int = 0,
     ) -> Tensor:
-        """Predict for a pair, or with modalities=1 for the one modality that labels name.
-
-        shift is that of the coupling's windows: drawn anew for each training step, 0 when sampling.
-        """
+        """Predict for a pair, or with modalities=1 for the one modality that labels name."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         inputs = {"background": background, "control": control}
         if self.layout.modalities == 1:
@@ -91,24 +82,7 @@ class SeparateUNets(Streams):
         halves = self.halves(sample=sample, timestep=timestep, context=context, **inputs)
         for half, kwargs in zip(halves, self.attention_kwargs(attention_kwargs), strict=True):
             half |= {"chunks": chunks, "attention_kwargs": kwargs}
-        if self.video.coupling == "none":
-            answers = [net(**half) for net, half in zip(self.streams.values(), halves, strict=True)]
-        else:
-            answers = self.side_by_side(halves, shift)
-        return self.layout.whole(answers)
-
-    def side_by_side(self, halves: list[dict], shift: int) -> list[Tensor]:
-        """Both networks block by block; at the end of each block they look at each other."""
-        nets = self.streams.values()
-        walks = [net.begin(**half) for net, half in zip(nets, halves, strict=True)]
-        steps = zip(*(net.steps() for net in nets), strict=True)
-        for coupling, pair in zip(self.couplings, steps, strict=True):
-            for step, walk in zip(pair, walks, strict=True):
-                step(walk)
-            features = coupling([walk.x for walk in walks], self.layout.frames, shift)
-            for walk, x in zip(walks, features, strict=True):
-                walk.goes_on_with(x)
-        return [net.leave(walk) for net, walk in zip(nets, walks, strict=True)]
+        return self.layout.whole([net(**half) for net, half in zip(self.streams.values(), halves, strict=True)])
 
 
 class SeparateControlNets(Streams):

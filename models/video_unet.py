@@ -35,12 +35,6 @@ class Walk:
     skips: list[Tensor]
     change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
 
-    def goes_on_with(self, x: Tensor) -> None:
-        """Other features at the end of a block; on the way down they are its last skip as well."""
-        if self.skips and self.skips[-1] is self.x:
-            self.skips[-1] = x
-        self.x = x
-
 
 class VideoUNet(UNet2DConditionModel):
     """(k m f) C h w noisy latents, times and context tokens to the prediction of the same shape."""
@@ -150,7 +144,7 @@ class VideoUNet(UNet2DConditionModel):
         return Walk(x, emb, kwargs, control or {}, [x], change)
 
     def steps(self) -> list[Callable[[Walk], None]]:
-        """A call for each block, in order, so that two networks can walk side by side."""
+        """A call for each block, in order."""
         down = [partial(self.down, block, level) for level, block in enumerate(self.down_blocks)]
         return [*down, self.middle, *(partial(self.up, block) for block in self.up_blocks)]
 

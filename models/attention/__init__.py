@@ -5,6 +5,5 @@ sparse_causal.py each frame attends to the first frame of its clip and to the on
 same_place.py   what lies at the same pixel of the other modality
 cross_modal.py  the pixels of a video frame and of its depth attend to each other (IDOL)
 shared_maps.py  a frame and its depth look at the text with the same maps (IDOL's ablation)
-windowed.py     a frame looks at a window of frames of a second network (MM-Diffusion)
 capture.py      what the up blocks attend to, written down for the losses while training (IDOL)
 """

@@ -18,8 +18,6 @@ from .boundary import MODALITY
 from .conditioning import MOTION_CODE, REFERENCE
 from .given import HALF, LATENTS, with_given
 
-SHIFT = "duet_shift"  # in transformer_options: where the windows of a coupling begin, 0 where it is not given
-
 
 class HostCall:
     """The host's way of calling one of our networks; it comes before the network's class."""
@@ -102,7 +100,7 @@ class HostCallOfTwo(HostCall):
     """The same for two networks, each with half of the batch."""
 
     def more(self, options: dict, conds: dict) -> dict:
-        return {"shift": options.get(SHIFT, 0)}
+        return {}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
         """Each network has a projection of its own, so a pair gets tokens for each of its latents, (2F, N, C)."""

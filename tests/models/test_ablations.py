@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 from pack.models.attention import shared_maps
-from pack.models.attention.windowed import random_shift, window_of
 from pack.models.checkpoint import open_model, save_model
-from pack.models.config import ABLATIONS, IDOL, LDM3D, POSE_CONTROLNETS, SD1, TINY, VideoUNetConfig
+from pack.models.config import ABLATIONS, IDOL, POSE_CONTROLNETS, SD1, TINY, VideoUNetConfig
 from pack.models.controlnet import PoseControlNet
 from pack.models.separate import SeparateControlNets, SeparateUNets, network, network_from, pose_network
 from pack.models.video_unet import VideoUNet, inflated
@@ -16,7 +15,6 @@ from pack.models.video_unet import VideoUNet, inflated
 SMALL = {**TINY, "foreground_width": 0, "background": "none"}
 PAIR = replace(IDOL, **SMALL)
 SEPARATE = replace(ABLATIONS["separate"], **SMALL)
-COUPLED = replace(SEPARATE, coupling="windowed", coupling_window=2)
 
 
 def fill(net, seed=0, std=0.05):
@@ -63,8 +61,6 @@ def count(config, pose=None):
         ("cross_modal", None, 1_411_353_236, "1.411"),
         ("maps_avg", None, 1_411_353_236, "1.411"),
         ("cross_modal", "controlnet2d", 1_354_987_156, "1.355"),
-        ("ldm3d", None, 1_394_286_356, "1.394"),
-        ("mm_diffusion", None, 2_822_701_352, "2.823"),
         ("animatediff", "controlnet2d", 1_691_874_516, "1.692"),
         ("animatediff", "controlnet3d", 1_748_240_596, "1.748"),
     ],
@@ -78,14 +74,20 @@ def test_parameters_are_those_of_the_papers_table(name, pose, parameters, printe
 def test_separate_streams_are_twice_the_bare_networks():
     bare = replace(ABLATIONS["separate"], background="none", foreground_width=0)
     assert count(bare) == 2 * 1_393_488_084 == 2_786_976_168
-    assert count(replace(bare, coupling="windowed")) == 2 * (1_393_488_084 + 17_064_320)
 
 
 def test_every_named_configuration_is_one_and_survives_json():
     for config in ABLATIONS.values():
         assert VideoUNetConfig.from_json(config.to_json()) == config
     assert VideoUNetConfig.from_json('{"modalities": 2}') == replace(SD1, modalities=2), "an old file means today's way"
-    assert LDM3D.in_channels == LDM3D.out_channels == 4
+
+
+def test_files_of_before_that_name_the_coupling_open():
+    """It joined separate streams; every file that was ever made has it switched off."""
+    old = SD1.to_json()[:-1] + ', "coupling": "none", "coupling_window": 4}'
+    assert VideoUNetConfig.from_json(old) == SD1
+    with pytest.raises(ValueError, match="newer version: it asks for coupling, coupling_window"):
+        VideoUNetConfig.from_json(old.replace('"none", "coupling_window', '"windowed", "coupling_window'))
 
 
 # --- separate streams ------------------------------------------------------------------------------------------------
@@ -94,14 +96,12 @@ def test_every_named_configuration_is_one_and_survives_json():
 def test_separate_streams_start_as_the_2d_network():
     original = fill(inflated_base())
     nets = network_from(original.state_dict(), SEPARATE).eval()
-    coupled = network_from(original.state_dict(), COUPLED).eval()
     x, t, context = inputs(12)
     video, depth = [0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11]
     with torch.no_grad():
         answer = nets(x, t, context, chunks=2)
         for rows in (video, depth):
             assert torch.equal(answer[rows], original(x[rows], t, context[rows])), "frame by frame"
-        assert torch.equal(coupled(x, t, context, chunks=2, shift=1), answer), "a coupling is silent at birth"
 
 
 def inflated_base():
@@ -157,7 +157,7 @@ def test_backgrounds_and_residuals_go_to_their_half():
 
 
 def test_a_copy_of_two_networks_is_their_own():
-    nets = fill(SeparateUNets(COUPLED), 6)
+    nets = fill(SeparateUNets(SEPARATE), 6)
     twin = copy.deepcopy(nets)
     x, t, context = inputs(8)
     with torch.no_grad():
@@ -166,7 +166,7 @@ def test_a_copy_of_two_networks_is_their_own():
         assert torch.equal(nets(x, t, context), before)
 
 
-@pytest.mark.parametrize("config", [SEPARATE, COUPLED, replace(PAIR, shared_maps="avg")])
+@pytest.mark.parametrize("config", [SEPARATE, replace(PAIR, shared_maps="avg")])
 def test_a_file_opens_again(tmp_path, config):
     state = fill(network(config), 2).state_dict()
     again, weights, _ = open_model(save_model(tmp_path / "nets.safetensors", state, config))
@@ -176,62 +176,7 @@ def test_a_file_opens_again(tmp_path, config):
         open_model(save_model(tmp_path / "lost.safetensors", {k: state[k] for k in list(state)[1:]}, config))
 
 
-# --- coupling --------------------------------------------------------------------------------------------------------
-
-
-def test_windows_start_at_the_shift_and_go_round():
-    assert window_of(4, 2).tolist() == [[0, 1], [1, 2], [2, 3], [3, 0]]
-    assert window_of(4, 2, 1).tolist() == [[1, 2], [2, 3], [3, 0], [0, 1]]
-    assert window_of(2, 8).tolist() == [[0, 1], [1, 0]], "a clip shorter than the window is seen whole, once"
-    draw = lambda seed: [random_shift(6, 4, torch.Generator().manual_seed(seed)) for _ in range(3)]
-    assert draw(1) == draw(1)
-    generator = torch.Generator().manual_seed(0)
-    assert {random_shift(6, 4, generator) for _ in range(64)} == {0, 1, 2}
-    assert random_shift(2, 4) == 0
-
-
-@pytest.mark.parametrize("shift", [0, 1])
-def test_a_coupling_sees_exactly_its_window(shift):
-    """With one coupling awake and no layers over time: the frame itself, and the other stream's that look at it."""
-    nets = fill(SeparateUNets(replace(COUPLED, temporal="none")), 5)
-    born = copy.deepcopy(nets.couplings.state_dict())
-    for awake in (0, 4):
-        nets.couplings.load_state_dict(born)
-        with torch.no_grad():
-            for i, coupling in enumerate(nets.couplings):
-                for p in coupling.attentions.parameters():
-                    p *= i == awake
-        looking = lambda frame: {i for i, seen in enumerate(window_of(3, 2, shift).tolist()) if frame in seen}
-        assert reached(nets, 1, shift=shift) == {1} | {3 + i for i in looking(1)}, awake
-        assert reached(nets, 6 + 3, shift=shift) == {9} | {6 + i for i in looking(0)}, awake
-
-
-def test_a_window_of_one_frame_couples_each_frame_with_its_depth():
-    nets = fill(SeparateUNets(replace(COUPLED, temporal="none", coupling_window=1)), 5)
-    assert reached(nets, 1) == {1, 4}
-    x, t, context = inputs(6)
-    with torch.no_grad():
-        assert not torch.equal(nets(x, t, context), nets(x, t, context, shift=1))
-        assert torch.equal(nets(x, t, context), nets(x, t, context)), "no shift is drawn when sampling"
-
-
-def test_a_coupling_is_softmax_attention_over_the_window():
-    """Against the formula, written out for one frame."""
-    coupling = fill(SeparateUNets(COUPLED), 7).couplings[0]
-    video, depth = torch.randn(2, 4, 64, 4, 4).unbind()
-    with torch.no_grad():
-        answer = coupling([video, depth], 4, 1)[0][3]
-        rows = lambda x: x.flatten(1).T
-        attention, norms = coupling.attentions[0], coupling.norms
-        own, seen = norms[0](rows(video[3])), norms[1](torch.cat((rows(depth[0]), rows(depth[1]))))
-        q, k, v = attention.to_q(own), attention.to_k(seen), attention.to_v(seen)
-        expected = attention.to_out[0]((q @ k.T * attention.scale).softmax(-1) @ v)
-    assert torch.allclose(answer, video[3] + expected.T.reshape(64, 4, 4), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    "config", [SEPARATE, COUPLED, replace(PAIR, shared_maps="avg"), replace(PAIR, shared_maps="video")]
-)
+@pytest.mark.parametrize("config", [SEPARATE, replace(PAIR, shared_maps="avg"), replace(PAIR, shared_maps="video")])
 def test_gradients_reach_every_parameter(config):
     net = fill(network(config), 8)
     x, t, context = inputs(4)
@@ -307,13 +252,11 @@ def test_maps_that_are_not_shared_leave_the_network_alone():
     (SEPARATE, {"label_in_controlnet": True}, "set label and label_in_controlnet to false"),
     (SEPARATE, {"cross_modal": "all"}, "set cross_modal to none, not all"),
     (SEPARATE, {"shared_maps": "avg"}, "set shared_maps to none, not avg"),
-    (SEPARATE, {"same_place": True}, "set same_place to false, or join the streams with coupling"),
+    (SEPARATE, {"same_place": True}, "set same_place to false"),
     (SD1, {"same_place": True}, "modalities is 1: set it to 2, or same_place to false"),
     (SD1, {"given": "clean"}, "modalities is 1: set it to 2, or given to noised"),
     (PAIR, {"given": "kept"}, "given is one of noised, clean"),
-    (PAIR, {"coupling": "windowed"}, "set streams to separate, or coupling to none"),
     (SD1, {"shared_maps": "video"}, "modalities is 1: set it to 2, or shared_maps to none"),
-    (COUPLED, {"coupling_window": 0}, "1 frame or more, not 0"),
     (PAIR, {"streams": "siamese"}, "streams is one of shared, separate, not 'siamese'"),
     (PAIR, {"shared_maps": "depth"}, "shared_maps is one of none, avg, video"),
 ])  # fmt: skip

@@ -6,7 +6,6 @@ import pytest
 import torch
 from pack.nodes.host.choices import CONTEXT_SCHEDULES
 from pack.nodes.host.model import native_model, weights_of
-from pack.nodes.host.network import SHIFT
 from pack.nodes.loaders import open_video_model
 from pack.nodes.sampling import PairedContextWindows, SetModality
 
@@ -26,7 +25,6 @@ from .tiny import (
 
 SWITCHES = {
     "separate": {"streams": "separate", "label": False, "cross_modal": "none"},
-    "coupled": {"streams": "separate", "label": False, "cross_modal": "none", "coupling": "windowed", "coupling_window": 2},
     "maps_avg": {"shared_maps": "avg"},
     "maps_video": {"shared_maps": "video"},
 }  # fmt: skip
@@ -74,13 +72,11 @@ def test_the_host_answers_what_the_pure_network_answers(models, name):
     pure.load_state_dict(weights(config))
     x, t, context = noise((4 * FRAMES, 4, 8, 8)), torch.full((4 * FRAMES,), 500.0), noise((4 * FRAMES, 5, 768), 1)
     background = noise((4 * FRAMES, 4, 8, 8), 2)
-    for shift in (0, 1) if name == "coupled" else (0,):
-        options = {"cond_or_uncond": [1, 0], SHIFT: shift}
-        more = {"shift": shift} if "streams" in SWITCHES[name] else {}
-        theirs = models[name][0].model.diffusion_model(x, t, context, None, options, duet_background=background)
-        with torch.no_grad():
-            ours = pure(x, t, context, chunks=2, background=background, **more)
-        assert gap(theirs, ours) < 1e-5
+    options = {"cond_or_uncond": [1, 0]}
+    theirs = models[name][0].model.diffusion_model(x, t, context, None, options, duet_background=background)
+    with torch.no_grad():
+        ours = pure(x, t, context, chunks=2, background=background)
+    assert gap(theirs, ours) < 1e-5
 
 
 @pytest.mark.parametrize("name", SWITCHES)
@@ -91,7 +87,7 @@ def test_ksampler(models, name):
     assert gap(ksampler(patcher, seed=8), clip) > 0.1
 
 
-@pytest.mark.parametrize("name, crosses", [("separate", False), ("coupled", True), ("maps_avg", True)])
+@pytest.mark.parametrize("name, crosses", [("separate", False), ("maps_avg", True)])
 def test_what_the_depth_hears_of_the_video(models, name, crosses):
     """The video is frozen as it is given, twice with other pictures."""
     mask = torch.cat((torch.zeros(FRAMES, 8, 8), torch.ones(FRAMES, 8, 8)))
@@ -101,10 +97,9 @@ def test_what_the_depth_hears_of_the_video(models, name, crosses):
     assert torch.equal(outs[0][DEPTH], outs[1][DEPTH]) != crosses
 
 
-@pytest.mark.parametrize("name", ["separate", "coupled"])
 @pytest.mark.parametrize("net", [lambda: controlnet(), lambda: t2i_adapter()], ids=["controlnet", "t2i"])
-def test_residuals_reach_their_half(models, name, net):
-    patcher, clip = models[name]
+def test_residuals_reach_their_half(models, net):
+    patcher, clip = models["separate"]
     pictures = hints(2 * FRAMES)
     once = ksampler(patcher, *controlled(net(), pictures))
     assert torch.isfinite(once).all() and gap(once, clip) > 1e-3
@@ -112,19 +107,17 @@ def test_residuals_reach_their_half(models, name, net):
     other[VIDEO] = 1 - other[VIDEO]
     changed = ksampler(patcher, *controlled(net(), other))
     assert gap(changed[VIDEO], once[VIDEO]) > 1e-4
-    assert torch.equal(changed[DEPTH], once[DEPTH]) == (name == "separate")
+    assert torch.equal(changed[DEPTH], once[DEPTH])
 
 
-@pytest.mark.parametrize("name", ["separate", "coupled"])
-def test_one_modality_alone_is_its_own_network(models, name):
-    patcher, clip = models[name]
+def test_one_modality_alone_is_its_own_network(models):
+    patcher, clip = models["separate"]
     answers = {}
     for which in ("video", "depth"):
         alone = SetModality.execute(patcher, f"{which} only").result[0]
         answers[which] = ksampler(alone, pair=latent(FRAMES))
     assert gap(answers["video"], answers["depth"]) > 1e-3
-    if name == "separate":
-        assert gap(answers["video"], clip[VIDEO]) < 1e-5
+    assert gap(answers["video"], clip[VIDEO]) < 1e-5
     assert torch.equal(ksampler(SetModality.execute(alone, "joint").result[0]), clip)
 
 
