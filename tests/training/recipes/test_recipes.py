@@ -2,13 +2,11 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from random import Random
 
 import pytest
 import torch
 from pack.models.files import open_controlnet, open_model
 from pack.models.unet.small_vae import SmallVAE
-from pack.training.encode.augment import cut_out, dilation, grown, hide, stretch
 from pack.training.loop.draws import Draws, item_at
 from pack.training.loop.noising import give
 from pack.training.page.lock import hold
@@ -429,36 +427,6 @@ def test_every_clip_is_read_once_in_each_round():
     reading = [item_at(7, place, 5) for place in range(15)]
     assert all(sorted(reading[i : i + 5]) == list(range(5)) for i in (0, 5, 10))
     assert reading[:5] != reading[5:10] or reading[5:10] != reading[10:]
-
-
-def test_masks_never_shrink():
-    """The grown mask holds the mask, grows with the radius, and reaches as far as a disc does."""
-    g = torch.Generator().manual_seed(3)
-    mask = ((torch.rand(40, 33, generator=g) > 0.97) * 255).to(torch.uint8)
-    last = mask.float() / 255
-    y, x = torch.meshgrid(torch.arange(40), torch.arange(33), indexing="ij")
-    for radius in (0, 1, 3, 6):
-        now = grown(mask, radius)
-        assert (now >= last).all() and now.shape == mask.shape
-        here = mask.nonzero()
-        near = ((y[..., None] - here[:, 0]) ** 2 + (x[..., None] - here[:, 1]) ** 2).amin(-1) <= radius**2
-        assert torch.equal(now > 0.5, near)
-        last = now
-    amounts = [dilation(Random(i), 100) for i in range(300)]
-    assert min(amounts) == 0 and 10 < max(amounts) <= 12 and 0.1 < sum(a == 0 for a in amounts) / 300 < 0.3
-
-
-def test_what_is_hidden_is_grey_and_what_is_cut_out_is_kept():
-    picture = torch.randint(0, 255, (3, 16, 16), dtype=torch.uint8)
-    mask = torch.zeros(16, 16, dtype=torch.uint8)
-    mask[4:9, 5:8] = 255
-    inside = mask > 0
-    room, person = hide(picture, mask), cut_out(picture, mask)
-    assert (room[:, inside] == 128).all() and torch.equal(room[:, ~inside], picture[:, ~inside])
-    assert (person[:, ~inside] == 128).all() and torch.equal(person[:, inside], picture[:, inside])
-    for seed in range(20):
-        made = stretch(person, Random(seed))
-        assert made.shape == person.shape and made.dtype == torch.uint8
 
 
 def test_what_a_stage_writes_the_loaders_open(vae, tmp_path):
