@@ -11,12 +11,27 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 
 
+def inputs_of(inputs: list, prefix: str = ""):
+    """Each input with its id as a prompt writes it, those of every option of a dynamic combo too: ("range.near_depth", input)."""
+    for one in inputs:
+        yield prefix + one.id, one
+        for option in getattr(one, "options", None) or ():
+            yield from inputs_of(getattr(option, "inputs", ()), f"{prefix}{one.id}.")
+
+
+def key_of(name: str) -> str:
+    """How the page writes the id of an input in a locale file."""
+    return name.replace(".", "_")
+
+
 def english(schema) -> dict:
     """The texts of one node in the form that the page reads."""
     return {
         "display_name": schema.display_name,
         "description": schema.description,
-        "inputs": {i.id: {"name": i.display_name or i.id, "tooltip": i.tooltip} for i in schema.inputs},
+        "inputs": {
+            key_of(name): {"name": i.display_name or i.id, "tooltip": i.tooltip} for name, i in inputs_of(schema.inputs)
+        },
         "outputs": {
             str(k): {"name": o.display_name or o.id, "tooltip": o.tooltip} for k, o in enumerate(schema.outputs)
         },
