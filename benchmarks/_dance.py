@@ -4,10 +4,10 @@ import statistics
 from collections.abc import Callable
 
 import _pack  # noqa: F401
-from pack.models.colormap import decode
-from pack.models.colormap import encode as heat
-from pack.models.depth import normalize_clip
-from pack.models.metrics import depth_errors, edge_distance, psnr, silhouette
+from pack.models.depth.colormap import decode
+from pack.models.depth.colormap import encode as heat
+from pack.models.depth.range import normalize_clip
+from pack.models.evaluate.metrics import depth_errors, edge_distance, psnr, silhouette
 from pack.models.stage import render, render_character, sample_scene
 from torch import Tensor
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from pack.models.depth import normalize_clip
+from pack.models.depth.range import normalize_clip
 from pack.models.stage import STYLES, render, sample_scene
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn

@@ -7,18 +7,19 @@ hides the character. Nothing of the new body in space is told: the skeleton is f
 
 import torch
 from _pack import ROOT
-from pack.models.checkpoint import open_controlnet
-from pack.nodes.conditioning import EncodeBackground, EncodeForeground
-from pack.nodes.depth import HeatMapToDepth
-from pack.nodes.depth_edit import BlendDepth
-from pack.nodes.depth_match import MatchDepth
-from pack.nodes.host.controlnet import native_controlnet
-from pack.nodes.joint import JOINT, ModalityConditionedSampler
-from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth
-from pack.nodes.loaders import AS_IN_FILE, open_video_model
-from pack.nodes.motion_code import AlignPose, MotionCode
-from pack.nodes.pose import DrawPose
-from pack.nodes.scene import CompositeLayers
+from pack.models.files import open_controlnet
+from pack.nodes.character.align import AlignPose
+from pack.nodes.character.motion_code import MotionCode
+from pack.nodes.depth.edit import BlendDepth
+from pack.nodes.depth.heat_map import HeatMapToDepth
+from pack.nodes.depth.match import MatchDepth
+from pack.nodes.host.unet.controlnet import native_controlnet
+from pack.nodes.layers.composite import CompositeLayers
+from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
+from pack.nodes.pair.latent import EmptyVideoDepthLatent, SplitVideoDepth
+from pack.nodes.pair.sampler import JOINT, ModalityConditionedSampler
+from pack.nodes.pose.pose import DrawPose
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
 

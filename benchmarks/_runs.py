@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path
 
 from _pack import ROOT
-from pack.training.lock import wait_for
+from pack.training.page.lock import wait_for
 
 
 def committed(name: str) -> dict:

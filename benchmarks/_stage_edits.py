@@ -4,9 +4,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import replace
 
-from pack.models.flow import warp
+from pack.models.flow.warp import warp
 from pack.models.stage import Scene, sample_scene
-from pack.models.texture import PALETTE, keyed
+from pack.models.stage.texture import PALETTE, keyed
 from torch import Tensor
 
 SIZE, FRAMES, FPS = 128, 8, 8.0

@@ -24,14 +24,14 @@ import torch
 from _dance import means, score, truth_of
 from _pack import ROOT
 from _runs import as_folder, committed, trained
-from pack.models.colormap import decode
-from pack.models.colormap import encode as heat
-from pack.models.metrics import frechet
+from pack.models.depth.colormap import decode
+from pack.models.depth.colormap import encode as heat
+from pack.models.evaluate.metrics import frechet
 from pack.training.data.stage import pixels
-from pack.training.draws import Draws
-from pack.training.encoders import Encoders
+from pack.training.encode.encoders import Encoders
+from pack.training.loop.draws import Draws
+from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
-from pack.training.settings import RunSettings
 
 SEPARATE = {"streams": "separate", "label": False, "cross_modal": "none"}
 widths = lambda channels, groups: {"block_out_channels": channels, "norm_num_groups": groups}

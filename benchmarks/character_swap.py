@@ -31,17 +31,18 @@ from _joint_road import made_jointly, on_new_body, open_pair
 from _pack import ROOT
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_mask import GrowMask
+from pack.models.character.motion_code import pose_body, render_motion
+from pack.models.character.posed import posed
+from pack.models.evaluate.metrics import depth_errors, psnr
 from pack.models.layers.layers import nearness
-from pack.models.layers.motion import pose_body, render_motion
-from pack.models.layers.posed import posed
-from pack.models.metrics import depth_errors, psnr
 from pack.models.stage import Clip, character_keypoints, render, render_character, sample_scene
-from pack.nodes.character import EncodeLayers, EncodeMotionCode, EncodeReference
-from pack.nodes.host.conditioning import REFERENCE, with_layers
-from pack.nodes.layers import DecomposeLayers
-from pack.nodes.loaders import AS_IN_FILE, open_video_model
-from pack.nodes.motion_code import MotionCode
-from pack.nodes.scene import CompleteScene, CompositeLayers
+from pack.nodes.character.conditioning import EncodeLayers, EncodeMotionCode, EncodeReference
+from pack.nodes.character.motion_code import MotionCode
+from pack.nodes.host.character.conditioning import REFERENCE, with_layers
+from pack.nodes.layers.composite import CompositeLayers
+from pack.nodes.layers.decompose import DecomposeLayers
+from pack.nodes.layers.scene import CompleteScene
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
 

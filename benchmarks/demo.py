@@ -20,15 +20,15 @@ import comfy.utils
 import torch
 from _dance import FRAMES, SIZE, means, score, truth_of
 from _pack import ROOT
-from pack.models.checkpoint import open_controlnet
-from pack.models.colormap import encode as heat
-from pack.models.modality import join
-from pack.nodes.conditioning import EncodeBackground, EncodeForeground
-from pack.nodes.depth import HeatMapToDepth
-from pack.nodes.host.controlnet import native_controlnet
-from pack.nodes.joint import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
-from pack.nodes.latent import EmptyVideoDepthLatent, SplitVideoDepth
-from pack.nodes.loaders import AS_IN_FILE, open_video_model
+from pack.models.depth.colormap import encode as heat
+from pack.models.files import open_controlnet
+from pack.models.pair.layout import join
+from pack.nodes.depth.heat_map import HeatMapToDepth
+from pack.nodes.host.unet.controlnet import native_controlnet
+from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
+from pack.nodes.pair.latent import EmptyVideoDepthLatent, SplitVideoDepth
+from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
 

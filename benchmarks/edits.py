@@ -47,17 +47,19 @@ from _stage_edits import (
     tables,
     winners,
 )
-from pack.models.checkpoint import open_model
-from pack.models.checkpoint.one_shot import fingerprint
-from pack.models.metrics import psnr
+from pack.models.evaluate.metrics import psnr
+from pack.models.files import open_model
+from pack.models.oneshot.files import fingerprint
 from pack.models.stage import render
-from pack.nodes.inversion import EXACT, PAPER, InvertVideo
-from pack.nodes.loaders import AS_IN_FILE, open_video_model
-from pack.nodes.oneshot import EncodeDepthCondition, EncodeStageWords, with_tuning
-from pack.training.curve import write_picture
-from pack.training.draws import Draws
+from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
+from pack.nodes.oneshot.inversion import EXACT, PAPER, InvertVideo
+from pack.nodes.oneshot.tuning import with_tuning
+from pack.nodes.oneshot.words import EncodeStageWords
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.training.loop.curve import write_picture
+from pack.training.loop.draws import Draws
+from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
-from pack.training.settings import RunSettings
 
 import nodes as host
 

@@ -20,8 +20,7 @@ import comfy.sample
 import torch
 from _pack import ROOT
 from pack.models.choices import ACTIONS
-from pack.models.flow_labels import open_flow_model
-from pack.models.flow_metrics import (
+from pack.models.evaluate.flow import (
     RandomFeatures,
     end_point_error,
     frechet_by_group,
@@ -30,15 +29,16 @@ from pack.models.flow_metrics import (
     psnr_where,
     signature,
 )
+from pack.models.evaluate.metrics import frechet
 from pack.models.lfdm.checkpoint import load
 from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.diffusion import FlowSchedule
+from pack.models.lfdm.labels import open_flow_model
 from pack.models.lfdm.state import from_network, motion_of, state_of
-from pack.models.metrics import frechet
 from pack.models.stage import render, sample_scene
 from pack.models.stage.motion import MOVES, StageMotion
-from pack.nodes.host.flow_model import native_flow_model, text_conditioning, with_picture
-from pack.training.sampling import sample_flow
+from pack.nodes.host.lfdm.model import native_flow_model, text_conditioning, with_picture
+from pack.training.loop.sampling import sample_flow
 
 PEOPLE = 6  # different persons among the samples, each in several actions
 BANK = 500  # the first seed of the clips whose true flow is known; samples lie below, training above 1000

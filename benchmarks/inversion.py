@@ -22,16 +22,16 @@ import comfy.utils
 import torch
 from _pack import ROOT
 from comfy_extras.nodes_custom_sampler import FlipSigmas
-from pack.models.config import IDOL, TINY
-from pack.models.depth import normalize_clip
-from pack.models.inversion import error_of
+from pack.models.depth.range import normalize_clip
+from pack.models.oneshot.inversion import error_of
 from pack.models.stage import render, sample_scene
-from pack.models.video_unet import VideoUNet
-from pack.nodes.host.conditioning import with_depth
-from pack.nodes.host.inversion import inversion_sampler, sample
-from pack.nodes.host.model import native_model
-from pack.nodes.loaders import AS_IN_FILE, open_video_model
-from pack.nodes.oneshot import EncodeStageWords
+from pack.models.unet.config import IDOL, TINY
+from pack.models.unet.network import VideoUNet
+from pack.nodes.host.oneshot.conditioning import with_depth
+from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
+from pack.nodes.host.unet.model import native_model
+from pack.nodes.oneshot.words import EncodeStageWords
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens

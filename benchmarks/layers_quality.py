@@ -9,11 +9,11 @@ import json
 
 import _pack  # noqa: F401
 import torch
+from pack.models.evaluate.metrics import psnr
 from pack.models.layers.complete import Fill, complete_scene
 from pack.models.layers.decompose import decompose, masks
 from pack.models.layers.guess import guessed
 from pack.models.layers.hidden import Source
-from pack.models.metrics import psnr
 from pack.models.stage import CAMERAS, render, sample_scene
 from pack.models.stage.actors import stage_actors
 

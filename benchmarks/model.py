@@ -18,9 +18,9 @@ import time
 import torch
 from _pack import ROOT
 from diffusers import UNet2DConditionModel
-from pack.models.checkpoint.opening import open_model
-from pack.models.config import IDOL, TINY_IDOL, VideoUNetConfig
-from pack.models.video_unet import VideoUNet
+from pack.models.files.opening import open_model
+from pack.models.unet.config import IDOL, TINY_IDOL, VideoUNetConfig
+from pack.models.unet.network import VideoUNet
 
 
 def shipped() -> VideoUNetConfig:

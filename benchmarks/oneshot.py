@@ -26,14 +26,14 @@ import comfy.utils
 import inversion
 import torch
 from _pack import ROOT
-from pack.models.checkpoint import save_model
-from pack.models.config import ONE_SHOT_FIELDS, SD1, SD2_DEPTH
-from pack.models.small_vae import SmallVAE
-from pack.models.video_unet import VideoUNet
-from pack.nodes.host.conditioning import with_depth
-from pack.nodes.host.model import native_model
+from pack.models.files import save_model
+from pack.models.unet.config import ONE_SHOT_FIELDS, SD1, SD2_DEPTH
+from pack.models.unet.network import VideoUNet
+from pack.models.unet.small_vae import SmallVAE
+from pack.nodes.host.oneshot.conditioning import with_depth
+from pack.nodes.host.unet.model import native_model
+from pack.training.encode.tokens import write_tokens
 from pack.training.recipes.depth_words import SHAPE
-from pack.training.tokens import write_tokens
 from safetensors.torch import save_file
 
 SIZES = {"tiny": (replace(SD1, **SHAPE), 128), "sd2": (SD2_DEPTH, 512)}  # the picture model, pixels

@@ -16,7 +16,7 @@ import comfy.utils
 import torch
 from _pack import ROOT
 from _runs import as_folder, committed, trained
-from pack.nodes.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 ROWS = {  # what of the run differs: fields of the network, and what shows the motion
     "ours": ({}, "code"),

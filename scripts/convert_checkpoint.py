@@ -18,7 +18,7 @@ if "pack" not in sys.modules:
     sys.modules["pack"] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(sys.modules["pack"])
 
-from pack.models.checkpoint import convert  # noqa: E402
+from pack.models.files import convert  # noqa: E402
 
 
 def main() -> None:

@@ -5,8 +5,8 @@ from typing import NamedTuple
 import torch
 import write_pictures  # before the pack, which it loads
 from einops import rearrange, repeat
-from pack.models.flow_draw import arrows, largest_of, wheel
-from pack.models.flow_fields import Field, moved, scaled, to_grid
+from pack.models.flow.drawing import arrows, largest_of, wheel
+from pack.models.flow.fields import Field, moved, scaled, to_grid
 from pack.models.lfdm.state import state_of
 from pack.models.stage import Clip, render, sample_scene
 from pack.models.stage.motion import StageMotion

@@ -9,14 +9,15 @@ from tempfile import TemporaryDirectory
 import torch
 from einops import rearrange, repeat
 from flow_shots import FRAMES, SIDE, SOME, Shot, coarse, drawn, greys, mosaic, small, wheels, wide, words
-from pack.models import flow_estimate, flow_files
-from pack.models.checkpoint.files import read_weights
-from pack.models.flow_draw import largest_of, wheel
-from pack.models.flow_fields import Field, accumulated, composed, from_grid, moved, placed, rest, scaled
+from pack.models.files.reading import read_weights
+from pack.models.flow import estimate as flow_estimate
+from pack.models.flow import files as flow_files
+from pack.models.flow.drawing import largest_of, wheel
+from pack.models.flow.fields import Field, accumulated, composed, from_grid, moved, placed, rest, scaled
 from pack.models.lfdm.diffusion import FlowSchedule
 from pack.models.lfdm.state import motion_of
-from pack.models.small_vae import SmallVAE
 from pack.models.stage import ACTION_NAMES
+from pack.models.unet.small_vae import SmallVAE
 from write_pictures import ROOT, sheet, tiles
 
 VAE = ROOT / "weights" / "vae" / "duet_vae_128.safetensors"

@@ -15,16 +15,19 @@ import character_swap as bench  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.utils  # noqa: E402
 import torch  # noqa: E402
-from pack.models.depth import normalize_clip  # noqa: E402
-from pack.models.pose import draw  # noqa: E402
+from pack.models.depth.range import normalize_clip  # noqa: E402
+from pack.models.pose.drawing import draw  # noqa: E402
 from pack.models.stage import character_keypoints, render, render_character, sample_scene  # noqa: E402
-from pack.nodes.crop import CropToSubject, PasteBack  # noqa: E402
-from pack.nodes.depth import HeatMapToDepth  # noqa: E402
-from pack.nodes.depth_match import MatchDepth  # noqa: E402
-from pack.nodes.layers import DecomposeLayers, EditLayers, SplitLayers  # noqa: E402
-from pack.nodes.loaders import AS_IN_FILE, open_video_model  # noqa: E402
-from pack.nodes.motion_code import AlignPose, MotionCode  # noqa: E402
-from pack.nodes.scene import CompleteScene, CompositeLayers  # noqa: E402
+from pack.nodes.character.align import AlignPose  # noqa: E402
+from pack.nodes.character.motion_code import MotionCode  # noqa: E402
+from pack.nodes.depth.heat_map import HeatMapToDepth  # noqa: E402
+from pack.nodes.depth.match import MatchDepth  # noqa: E402
+from pack.nodes.layers.composite import CompositeLayers  # noqa: E402
+from pack.nodes.layers.crop import CropToSubject, PasteBack  # noqa: E402
+from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
+from pack.nodes.layers.scene import CompleteScene  # noqa: E402
+from pack.nodes.layers.split import SplitLayers  # noqa: E402
+from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model  # noqa: E402
 from write_pictures import grid, sheet, tiles  # noqa: E402
 
 SIZE, FRAMES, K = 256, 12, 5

@@ -13,7 +13,14 @@ sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 
 import torch  # noqa: E402
-from pack.models import colormap, depth, depth_channel, flow_estimate, foreground, metrics, pose  # noqa: E402
+from pack.models.choices import DEPTH_BLENDS, POSE_DIALECTS  # noqa: E402
+from pack.models.depth import colormap, edit  # noqa: E402
+from pack.models.depth.range import normalize_clip  # noqa: E402
+from pack.models.evaluate import metrics  # noqa: E402
+from pack.models.flow import estimate as flow_estimate  # noqa: E402
+from pack.models.oneshot import depth_channel  # noqa: E402
+from pack.models.pair import foreground  # noqa: E402
+from pack.models.pose import dialects, drawing  # noqa: E402
 from pack.models.stage import render, render_character, sample_scene  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
@@ -81,7 +88,7 @@ def pair_pictures(clip, picture) -> None:
 
 def depth_pictures(clip, picture) -> None:
     frames = (2, 9, 13, 20)
-    alone = [depth.normalize_clip(clip.depth[k : k + 1], source="distance", space="inverse")[0][0] for k in frames]
+    alone = [normalize_clip(clip.depth[k : k + 1], source="distance", space="inverse")[0][0] for k in frames]
     sheet(
         "DuetNormalizeDepthClip",
         [
@@ -95,9 +102,9 @@ def depth_pictures(clip, picture) -> None:
         [
             [
                 ("depth", one[0]),
-                ("gamma 2", depth.remap(one, gamma=2.0)[0]),
-                ("0.1 to 0.6", depth.remap(one, 0.1, 0.6)[0]),
-                ("invert", depth.remap(one, invert=True)[0]),
+                ("gamma 2", edit.remap(one, gamma=2.0)[0]),
+                ("0.1 to 0.6", edit.remap(one, 0.1, 0.6)[0]),
+                ("invert", edit.remap(one, invert=True)[0]),
             ]
         ],
     )
@@ -120,9 +127,9 @@ def depth_pictures(clip, picture) -> None:
 def edit_pictures(clip, picture) -> None:
     k = slice(12, 13)
     one, mask, far = picture[k], clip.occluder[k], torch.tensor([0.15])
-    moved, changed = depth.move_object(one, mask, far)
-    steps = [(f"to {grey:g}", depth.move_object(one, mask, torch.tensor([grey]))[0][0]) for grey in (0.8, 0.6, 0.4)]
-    card = depth.move_object(one, mask, torch.tensor([0.6]), relief=0.0, feather=24.0)[0]
+    moved, changed = edit.move_object(one, mask, far)
+    steps = [(f"to {grey:g}", edit.move_object(one, mask, torch.tensor([grey]))[0][0]) for grey in (0.8, 0.6, 0.4)]
+    card = edit.move_object(one, mask, torch.tensor([0.6]), relief=0.0, feather=24.0)[0]
     sheet(
         "DuetMoveInDepth",
         [
@@ -131,7 +138,7 @@ def edit_pictures(clip, picture) -> None:
         ],
     )
     other = picture[22:23]
-    blends = [(mode, depth.blend(one, other, 0.5 if mode == "mix" else 1.0, mode)[0]) for mode in depth.DEPTH_BLENDS]
+    blends = [(mode, edit.blend(one, other, 0.5 if mode == "mix" else 1.0, mode)[0]) for mode in DEPTH_BLENDS]
     sheet("DuetBlendDepth", [[("depth", one[0]), ("other", other[0])], blends])
 
 
@@ -141,7 +148,7 @@ def pose_pictures(clip) -> None:
     sheet("DuetDrawPose", [over, [("pose", clip.pose[k]) for k in frames]])
     height, width = clip.rgb.shape[1:3]
     drawn = [
-        (name, pose.draw(pose.convert(clip.keypoints[9:10], name), height, width)[0]) for name in pose.POSE_DIALECTS
+        (name, drawing.draw(dialects.convert(clip.keypoints[9:10], name), height, width)[0]) for name in POSE_DIALECTS
     ]
     sheet("DuetConvertPoseKeypoints", [drawn])
 
@@ -256,7 +263,7 @@ def workflow_pictures(scene, clip, picture) -> None:
 def main() -> None:
     scene = sample_scene(31, frames=24, height=320, width=320, action="dance", objects=2)
     clip = render(scene)
-    picture = depth.normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    picture = normalize_clip(clip.depth, source="distance", space="inverse")[0]
     stage_pictures(scene, clip, picture)
     pair_pictures(clip, picture)
     depth_pictures(clip, picture)

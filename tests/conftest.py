@@ -24,10 +24,7 @@ def load(name: str, path: Path) -> None:
 
 load("pack", ROOT)
 load("duet_host", ROOT / "scripts" / "duet_host")
-load("tiny_files", ROOT / "tests" / "tiny_files.py")
-load("tiny_depth_files", ROOT / "tests" / "tiny_depth_files.py")
-load("tiny_flow_files", ROOT / "tests" / "tiny_flow_files.py")
-load("tiny_character_files", ROOT / "tests" / "tiny_character_files.py")
+load("tiny", ROOT / "tests" / "tiny")
 
 if HOST:
     sys.path.insert(0, HOST)  # the host's own nodes.py must win over our folder of that name
@@ -47,10 +44,10 @@ def pytest_addoption(parser):
 def server(tmp_path_factory):
     """A running ComfyUI with this pack and small random models in it; its output goes to a temporary folder."""
     from duet_host.server import running_server
-    from tiny_character_files import write_character_model
-    from tiny_depth_files import write_depth_model
-    from tiny_files import write_tiny_models
-    from tiny_flow_files import write_flow_models
+    from tiny.character_files import write_character_model
+    from tiny.depth_files import write_depth_model
+    from tiny.files import write_tiny_models
+    from tiny.flow_files import write_flow_models
 
     state = tmp_path_factory.mktemp("state")
     output = tmp_path_factory.mktemp("output")

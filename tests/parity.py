@@ -23,8 +23,9 @@ if "pack" not in sys.modules:
 import torch  # noqa: E402
 from diffusers import UNet2DConditionModel, UNetMotionModel  # noqa: E402
 from einops import rearrange  # noqa: E402
-from pack.models.checkpoint.tuned import tav_name  # noqa: E402
-from pack.models.config import (  # noqa: E402
+from pack.models.files.tuned import tav_name  # noqa: E402
+from pack.models.unet.birth import inflated  # noqa: E402
+from pack.models.unet.config import (  # noqa: E402
     ANIMATEDIFF_V1,
     ANIMATEDIFF_V2,
     ANIMATEDIFF_V3,
@@ -34,8 +35,8 @@ from pack.models.config import (  # noqa: E402
     TINY,
     VideoUNetConfig,
 )
-from pack.models.motion_module import MotionTransformer  # noqa: E402
-from pack.models.video_unet import VideoUNet, inflated  # noqa: E402
+from pack.models.unet.motion_module import MotionTransformer  # noqa: E402
+from pack.models.unet.network import VideoUNet  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 

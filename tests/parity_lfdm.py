@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from pack.models.lfdm.autoencoder import FlowAutoencoder
-from pack.models.lfdm.checkpoint import CONSTANT, released_name
+from pack.models.lfdm.checkpoint import CONSTANT
 from pack.models.lfdm.config import MUG_CODEC, MUG_UNET, TINY_CODEC, TINY_UNET, CodecConfig, FlowUNetConfig
 from pack.models.lfdm.diffusion import FlowSchedule, noise_loss
 from pack.models.lfdm.equivariance import Bend, affine_loss, pyramid, shift_loss
@@ -20,6 +20,7 @@ from pack.models.lfdm.state import motion_of
 from pack.models.lfdm.unet import FlowUNet, guided
 from pack.models.lfdm.warp import Motion, warp
 from safetensors import safe_open
+from tiny.flow_files import released_name
 from torch import Tensor
 
 ATOL, RTOL = 2e-4, 1e-4

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import torch
 from einops import rearrange
-from pack.models.config import MIMO, VideoUNetConfig
-from pack.models.video_unet import VideoUNet
+from pack.models.unet.config import MIMO, VideoUNetConfig
+from pack.models.unet.network import VideoUNet
 from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor

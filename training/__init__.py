@@ -6,11 +6,11 @@ WEB_DIRECTORY = "./web"
 async def comfy_entrypoint():
     from pathlib import Path
 
-    from .places import main_pack
+    from .page.places import main_pack
 
     main_pack(Path(__file__).parent)  # one sentence when the Duet pack is not there
     try:
-        from .nodes import DuetTrainingExtension
+        from .page.nodes import DuetTrainingExtension
 
         return DuetTrainingExtension()
     except Exception:

@@ -29,7 +29,7 @@ def package(name: str, folder: Path) -> None:
 
 def load_packs() -> None:
     """`duet` is the main pack, `duet.training` this one."""
-    spec = importlib.util.spec_from_file_location("duet_places", HERE / "places.py")
+    spec = importlib.util.spec_from_file_location("duet_places", HERE / "page" / "places.py")
     places = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(places)
     package("duet", places.main_pack(HERE))
@@ -70,10 +70,10 @@ def main() -> int:
         threading.Thread(target=end_with_parent, daemon=True).start()
     try:
         load_packs()
-        settings = importlib.import_module("duet.training.settings").RunSettings.from_file(options.run)
+        settings = importlib.import_module("duet.training.page.settings").RunSettings.from_file(options.run)
         if options.check:
             return importlib.import_module("duet.training.data").report(settings)
-        ended = importlib.import_module("duet.training.trainer").Trainer(settings).run()
+        ended = importlib.import_module("duet.training.loop.trainer").Trainer(settings).run()
     except (ValueError, OSError, FloatingPointError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1

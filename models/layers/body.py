@@ -8,8 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from ..character.motion_code import Motion, render_motion
 from ..opencv import import_cv2
-from .motion import Motion, render_motion
 
 SMALL = 240  # pixels of the shorter side that decisions are made on
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from ..depth import feathered
+from ..depth.edit import feathered
 from .layers import Layers, NearnessClip
 
 

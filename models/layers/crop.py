@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
-from .measure import filled
+from ..character.gaps import filled
 
 SHRINKS = 0.25  # of the largest area so far: a subject smaller than that begins a new clip
 ALIKE = 0.5 / 255  # a pixel that differs by less is unchanged

@@ -9,13 +9,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from ..character.motion_code import Motion
 from .body import small, whole_bodies
 from .decide import Rule, decide
 from .from_depth import objects_from_depth
 from .layers import Layers
 from .masks import mask_frame
 from .measure import Measures, measure, person_nearness, small_depth
-from .motion import Motion
 
 Report = Callable[[int], None]
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..character.gaps import filled
 from ..opencv import import_cv2
 from .body import small
 from .decide import GROUND, Rule
 from .layers import nearness
 from .masks import fitted, mask_frame, pack, unpack
-from .measure import BOTTOM, filled, small_depth
+from .measure import BOTTOM, small_depth
 
 JUMP = 0.06  # of the frame's range of depth: what changes more from pixel to pixel is an edge
 BEYOND = 0.25  # of the person's own thickness: so much nearer than the person is before the person

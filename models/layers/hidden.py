@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow_estimate import grey
+from ..flow.estimate import grey
 from ..opencv import import_cv2
 from .layers import Layers, nearness
 from .masks import pack, unpack

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..character.gaps import filled
 from .layers import nearness
 from .masks import count_objects, object_frame
 
@@ -43,19 +44,6 @@ def person_nearness(human: Callable[[int], Tensor], depth: Callable[[int], Tenso
         areas[index] = mask.float().mean()
         values[index] = depth(index)[mask].median()
     return areas, filled(values)
-
-
-def filled(values: Tensor) -> Tensor:
-    """(N,) with every NaN on the line between its neighbours; the ends are held; all NaN stays."""
-    known = torch.isfinite(values).nonzero()[:, 0]
-    if not len(known):
-        return values
-    places = torch.arange(len(values))
-    after = torch.searchsorted(known, places).clamp_max(len(known) - 1)
-    before = (torch.searchsorted(known, places, right=True) - 1).clamp_min(0)
-    low, high = known[before], known[after]
-    way = (places - low) / (high - low).clamp_min(1)
-    return values[low].lerp(values[high], way.clamp(0, 1))
 
 
 def measure(

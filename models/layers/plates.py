@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..flow_estimate import grey
+from ..flow.estimate import grey
 from .camera import motion_between, moved_into
 from .guess import around, guessed
 from .hidden import Source

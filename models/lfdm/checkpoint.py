@@ -14,8 +14,9 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..checkpoint.files import PICKLED, SAFE, Weights, alone, checksum, read_weights
-from ..checkpoint.report import Report
+from ..files.reading import PICKLED, SAFE, Weights, read_weights
+from ..files.report import Report
+from ..files.writing import alone, checksum
 from .config import CodecConfig, FlowUNetConfig
 from .diffusion import cosine_betas
 from .shape import codec_shape, unet_shape
@@ -101,16 +102,6 @@ def is_schedule(name: str, kind: str) -> bool:
 def our_name(name: str) -> str:
     """A released name in ours: wrappers of the U-Net's layers fall away."""
     return re.sub(r"\.(fn\.)+", ".", name.removeprefix(DENOISER))
-
-
-def released_name(name: str, shape: tuple[int, ...]) -> str:
-    """The name of one of our U-Net's weights in a released file."""
-    if name.endswith(".gamma"):
-        name = name.replace(".norm.gamma", ".fn.norm.gamma")
-    elif name.endswith((".to_qkv.weight", ".to_out.weight", ".to_out.bias")):
-        linear = len(shape) == 2  # attention over tokens has one wrapper more than that by convolutions
-        name = re.sub(r"\.(to_\w+)", r".fn.fn.fn.\1" if linear else r".fn.fn.\1", name)
-    return DENOISER + name
 
 
 def saved_config(file: Weights, kind: str) -> CodecConfig | FlowUNetConfig | None:

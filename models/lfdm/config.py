@@ -112,10 +112,5 @@ MUG_CODEC = CodecConfig()
 MHAD_CODEC = NATOPS_CODEC = replace(MUG_CODEC, heat_map_padding=0)
 MUG_UNET = MHAD_UNET = FlowUNetConfig()
 NATOPS_UNET = replace(MUG_UNET, upsample="conv", null="learned")
-RELEASED = {
-    "MUG": (MUG_CODEC, MUG_UNET),
-    "MHAD": (MHAD_CODEC, MHAD_UNET),
-    "NATOPS": (NATOPS_CODEC, NATOPS_UNET),
-}
 TINY_CODEC = CodecConfig(4, 8, 32, 2, 2, (8, 32, 3), (8, 32, 3), (8, 32, 3))  # for tests and small models
 TINY_UNET = FlowUNetConfig(width=16, multiples=(1, 2, 4), feature_width=12)

@@ -7,7 +7,7 @@ import torch
 from einops import einsum, rearrange, reduce
 from torch import Tensor, nn
 
-from ..attention.capture import full_precision
+from ..unet.attention.capture import full_precision
 from .config import PICTURE, CodecConfig
 from .layers import AntiAlias, Encoder, Hourglass
 from .regions import Regions, inverse, without_flip

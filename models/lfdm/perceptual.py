@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..checkpoint.files import read_weights
+from ..files.reading import read_weights
 from .equivariance import PYRAMID, pyramid
 
 WIDTHS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512, "pool", 512)

@@ -9,7 +9,7 @@ import torch
 from einops import einsum, rearrange
 from torch import Tensor, nn
 
-from ..attention.capture import full_precision
+from ..unet.attention.capture import full_precision
 from .config import PICTURE, CodecConfig
 from .layers import AntiAlias, Hourglass
 from .warp import rest_grid

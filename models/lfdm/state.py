@@ -8,7 +8,7 @@ Letters: B clips, F frames, h and w points of the flow.
 import torch
 from torch import Tensor
 
-from ..flow_fields import rest, to_grid
+from ..flow.fields import rest, to_grid
 from .config import FlowUNetConfig
 
 

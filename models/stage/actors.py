@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..body.capsules import Capsules, Hits
-from ..body.character import Body, Character, build_body
-from ..body.skeleton import BONES, Angles, openpose_joints, pose_bones
-from ..camera import Camera
+from ..view.camera import Camera
+from .body.capsules import Capsules, Hits
+from .body.character import Body, Character, build_body
+from .body.skeleton import BONES, Angles, openpose_joints, pose_bones
 from .scene import Scene
 
 # The canonical body fills this box: the lowest corner and the size in metres.

@@ -1,9 +1,9 @@
 """The sentence that tells a scene, built from a fixed vocabulary so that small models can learn its words."""
 
-from ..body.character import BUILDS
-from ..texture import PALETTE, PATTERNS, WALLS
+from .body.character import BUILDS
 from .props import KINDS
 from .scene import Scene
+from .texture import PALETTE, PATTERNS, WALLS
 
 VERBS = {
     "wave": "waves",

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..camera import Camera
-from ..flow import arrives, relative_motion, rigid_flow
+from ..flow.warp import arrives, relative_motion, rigid_flow
+from ..view.camera import Camera
 from .actors import stage_actors
 from .render import geometry
 from .room import render_room_depth

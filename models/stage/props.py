@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..body.skeleton import rotation
-from ..texture import PALETTE, keyed
+from .body.skeleton import rotation
+from .texture import PALETTE, keyed
 
 KINDS = {  # start, end and radii in units of the size, and whether it slides along the floor
     "ball": ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (1.0, 1.0), False),

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from .. import pose as openpose
-from ..body.capsules import Hits, z_buffer
-from ..body.skeleton import Angles
-from ..camera import Camera
-from ..flow import arrives, relative_motion, rigid_flow
+from ..flow.warp import arrives, relative_motion, rigid_flow
+from ..pose import dialects, drawing
+from ..view.camera import Camera
 from .actors import Actors, stage_actors
+from .body.capsules import Hits, z_buffer
+from .body.skeleton import Angles
 from .caption import describe
 from .room import render_room, render_room_depth
 from .scene import Scene
@@ -76,7 +76,7 @@ def render(
     return Clip(
         **whole,
         keypoints=keypoints,
-        pose=openpose.draw(keypoints, scene.height, scene.width),
+        pose=drawing.draw(keypoints, scene.height, scene.width),
         joints=joints,
         action=scene.action,
         caption=describe(scene),
@@ -220,4 +220,4 @@ def openpose_keypoints(joints: Tensor, camera: Camera) -> list:
     middle = joints[:, 16:18].mean(1)[:, None, 2]
     head = [0, 14, 15, 16, 17]
     score[:, head] *= (joints[:, head, 2] < middle + 0.02).float()
-    return openpose.from_joints(points, score, camera.height, camera.width)
+    return dialects.from_joints(points, score, camera.height, camera.width)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..camera import Camera
-from ..texture import PALETTE, WALLS, colour, keyed, pattern
+from ..view.camera import Camera
 from .shading import Style
+from .texture import PALETTE, WALLS, colour, keyed, pattern
 
 PALE = (0.82, 0.81, 0.79)
 SIDE_LIGHT = {"left wall": 0.86, "right wall": 0.95}

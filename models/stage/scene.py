@@ -10,15 +10,15 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ..body.character import Character, recolour, sample_character
-from ..body.motion import ACTIONS, act
-from ..body.skeleton import Angles
-from ..camera import Camera, look_at
 from ..choices import CAMERAS
-from ..texture import keyed
+from ..view.camera import Camera, look_at
+from .body.character import Character, recolour, sample_character
+from .body.motion import ACTIONS, act
+from .body.skeleton import Angles
 from .props import Prop, sample_props
 from .room import Room, sample_room
 from .shading import STYLES
+from .texture import keyed
 
 ACTION_NAMES = tuple(ACTIONS)
 
@@ -51,9 +51,6 @@ class Scene:
     def with_colours(self, seed: int) -> "Scene":
         """The same person in clothes of other colours."""
         return replace(self, character=recolour(self.character, seed))
-
-    def with_motion_of(self, other: "Scene") -> "Scene":
-        return replace(self, action=other.action, motion_seed=other.motion_seed)
 
     def in_style(self, style: str) -> "Scene":
         return replace(self, style=style)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..body.capsules import Hits
-from ..body.character import HAIR_COLOURS, MATERIALS, SKINS, Character
-from ..body.skeleton import INDEX
-from ..camera import Camera
-from ..texture import colour, pattern
+from ..view.camera import Camera
+from .body.capsules import Hits
+from .body.character import HAIR_COLOURS, MATERIALS, SKINS, Character
+from .body.skeleton import INDEX
+from .texture import colour, pattern
 
 SOFT = 2.5  # pixels that an edge on a surface is blurred over, so that it keeps its colours while it moves
 LIGHT = (-0.46, 0.72, 0.52)  # from the upper left, behind the camera

@@ -50,7 +50,8 @@ def has_accelerator(python):
 @functools.cache
 def compile_packs(python):
     """Compiles what ComfyUI reads at its start, so that a clone's first start is as quick as every later one."""
-    folders = [REPO / "__init__.py", REPO / "nodes", *(REPO / "training").glob("*.py")]
+    training = REPO / "training"
+    folders = [REPO / "__init__.py", REPO / "nodes", training / "__init__.py", training / "page"]
     subprocess.run([python, "-m", "compileall", "-qq", *map(str, folders)], capture_output=True, check=False)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from pack.models.stage import render
 from pack.models.stage.caption import VOCABULARY, describe
-from pack.models.words import split_words
+from pack.models.unet.words import split_words
 from pack.training.data.stage import HELD_OUT, StageClips
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -13,15 +13,18 @@ import comfy.samplers
 import pack.models.lfdm.codec as codec_module
 import pytest
 import torch
-from pack.models.checkpoint import open_character, open_controlnet, open_model
-from pack.models.config import ABLATIONS, ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
-from pack.models.separate import network
-from pack.nodes.flow_loaders import open_codec, open_flow
-from pack.nodes.host.boundary import MODALITY
-from pack.nodes.host.conditioning import BACKGROUND, DEPTH, LAYERS, MOTION_CODE, REFERENCE
-from pack.nodes.host.controlnet import native_controlnet
-from pack.nodes.host.flow_model import PICTURE
-from pack.nodes.host.model import native_model
+from pack.models.baselines.configs import ABLATIONS
+from pack.models.baselines.separate import network
+from pack.models.files import open_character, open_controlnet, open_model
+from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
+from pack.nodes.host.character.conditioning import LAYERS, MOTION_CODE, REFERENCE
+from pack.nodes.host.lfdm.model import PICTURE
+from pack.nodes.host.oneshot.conditioning import DEPTH
+from pack.nodes.host.pair.boundary import MODALITY
+from pack.nodes.host.pair.conditioning import BACKGROUND
+from pack.nodes.host.unet.controlnet import native_controlnet
+from pack.nodes.host.unet.model import native_model
+from pack.nodes.lfdm.loaders import open_codec, open_flow
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -49,7 +52,7 @@ def fake(monkeypatch):
     """Whatever happens inside is fake; the host finds memory enough and the attention that it takes on GPUs."""
     free = lambda device=None, torch_free_too=False: (1e12, 1e12) if torch_free_too else 1e12
     monkeypatch.setattr(memory, "get_free_memory", free)
-    monkeypatch.setattr("pack.nodes.host.attention.optimized_attention", attention.attention_pytorch)
+    monkeypatch.setattr("pack.nodes.host.unet.attention.optimized_attention", attention.attention_pytorch)
     return FakeTensorMode(allow_non_fake_inputs=True)
 
 

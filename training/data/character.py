@@ -10,18 +10,18 @@ from random import Random
 import torch
 from torch import Tensor
 
-from ...models.body.capsules import Hits, z_buffer
-from ...models.character import portrait
+from ...models.character.motion_code import Motion, pose_body, render_motion
+from ...models.character.portrait import portrait
+from ...models.character.posed import posed
 from ...models.choices import ACTIONS
-from ...models.foreground import GREY, person_alone
 from ...models.layers.layers import nearness
-from ...models.layers.motion import Motion, pose_body, render_motion
-from ...models.layers.posed import posed
+from ...models.pair.foreground import GREY, person_alone
 from ...models.stage import Clip, Scene, composite, render, render_character
 from ...models.stage.actors import stage_actors
+from ...models.stage.body.capsules import Hits, z_buffer
 from ...models.stage.render import accumulate, visible
 from ...models.stage.shading import STYLES, paint
-from ...models.texture import keyed
+from ...models.stage.texture import keyed
 from .stage import pixels
 
 REFERENCES = 4  # the first in A-pose, the others from another motion

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ...models.colormap import decode
+from ...models.depth.colormap import decode
 from ...models.opencv import import_cv2
 
 BRIGHTNESS = (0.299, 0.587, 0.114)  # JPEG keeps it sharp, unlike the colours

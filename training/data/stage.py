@@ -4,11 +4,11 @@ import torch
 from torch import Tensor
 
 from ...models.choices import ACTIONS
-from ...models.depth import normalize_clip
+from ...models.depth.range import normalize_clip
 from ...models.stage import render, render_character, sample_scene
 from ...models.stage.caption import describe
 from ...models.stage.scene import Scene
-from ..kept import encoded
+from ..encode.kept import encoded
 
 HELD_OUT = 1000  # seeds below are never trained on
 

@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from ..settings import RECIPES, RunSettings
+from ..page.settings import RECIPES, RunSettings
 
 FILES = {
     "vae": ("vae", "TrainVAE"),

@@ -5,8 +5,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ..draws import Draws, item_at
-from ..settings import RunSettings
+from ..loop.draws import Draws, item_at
+from ..page.settings import RunSettings
 
 
 class Recipe(nn.Module):

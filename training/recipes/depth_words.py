@@ -1,6 +1,6 @@
 """The demo's small picture model that reads depth and the stage's own words: what one-shot tuning starts from.
 
-Its projection of tokens is the table of word vectors (models/words.py), so it is trained and saved with the network.
+Its projection of tokens is the table of word vectors (models/unet/words.py), so it is trained and saved with the network.
 Letters as in with_depth.py.
 """
 
@@ -11,13 +11,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...models.checkpoint import open_model, save_model
-from ...models.config import SD1
+from ...models.files import open_model, save_model
 from ...models.stage.caption import VOCABULARY
-from ...models.video_unet import VideoUNet
-from ...models.words import token_width, word_tokens
-from ..draws import Draws
-from ..kept import kept_or_made
+from ...models.unet.config import SD1
+from ...models.unet.network import VideoUNet
+from ...models.unet.words import token_width, word_tokens
+from ..encode.kept import kept_or_made
+from ..loop.draws import Draws
 from .shape import shape_asked
 from .with_depth import WithDepth
 

@@ -11,20 +11,20 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...models.attention.capture import capture
-from ...models.checkpoint import save_model
-from ...models.controlnet import PoseControlNet
-from ...models.losses import consistency, denoising, error_on
-from ...models.schedule import NoiseSchedule
-from ...models.video_unet import VideoUNet
-from ..augment import hide
+from ...models.files import save_model
+from ...models.unet.attention.capture import capture
+from ...models.unet.controlnet import PoseControlNet
+from ...models.unet.losses import consistency, denoising, error_on
+from ...models.unet.network import VideoUNet
+from ...models.unet.schedule import NoiseSchedule
 from ..data import open_clips
-from ..draws import Draws
-from ..encoders import Encoders
-from ..kept import kept_or_made
-from ..lora import add_lora, is_lora, lora_file
-from ..noising import PairNoise, give
-from ..sampling import sample_ddim
+from ..encode.augment import hide
+from ..encode.encoders import Encoders
+from ..encode.kept import kept_or_made
+from ..loop.draws import Draws
+from ..loop.lora import add_lora, is_lora, lora_file
+from ..loop.noising import PairNoise, give
+from ..loop.sampling import sample_ddim
 from .base import Recipe
 from .idol_network import is_adapter, start_controlnet, start_unet
 from .vae import heat

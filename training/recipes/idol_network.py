@@ -4,11 +4,11 @@ from dataclasses import replace
 
 from torch import Tensor, nn
 
-from ...models.checkpoint import open_controlnet, open_model
-from ...models.config import IDOL, VideoUNetConfig
-from ...models.controlnet import PoseControlNet
-from ...models.foreground import latent_width
-from ...models.separate import network, network_from, pose_network, pose_network_from
+from ...models.baselines.separate import network, network_from, pose_network, pose_network_from
+from ...models.files import open_controlnet, open_model
+from ...models.pair.foreground import latent_width
+from ...models.unet.config import IDOL, VideoUNetConfig
+from ...models.unet.controlnet import PoseControlNet
 from .shape import shape_asked
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")

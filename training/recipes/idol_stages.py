@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ...models.controlnet import BETWEEN
-from ..augment import cut_out, dilation, hide, stretch
+from ...models.unet.controlnet import BETWEEN
+from ..encode.augment import cut_out, dilation, hide, stretch
 from .idol import Idol
 
 

@@ -10,29 +10,22 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...models.attention.capture import full_precision
-from ...models.flow import colour_wheel
+from ...models.flow.warp import colour_wheel
 from ...models.lfdm.autoencoder import FlowAutoencoder
 from ...models.lfdm.checkpoint import open_codec, save
 from ...models.lfdm.codec import check_picture
 from ...models.lfdm.config import MUG_CODEC
-from ...models.lfdm.equivariance import (
-    AFFINE_SPREAD,
-    BEND_SPREAD,
-    CONTROL_POINTS,
-    Bend,
-    affine_loss,
-    shift_loss,
-)
+from ...models.lfdm.equivariance import AFFINE_SPREAD, BEND_SPREAD, CONTROL_POINTS, Bend, affine_loss, shift_loss
 from ...models.lfdm.perceptual import VGG19, perceptual, photometric
 from ...models.lfdm.regions import Regions
 from ...models.lfdm.warp import Motion, resized, rest_grid, warp
 from ...models.stage.motion import MOVES, ROOM, StageMotion, as_grid
+from ...models.unet.attention.capture import full_precision
 from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled
-from ..draws import Draws
-from ..jitter import PAIRS
-from ..kept import one_by_one, shared_work
+from ..encode.jitter import PAIRS
+from ..encode.kept import one_by_one, shared_work
+from ..loop.draws import Draws
 from .base import Recipe
 from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
 from .true_flow import coarse_motion, mirrored_motion, refuse_unknown_flow

@@ -12,21 +12,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...models.flow_labels import TEXTS, Labels, open_flow_model, open_labels
 from ...models.lfdm.checkpoint import LABELS, load, open_codec, save
 from ...models.lfdm.codec import FlowCodec, check_picture
 from ...models.lfdm.config import MUG_UNET, FlowUNetConfig
 from ...models.lfdm.diffusion import FlowSchedule, noise_loss
+from ...models.lfdm.labels import TEXTS, Labels, open_flow_model, open_labels
 from ...models.lfdm.state import from_network, motion_of, state_of, to_network
 from ...models.lfdm.unet import FlowUNet
 from ...models.lfdm.warp import Motion
 from ...models.stage.motion import StageMotion
 from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled, spread
-from ..draws import Draws
-from ..jitter import CLIPS
-from ..kept import one_by_one, shared_work
-from ..sampling import sample_flow
+from ..encode.jitter import CLIPS
+from ..encode.kept import one_by_one, shared_work
+from ..loop.draws import Draws
+from ..loop.sampling import sample_flow
 from .base import Recipe
 from .lfae import configured, refuse_what_is_not_offered, small
 from .true_flow import coarse_motion, refuse_unknown_flow

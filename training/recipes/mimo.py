@@ -13,17 +13,17 @@ from random import Random
 import torch
 from torch import Tensor
 
-from ...models.character import read_motion
-from ...models.checkpoint import save_model
-from ...models.foreground import latent_tokens
-from ...models.schedule import NoiseSchedule
-from ...models.small_vae import SCALE
+from ...models.character.guider import read_motion
+from ...models.files import save_model
+from ...models.pair.foreground import latent_tokens
+from ...models.unet.schedule import NoiseSchedule
+from ...models.unet.small_vae import SCALE
 from ..data import open_clips
 from ..data.character import character_clip
-from ..draws import Draws
-from ..encoders import Encoders
-from ..kept import kept_or_made
-from ..sampling import sample_ddim
+from ..encode.encoders import Encoders
+from ..encode.kept import kept_or_made
+from ..loop.draws import Draws
+from ..loop.sampling import sample_ddim
 from .base import Recipe
 from .mimo_network import start_unet, unseen
 from .with_depth import HALF

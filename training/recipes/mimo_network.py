@@ -6,10 +6,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ...models.checkpoint import open_model
-from ...models.config import MIMO_PAPER, VideoUNetConfig
-from ...models.foreground import latent_width
-from ...models.video_unet import VideoUNet, inflated
+from ...models.files import open_model
+from ...models.pair.foreground import latent_width
+from ...models.unet.birth import inflated
+from ...models.unet.config import MIMO_PAPER, VideoUNetConfig
+from ...models.unet.network import VideoUNet
 from .shape import shape_asked
 
 SHAPE = {  # with motion modules 7.9 MiB in half precision

@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ...models.checkpoint import Tuning, open_model, save_tuning
-from ...models.checkpoint.one_shot import check_base, fingerprint
-from ...models.checkpoint.tuned import is_tuned
-from ...models.config import CHOICES, ONE_SHOT_FIELDS
-from ...models.losses import READINGS, temporal_consistency
-from ...models.video_unet import VideoUNet
-from ...models.words import word_tokens
-from ..draws import Draws
-from ..lora import add_lora, is_lora, lora_file
-from ..tokens import read_tokens
+from ...models.files import open_model
+from ...models.files.tuned import is_tuned
+from ...models.oneshot.files import Tuning, check_base, fingerprint, save_tuning
+from ...models.unet.config import CHOICES, ONE_SHOT_FIELDS
+from ...models.unet.losses import READINGS, temporal_consistency
+from ...models.unet.network import VideoUNet
+from ...models.unet.words import word_tokens
+from ..encode.tokens import read_tokens
+from ..loop.draws import Draws
+from ..loop.lora import add_lora, is_lora, lora_file
 from .with_depth import HALF, WithDepth
 
 FRAMES = 8  # of the clip, evenly spaced; the paper takes 8 to 12

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from ...models.colormap import encode
-from ...models.small_vae import SmallVAE
+from ...models.depth.colormap import encode
+from ...models.unet.small_vae import SmallVAE
 from ..data import open_clips
 from ..data.stage import StageClips
-from ..draws import Draws
+from ..loop.draws import Draws
 from .base import Recipe
 
 WEIGHTS = {"pixel": 1.0, "edge": 1.0, "colour": 2.0, "size": 0.02}

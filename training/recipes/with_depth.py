@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from ...models.choices import CHANNEL_RANGES
-from ...models.depth_channel import depth_channel
-from ...models.schedule import NoiseSchedule
-from ...models.video_unet import VideoUNet
+from ...models.oneshot.depth_channel import depth_channel
+from ...models.unet.network import VideoUNet
+from ...models.unet.schedule import NoiseSchedule
 from ..data import open_clips
-from ..draws import Draws
-from ..encoders import Encoders
-from ..sampling import sample_ddim
+from ..encode.encoders import Encoders
+from ..loop.draws import Draws
+from ..loop.sampling import sample_ddim
 from .base import Recipe
 
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}

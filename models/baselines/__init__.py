@@ -1,0 +1,1 @@
+"""What the paper compares with: named configurations, and a network for each stream."""

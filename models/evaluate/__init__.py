@@ -1,0 +1,1 @@
+"""How good a made clip is."""

@@ -1,0 +1,98 @@
+"""How well a made video and its depth match the truth and each other: shared by benchmarks and evaluation nodes.
+
+Letters: F or N frames, H and W pixels, n and m samples, d features.
+"""
+
+import math
+
+import torch
+from torch import Tensor
+
+from ..opencv import import_cv2
+
+
+def depth_errors(made: Tensor, truth: Tensor, person: Tensor) -> dict[str, float]:
+    """(F, H, W) depths in [0, 1] and the person's mask: IDOL's L2 (mean square), its root, mean error on the person."""
+    error = made.float() - truth.float()
+    here = person > 0.5
+    square = error.square().mean().item()
+    on_person = error.abs()[here].mean().item() if here.any() else math.nan
+    return {"depth_l2": square, "depth_rmse": math.sqrt(square), "person_mae": on_person}
+
+
+def psnr(made: Tensor, truth: Tensor) -> float:
+    """Decibels between pictures in [0, 1]; 100 where they are equal."""
+    square = (made.float() - truth.float()).square().mean().item()
+    return 100.0 if square < 1e-10 else -10 * math.log10(square)
+
+
+def silhouette(pictures: Tensor, empty: Tensor, least: float) -> Tensor:
+    """(F, H, W, C) or (F, H, W): where a picture differs from the empty room by more than `least`, as bool (F, H, W)."""
+    away = (pictures.float() - empty.float()).abs()
+    return (away.amax(-1) if away.ndim == 4 else away) > least
+
+
+def edge_distance(one: Tensor, other: Tensor) -> float:
+    """(F, H, W) masks: how many pixels their outlines lie apart, the mean of both directions; NaN without outlines."""
+    cv2 = import_cv2()
+    found = []
+    for a, b in zip(one.cpu(), other.cpu(), strict=True):
+        edges = [outline(mask) for mask in (a, b)]
+        if not all(edge.any() for edge in edges):
+            continue
+        away = [
+            torch.from_numpy(cv2.distanceTransform((~edge).to(torch.uint8).numpy(), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
+            for edge in edges
+        ]
+        found.append((away[1][edges[0]].mean() + away[0][edges[1]].mean()).item() / 2)
+    return sum(found) / len(found) if found else math.nan
+
+
+def outline(mask: Tensor) -> Tensor:
+    """(H, W) bool: pixels of the mask that touch the outside; the picture's border is no outside."""
+    padded = torch.nn.functional.pad(mask.float()[None, None], (1, 1, 1, 1), mode="replicate")
+    least = -torch.nn.functional.max_pool2d(-padded, 3, 1)[0, 0]
+    return mask & (least < 0.5)
+
+
+def frechet(one: Tensor, other: Tensor) -> float:
+    """(n, d) features of two sets to the distance of the normal distributions around them; biased up when n is small."""
+    if min(len(one), len(other)) < 2:
+        raise ValueError(
+            f"A Frechet distance compares how two sets spread, so each needs at least 2, but they have {len(one)} and {len(other)}: "
+            "give more."
+        )
+    means, spreads = [], []
+    for features in (one.double(), other.double()):
+        means.append(features.mean(0))
+        spreads.append(torch.cov(features.T).reshape(features.shape[1], features.shape[1]))
+    # The trace of the root of a product is that of root(A) B root(A), which is symmetric.
+    values, vectors = torch.linalg.eigh(spreads[0])
+    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
+    mixed = torch.linalg.eigvalsh(root @ spreads[1] @ root).clamp_min(0).sqrt().sum()
+    return ((means[0] - means[1]).square().sum() + spreads[0].trace() + spreads[1].trace() - 2 * mixed).item()
+
+
+def cosines(one: Tensor, other: Tensor) -> Tensor:
+    """(n, d) and (m, d) vectors to the cosine of each with each, (n, m)."""
+    one, other = (torch.nn.functional.normalize(vectors.double(), dim=-1) for vectors in (one, other))
+    return one @ other.T
+
+
+def frame_consistency(pictures: Tensor) -> tuple[float, Tensor]:
+    """(F, d) embeddings of frames to 100 x the mean cosine of all pairs of different frames, and all of them (F, F)."""
+    alike = 100 * cosines(pictures, pictures)
+    different = ~torch.eye(len(pictures), dtype=torch.bool, device=pictures.device)
+    return alike[different].mean().item(), alike
+
+
+def mean_where(values: Tensor, counted: Tensor) -> float:
+    """The mean of values at the True places of a mask over their first axes; NaN where there is none."""
+    return values[counted].double().mean().item()
+
+
+def draw_error(error: Tensor, counted: Tensor, brightness: float) -> Tensor:
+    """Errors (N, H, W) or (N, H, W, 3) as pictures (N, H, W, 3), blue where nothing was counted, (N, H, W)."""
+    error = error if error.ndim == 4 else error[..., None].expand(*error.shape, 3)
+    blue = error.new_tensor((0.1, 0.2, 0.5))
+    return torch.where(counted[..., None], (error * brightness).clamp(0, 1), blue)

@@ -1,0 +1,37 @@
+"""Any file that Duet reads, as a Duet file."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..unet.config import SD1
+from .family import kind_of
+from .opening import open_controlnet, open_model, open_motion_module, opened
+from .report import Report
+from .writing import save_model
+
+PARTS = {"model": open_model, "motion": open_motion_module, "controlnet": open_controlnet}
+
+
+def convert(source: Path, target: Path, part: str | None = None, half: bool = False) -> tuple[str, Report]:
+    """Write the target, and answer which part of the source it holds and what was found there.
+
+    Without a part the file tells which; of a DisCo checkpoint, which holds a model and its ControlNet, the model.
+    """
+    from ..lfdm import checkpoint as lfdm  # these two read files as we do, and only here we know them
+    from ..oneshot.files import convert_tuning
+
+    if target.exists() and target.samefile(source):
+        raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
+    if part is None and (flow := lfdm.flow_part(source)):
+        return f"flow {flow}", lfdm.convert(source, target, half=half)
+    part = part or kind_of(opened(source))
+    if part == "tuning":
+        return part, convert_tuning(source, target, half)
+    part = part if part in PARTS else "model"
+    config, state, report = PARTS[part](source)
+    if part == "motion":
+        config = replace(SD1, **config)
+    if half:
+        state = {name: value.half() for name, value in state.items()}
+    save_model(target, state, config, kind=part, source=source.name, family=report.family)
+    return part, report

@@ -1,0 +1,155 @@
+"""Reading files of weights: a safetensors header is checked before anything is read, a pickle is read for its tensors only."""
+
+import json
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+SAFE = (".safetensors", ".sft")
+PICKLED = (".ckpt", ".pth", ".pt", ".bin")
+
+
+class Weights:
+    """Names and shapes of a file; its tensors are read when they are asked for."""
+
+    def __init__(self, path: Path, shapes: dict[str, tuple], metadata: dict[str, str], read: Callable[[str], Tensor]):
+        self.path, self.shapes, self.metadata, self.read = path, shapes, metadata, read
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def pick(self, names: dict[str, str]) -> "Weights":
+        """The weights of `names`, {new name: name here}, under their new names."""
+        shapes = {new: self.shapes[old] for new, old in names.items()}
+        return Weights(self.path, shapes, self.metadata, lambda new: self.read(names[new]))
+
+    def without(self, prefix: str) -> "Weights":
+        """The weights whose names begin with `prefix`, without it."""
+        return self.pick({name[len(prefix) :]: name for name in self.shapes if name.startswith(prefix)})
+
+    def state(self) -> dict[str, Tensor]:
+        """Every tensor, each a floating one of real numbers."""
+        return {name: self._sound(name, self.read(name)) for name in self.shapes}
+
+    def _sound(self, name: str, value: Tensor) -> Tensor:
+        value = value.detach()
+        if not value.is_floating_point():
+            raise ValueError(
+                f"{self.name} stores {name} as {str(value.dtype).removeprefix('torch.')}, but weights are floating "
+                "numbers: the file is damaged or quantised. Use one in fp16, bf16 or fp32."
+            )
+        value = value.half() if value.element_size() == 1 else value  # fp8 holds no more than fp16
+        # The extremes carry NaN along, and finding them is 12 times as fast as asking every number.
+        if value.numel() and not all(torch.isfinite(extreme) for extreme in value.aminmax()):
+            raise ValueError(
+                f"{self.name} has NaN or infinite numbers in {name}: its pictures would be black. "
+                "Download it again, or take an earlier checkpoint of its training."
+            )
+        return value
+
+
+def read_weights(path: str | Path) -> Weights:
+    """Open a file by its ending; anything that cannot be read is refused with its name, its size and the cause."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"A file of weights was expected at {path.name}, but there is none: choose another.")
+    if path.suffix.lower() in SAFE:
+        return _read_safe(path)
+    if path.suffix.lower() in PICKLED:
+        return _read_pickled(path)
+    raise ValueError(
+        f"{path.name} ends in {path.suffix or 'nothing'}; files of weights end in {', '.join(SAFE + PICKLED)}."
+    )
+
+
+def _read_safe(path: Path) -> Weights:
+    try:
+        file = safe_open(path, framework="pt", device="cpu")
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        metadata = dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        raise _unreadable(path, cause_of_damage(path)) from error
+
+    def read(name: str) -> Tensor:
+        with _explained(path):
+            return file.get_tensor(name)
+
+    return Weights(path, shapes, metadata, read)
+
+
+def _read_pickled(path: Path) -> Weights:
+    try:
+        found = torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:
+        cause = "it is empty" if not path.stat().st_size else "it is damaged or holds more than tensors"
+        raise _unreadable(path, f"{cause}, and for safety nothing else is read from a pickle") from error
+    while isinstance(found, dict) and not any(isinstance(value, Tensor) for value in found.values()):
+        inner = [found[key] for key in ("state_dict", "module", "model") if isinstance(found.get(key), dict)]
+        if not inner:
+            break
+        found = inner[0]
+    found = found if isinstance(found, dict) else {}
+    state = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
+    if not state:
+        raise _unreadable(path, "it holds no named tensors")
+    if any(value.layout != torch.strided or value.is_quantized for value in state.values()):
+        raise _unreadable(path, "its tensors are sparse or quantised")
+    return Weights(path, {name: tuple(value.shape) for name, value in state.items()}, {}, state.__getitem__)
+
+
+def _unreadable(path: Path, cause: str) -> ValueError:
+    return ValueError(
+        f"{path.name} ({path.stat().st_size:,} bytes) cannot be read: {cause}. "
+        "Download or save it again, as .safetensors if you can."
+    )
+
+
+@contextmanager
+def _explained(path: Path):
+    try:
+        yield
+    except (SafetensorError, OSError, RuntimeError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise _unreadable(path, "a tensor in it is damaged or of an unknown kind of number") from error
+
+
+def cause_of_damage(path: Path) -> str:
+    """Why safetensors refuses a file, from its first bytes."""
+    size = path.stat().st_size
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+            length = int.from_bytes(start, "little")
+            header = file.read(length) if length <= min(size, 10**8) else b""
+    except OSError as error:
+        return f"the system refuses it ({error.strerror})"
+    if size == 0:
+        return "it is empty"
+    if not start.strip(b"\0"):
+        return "it begins with zero bytes, as after a download or a save that did not finish"
+    for sign, words in {
+        b"PK": "it is a zip archive, such as a renamed .ckpt",
+        b"\x80": "it is a pickle with another ending",
+        b"<": "it is a web page",
+        b"version ": "it is a Git LFS pointer in place of the weights",
+    }.items():
+        if start.startswith(sign):
+            return words
+    if size < 8 + length:
+        return "it is not a safetensors file or was cut off inside its header"
+    return _cause_in_header(header, size - 8 - length)
+
+
+def _cause_in_header(header: bytes, rest: int) -> str:
+    try:
+        entries = json.loads(header)
+        end = max(entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__")
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
+        return "its header is damaged"
+    if isinstance(end, int) and end != rest:
+        return f"it holds {rest:,} bytes of weights where its header promises {end:,}"
+    return "its header is damaged"

@@ -1,0 +1,1 @@
+"""Optical flow: exact, estimated, composed, drawn and in files."""

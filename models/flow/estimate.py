@@ -1,0 +1,91 @@
+"""Optical flow estimated by DIS (Kroeger et al., ECCV 2016), where it can be trusted, and how well a clip follows it.
+
+Flow is in pixels, last axis (dx, dy). Letters: F frames, P = F - 1 pairs of neighbours, H and W pixels.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..opencv import import_cv2
+from .warp import warp
+
+LEAST_SIDE = 32  # on pictures smaller than its patches DIS reads beyond their border
+LUMA = (0.299, 0.587, 0.114)
+
+
+def dis_flow(start: Tensor, end: Tensor) -> Tensor:
+    """Where each pixel of `start` lies in `end`: (H, W, 3) pictures in [0, 1] to flow (H, W, 2)."""
+    cv2 = import_cv2()
+    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator.setFinestScale(0)  # the preset stops at half the size
+    height, width = start.shape[:2]
+    margin = (0, max(0, LEAST_SIDE - height), 0, max(0, LEAST_SIDE - width))
+    pictures = [cv2.copyMakeBorder(grey(picture), *margin, cv2.BORDER_REPLICATE) for picture in (start, end)]
+    flow = estimator.calc(*pictures, None)[:height, :width]
+    return torch.from_numpy(np.ascontiguousarray(flow)).to(start.device)
+
+
+def grey(picture: Tensor) -> np.ndarray:
+    """(H, W, 3) in [0, 1] to (H, W) brightness in 8 bits."""
+    luma = (picture.float().cpu() * torch.tensor(LUMA)).sum(-1)
+    return (luma.clamp(0, 1) * 255).round().byte().numpy()
+
+
+def consistent(forward: Tensor, backward: Tensor) -> Tensor:
+    """(P, H, W) bool: the way there and back, (P, H, W, 2) each, ends where it began and stays inside the picture.
+
+    The bound grows with the motion, as in Sundaram, Brox and Keutzer (ECCV 2010).
+    """
+    height, width = forward.shape[1:3]
+    y, x = torch.meshgrid(*(torch.arange(n, device=forward.device) for n in (height, width)), indexing="ij")
+    to_x, to_y = x + forward[..., 0], y + forward[..., 1]
+    inside = (to_x >= 0) & (to_x <= width - 1) & (to_y >= 0) & (to_y <= height - 1)
+    back = warp(backward, forward)
+    square = lambda flow: flow.square().sum(-1)
+    return inside & (square(forward + back) < 0.01 * (square(forward) + square(back)) + 0.5)
+
+
+def neighbours_flow(images: Tensor, report: Callable[[int], None] = lambda done: None) -> dict[str, Tensor]:
+    """(F, H, W, 3) to the flow between neighbours there and back, (P, H, W, 2) each, and where it is trusted."""
+    there, back = [], []
+    for i in range(len(images) - 1):
+        there.append(dis_flow(images[i], images[i + 1]))
+        back.append(dis_flow(images[i + 1], images[i]))
+        report(i + 1)
+    forward, backward = torch.stack(there), torch.stack(back)
+    return {
+        "forward": forward, "forward_valid": consistent(forward, backward).float(),
+        "backward": backward, "backward_valid": consistent(backward, forward).float(),
+    }  # fmt: skip
+
+
+def picture_flow(
+    picture: Tensor, images: Tensor, report: Callable[[int], None] = lambda done: None
+) -> tuple[Tensor, Tensor]:
+    """Where each pixel of (F, H, W, 3) lies in (H, W, 3): flow (F, H, W, 2) and where it is trusted, (F, H, W)."""
+    flows, trusted = [], []
+    for i, image in enumerate(images):
+        flows.append(dis_flow(image, picture))
+        trusted.append(consistent(flows[-1][None], dis_flow(picture, image)[None])[0].float())
+        report(i + 1)
+    return torch.stack(flows), torch.stack(trusted)
+
+
+def warp_errors(
+    images: Tensor, motion: Tensor, report: Callable[[int], None] = lambda done: None
+) -> tuple[Tensor, Tensor]:
+    """How far each frame is from its follower fetched back along the flow of `motion`, pair by pair.
+
+    images and motion (F, H, W, 3) to the mean absolute error (P, H, W) and the pixels whose flow is trusted, (P, H, W).
+    """
+    errors, trusted = [], []
+    for i in range(len(images) - 1):
+        forward, backward = dis_flow(motion[i], motion[i + 1])[None], dis_flow(motion[i + 1], motion[i])[None]
+        follower = warp(images[i + 1 : i + 2], forward.to(images.device))[0]
+        errors.append((follower - images[i]).abs().mean(-1))
+        trusted.append(consistent(forward, backward)[0].to(images.device))
+        report(i + 1)
+    return torch.stack(errors), torch.stack(trusted)

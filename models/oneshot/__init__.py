@@ -1,0 +1,1 @@
+"""One clip: back to its noise, tunings on it, and the depth channel of a picture model."""

@@ -1,0 +1,161 @@
+"""DDIM backwards: from a clip's latents to the noise that sampling turns into them (Tune-A-Video's inversion).
+
+Samplers keep x = clean + sigma noise, where euler is DDIM with eta 0; a network sees x / (1 + sigma^2)^0.5. A step goes
+from the level `low` up to `high`. Letters: B latents, one a frame, C channels, h and w latent pixels.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from ..depth.colormap import encode
+
+Denoise = Callable[[Tensor, Tensor], Tensor]  # x at a sigma, and that sigma, to the clean latents that are seen in it
+FAINT = 1e-5  # an error that is drawn black; one as large as the clip is white
+SLOWEST = (0.05, 0.6)  # least and most that a trial is thought to leave of an error
+REMEMBERED = 8  # trials of a step that the next one learns from
+
+
+def rising(sigmas: Tensor) -> Tensor:
+    """(n + 1,) levels for n steps from clean to noise, whichever way round they came."""
+    if sigmas.ndim != 1 or len(sigmas) < 2:
+        raise ValueError(
+            f"Inversion needs the sigmas of 1 step or more, got {sigmas.numel()}: connect a scheduler of the model."
+        )
+    sigmas = sigmas.flip(0) if sigmas[0] > sigmas[-1] else sigmas
+    if not torch.isfinite(sigmas).all() or sigmas[0] < 0 or (sigmas.diff() <= 0).any():
+        shown = ", ".join(f"{value:.4g}" for value in sigmas[:4].tolist())
+        raise ValueError(
+            f"Inversion needs sigmas that only rise or only fall, none below 0, got {shown} ...: "
+            "connect a scheduler of the model, with fewer steps if it repeats itself."
+        )
+    return sigmas
+
+
+def invert(
+    denoise: Denoise,
+    x: Tensor,
+    sigmas: Tensor,
+    prediction: str = "eps",
+    evaluations: int | Sequence[int] = 1,
+    told: Callable[[int, Tensor, Tensor, Tensor], None] = lambda *_: None,
+) -> Tensor:
+    """x (B, ...) at the lowest sigma to x at the highest; `told` hears of step, x, sigma and clean latents.
+
+    One evaluation a step is the paper's rule; more of them find the x that an euler step down brings back exactly. They
+    are as many in each step, or as many as `shared` says.
+    """
+    levels, slope = rising(sigmas), None
+    counts = [evaluations] * (len(levels) - 1) if isinstance(evaluations, int) else evaluations
+    for i, ((low, high), count) in enumerate(zip(pairwise(levels), counts, strict=True)):
+        before = x
+        if prediction == "v" and count == 1:
+            x, clean = velocity_step(denoise, x, low, high)
+        else:
+            x, clean = fixed_point_step(denoise, x, low, high, count, slope)
+        if count > 1:
+            slope = (x - before) / (high - low)
+        told(i, x, high, clean)
+    return x
+
+
+def shared(evaluations: int, sigmas: Tensor) -> list[int]:
+    """How often each step up asks the network, `evaluations` on average: more where trials come closer slowly.
+
+    That is in the first steps, where a level is several times the one below; later a few are enough.
+    """
+    levels = rising(sigmas).cpu().double()
+    left = (1 - levels[:-1] / levels[1:]).clamp(*SLOWEST).log()  # of an error after one more trial, at worst
+    counts = torch.full_like(left, min(2, evaluations))
+    for _ in range(evaluations * len(left) - int(counts.sum())):
+        counts[(counts * left).argmax()] += 1
+    return [int(count) for count in counts]
+
+
+def seen_at(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """x in the scale of `high`, so that the network is shown what it would see at `low`."""
+    return x * ((1 + high**2) / (1 + low**2)) ** 0.5
+
+
+def fixed_point_step(
+    denoise: Denoise, x: Tensor, low: Tensor, high: Tensor, evaluations: int, slope: Tensor | None = None
+) -> tuple:
+    """One step up by the noise that the network finds at `high`, again for the x that came of it.
+
+    The first trial goes on as the step before went, if its slope is given.
+    """
+    trial, tried = seen_at(x, low, high) if slope is None else x + (high - low) * slope, []
+    for _ in range(evaluations):
+        clean = denoise(trial, high)
+        tried.append((trial, x + (high - low) / high * (trial - clean)))
+        trial = next_trial(tried[-REMEMBERED:])
+    return trial, clean
+
+
+def next_trial(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
+    """What to try after trials and their answers, (B, ...) each: where answer and trial meet, as far as these tell.
+
+    Anderson's acceleration, for each latent by itself. The last answer alone comes closer by 1 - low / high a time, which
+    is slow in the first steps, where a level is several times the one below.
+    """
+    dot = lambda one, other: (one * other).flatten(1).sum(1).view(-1, *[1] * (one.ndim - 1))
+    last, answer = tried[-1]
+    left, known = answer - last, []
+    for trial, found in reversed(tried[:-1]):
+        change, moved = answer - last - (found - trial), answer - found
+        size = dot(change, change)
+        for unit, its_move in known:
+            share = dot(unit, change)
+            change, moved = change - share * unit, moved - share * its_move
+        rest = dot(change, change)
+        scale = torch.where(rest > 1e-6 * size, rest.rsqrt(), 0.0)  # what says nothing new would be rounding
+        known.append((change * scale, moved * scale))
+    out = answer
+    for unit, its_move in known:
+        share = dot(unit, left)
+        left, out = left - share * unit, out - share * its_move
+    return out
+
+
+def velocity_step(denoise: Denoise, x: Tensor, low: Tensor, high: Tensor) -> tuple:
+    """One step up of a v-predicting network: its answer at `high` is read with the shares of signal and noise at `low`."""
+    clean = denoise(seen_at(x, low, high), high)
+    signal, noise = shares(low)
+    unit = x * signal
+    signal_above, noise_above = shares(high)
+    velocity = (signal_above * unit - clean) / noise_above
+    return signal * unit - noise * velocity + high * (signal * velocity + noise * unit), clean
+
+
+def shares(sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """How much signal and how much noise a latent of unit size holds."""
+    signal = (1 + sigma**2) ** -0.5
+    return signal, sigma * signal
+
+
+def misread(unit_noise: Tensor, clean: Tensor, sigma: float) -> str | None:
+    """What a network really predicts, "v" or "eps", if its clean latents of pure noise at a high sigma give it away.
+
+    Read rightly they hold next to nothing of the noise; v read as eps leaves all of it there, eps read as v its negative.
+    """
+    share = ((clean * unit_noise).sum() / unit_noise.square().sum()).item()
+    if sigma < 4 or -0.5 < share < sigma / 2:
+        return None
+    return "v" if share > 0 else "eps"
+
+
+def error_of(again: Tensor, clip: Tensor) -> tuple[float, Tensor]:
+    """How far B latents are from those of the clip, in parts of the clip's size: for all, and (B,) for each frame."""
+    size = clip.float().square().mean().sqrt()
+    frames = (again.float() - clip.float()).square().flatten(1).mean(1)
+    return (frames.mean().sqrt() / size).item(), frames.sqrt() / size
+
+
+def error_picture(again: Tensor, clip: Tensor, pixels: int = 8) -> Tensor:
+    """(B, C, h, w) latents to (B, h pixels, w pixels, 3): black where they agree, one colour further for each tenfold."""
+    size = clip.float().square().mean().sqrt()
+    error = (again.float() - clip.float()).square().mean(1).sqrt() / size
+    shade = 1 - error.clamp(FAINT, 1).log10() / torch.tensor(FAINT).log10().item()
+    return encode(shade.repeat_interleave(pixels, 1).repeat_interleave(pixels, 2), "inferno")

@@ -1,0 +1,1 @@
+"""Keypoints of people: their dialects and their picture."""

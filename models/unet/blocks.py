@@ -1,0 +1,164 @@
+"""diffusers' 2-D blocks with room for adapters: a ResBlock and a transformer that know they work on a clip.
+
+Each is made from its 2-D original without touching a name or a weight. Letters as in pair/layout.py.
+"""
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.resnet import ResnetBlock2D
+from diffusers.models.transformers.transformer_2d import Transformer2DModel
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..character.reference import ReadsReference
+from ..pair.layout import ClipLayout
+from .attention.sparse_causal import SparseCausal
+from .attention.temporal import TemporalAttention, TemporalConv
+from .config import VideoUNetConfig
+
+# The C library gives pieces of 32 MB and more back at once and takes them anew, page by page: a sixth of a tiny
+# network's step. Parts of this size stay in the cache too, and with this many tokens the weights are still read rarely.
+PART_BYTES, PART_TOKENS = 8 << 20, 1024
+
+
+def grown_from(cls: type, original: nn.Module) -> nn.Module:
+    """`original` as an instance of a subclass, sharing its parameters."""
+    grown = cls.__new__(cls)
+    grown.__dict__ = original.__dict__
+    return grown
+
+
+class Unregistered(list):
+    """Modules that are owned, saved and moved by somebody else."""
+
+
+class VideoResnetBlock(ResnetBlock2D):
+    """A ResBlock with a convolution over the frames after its second convolution (DisCo's temporal module)."""
+
+    @classmethod
+    def from_2d(cls, block: ResnetBlock2D, config: VideoUNetConfig, layout: ClipLayout) -> "VideoResnetBlock":
+        grown = grown_from(cls, block)
+        grown.layout, grown.after, grown.over_clip = layout, Unregistered(), config.group_norm == "clip"
+        if config.temporal == "native" and config.temporal_place == "before_cross_attention":
+            width = block.out_channels
+            grown.tem_norm = nn.GroupNorm(config.norm_num_groups, width)
+            grown.tem_conv = TemporalConv(width, layout)
+        return grown
+
+    def forward(self, x: Tensor, temb: Tensor, *args, **kwargs) -> Tensor:
+        h = self.conv1(self.active(self.norm1, x))
+        h = h + self.time_emb_proj(self.nonlinearity(temb))[:, :, None, None]
+        h = self.conv2(self.dropout(self.active(self.norm2, h)))
+        if hasattr(self, "tem_conv") and not self.layout.still:
+            h = h + self.tem_conv(self.active(self.tem_norm, h))
+        if self.conv_shortcut is not None:
+            x = self.conv_shortcut(x)
+        h = (x + h) / self.output_scale_factor
+        for adapter in self.after:
+            h = adapter(h)
+        return h
+
+    def active(self, norm: nn.GroupNorm, x: Tensor) -> Tensor:
+        """Normed with statistics of each frame, or of the clip as in DisCo's and Tune-A-Video's checkpoints, and SiLU."""
+        h = norm_over_clip(norm, x, self.layout) if self.over_clip else norm(x)
+        return self.nonlinearity(h) if torch.is_grad_enabled() else F.silu(h, inplace=True)
+
+
+def norm_over_clip(norm: nn.GroupNorm, x: Tensor, layout: ClipLayout) -> Tensor:
+    """(k m f) c h w normed with statistics over the frames of each clip."""
+    height = x.shape[2]
+    x = rearrange(x, "(n f) c h w -> n c (f h) w", n=layout.clips)
+    return rearrange(norm(x), "n c (f h) w -> (n f) c h w", h=height)
+
+
+class VideoTransformerBlock(BasicTransformerBlock):
+    """Spatial attention, attention over time, cross-attention, feed-forward."""
+
+    @classmethod
+    def from_2d(cls, block: BasicTransformerBlock, config: VideoUNetConfig, layout: ClipLayout):
+        grown = grown_from(cls, block)
+        grown.layout, grown.tem_place = layout, config.temporal_place
+        if config.self_attention == "sparse_causal":
+            grown.attn1.set_processor(SparseCausal(layout))
+        if config.reference:
+            grown.attn1.set_processor(ReadsReference(layout))
+        if config.temporal == "native":
+            grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
+            grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)
+        return grown
+
+    def forward(
+        self, x: Tensor, attention_mask=None, encoder_hidden_states: Tensor | None = None, encoder_attention_mask=None,
+        timestep=None, cross_attention_kwargs=None, class_labels=None,
+    ) -> Tensor:  # fmt: skip
+        # The order is diffusers': gradient checkpointing passes all seven without names.
+        kwargs = cross_attention_kwargs or {}
+        x = self.attn1(self.norm1(x), **kwargs) + x
+        if self.tem_place == "before_cross_attention":
+            x = self.over_time(x)
+        x = self.attn2(self.norm2(x), encoder_hidden_states=encoder_hidden_states, **kwargs) + x
+        x = self.feed_forward(self.norm3(x)) + x
+        return self.over_time(x) if self.tem_place == "after_feed_forward" else x
+
+    def feed_forward(self, x: Tensor) -> Tensor:
+        """On a CPU some pictures at a time, for inside it is eight times as wide as all else."""
+        if torch.is_grad_enabled() or x.device.type != "cpu":
+            return self.ff(x)
+        tokens = max(PART_TOKENS, PART_BYTES // (8 * x.shape[2] * x.element_size()))
+        return torch.cat([self.ff(part) for part in x.split(max(1, tokens // x.shape[1]))])
+
+    def over_time(self, x: Tensor) -> Tensor:
+        if self.layout.still or not hasattr(self, "tem_attn"):
+            return x
+        return self.tem_attn(self.tem_norm(x), self.layout) + x
+
+
+class VideoTransformer(Transformer2DModel):
+    """diffusers' transformer around the blocks above, followed by the adapters that close its place in the U-Net."""
+
+    @classmethod
+    def from_2d(
+        cls, transformer: Transformer2DModel, config: VideoUNetConfig, layout: ClipLayout
+    ) -> "VideoTransformer":
+        grown = grown_from(cls, transformer)
+        grown.after = Unregistered()
+        for i, block in enumerate(transformer.transformer_blocks):
+            transformer.transformer_blocks[i] = VideoTransformerBlock.from_2d(block, config, layout)
+        return grown
+
+    def forward(self, hidden_states: Tensor, *args, **kwargs) -> tuple[Tensor]:
+        h = super().forward(hidden_states, *args, **(kwargs | {"return_dict": False}))[0]
+        for adapter in self.after:
+            h = adapter(h)
+        return (h,)
+
+
+def inflate(block: nn.Module, config: VideoUNetConfig, layout: ClipLayout) -> None:
+    """Grow every ResBlock and transformer of a down, mid or up block, in place."""
+    for i, resnet in enumerate(block.resnets):
+        block.resnets[i] = VideoResnetBlock.from_2d(resnet, config, layout)
+    for i, transformer in enumerate(getattr(block, "attentions", None) or ()):
+        block.attentions[i] = VideoTransformer.from_2d(transformer, config, layout)
+
+
+def pairs(block: nn.Module) -> list[nn.Module]:
+    """The last module of each ResBlock-transformer pair of a down or up block: where adapters follow."""
+    attentions = getattr(block, "attentions", None)
+    return list(attentions) if attentions else list(block.resnets)
+
+
+def zeros_like_conv(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution of the same shape that answers zero."""
+    fresh = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
+    nn.init.zeros_(fresh.weight)
+    nn.init.zeros_(fresh.bias)
+    return fresh
+
+
+def copy_of_conv(conv: nn.Conv2d) -> nn.Conv2d:
+    """A convolution with the same weight and no bias, so that the two together act as one on a sum."""
+    fresh = zeros_like_conv(conv)
+    with torch.no_grad():
+        fresh.weight.copy_(conv.weight)
+    return fresh

@@ -1,0 +1,88 @@
+"""The pose ControlNet with temporal layers, one for both streams (IDOL section 3.1; DisCo's temporal ControlNet).
+
+Letters as in pair/layout.py.
+"""
+
+from dataclasses import replace
+
+from diffusers import ControlNetModel
+from torch import Tensor, nn
+
+from ..pair.layout import ClipLayout
+from .blocks import inflate
+from .config import VideoUNetConfig
+
+BETWEEN = (".cross_modal.", ".same_place.")  # what a U-Net's blocks have between the modalities, and a ControlNet's not
+# What a ControlNet copies from its U-Net.
+SHARED = ("conv_in", "time_embedding", "class_embedding", "down_blocks", "mid_block")
+
+
+class PoseControlNet(ControlNetModel):
+    """Noisy latents and pose pictures to one residual for each skip of the U-Net and one for its middle."""
+
+    def __init__(self, video: VideoUNetConfig):
+        # Where nothing else is asked the label stays in the U-Net, so that stock ControlNets fit beside this one.
+        label = video.label_in_controlnet
+        video = replace(video, label=label, cross_modal="none", same_place=False, background="none")
+        base = video.base()
+        for name in ("out_channels", "up_block_types"):
+            base.pop(name)
+        super().__init__(**base)
+        self.video = video
+        if video.label:
+            nn.init.zeros_(self.class_embedding.weight)
+        self.layout = ClipLayout()
+        for block in [*self.down_blocks, self.mid_block]:
+            inflate(block, self.video, self.layout)
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        pose: Tensor,
+        chunks: int = 1,
+        modalities: int | None = None,
+        labels: Tensor | None = None,
+        attention_kwargs: dict | None = None,
+    ) -> tuple[list[Tensor], Tensor]:
+        """(k m f) C h w latents and pose pictures in [0, 1] to the residuals ("down", "mid").
+
+        The pictures are (k m f) 3 H W, or (k f) 3 H W where the streams share them.
+        """
+        self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
+        times = timestep.expand(sample.shape[0]) if timestep.ndim else timestep.repeat(sample.shape[0])
+        emb = self.time_embedding(self.time_proj(times).to(sample.dtype))
+        if self.class_embedding is not None:
+            labels = self.layout.labels(sample.device) if labels is None else labels
+            emb = emb + self.class_embedding(labels).to(emb.dtype)
+        kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
+        hint = self.controlnet_cond_embedding(pose)
+        if len(hint) != len(sample):
+            hint = self.layout.whole([hint] * self.layout.modalities)
+        x = self.conv_in(sample) + hint
+        skips = [x]
+        for block in self.down_blocks:
+            x, more = block(x, emb, **(kwargs if getattr(block, "attentions", None) else {}))
+            skips += more
+        x = self.mid_block(x, emb, **kwargs)
+        down = [zero(skip) for skip, zero in zip(skips, self.controlnet_down_blocks, strict=True)]
+        return down, self.controlnet_mid_block(x)
+
+    def speak(self) -> None:
+        """Answer from birth: beside a new U-Net there is nothing to leave as it is, and silence only delays training."""
+        for layer in (*self.controlnet_down_blocks, self.controlnet_mid_block, self.controlnet_cond_embedding.conv_out):
+            layer.reset_parameters()
+
+    @classmethod
+    def copied_from(cls, unet) -> "PoseControlNet":
+        """A ControlNet at birth: the encoder of a U-Net with its temporal layers, silent until it is trained."""
+        net = cls(unet.video)
+        state = {name: value for name, value in unet.state_dict().items() if name.split(".")[0] in SHARED}
+        state = {name: value for name, value in state.items() if not any(part in name for part in BETWEEN)}
+        if not net.video.label:
+            state.pop("class_embedding.weight", None)
+        missing, unexpected = net.load_state_dict(state, strict=False)
+        new = ("controlnet_", "class_embedding")
+        assert not unexpected and all(name.startswith(new) for name in missing), (missing, unexpected)
+        return net

@@ -1,0 +1,125 @@
+"""AnimateDiff's motion modules, versions 1 to 3 (arXiv 2307.04725, section 4.2), at home in the video U-Net.
+
+Names are those of the released files. Letters as in pair/layout.py; n is (k m), the clips of a batch.
+"""
+
+import math
+
+import torch
+from diffusers.models.attention import FeedForward
+from diffusers.models.attention_processor import Attention
+from einops import rearrange
+from torch import Tensor, nn
+
+from ..pair.layout import ClipLayout
+from .blocks import norm_over_clip, pairs
+from .config import VideoUNetConfig
+
+HEADS = 8
+
+
+class PositionTable(nn.Module):
+    """Sines and cosines of the frame number, added to (n h w) f c tokens; files may carry the table, none needs to."""
+
+    def __init__(self, width: int, positions: int):
+        super().__init__()
+        self.register_buffer("pe", sinusoids(positions, width)[None], persistent=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        frames, longest = tokens.shape[1], self.pe.shape[1]
+        if frames > longest:
+            raise ValueError(
+                f"This motion module knows clips of up to {longest} frames, got {frames}: "
+                f"use Paired Context Windows with a length of {longest} or less."
+            )
+        return tokens + self.pe[:, :frames].to(tokens)
+
+    def _load_from_state_dict(self, state, prefix, metadata, strict, missing, unexpected, errors):
+        table = state.pop(prefix + "pe", None)
+        if table is not None and table.shape != self.pe.shape:
+            errors.append(f"{prefix}pe is {tuple(table.shape)} in the file and {tuple(self.pe.shape)} in the network.")
+
+
+def sinusoids(positions: int, width: int) -> Tensor:
+    """(positions, width): even columns sines, odd columns cosines, always real numbers, even in a network on meta."""
+    steps = torch.arange(positions, device="cpu")[:, None]
+    speeds = torch.exp(torch.arange(0, width, 2, device="cpu") * (-math.log(10000.0) / width))
+    return torch.stack((torch.sin(steps * speeds), torch.cos(steps * speeds)), dim=2).flatten(1)[:, :width]
+
+
+class MotionAttention(Attention):
+    """Self-attention over the frames; the position enters queries, keys and values alike."""
+
+    def __init__(self, width: int, positions: int):
+        super().__init__(width, heads=HEADS, dim_head=width // HEADS, bias=False)
+        self.pos_encoder = PositionTable(width, positions)
+
+    def forward(self, tokens: Tensor, **kwargs) -> Tensor:
+        return super().forward(self.pos_encoder(tokens), **kwargs)
+
+
+class MotionBlock(nn.Module):
+    """Attentions over time and a feed-forward, each normed and residual, on (n h w) f c tokens."""
+
+    def __init__(self, width: int, positions: int, attentions: int):
+        super().__init__()
+        self.attention_blocks = nn.ModuleList(MotionAttention(width, positions) for _ in range(attentions))
+        self.norms = nn.ModuleList(nn.LayerNorm(width) for _ in range(attentions))
+        self.ff = FeedForward(width)
+        self.ff_norm = nn.LayerNorm(width)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        for attention, norm in zip(self.attention_blocks, self.norms, strict=True):
+            tokens = attention(norm(tokens)) + tokens
+        return self.ff(self.ff_norm(tokens)) + tokens
+
+
+class MotionTransformer(nn.Module):
+    """Tokens of every pixel's path through a clip of (n f) c h w features; silent at birth."""
+
+    # The authors' code norms each frame, and the released weights were trained so; diffusers' port norms the clip.
+    over_clip = False
+
+    def __init__(self, width: int, groups: int, positions: int, attentions: int, layout: ClipLayout):
+        super().__init__()
+        self.layout = layout
+        self.norm = nn.GroupNorm(groups, width, eps=1e-6)
+        self.proj_in = nn.Linear(width, width)
+        self.transformer_blocks = nn.ModuleList([MotionBlock(width, positions, attentions)])
+        self.proj_out = nn.Linear(width, width)
+        nn.init.zeros_(self.proj_out.weight)
+        nn.init.zeros_(self.proj_out.bias)
+
+    def forward(self, features: Tensor) -> Tensor:
+        height, width = features.shape[2:]
+        normed = norm_over_clip(self.norm, features, self.layout) if self.over_clip else self.norm(features)
+        tokens = self.proj_in(rearrange(normed, "(n f) c h w -> (n h w) f c", n=self.layout.clips))
+        for block in self.transformer_blocks:
+            tokens = block(tokens)
+        answer = rearrange(self.proj_out(tokens), "(n h w) f c -> (n f) c h w", h=height, w=width)
+        return features + answer
+
+
+class MotionModule(nn.Module):
+    """The shell that gives the weights the names of the released files."""
+
+    def __init__(self, width: int, config: VideoUNetConfig, layout: ClipLayout):
+        super().__init__()
+        sizes = (config.norm_num_groups, config.motion_positions, config.motion_attentions)
+        self.temporal_transformer = MotionTransformer(width, *sizes, layout)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.temporal_transformer(features)
+
+
+def add_motion_modules(unet: nn.Module, config: VideoUNetConfig, layout: ClipLayout) -> None:
+    """A motion module after each ResBlock-transformer pair and, in version 2, after the middle's attention."""
+    for block in [*unet.down_blocks, *unet.up_blocks]:
+        places = pairs(block)
+        block.motion_modules = nn.ModuleList(MotionModule(r.out_channels, config, layout) for r in block.resnets)
+        for place, motion in zip(places, block.motion_modules, strict=True):
+            place.after.append(motion)
+    if config.motion_mid_block:
+        width = unet.mid_block.resnets[0].out_channels
+        unet.mid_block.motion_modules = nn.ModuleList([MotionModule(width, config, layout)])
+        unet.mid_block.attentions[0].after.append(unet.mid_block.motion_modules[0])

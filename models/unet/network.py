@@ -1,0 +1,225 @@
+"""The video U-Net of all systems: diffusers' 2-D U-Net, its names untouched, with adapters switched by a config.
+
+A freshly inflated network answers exactly what the 2-D one answers, frame by frame; with sparse-causal attention, which
+has no weights of its own to be silent with, it does so for a clip of one frame. Letters as in pair/layout.py.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from diffusers import UNet2DConditionModel
+from torch import Tensor, nn
+
+from ..character.guider import PoseGuider
+from ..character.reference import Features, features_of, show, without_answer
+from ..pair.layout import ClipLayout
+from .attention.cross_modal import CrossModalAttention
+from .attention.same_place import SamePlace
+from .attention.shared_maps import SharedMaps
+from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
+from .config import VideoUNetConfig
+from .motion_module import add_motion_modules
+from .schedule import STEPS
+
+
+@dataclass
+class Walk:
+    """A forward pass between two blocks: its features, what conditions them, and the skips that await the way up."""
+
+    x: Tensor
+    emb: Tensor
+    kwargs: dict
+    control: dict
+    skips: list[Tensor]
+    change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+
+
+class VideoUNet(UNet2DConditionModel):
+    """(k m f) C h w noisy latents, times and context tokens to the prediction of the same shape."""
+
+    def __init__(self, video: VideoUNetConfig):
+        super().__init__(**video.base())
+        self.video, self.layout = video, ClipLayout()
+        for block in self.blocks():
+            inflate(block, video, self.layout)
+        if video.temporal == "motion_modules":
+            add_motion_modules(self, video, self.layout)
+        self._join_modalities(video)
+        if video.shared_maps != "none":
+            for block in self.transformer_blocks():
+                block.attn2.set_processor(SharedMaps(video.shared_maps, self.layout))
+        if video.label:
+            nn.init.zeros_(self.class_embedding.weight)
+        if video.background in ("conv", "zero"):
+            self.conv_bg = copy_of_conv(self.conv_in) if video.background == "conv" else zeros_like_conv(self.conv_in)
+        if video.foreground_width:
+            self.clip_proj = nn.Linear(video.foreground_width, video.cross_attention_dim, bias=False)
+        self.readers = [block.attn1.processor for block in self.transformer_blocks()] if video.reference else []
+        if video.reference:
+            self.reference = without_answer(VideoUNet(video.reference_unet()))
+        if video.motion_code:
+            self.pose_guider = PoseGuider(video.block_out_channels[0], video.motion_code)
+
+    def blocks(self) -> list[nn.Module]:
+        """The blocks from the input to the output: nine in Stable Diffusion 1."""
+        return [*self.down_blocks, self.mid_block, *self.up_blocks]
+
+    def transformer_blocks(self) -> list[nn.Module]:
+        """Those of this network, in the order of a forward pass."""
+        inside = [module for block in self.blocks() for module in block.modules()]
+        return [module for module in inside if isinstance(module, VideoTransformerBlock)]
+
+    def read_reference(self, latents: Tensor, context: Tensor) -> list[Features]:
+        """b C h w clean latents and b t c tokens of characters to what self-attention sees of each."""
+        return features_of(self.reference, latents, context)
+
+    @property
+    def skip_count(self) -> int:
+        """Feature maps that the way down leaves for the way up: as many residuals come from a ControlNet."""
+        return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
+
+    def _join_modalities(self, video: VideoUNetConfig) -> None:
+        """What the blocks end in: attention between video and depth, and what lies at the same place."""
+        chosen = {
+            "none": [],
+            "all": self.blocks(),
+            "up": list(self.up_blocks),
+            "deep": [*self.down_blocks[1:], self.mid_block, *self.up_blocks[:-1]],  # nowhere at full size
+            "attention": [b for b in [*self.down_blocks, *self.up_blocks] if getattr(b, "attentions", None)],
+        }[video.cross_modal]
+        for block in self.blocks():
+            width = block.resnets[-1].out_channels
+            end = block.resnets[-1] if block is self.mid_block else pairs(block)[-1]
+            if block in chosen:
+                block.cross_modal = CrossModalAttention(width, video.cross_modal_width or width, self.layout)
+                end.after.append(block.cross_modal)
+            if video.same_place:
+                block.same_place = SamePlace(width, self.layout)
+                end.after.append(block.same_place)
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor,
+        context: Tensor,
+        chunks: int = 1,
+        modalities: int | None = None,
+        labels: Tensor | None = None,
+        background: Tensor | None = None,
+        control: dict | None = None,
+        attention_kwargs: dict | None = None,
+        change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        reference: list[Features | None] | None = None,
+        motion: Tensor | None = None,
+    ) -> Tensor:
+        """Predict for a batch cut as (k m f).
+
+        background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
+        for each down block (T2I-adapters). change sees features and skip before they are joined (FreeU). reference is
+        of read_reference, one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
+        """
+        walk = self.begin(
+            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change,
+            reference, motion,
+        )  # fmt: skip
+        for step in self.steps():
+            step(walk)
+        return self.leave(walk)
+
+    def begin(
+        self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
+        attention_kwargs=None, change=None, reference=None, motion=None,
+    ) -> Walk:  # fmt: skip
+        """Everything that comes before the first block."""
+        self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
+        show(self.readers, reference, chunks)
+        emb = self.embed(sample, timestep, labels)
+        if self.video.foreground_width and context.shape[-1] == self.video.foreground_width:
+            context = self.clip_proj(context)
+        kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
+        x = self.enter(sample, background)
+        x = x if motion is None else x + motion
+        return Walk(x, emb, kwargs, control or {}, [x], change)
+
+    def steps(self) -> list[Callable[[Walk], None]]:
+        """A call for each block, in order."""
+        down = [partial(self.down, block, level) for level, block in enumerate(self.down_blocks)]
+        return [*down, self.middle, *(partial(self.up, block) for block in self.up_blocks)]
+
+    def down(self, block: nn.Module, level: int, walk: Walk) -> None:
+        levels = walk.control.get("levels", ())
+        residual = levels[level] if level < len(levels) else None
+        if getattr(block, "attentions", None):
+            walk.x, more = block(walk.x, walk.emb, additional_residuals=residual, **walk.kwargs)
+        else:
+            walk.x, more = block(walk.x, walk.emb)
+            if residual is not None:
+                walk.x = walk.x + residual
+                more = (*more[:-1], walk.x)  # the skip carries it too, as in blocks with attention
+        walk.skips += more
+
+    def middle(self, walk: Walk) -> None:
+        if "down" in walk.control:
+            walk.skips = [skip + residual for skip, residual in zip(walk.skips, walk.control["down"], strict=True)]
+        walk.x = self.mid_block(walk.x, walk.emb, **walk.kwargs)
+        if "mid" in walk.control:
+            walk.x = walk.x + walk.control["mid"]
+
+    def up(self, block: nn.Module, walk: Walk) -> None:
+        count = len(block.resnets)
+        walk.skips, here = walk.skips[:-count], tuple(walk.skips[-count:])
+        size = walk.skips[-1].shape[2:] if walk.skips else None
+        if walk.change is not None:
+            walk.x = up_by_pairs(block, walk, here, size)
+            return
+        more = walk.kwargs if getattr(block, "attentions", None) else {}
+        walk.x = block(walk.x, res_hidden_states_tuple=here, temb=walk.emb, upsample_size=size, **more)
+
+    def leave(self, walk: Walk) -> Tensor:
+        if not torch.is_grad_enabled():  # a backward pass may walk the blocks once more
+            show(self.readers, None, self.layout.chunks)
+        norm = self.conv_norm_out
+        x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
+        return self.conv_out(self.conv_act(x))
+
+    def speak(self) -> None:
+        """Tell video from depth from birth: a new network has no pictures to leave as they are, and a label of zero delays it."""
+        if self.class_embedding is not None:
+            self.class_embedding.reset_parameters()
+
+    def tell_depth(self) -> None:
+        """A label for the depth, which is new, as loud as the time: pictures stay what the network knows them to be."""
+        with torch.no_grad():
+            time = self.time_embedding(self.time_proj(torch.tensor([STEPS // 2])))
+            self.class_embedding.weight[1].normal_(std=time.std().item())
+
+    def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None) -> Tensor:
+        """Time and modality as one vector for each latent: (k m f) 4 C0."""
+        emb = self.time_embedding(self.get_time_embed(sample, timestep))
+        if self.class_embedding is None:
+            return emb
+        labels = self.layout.labels(sample.device) if labels is None else labels
+        return emb + self.class_embedding(labels).to(emb.dtype)
+
+    def enter(self, sample: Tensor, background: Tensor | None) -> Tensor:
+        """The first convolution, with the background latents added to the noise (IDOL section 3.1)."""
+        if background is None or self.video.background == "none":
+            return self.conv_in(sample)
+        if self.video.background == "add":
+            return self.conv_in(sample + background)
+        return self.conv_in(sample) + self.conv_bg(background)
+
+
+def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
+    """An up block one ResBlock at a time, so that `walk.change` sees each skip before it is joined."""
+    x, skips = walk.x, list(skips)
+    for resnet, attention in zip(block.resnets, getattr(block, "attentions", None) or [None] * len(skips), strict=True):
+        x, skip = walk.change(x, skips.pop())
+        x = resnet(x if skip is None else torch.cat((x, skip), 1), walk.emb)
+        if attention is not None:
+            x = attention(x, **walk.kwargs)[0]
+    for upsampler in block.upsamplers or ():
+        x = upsampler(x, size)
+    return x

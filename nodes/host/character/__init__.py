@@ -1,0 +1,1 @@
+"""The character in the host's conditioning."""

@@ -1,0 +1,1 @@
+"""CLIP through the host's loaders."""

@@ -1,0 +1,83 @@
+"""Files in the host's model folders: what a list shows, and what a chosen name opens."""
+
+from pathlib import Path
+
+import folder_paths
+
+SAFE = (".safetensors", ".sft")  # a pickle can run code when it is opened
+WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
+PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # read for their tensors only, and only to be converted
+
+
+def list_files(*folders: str, endings: tuple[str, ...] = SAFE) -> list[str]:
+    """Names of safe files in several folders, each name once."""
+    names = {name for folder in folders for name in folder_paths.get_filename_list(folder)}
+    return sorted(name for name in names if name.lower().endswith(endings))
+
+
+def find_file(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> Path:
+    """The file behind a name of the list; the first folder that has it wins."""
+    for folder in folders:
+        path = folder_paths.get_full_path(folder, name)
+        if path is not None and name.lower().endswith(endings):
+            return Path(path)
+    raise ValueError(
+        f"Found no file {name} in the model folders {' or '.join(folders)}: "
+        "put it there, press R to refresh the list, and choose it again."
+    )
+
+
+def stamp(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> str:
+    """Changes when the file is replaced, so that the host loads it anew."""
+    found = find_file(name, *folders, endings=endings).stat()
+    return f"{found.st_mtime_ns}-{found.st_size}"
+
+
+def output_file(prefix: str, ending: str) -> Path:
+    """A new file in the output folder; a prefix that leads out of it is refused by the host."""
+    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    path = Path(folder) / f"{name}_{number:05}_{ending}"
+    while path.exists():  # the host counts names with pictures' endings only when they have its form
+        number += 1
+        path = Path(folder) / f"{name}_{number:05}_{ending}"
+    return path
+
+
+def list_input(endings: tuple[str, ...]) -> list[str]:
+    """Names of files in the input folder and in the folders in it."""
+    root = Path(folder_paths.get_input_directory())
+    found = (path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.name.lower().endswith(endings))
+    return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def input_file(name: str, endings: tuple[str, ...]) -> Path:
+    """A file of the input folder, or of another whose name follows it, "x.npz [output]"; it never leads out of it."""
+    ending = " or ".join(endings)
+    if not folder_paths.annotated_filepath(name)[0].strip().lower().endswith(endings):
+        raise ValueError(f"Expected a file that ends in {ending}, got {name!r}: choose another.")
+    if not folder_paths.exists_annotated_filepath(name):
+        raise ValueError(
+            f"Found no file {name!r} in its folder: put it into the input folder, press R to refresh the list, and "
+            "choose it again."
+        )
+    return Path(folder_paths.get_annotated_filepath(name))
+
+
+def output_name(path: Path) -> str:
+    """How a node that reads files names one of the output folder."""
+    root = Path(folder_paths.get_output_directory())
+    return f"{path.resolve().relative_to(root.resolve()).as_posix()} [output]"
+
+
+def add_shipped() -> None:
+    """The weights that came with the pack, in every list after the user's own."""
+    for folder in sorted(WEIGHTS.iterdir()) if WEIGHTS.is_dir() else ():
+        if folder.is_dir():
+            folder_paths.add_model_folder_path(folder.name, str(folder))
+
+
+def add_folder(key: str) -> None:
+    """A model folder of our own, which the user may also name in extra_model_paths.yaml."""
+    folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
+    paths, _ = folder_paths.folder_names_and_paths[key]
+    folder_paths.folder_names_and_paths[key] = (paths, folder_paths.supported_pt_extensions)

@@ -1,0 +1,1 @@
+"""Latent flow models as the host's MODEL."""

@@ -1,0 +1,1 @@
+"""Inversion on the host's samplers, and depth in its conditioning."""

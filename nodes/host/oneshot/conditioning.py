@@ -1,0 +1,12 @@
+"""Depth in the host's conditioning, for models with a depth channel."""
+
+import node_helpers
+from torch import Tensor
+
+DEPTH = "depth_map"  # (1 or F, 1, H, W), read by the model's concat_cond: what is in [-1, 1], or with a range any grey
+DEPTH_RANGE = "depth_range"  # how the model stretches a grey depth to [-1, 1]: one of CHANNEL_RANGES
+
+
+def with_depth(conditioning: list, depth: Tensor, depth_range: str) -> list:
+    """(1 or F, H, W) inverse depth for a model with a depth channel."""
+    return node_helpers.conditioning_set_values(conditioning, {DEPTH: depth[:, None], DEPTH_RANGE: depth_range})

@@ -1,0 +1,112 @@
+"""DDIM inversion as a native SAMPLER, and a clip inverted and sampled again through the host's own sampling.
+
+Everything goes through the host's model call, so ControlNets, depth channels, LoRAs, masks of conditionings, context
+windows, previews and Cancel work as they do in sampling. Letters: B latents, n steps.
+"""
+
+from dataclasses import dataclass
+
+import comfy.model_management as memory
+import comfy.model_sampling
+import comfy.samplers
+import comfy.utils
+import latent_preview
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from ....models.oneshot.inversion import invert, misread, shared
+
+
+@dataclass
+class Inverted:
+    noise: dict  # LATENT at the highest sigma, as samplers without noise of their own expect it
+    sigmas: Tensor  # (n + 1,) from noise to clean
+    again: Tensor  # (B, ...) what euler makes of that noise
+    really: str | None  # what the network predicts, if it is not what the model is declared as
+
+
+def inversion_sampler(evaluations: int, really: list | None = None) -> comfy.samplers.KSAMPLER:
+    """A SAMPLER for sigmas that rise or fall; `really` is given what the network predicts, or None if that is right."""
+    return comfy.samplers.KSAMPLER(run, {"evaluations": evaluations, "really": really})
+
+
+@torch.no_grad()
+def run(
+    model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None, *, evaluations=1, really=None
+) -> Tensor:
+    """The inversion in the form of a sampler function; x is a latent as it is, in the scale of its lowest sigma."""
+    extra, schedule = extra_args or {}, model.inner_model.inner_model.model_sampling
+    check_start(model, x, extra, schedule)
+    denoise = lambda x, sigma: model(x, sigma * x.new_ones(x.shape[0]), **extra)
+    prediction = "v" if isinstance(schedule, comfy.model_sampling.V_PREDICTION) else "eps"
+    with tqdm(total=len(sigmas) - 1, disable=disable) as bar:
+
+        def told(i: int, x: Tensor, sigma: Tensor, clean: Tensor) -> None:
+            bar.update()
+            if callback is not None:
+                callback({"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
+
+        x = invert(denoise, x, sigmas, prediction, shared(evaluations, sigmas), told)
+    if really is not None:
+        highest = sigmas.max()
+        noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
+        really.append(misread(noise, denoise(noise * highest, highest), highest.item()))
+    return x
+
+
+def check_start(model, x: Tensor, extra: dict, schedule) -> None:
+    """Refuses what would be inverted wrongly without a word: guidance, a mask, added noise, and models of another kind."""
+    check_kind(schedule)
+    if (cfg := getattr(model.inner_model, "cfg", 1.0)) > 1:
+        raise ValueError(
+            f"Inversion follows the model without guidance, but cfg is {cfg:g}: set cfg to 1 for the inversion; "
+            "sampling from its noise may use any."
+        )
+    if extra.get("denoise_mask") is not None:
+        raise ValueError("Inversion takes whole frames, but the latent has a noise mask: remove Set Latent Noise Mask.")
+    if not torch.equal(x, model.latent_image):
+        raise ValueError(
+            "Inversion starts from the latent as it is, but noise was added to it: turn add_noise off, or connect "
+            "Disable Noise."
+        )
+
+
+def check_kind(schedule) -> None:
+    """DDIM is of models that predict noise or velocity and see x / (1 + sigma^2)^0.5."""
+    if not isinstance(schedule, comfy.model_sampling.EPS) or getattr(schedule, "sigma_data", 1.0) != 1.0:
+        raise ValueError(
+            "Inversion needs a model that predicts noise or velocity, such as Stable Diffusion 1.5 or 2, got one of "
+            "another kind (flow matching?): load a model of that family."
+        )
+
+
+def latent_channels(model) -> int:
+    """How many channels a MODEL's latents have."""
+    return model.get_model_object("latent_format").latent_channels
+
+
+def invert_and_return(model, positive, latent: dict, steps: int, scheduler: str, evaluations: int) -> Inverted:
+    """The noise of a clip under its positive conditioning, and the clip that the stock euler makes of it."""
+    schedule = model.get_model_object("model_sampling")
+    check_kind(schedule)
+    if steps < 1:
+        raise ValueError(f"steps: expected 1 or more, got {steps}: set as many as the clip shall be sampled with.")
+    sigmas = comfy.samplers.calculate_sigmas(schedule, scheduler, steps).cpu()
+    really: list[str | None] = []
+    # Sigmas fall as in sampling: what goes by the number of a step, such as context windows, then does the same in both.
+    noise = sample(model, positive, inversion_sampler(evaluations, really), sigmas, latent)
+    euler = comfy.samplers.sampler_object("euler")
+    return Inverted(noise, sigmas, sample(model, positive, euler, sigmas, noise)["samples"], really[0])
+
+
+def sample(model, positive, sampler, sigmas: Tensor, latent: dict) -> dict:
+    """Any SAMPLER on a latent as it is, without guidance, as Basic Guider and Disable Noise do it."""
+    guider = comfy.samplers.CFGGuider(model)
+    guider.inner_set_conds({"positive": positive})
+    callback = latent_preview.prepare_callback(model, len(sigmas) - 1)
+    out = guider.sample(
+        torch.zeros_like(latent["samples"]), latent["samples"], sampler, sigmas, callback=callback,
+        disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=0,
+    )  # fmt: skip
+    return {**latent, "samples": out.to(memory.intermediate_device())}

@@ -1,0 +1,1 @@
+"""The pair on the host: cut, windowed, kept in part, told."""

@@ -1,0 +1,118 @@
+"""What the host would sample wrongly without a word is refused before the first step, with the numbers.
+
+Letters: F frames of the clip, m modalities, B = m F latents.
+"""
+
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from ....models.pair.layout import ClipLayout
+
+MODALITY = "duet_modality"  # in transformer_options: the one modality that a pair model samples alone
+
+
+def modalities(model, model_options: dict) -> int:
+    """How many modalities a batch holds, after Set Modality; 1 for every model that is not ours."""
+    if model_options.get("transformer_options", {}).get(MODALITY):
+        return 1
+    video = getattr(model, "video", None)
+    return 1 if video is None else video.modalities
+
+
+def counts(frames: int, m: int) -> list[int]:
+    """How many hints or masks tile rightly onto a batch of m F latents."""
+    return sorted({1, frames, frames * m})
+
+
+def chain(control) -> Iterator:
+    """A ControlNet and those that were applied before it."""
+    while control is not None:
+        yield control
+        control = control.previous_controlnet
+
+
+def check_before_sampling(executor, noise: Tensor, *args, **kwargs) -> Tensor:
+    """The host's OUTER_SAMPLE wrapper point: noise (B, C, h, w), then latent, sampler, sigmas and noise mask."""
+    guider = executor.class_obj
+    model, options = guider.model_patcher.model, guider.model_options
+    m = modalities(model, options)
+    check_latent(noise, model.video, m)
+    check_windows(options.get("context_handler"), model.video, m)
+    frames = noise.shape[0] // m
+    for name, conds in guider.conds.items():
+        for cond in conds or ():
+            check_tokens(cond.get("cross_attn"), model.video, name)
+            check_counts(cond, frames, m)
+    check_noise_mask(kwargs.get("denoise_mask", args[3] if len(args) > 3 else None), frames, m)
+    return executor(noise, *args, **kwargs)
+
+
+def check_latent(noise: Tensor, video, m: int) -> None:
+    """4 dimensions, the model's channels, and a count that cuts into modalities."""
+    if noise.ndim != 4 or noise.shape[1] != video.out_channels:
+        raise ValueError(
+            f"Expected a latent (frames, {video.out_channels}, height, width), got {tuple(noise.shape)}: "
+            "encode the clip with the VAE that belongs to this model."
+        )
+    ClipLayout().cut(noise.shape[0], 1, m)
+
+
+def check_windows(handler, video, m: int) -> None:
+    """The host's own context windows run along the batch: they would mix frames of a pair, and lose the first frame."""
+    if handler is None or getattr(handler, "keeps_pairs", False):
+        return
+    if m > 1:
+        raise ValueError(
+            "Context windows along the batch would pair video frames with the depth of other frames: "
+            "use Paired Context Windows instead."
+        )
+    if video.self_attention == "sparse_causal":
+        raise ValueError(
+            "Every frame of a one-shot model looks at the first frame of the clip, which these context windows leave out: "
+            "use Paired Context Windows instead, which keep it."
+        )
+
+
+def check_tokens(tokens: Tensor | None, video, name: str) -> None:
+    """Conditioning tokens (.., N, width) must be as wide as the model reads them."""
+    widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
+    came = "no tokens" if tokens is None else tokens.shape[-1]
+    if came not in widths:
+        mend = "with Encode Stage Words and this model" if video.words else "with the CLIP that belongs to this model"
+        raise ValueError(
+            f"The {name} conditioning must hold tokens of width {' or '.join(map(str, widths))}, got {came}: encode it {mend}."
+        )
+
+
+def check_counts(cond: dict, frames: int, m: int) -> None:
+    """Hints of every ControlNet in the chain and masks of a conditioning."""
+    hints = [getattr(control, "cond_hint_original", None) for control in chain(cond.get("control"))]
+    named = [("ControlNet hint", "pictures", hint) for hint in hints]
+    mask = cond.get("mask")
+    named.append(("conditioning mask", "frames", mask if mask is None or mask.ndim > 2 else mask[None]))
+    for name, unit, tensor in named:
+        if tensor is not None and tensor.shape[0] not in counts(frames, m):
+            refuse(name, unit, tensor.shape[0], frames, m)
+
+
+def check_noise_mask(mask: Tensor | None, frames: int, m: int) -> None:
+    """The host has repeated the mask to the batch by now, so a short one shows by its period p.
+
+    Where p does not divide F, depth frames got the masks of other video frames.
+    """
+    if mask is None or m == 1 or mask.shape[0] != frames * m:
+        return
+    for period in range(1, frames):
+        if (mask[period:] == mask[:-period]).all():
+            if frames % period:
+                refuse("noise mask", "frames", period, frames, m)
+            return
+
+
+def refuse(name: str, unit: str, came: int, frames: int, m: int) -> None:
+    expected = " or ".join(map(str, counts(frames, m)))
+    pair = " and as many of depth" if m == 2 else ""
+    raise ValueError(
+        f"The {name} has {came} {unit}, but the clip has {frames} frames{pair}: give it {expected} {unit}."
+    )

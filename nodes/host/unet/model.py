@@ -1,0 +1,217 @@
+"""The video U-Net as a native MODEL, so that every sampler, ControlNet, LoRA, mask and hook of the host works with it.
+
+Letters: B latents of the batch, (k m f) = B as in models/pair/layout.py, F frames, C channels, h and w latent pixels.
+"""
+
+import comfy.conds
+import comfy.latent_formats
+import comfy.model_management as memory
+import comfy.model_patcher
+import comfy.ops
+import comfy.utils
+import torch
+from comfy.model_base import BaseModel, ModelType
+from comfy.patcher_extension import WrappersMP
+from comfy.supported_models_base import BASE
+from torch import Tensor
+
+from ....models.oneshot.depth_channel import depth_channel
+from ....models.unet.config import VideoUNetConfig
+from ..character.conds import character_conds, check_count, check_view, layer_codes
+from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
+from ..pair.boundary import MODALITY, check_before_sampling
+from ..pair.given import given_conds
+from .attention import use_host_attention, use_host_layers
+from .network import build_unet
+
+
+def side_by_side(latents: Tensor) -> Tensor:
+    """(2F, C, h, w) to (1, C, h, 2w): the first video frame and its depth, for the preview."""
+    half = latents.shape[0] // 2
+    return torch.cat((latents[:1], latents[half : half + 1]), -1)
+
+
+class PairLatent(comfy.latent_formats.SD15):
+    latent_rgb_factors_reshape = staticmethod(side_by_side)
+
+
+class ClipSettings(BASE):
+    unet_config = {}
+    unet_extra_config = {}
+    latent_format = comfy.latent_formats.SD15
+    memory_usage_factor = 1.0
+    supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
+
+
+class PairSettings(ClipSettings):
+    latent_format = PairLatent
+
+
+class VideoModel(BaseModel):
+    """What the host samples: noise schedule, latent format and the conditions that enter besides the tokens."""
+
+    def __init__(self, settings: ClipSettings, unet: torch.nn.Module):
+        kind = ModelType.V_PREDICTION if unet.video.prediction == "v" else ModelType.EPS
+        super().__init__(settings, model_type=kind)
+        self.video: VideoUNetConfig = unet.video
+        self.diffusion_model = unet.eval().requires_grad_(False)
+        memory.archive_model_dtypes(unet)
+
+    def extra_conds(self, **kwargs) -> dict:
+        """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
+        out = super().extra_conds(**kwargs)
+        tokens = kwargs.get("cross_attn")
+        if tokens is not None and self.video.foreground_width == tokens.shape[-1]:
+            # Projected here, once, so that ControlNets read the same context as the U-Net.
+            tokens = tokens.to(kwargs["device"], self.get_dtype_inference())
+            tokens = self.diffusion_model.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
+            out["c_crossattn"] = comfy.conds.CONDCrossAttn(tokens)
+        background = kwargs.get("duet_background")
+        if background is not None:
+            if self.video.background == "none":
+                raise ValueError("This model takes no background: remove it from the conditioning, or load another.")
+            background = self.process_latent_in(background)
+            check_count(background, kwargs["noise"], self.video.modalities, "background")
+            background = fit(background, kwargs["noise"])
+            out["duet_background"] = comfy.conds.CONDNoiseShape(background)
+        tokens = out["c_crossattn"].cond if "c_crossattn" in out else None
+        return out | character_conds(self, tokens, kwargs) | given_conds(self.video, kwargs)
+
+    def concat_cond(self, **kwargs) -> Tensor | None:
+        """What a model sees beside the noise: codes of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""
+        if self.video.layer_codes:
+            return layer_codes(self, kwargs)
+        depth, noise = kwargs.get(DEPTH), kwargs["noise"]
+        if self.video.in_channels == self.video.out_channels:
+            if depth is not None and DEPTH_RANGE in kwargs:
+                raise ValueError(
+                    "This model has no depth channel: remove Encode Depth Condition and use a depth ControlNet, or load "
+                    "Stable Diffusion 2 with depth."
+                )
+            return None
+        if depth is None:
+            # A middle plane in its place would be a picture without the control that the artist believes in.
+            raise ValueError(
+                "This model reads a depth picture beside the noise, but its positive or negative conditioning has none: "
+                "send both through Encode Depth Condition, with one flat grey where depth shall say nothing."
+            )
+        check_count(depth, noise, self.video.modalities, "depth")
+        if DEPTH_RANGE in kwargs:
+            check_view(depth, noise, "depth")
+            depth = depth_channel(depth, noise.shape[-2:], kwargs[DEPTH_RANGE])
+        return fit(depth, noise)
+
+
+def fit(latents: Tensor, noise: Tensor) -> Tensor:
+    """Latents repeated over the batch and resized to the noise."""
+    latents = comfy.utils.common_upscale(latents, noise.shape[-1], noise.shape[-2], "bilinear", "disabled")
+    return comfy.utils.repeat_to_batch_size(latents, noise.shape[0])
+
+
+def native_model(
+    config: VideoUNetConfig,
+    state_dict: dict[str, Tensor],
+    *,
+    source: tuple | None = None,
+    dtype: torch.dtype | None = None,
+    disable_dynamic: bool = False,
+) -> comfy.model_patcher.ModelPatcher:
+    """A MODEL of the host from a configuration and weights under VideoUNet's own names.
+
+    source is (function, arguments) that build the same MODEL anew; without it the weights given here are kept for that.
+    """
+    device, offload = memory.get_torch_device(), memory.unet_offload_device()
+    supported = ClipSettings.supported_inference_dtypes
+    size = sum(value.numel() for value in state_dict.values())
+    weight_dtype = comfy.utils.weight_dtype(state_dict)
+    dtype = dtype or memory.unet_dtype(model_params=size, supported_dtypes=supported, weight_dtype=weight_dtype)
+    cast = memory.unet_manual_cast(dtype, device, supported)
+
+    unet = build_unet(config, state_dict, dtype)
+    use_host_layers(unet, comfy.ops.pick_operations(dtype, cast, load_device=device))
+    use_host_attention(unet)
+    model = VideoModel(settings(config, dtype, cast, device), unet)
+    if not memory.is_device_cpu(offload):
+        model.to(offload)
+
+    patcher = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
+    patcher = patcher(model, load_device=device, offload_device=offload)
+    patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype))
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    if config.streams == "separate":
+        patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_streams", name_modality)
+    return patcher
+
+
+def name_modality(executor, noise: Tensor, *args, **kwargs) -> Tensor:
+    """The host's OUTER_SAMPLE wrapper point: conditions learn which modality is sampled alone, as two networks must."""
+    guider = executor.class_obj
+    alone = guider.model_options.get("transformer_options", {}).get(MODALITY)
+    for conds in guider.conds.values():
+        for cond in conds or ():
+            cond[MODALITY] = alone
+    return executor(noise, *args, **kwargs)
+
+
+def native_copy(config, state_dict, dtype, disable_dynamic=False):
+    """The same MODEL on weights of its own."""
+    state = {key: value.clone() for key, value in state_dict.items()}
+    return native_model(config, state, source=(native_copy, (config, state_dict, dtype)), dtype=dtype,
+                        disable_dynamic=disable_dynamic)  # fmt: skip
+
+
+def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
+    """What the host's nodes ask of a model; `num_res_blocks` stays out, it would rename the keys of LoRAs."""
+    kind = PairSettings if config.modalities == 2 else ClipSettings
+    made = kind({
+        "disable_unet_model_creation": True,
+        "model_channels": config.block_out_channels[0],
+        "in_channels": config.in_channels,
+        "context_dim": config.cross_attention_dim,
+    })  # fmt: skip
+    if config.zero_snr:
+        made.sampling_settings = {"zsnr": True}
+    elif config.temporal == "motion_modules":
+        # AnimateDiff learned on betas that rise evenly; the host's default raises their roots evenly.
+        made.sampling_settings = {"beta_schedule": "sqrt_linear"}
+    made.set_inference_dtype(dtype, cast, device=device)
+    return made
+
+
+def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str) -> comfy.model_patcher.ModelPatcher:
+    """A clone that samples both modalities ("joint") or one of them alone."""
+    video = getattr(patcher.model, "video", None)
+    if video is None or video.modalities != 2:
+        raise ValueError(
+            "Expected a model of video and depth, got one that makes a single kind of picture: "
+            "connect Load Video Model with a video-depth file."
+        )
+    clone = patcher.clone()
+    options = clone.model_options["transformer_options"]
+    options.pop(MODALITY, None)
+    if which != "joint":
+        options[MODALITY] = which
+    return clone
+
+
+def words_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[str, ...]:
+    """The vocabulary of a MODEL that reads words of its own."""
+    video = getattr(patcher.model, "video", None)
+    if video is None or not video.words:
+        raise ValueError(
+            "This model knows no words of its own: use CLIP Text Encode with the CLIP of its checkpoint, or load a model of "
+            "words, such as duet_words_128, in Load Video Model."
+        )
+    return video.words
+
+
+def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:
+    """The configuration and weights of a MODEL, with its LoRAs baked in, on the CPU."""
+    config = getattr(patcher.model, "video", None)
+    if config is None:
+        raise ValueError("Expected a model from Load Video Model, got one of the host's own: load the file there.")
+    if patcher.is_dynamic():  # on most GPUs: patches are added while a layer computes, never to the weights
+        patcher = patcher.clone(disable_dynamic=True)
+    memory.load_models_gpu([patcher], force_patch_weights=True)
+    state = patcher.model.diffusion_model.state_dict()
+    return config, {name: value.detach().to("cpu", copy=True) for name, value in state.items()}

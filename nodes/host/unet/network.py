@@ -1,0 +1,145 @@
+"""The host's way of calling our networks: wrappers, residuals of its ControlNets, patches.
+
+Letters: B latents of the batch, (k m f) = B as in models/pair/layout.py, F frames, N tokens, C channels.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from itertools import count
+
+import comfy.utils
+import torch
+from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrappers
+from torch import Tensor
+
+from ....models.choices import MODALITIES
+from ....models.unet.config import VideoUNetConfig
+from ..character.conditioning import MOTION_CODE, REFERENCE
+from ..pair.boundary import MODALITY
+from ..pair.given import HALF, LATENTS, with_given
+
+
+class HostCall:
+    """The host's way of calling one of our networks; it comes before the network's class."""
+
+    host_dtype = torch.float32
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.host_dtype  # the host asks; a streamed or patched first parameter must not answer
+
+    def forward(self, x, timesteps, context=None, control=None, transformer_options=None, **kwargs) -> Tensor:
+        options = transformer_options or {}
+        wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, options)
+        executor = WrapperExecutor.new_class_executor(self.predict, self, wrappers)
+        return executor.execute(x, timesteps, context, control, options, **kwargs)
+
+    def predict(self, x, timesteps, context, control, transformer_options, duet_background=None, **conds) -> Tensor:
+        alone = transformer_options.get(MODALITY)
+        labels = None if alone is None else x.new_full(x.shape[:1], MODALITIES.index(alone), dtype=torch.long)
+        chunks = len(transformer_options.get("cond_or_uncond", (0,)))
+        if alone is None and LATENTS in conds:
+            x, timesteps = with_given(x, timesteps, conds[LATENTS], conds[HALF], chunks)
+        return super().forward(
+            x,
+            timesteps,
+            context,
+            chunks=chunks,
+            modalities=None if alone is None else 1,
+            labels=labels,
+            background=duet_background,
+            control=None if control is None else self.residuals(control, x.dtype),
+            attention_kwargs={
+                "transformer_options": {**transformer_options, "original_shape": list(x.shape)},
+            },
+            **self.more(transformer_options, conds),
+        )
+
+    def more(self, options: dict, conds: dict) -> dict:
+        """Arguments that only some networks take."""
+        seen = conds.get(REFERENCE)
+        character = {"reference": None if seen is None else seen.chunks, "motion": conds.get(MOTION_CODE)}
+        return {"change": change_of_skips(options), **character}
+
+    def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
+        """CLIP tokens (n, N, C) of the foreground as context."""
+        return self.clip_proj(tokens)
+
+    def residuals(self, control: dict, dtype: torch.dtype) -> dict:
+        """The host's lists of a ControlNet (output, middle) and of a T2I-adapter (input, last level first)."""
+        cast = lambda values: [0 if value is None else value.to(dtype) for value in values]
+        out = {"levels": [c.to(dtype) for c in reversed(control.get("input") or []) if c is not None]}
+        if control.get("output"):
+            out["down"] = cast(control["output"])
+            if len(out["down"]) != self.skip_count:
+                raise ValueError(
+                    f"The ControlNet answers {len(out['down'])} feature maps but this model has {self.skip_count}: "
+                    "use a ControlNet that was made for the same base model."
+                )
+        middle = cast(c for c in control.get("middle") or [] if c is not None)
+        return out | ({"mid": middle[0]} if middle else {})
+
+
+def change_of_skips(options: dict) -> Callable | None:
+    """The patches that see features and skip before each pair on the way up (FreeU), numbered as the host does."""
+    patches = options.get("patches", {}).get("output_block_patch")
+    if not patches:
+        return None
+    number = count()
+
+    def change(x: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
+        place = {**options, "block": ("output", next(number))}
+        for patch in patches:
+            x, skip = patch(x, skip, place)
+        return x, skip
+
+    return change
+
+
+class HostCallOfTwo(HostCall):
+    """The same for two networks, each with half of the batch."""
+
+    def more(self, options: dict, conds: dict) -> dict:
+        return {}
+
+    def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
+        """Each network has a projection of its own, so a pair gets tokens for each of its latents, (2F, N, C)."""
+        if alone is not None:
+            return self.streams[alone].clip_proj(tokens)
+        halves = comfy.utils.repeat_to_batch_size(tokens, batch).chunk(2)
+        return torch.cat([net.clip_proj(half) for net, half in zip(self.streams.values(), halves, strict=True)])
+
+    def attention_kwargs(self, given: dict) -> list[dict]:
+        """Patches read the shape of what the network sees: (k f) C h w."""
+        options = given["transformer_options"]
+        latents, *rest = options["original_shape"]
+        shape = [latents // len(MODALITIES), *rest]
+        return [
+            {"transformer_options": {**options, "original_shape": shape, MODALITY: modality}} for modality in MODALITIES
+        ]
+
+
+@cache
+def host_unet_class(streams: str = "shared") -> type:
+    """VideoUNet, or two of them; made on first use, because diffusers takes half a second to import."""
+    from ....models.baselines.separate import SeparateUNets
+    from ....models.unet.network import VideoUNet
+
+    if streams == "separate":
+        return type("HostSeparateUNets", (HostCallOfTwo, SeparateUNets), {})
+    return type("HostVideoUNet", (HostCall, VideoUNet), {})
+
+
+def build_unet(config: VideoUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype) -> torch.nn.Module:
+    """The network with the given weights; one that is missing is refused, for the host would sample NaN from it."""
+    with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
+        unet = host_unet_class(config.streams)(config)
+    unet.host_dtype = dtype
+    state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state_dict.items()}
+    missing, unexpected = unet.load_state_dict(state, strict=False, assign=True)
+    if missing or unexpected:
+        raise ValueError(
+            f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
+            f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or load it as another kind of model."
+        )
+    return unet

@@ -1,0 +1,1 @@
+"""What nodes of several topics ask of their inputs."""

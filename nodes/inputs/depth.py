@@ -1,0 +1,42 @@
+"""Depth as nodes take it, a picture or a geometry, and as they hand it out.
+
+Letters: N frames, H and W pixels.
+"""
+
+import torch
+from torch import Tensor
+
+
+def read_depth(depth: Tensor | dict, source: str) -> tuple[Tensor, Tensor, str]:
+    """A depth picture or a geometry to (N, H, W) depth, (N, H, W) bool where it counts, and what its numbers mean."""
+    from . import checks
+
+    if not isinstance(depth, dict):
+        depth = checks.depth(depth)
+        return depth, torch.ones_like(depth, dtype=torch.bool), source
+    plane = depth.get("depth")
+    if not isinstance(plane, Tensor) or plane.ndim != 3 or plane.numel() == 0:
+        raise ValueError(
+            f"depth: expected a geometry with depth (N, H, W), got {checks.describe(plane)}: "
+            "connect Run Depth Anything 3 or Run MoGe, or a depth picture."
+        )
+    plane = plane.cpu()  # MoGe leaves its geometry on the GPU
+    size = {"frames": len(plane), "size": plane.shape[1:]}
+    valid = torch.ones_like(plane, dtype=torch.bool)
+    if depth.get("mask") is not None:
+        valid &= checks.mask(depth["mask"], "mask of the geometry", **size).cpu() > 0.5
+    if depth.get("sky") is not None:
+        valid &= checks.mask(depth["sky"], "sky of the geometry", **size).cpu() < 0.5
+    return plane, valid, "distance"
+
+
+def as_image(depth: Tensor) -> Tensor:
+    """(N, H, W) to (N, H, W, 3)."""
+    return depth[..., None].repeat(1, 1, 1, 3)
+
+
+def grey(depth: Tensor, name: str = "depth") -> Tensor:
+    """A depth picture from 0 to 1 as (N, H, W)."""
+    from . import checks
+
+    return checks.depth(checks.rgb(depth, name), name).clamp(0, 1)

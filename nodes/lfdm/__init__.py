@@ -1,0 +1,16 @@
+"""Latent flow models: loaded, told, decoded, painted."""
+
+from .conditioning import EncodeMotionText, EncodePictureForFlow
+from .latent import DecodeFlow, EmptyFlowLatent
+from .loaders import LoadFlowCodec, LoadFlowModel
+from .render import RenderFlowVideo
+
+NODES = [
+    LoadFlowModel,
+    LoadFlowCodec,
+    EncodePictureForFlow,
+    EncodeMotionText,
+    EmptyFlowLatent,
+    DecodeFlow,
+    RenderFlowVideo,
+]

@@ -1,0 +1,5 @@
+"""Keypoints: drawn and converted."""
+
+from .pose import ConvertPoseKeypoints, DrawPose
+
+NODES = [DrawPose, ConvertPoseKeypoints]

@@ -1,0 +1,5 @@
+"""The synthetic stage."""
+
+from .stage import RenderStageClip
+
+NODES = [RenderStageClip]

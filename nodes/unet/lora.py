@@ -1,0 +1,83 @@
+"""LoRAs on video models, in every form that trainers save."""
+
+from comfy_api.latest import io
+
+from ..host.files.folders import find_file, list_files, stamp
+
+FOLDER = "loras"
+WORDS = ("lora_te", "text_encoder", "te_", "text_model", "base_model.model.text_model")  # how text encoders begin
+
+
+def with_lora(model, path, strength: float):
+    """The MODEL with the LoRA of a file in it, and what of the file fits."""
+    from ...models.files.family import kind_of, refuse
+    from ...models.files.reading import read_weights
+    from ..host.unet.lora import add_lora
+
+    file = read_weights(path)
+    kind = kind_of(file)
+    if kind not in ("lora", None):
+        raise refuse(file, kind, "a LoRA")
+    state = {name: file.read(name) for name in file.shapes}
+    broken = [name for name, value in state.items() if not value.float().isfinite().all()]
+    if broken:
+        raise ValueError(
+            f"{file.name} has NaN or infinite numbers in {broken[0]}: its pictures would be black. "
+            "Download it again, or choose another LoRA."
+        )
+    try:
+        model, changed, left = add_lora(model, state, strength)
+    except ValueError as error:
+        raise ValueError(f"{file.name} cannot be used here. {error}") from error
+    return model, summary(len(state), changed, left)
+
+
+def summary(count: int, changed: int, left: list[str]) -> str:
+    """What of a LoRA fits, in a sentence or three."""
+    words = [name for name in left if name.startswith(WORDS)]
+    rest = [name for name in left if not name.startswith(WORDS)]
+    text = f"LoRA: {count - len(left)} of {count} tensors fit and change {changed} weights of the model."
+    if words:
+        text += f" Left aside: {len(words)} of the text encoder, which this node does not change."
+    if rest:
+        text += f" {len(rest)} fit nothing in this model, such as {', '.join(rest[:2])}."
+    return text
+
+
+class LoadVideoLora(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="DuetLoadVideoLora",
+            display_name="Load Video LoRA",
+            category="Duet/loaders",
+            description="Puts a LoRA into a video model, also one in the form of diffusers or PEFT, which the stock "
+            "node would leave out without a word. The text output says how much of the file fits.",
+            search_aliases=["LoRA", "PEFT", "diffusers LoRA", "motion LoRA", "style", "LoraLoaderModelOnly"],
+            inputs=[
+                io.Model.Input(
+                    "model", tooltip="A model from Load Video Model or Load Motion Module. LoRAs may follow one another.",
+                ),
+                io.Combo.Input(
+                    "lora_name", options=list_files(FOLDER), tooltip="A .safetensors file in models/loras.",
+                ),
+                io.Float.Input(
+                    "strength_model", default=1.0, min=-100.0, max=100.0, step=0.01,
+                    tooltip="How strongly the LoRA acts. 0 leaves the model as it is, a negative number does the opposite.",
+                ),
+            ],
+            outputs=[
+                io.Model.Output(display_name="model", tooltip="The model with the LoRA in it."),
+                io.String.Output(
+                    display_name="report", tooltip="How much of the file fits this model, for Preview as Text.",
+                ),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, model, lora_name, strength_model) -> str:
+        return stamp(lora_name, FOLDER)
+
+    @classmethod
+    def execute(cls, model, lora_name, strength_model) -> io.NodeOutput:
+        return io.NodeOutput(*with_lora(model, find_file(lora_name, FOLDER), strength_model))

@@ -1,0 +1,220 @@
+"""The depth nodes on the host's own types: pictures, geometries, masks and curves."""
+
+import pytest
+import torch
+from comfy_extras.nodes_curve import CurveEditor
+from comfy_extras.nodes_depth_anything_3 import DA3Render
+from pack.nodes.depth.heat_map import DepthToHeatMap, HeatMapToDepth
+from pack.nodes.depth.normalize import NormalizeDepthClip
+from pack.nodes.depth.remap import RemapDepth
+from pack.nodes.inputs import checks
+from pack.nodes.inputs.depth import read_depth
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+SETTINGS = {
+    "source": "near is large",
+    "space": "as given",
+    "range_mode": "min-max",
+    "low": 1.0,
+    "high": 99.0,
+    "near": 0.0,
+    "far": 1.0,
+    "polarity": "near is white",
+}
+
+
+def normalize(depth, **settings):
+    return NormalizeDepthClip.execute(depth=depth, **{**SETTINGS, **settings}).result
+
+
+def remap(depth, **settings):
+    settings = {"near": 1.0, "far": 0.0, "gamma": 1.0, "invert": False, **settings}
+    return RemapDepth.execute(depth=depth, **settings)[0]
+
+
+def image(plane):
+    return plane[..., None].repeat(1, 1, 1, 3)
+
+
+def walking(frames=8):
+    depth = torch.full((frames, 20, 30), 4.0)
+    depth[:, :3] = 9.0
+    depth[:, 8:14, 8:14] = torch.linspace(6, 1, frames)[:, None, None]
+    return depth
+
+
+def test_settings_are_the_defaults_of_the_node():
+    schema = NormalizeDepthClip.GET_SCHEMA()
+    assert {i.id: i.default for i in schema.inputs if i.id in SETTINGS} == SETTINGS
+    assert schema.inputs[0].get_io_type() == "IMAGE,DA3_GEOMETRY,MOGE_GEOMETRY"
+
+
+def test_still_pixel_keeps_its_grey_where_the_hosts_render_flickers():
+    geometry = {"depth": walking(), "image": torch.zeros(8, 20, 30, 3), "mode": "mono"}
+    host = DA3Render.execute(geometry, {"output": "depth", "normalization": "min_max", "apply_sky_clip": False})[0]
+    ours = normalize(geometry, space="inverse")[0]
+    still = lambda clip: float(clip[:, 18, 25].max() - clip[:, 18, 25].min())
+    assert still(host) > 0.1 and still(ours) == 0
+    assert ours.shape == (8, 20, 30, 3) and (ours[..., 0] == ours[..., 2]).all()
+
+
+def test_geometry_is_a_distance_whatever_the_source_says():
+    one, other = (normalize({"depth": walking()}, source=source) for source in ("near is large", "distance"))
+    assert torch.equal(one[0], other[0]) and one[1:3] == other[1:3] == (1.0, 9.0)
+    assert one[0][-1, 10, 10, 0] == 1, "the nearest is white"
+
+
+def test_mask_of_moge_and_sky_of_da3_are_respected():
+    depth = walking()
+    depth[:, :3] = float("inf")
+    mask = torch.isfinite(depth)
+    picture, near, far, valid = normalize({"depth": depth, "mask": mask})
+    assert (near, far) == (1.0, 6.0) and torch.equal(valid, mask.float()) and not picture[:, :3].any()
+    sky = torch.zeros(8, 20, 30)
+    sky[:, :3] = 0.9
+    picture, near, far, valid = normalize({"depth": walking(), "sky": sky})
+    assert (near, far) == (1.0, 6.0) and not valid[:, :3].any() and not picture[:, :3].any()
+
+
+def test_a_geometry_that_was_left_on_the_gpu_comes_to_where_pictures_are():
+    with FakeTensorMode():
+        depth, valid, _ = read_depth({"depth": torch.empty(2, 4, 6, device="cuda")}, "distance")
+    assert depth.device.type == valid.device.type == "cpu"
+
+
+def test_sky_mask_of_one_frame_and_of_another_size_serves_the_clip():
+    sky = torch.zeros(1, 40, 60)
+    sky[:, :6] = 1
+    picture, near, far, valid = normalize({"depth": walking()}, sky=sky)
+    assert (near, far) == (1.0, 6.0) and not valid[:, :3].any() and valid[:, 3:].all() and not picture[:, :3].any()
+    empty, full = torch.zeros(20, 30), torch.ones(8, 20, 30)
+    assert normalize({"depth": walking()}, sky=empty)[2] == 9.0
+    with pytest.raises(ValueError, match="every pixel is sky"):
+        normalize({"depth": walking()}, sky=full)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 7])
+@pytest.mark.parametrize("size", [(1, 1), (7, 7), (63, 65), (8, 256)])
+def test_any_length_and_size(frames, size):
+    depth = torch.rand(frames, *size, 3)
+    picture, near, far, valid = normalize(image(depth[..., 0]))
+    assert picture.shape == depth.shape and valid.shape == depth.shape[:3] and isinstance(near, float)
+    for node in (lambda: remap(picture, gamma=2.0), lambda: DepthToHeatMap.execute(picture, "hot")[0]):
+        assert node().shape == picture.shape
+
+
+@pytest.mark.parametrize("node", [normalize, remap, lambda d: DepthToHeatMap.execute(d, "hot")[0]])
+def test_grey_rgb_and_rgba_are_one(node):
+    grey = torch.rand(2, 6, 5, 1)
+    rgb, rgba = grey.repeat(1, 1, 1, 3), torch.cat((grey, grey, grey, torch.rand(2, 6, 5, 1)), -1)
+    first = [out[0] if isinstance(out, list | tuple) else out for out in map(node, (grey, rgb, rgba))]
+    assert torch.equal(first[0], first[1]) and torch.equal(first[1], first[2])
+
+
+def test_depth_pictures_of_any_range_with_gaps():
+    depth = walking()
+    depth[2, 4, 4] = float("nan")
+    picture, near, far, valid = normalize(image(depth), source="far is large")
+    assert (near, far) == (1.0, 9.0) and valid.sum() == valid.numel() - 1 and torch.isfinite(picture).all()
+
+
+@pytest.mark.parametrize("name", ["hot", "turbo", "grey", "viridis"])
+def test_heat_map_and_back(name):
+    depth = image(torch.rand(2, 9, 11))
+    heat = DepthToHeatMap.execute(depth, name)[0]
+    assert heat.shape == depth.shape
+    assert (HeatMapToDepth.execute(heat, name)[0] - depth).abs().max() < 0.1 / 255
+
+
+def test_a_heat_map_in_place_of_depth_is_named():
+    heat = DepthToHeatMap.execute(image(torch.rand(2, 9, 11)), "hot")[0]
+    for node in (normalize, remap):
+        with pytest.raises(ValueError, match="got colours: put Heat Map to Depth in front"):
+            node(heat)
+
+
+@pytest.mark.parametrize("interpolation", ["linear", "monotone_cubic"])
+def test_curve_of_the_host_fades_the_change_in(interpolation):
+    from comfy_api.input import CurveInput  # on top, before comfy_api.latest, it is a circular import of the host
+
+    depth = image(torch.rand(5, 4, 6))
+    raw = {"points": [[0, 0], [1, 1]], "interpolation": interpolation}
+    for curve in (raw, CurveInput.from_raw(raw), CurveEditor.execute(raw)[0]):
+        out = remap(depth, invert=True, curve=curve)
+        for frame, amount in enumerate((0, 0.25, 0.5, 0.75, 1)):
+            expected = depth[frame] * (1 - amount) + (1 - depth[frame]) * amount
+            assert torch.allclose(out[frame], expected, atol=1e-5)
+
+
+def test_curve_on_one_frame_is_its_beginning_and_no_curve_is_the_whole_change():
+    depth = image(torch.rand(1, 4, 6))
+    assert torch.equal(remap(depth, invert=True, curve=[[0, 0], [1, 1]]), depth)
+    assert torch.equal(remap(depth, invert=True), 1 - depth)
+
+
+def test_inputs_are_not_written_to():
+    depth, sky = image(torch.rand(2, 5, 5)), torch.zeros(2, 5, 5)
+    kept = depth.clone(), sky.clone()
+    normalize(depth, sky=sky), remap(depth, gamma=2.0), DepthToHeatMap.execute(depth, "hot")
+    mask = torch.ones(2, 5, 5, dtype=torch.bool)
+    normalize({"depth": depth[..., 0], "mask": mask}, sky=1 - sky * 0 - 1)
+    assert torch.equal(depth, kept[0]) and torch.equal(sky, kept[1]) and mask.all()
+
+
+@pytest.mark.parametrize(
+    "call, phrase",
+    [
+        (lambda: normalize(torch.zeros(0, 4, 4, 3)), "at least one frame with pixels"),
+        (lambda: normalize(torch.zeros(4, 4, 3)), r"IMAGE batch \(N, H, W, 3\), got a tensor of shape \(4, 4, 3\)"),
+        (lambda: normalize({"points": 1}), "a geometry with depth .* got NoneType"),
+        (lambda: normalize({"depth": torch.zeros(0, 4, 4)}), r"got a tensor of shape \(0, 4, 4\)"),
+        (
+            lambda: normalize(image(walking()), sky=torch.zeros(3, 20, 30)),
+            "sky: expected 1 or 8 masks for 8 frames, got 3",
+        ),
+        (lambda: normalize(image(walking()), sky=torch.zeros(0, 20, 30)), "sky: expected at least one mask"),
+        (lambda: remap(image(walking())), r"expected values from 0 to 1, got up to 9 \(0..255\?\)"),
+        (
+            lambda: remap(image(torch.rand(1, 2, 2)), near=0.8, far=0.8),
+            "two different greys as near and far, got 0.8 twice",
+        ),
+        (lambda: DepthToHeatMap.execute(torch.rand(1, 2, 2, 3) * float("nan"), "hot"), "12 NaN or infinite values"),
+        (lambda: HeatMapToDepth.execute(torch.rand(1, 2, 2, 2), "hot"), "heat_map: expected an IMAGE batch"),
+    ],
+)
+def test_refusals(call, phrase):
+    with pytest.raises(ValueError, match=phrase):
+        call()
+
+
+def test_check_of_pictures():
+    images = torch.rand(4, 3, 5, 3)
+    assert torch.equal(checks.rgb(images), images)
+    images[2, 1, 1, 0], images[3, 0, 0, :2] = float("nan"), float("inf")
+    with pytest.raises(ValueError, match="clip: expected finite numbers, got 3 NaN .*, the first in frame 2"):
+        checks.rgb(images, "clip")
+    with pytest.raises(ValueError, match="got up to 255"):
+        checks.rgb(torch.full((1, 2, 2, 3), 255, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="got NoneType"):
+        checks.rgb(None)
+
+
+def test_check_of_masks():
+    assert checks.mask(torch.rand(3, 4)).shape == (1, 3, 4)
+    assert checks.mask(torch.rand(1, 3, 4), frames=6).shape == (6, 3, 4)
+    labels = torch.tensor([[[0.0, 1.0], [0.5, 0.2]]])
+    larger = checks.mask(labels, frames=2, size=(4, 4))
+    assert torch.equal(larger[1], labels[0].repeat_interleave(2, 0).repeat_interleave(2, 1))
+    with pytest.raises(ValueError, match="person: expected 1 or 5 masks for 5 frames, got 4"):
+        checks.mask(torch.rand(4, 2, 2), "person", frames=5)
+    with pytest.raises(ValueError, match="a MASK batch"):
+        checks.mask(torch.rand(1, 2, 2, 3))
+    with pytest.raises(ValueError, match="first in frame 1"):
+        checks.mask(torch.tensor([[[0.0]], [[float("nan")]]]))
+
+
+def test_check_of_frame_counts():
+    assert checks.same_frames(video=torch.rand(3, 2), depth=torch.rand(3, 4), mask=None) == 3
+    assert checks.same_frames() == 0
+    with pytest.raises(ValueError, match="video has 3, depth has 2, pose has 3: trim the longer ones"):
+        checks.same_frames(video=torch.rand(3), depth=torch.rand(2), pose=[{}, {}, {}])

@@ -1,0 +1,290 @@
+"""Inversion on the host's real samplers, guiders, ControlNets and masks, beside diffusers on the same network."""
+
+import comfy.model_management as memory
+import comfy.samplers
+import pytest
+import torch
+from comfy_extras.nodes_custom_sampler import (
+    BasicGuider,
+    BasicScheduler,
+    CFGGuider,
+    Noise_EmptyNoise,
+    Noise_RandomNoise,
+    SamplerCustomAdvanced,
+)
+from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+from diffusers import DDIMInverseScheduler
+from pack.nodes.oneshot.inversion import EXACT, PAPER, DDIMInversionSampler, InvertVideo
+from pack.nodes.pair.windows import PairedContextWindows
+from tiny.model import (
+    FRAMES,
+    PICTURES,
+    conditioning,
+    controlled,
+    controlnet,
+    gap,
+    hints,
+    latent,
+    noise,
+    spied,
+    tiny_config,
+    tiny_model,
+    tiny_weights,
+)
+
+import nodes as host
+
+STEPS = 10  # few, so each step is long and the fixed point is hard to find
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """A model of pictures: no pair, no time."""
+    return {kind: tiny_model(**PICTURES, prediction=kind) for kind in ("eps", "v")}
+
+
+def clip(count: int = 2 * FRAMES, size: int = 8, **extra) -> dict:
+    """A LATENT in the scale of the VAE, about five times that of the network."""
+    return {"samples": noise((count, 4, size, size), 11) / 0.18215, **extra}
+
+
+def custom(model, sampler, sigmas, start, guider=None, seed=None) -> dict:
+    """The stock SamplerCustomAdvanced with Disable Noise."""
+    guider = guider or BasicGuider.execute(model, conditioning(1)).result[0]
+    source = Noise_EmptyNoise() if seed is None else Noise_RandomNoise(seed)
+    return SamplerCustomAdvanced.execute(source, guider, sampler, sigmas, start).result[0]
+
+
+def scheduled(model, steps=STEPS) -> torch.Tensor:
+    return BasicScheduler.execute(model, "ddim_uniform", steps, 1.0).result[0]
+
+
+def inverter(mode=PAPER, iterations=5):
+    return DDIMInversionSampler.execute(mode, iterations).result[0]
+
+
+def inverted(model, start, positive=None, *, steps=STEPS, mode=EXACT, iterations=8, scheduler="ddim_uniform"):
+    positive = conditioning(1) if positive is None else positive
+    return InvertVideo.execute(model, positive, start, steps, mode, iterations, scheduler).result
+
+
+@pytest.mark.parametrize("kind", ["eps", "v"])
+def test_paper_mode_is_diffusers_inverse_scheduler(plain, kind):
+    """The same network in both; diffusers takes the clip as a latent at step 0, so it goes in at that sigma."""
+    model, steps = plain[kind], STEPS
+    table = model.get_model_object("model_sampling").sigmas
+    theirs = DDIMInverseScheduler(
+        1000, 0.00085, 0.012, "scaled_linear", clip_sample=False, set_alpha_to_one=False, steps_offset=1,
+        prediction_type="epsilon" if kind == "eps" else "v_prediction",
+    )  # fmt: skip
+    theirs.set_timesteps(steps)
+    start = noise((FRAMES, 4, 8, 8), 11)
+    unet, context = model.model.diffusion_model, conditioning(1)[0][0].expand(FRAMES, -1, -1)
+    memory.load_models_gpu([model])
+    z = start
+    with torch.no_grad():
+        for t in theirs.timesteps:
+            answer = unet(z, t[None].float(), context, transformer_options={"cond_or_uncond": [0]})
+            z = theirs.step(answer, t, z).prev_sample
+    sigmas = torch.cat((table[:1], table[theirs.timesteps]))
+    entry = {"samples": start * (1 + sigmas[0] ** 2) ** 0.5 / 0.18215}
+    x = custom(model, inverter(), sigmas, entry)["samples"] * 0.18215
+    assert gap(x / (1 + sigmas[-1] ** 2) ** 0.5, z) < 1e-5
+
+
+@pytest.mark.parametrize("kind", ["eps", "v"])
+def test_exact_mode_comes_back_through_the_stock_sampler_and_flipped_sigmas_do_not(plain, kind):
+    from comfy_extras.nodes_custom_sampler import FlipSigmas
+
+    model, euler, start = plain[kind], comfy.samplers.sampler_object("euler"), clip(FRAMES)
+    sigmas = scheduled(model)
+    back = lambda found: gap(custom(model, euler, sigmas, found)["samples"], start["samples"])
+    errors = {n: back(custom(model, inverter(EXACT, n), sigmas, start)) for n in (3, 8)}
+    errors[PAPER] = back(custom(model, inverter(), sigmas, start))
+    errors["flip"] = back(custom(model, euler, FlipSigmas.execute(sigmas).result[0], start))
+    print(kind, {name: f"{value:.1e}" for name, value in errors.items()})
+    assert errors[8] < 1e-4 < errors[PAPER] and errors[8] < errors[3] < errors[PAPER]
+    assert errors["flip"] > 10 * errors[8]
+
+
+def test_sigmas_may_rise_or_fall_and_two_parts_are_one(plain):
+    model, start = plain["eps"], clip(FRAMES)
+    down = scheduled(model)
+    whole = custom(model, inverter(), down, start)["samples"]
+    assert torch.equal(custom(model, inverter(), down.flip(0), start)["samples"], whole)
+    half = custom(model, inverter(), down.flip(0)[:5], start)
+    assert gap(custom(model, inverter(), down.flip(0)[4:], half)["samples"], whole) < 1e-5
+
+
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_pair_of_any_length_comes_back_through_ksampler_advanced(model, frames):
+    """One wire: the LATENT into KSampler (Advanced) with add_noise disabled, the same steps and scheduler."""
+    start = clip(2 * frames, duet={"frames": frames})
+    found, sigmas, error, picture, text = inverted(model, start)
+    out = host.KSamplerAdvanced().sample(
+        model, "disable", 0, STEPS, 1.0, "euler", "ddim_uniform", conditioning(1), conditioning(2), found, 0, 10000,
+        "disable",
+    )[0]["samples"]  # fmt: skip
+    assert gap(out, start["samples"]) < 1e-4 and error < 1e-4
+    assert found["duet"] == {"frames": frames} and sigmas[-1] == 0 and len(sigmas) == STEPS + 1
+    assert picture.shape == (2 * frames, 64, 64, 3) and picture.max() < 0.9
+    assert f"{error:.2e}" in text and f"{2 * frames} frames" in text and "come back" not in text
+
+
+def test_one_picture_is_a_clip_of_one_frame(plain):
+    *_, error, _, text = inverted(plain["eps"], clip(1))
+    assert error < 1e-4 and "1 frame," in text
+
+
+def test_controlnet_lora_area_and_windows_take_part(model):
+    """Each changes the noise that is found, and with each the clip comes back."""
+    start, few = clip(), {"steps": 3, "iterations": 9}
+    bare = inverted(model, start, **few)[0]["samples"]
+    key = "diffusion_model.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
+    lora = {f"{key}.lora_A.weight": noise((4, 64), 1), f"{key}.lora_B.weight": noise((64, 4), 2)}
+    patched = host.comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
+    windows = PairedContextWindows.execute(model, 2, 1, "standard_uniform", "pyramid", 1, False, False).result[0]
+    ways = {
+        "controlnet": (model, controlled(controlnet(), hints(FRAMES))[0]),
+        "lora": (patched, None),
+        "area": (model, host.ConditioningSetArea().append(conditioning(3), 32, 32, 0, 0, 1.0)[0] + conditioning(1)),
+        "windows": (windows, None),
+    }
+    for name, (way, positive) in ways.items():
+        found, _, error, *_ = inverted(way, start, positive, **few)
+        assert error < 1e-3 and gap(found["samples"], bare) > 1e-4, name
+
+
+def test_the_depth_channel_takes_part():
+    config = tiny_config(**PICTURES, in_channels=5)
+    from pack.nodes.host.unet.model import native_model
+
+    model = native_model(config, tiny_weights(config))
+    near, far = (conditioning(1, depth_map=torch.full((FRAMES, 1, 8, 8), value)) for value in (1.0, -1.0))
+    first, second = (inverted(model, clip(FRAMES), depth) for depth in (near, far))
+    assert first[2] < 1e-4 and second[2] < 1e-4 and gap(first[0]["samples"], second[0]["samples"]) > 1e-3
+
+
+def test_inputs_are_not_written_to(model):
+    start = clip()
+    before = start["samples"].clone()
+    inverted(model, start, steps=2)
+    assert torch.equal(start["samples"], before) and set(start) == {"samples"}
+
+
+def test_progress_and_previews_are_told_of_every_step(model, monkeypatch):
+    """What Preview Method shows comes from the host's callback: one for each step of both runs."""
+    import latent_preview
+
+    told, real = [], latent_preview.prepare_callback
+
+    def heard(*args):
+        inner = real(*args)
+
+        def callback(step, x0, x, total):
+            told.append((step, total, x0.shape))
+            inner(step, x0, x, total)
+
+        return callback
+
+    monkeypatch.setattr(latent_preview, "prepare_callback", heard)
+    inverted(model, clip(), steps=4, mode=EXACT, iterations=3)
+    assert told == [(i, 4, (2 * FRAMES, 4, 8, 8)) for i in range(4)] * 2
+
+
+def test_cancel_stops_within_a_step(model):
+    seen = []
+    cancel = lambda x: memory.interrupt_current_processing(len(seen) == 3)
+    try:
+        with pytest.raises(memory.InterruptProcessingException):
+            inverted(spied(model, seen, cancel), clip())
+    finally:
+        memory.interrupt_current_processing(False)
+    assert len(seen) == 3
+
+
+def test_a_step_costs_its_evaluations_and_no_more(model):
+    seen = []
+    sampler = inverter()
+    custom(spied(model, seen), sampler, scheduled(model), clip())
+    assert seen == [(2 * FRAMES, [0])] * STEPS
+    seen.clear()
+    custom(spied(model, seen), inverter(EXACT, 4), scheduled(model), clip())
+    assert len(seen) == 4 * STEPS
+
+
+@pytest.mark.parametrize("declared, says", [("eps", "predict v"), ("v_prediction", "predict eps")])
+def test_a_model_of_the_other_prediction_is_named(declared, says):
+    """Networks that know next to nothing but how to tell noise; each is then declared as what it is not."""
+    kind = "v" if declared == "eps" else "eps"
+    right = knowing(kind)
+    wrong = ModelSamplingDiscrete().patch(right, declared, False)[0]
+    *_, error, _, text = inverted(right, clip(FRAMES), mode=PAPER)
+    assert "Warning" not in text, text
+    assert says in inverted(wrong, clip(FRAMES), mode=PAPER)[-1]
+
+
+def answering(answer, kind: str = "eps"):
+    """A MODEL whose network is replaced by a function of what it sees and of sigma."""
+    from comfy.patcher_extension import WrappersMP
+
+    model = tiny_model(**PICTURES, prediction=kind)
+    table = model.get_model_object("model_sampling")
+    network = lambda executor, x, t, *args, **kwargs: answer(x, table.sigma(t).reshape(-1, 1, 1, 1))
+    model.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "answer", network)
+    return model
+
+
+def knowing(kind: str):
+    """The ideal network of latents of unit size without any structure."""
+    return answering(lambda x, sigma: x * sigma / (1 + sigma**2) ** 0.5 if kind == "eps" else 0 * x, kind)
+
+
+@pytest.mark.parametrize("change, words", [
+    ({"start": latent()}, "got an empty latent"),
+    ({"start": {"samples": torch.full((2, 4, 8, 8), torch.nan)}}, "finite numbers.*512 NaN"),
+    ({"start": {"samples": noise((2, 16, 8, 8))}}, r"\(frames, 4, height, width\).*\(2, 16, 8, 8\)"),
+    ({"start": {"samples": noise((1, 4, 2, 8, 8))}}, r"\(1, 4, 2, 8, 8\)"),
+    ({"start": clip(5)}, "5 latents"),
+    ({"start": clip(noise_mask=torch.ones(6, 8, 8))}, "noise mask"),
+    ({"steps": 0}, "steps: expected 1 or more, got 0"),
+])  # fmt: skip
+def test_what_cannot_be_inverted_is_refused_in_a_sentence(model, change, words):
+    change = {"start": clip(), "steps": 2, **change}
+    with pytest.raises(ValueError, match=words):
+        inverted(model, change.pop("start"), **change)
+
+
+def test_the_sampler_refuses_guidance_noise_masks_and_other_sigmas(model):
+    sigmas, strong = scheduled(model, 4), CFGGuider.execute(model, conditioning(1), conditioning(2), 8.0).result[0]
+    weak = CFGGuider.execute(model, conditioning(1), conditioning(2), 1.0).result[0]
+    run = lambda sigmas=sigmas, start=None, **rest: custom(model, inverter(), sigmas, start or clip(), **rest)
+    assert torch.equal(run(guider=weak)["samples"], run()["samples"])
+    for wrong, words in (
+        (lambda: run(guider=strong), "cfg is 8"),
+        (lambda: run(seed=3), "turn add_noise off"),
+        (lambda: run(start=clip(noise_mask=torch.ones(6, 8, 8))), "remove Set Latent Noise Mask"),
+        (lambda: run(torch.tensor([1.0, 3.0, 2.0])), "only rise or only fall"),
+        (lambda: run(torch.tensor([1.0])), "got 1"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            wrong()
+
+
+def test_models_of_flow_are_refused(model):
+    from comfy_extras.nodes_model_advanced import ModelSamplingSD3
+
+    flow = ModelSamplingSD3().patch(model, 3.0)[0]
+    with pytest.raises(ValueError, match="flow matching"):
+        inverted(flow, clip(), scheduler="normal")
+
+
+def test_a_clip_that_does_not_come_back_is_said():
+    """A network that answers otherwise every time."""
+    *_, error, picture, text = inverted(answering(lambda x, sigma: torch.randn_like(x)), clip(FRAMES))
+    assert error > 0.5 and "does not come back" in text and picture.mean() > 0.3

@@ -1,0 +1,148 @@
+"""The pose ControlNet as a native CONTROL_NET, and the sampler that keeps one modality."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from pack.models.choices import MODALITIES
+from pack.models.pair.layout import split
+from pack.models.unet.controlnet import PoseControlNet
+from pack.nodes.host.pair.boundary import MODALITY
+from pack.nodes.host.unet.controlnet import native_controlnet
+from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
+from tiny.model import FRAMES, conditioning, gap, ksampler, latent, noise, tiny_config, tiny_model
+
+import nodes as host
+
+
+@pytest.fixture(scope="module")
+def model():
+    return tiny_model()
+
+
+def weights(seed=5, zero=False, **changes):
+    config = replace(tiny_config(), **changes)
+    g = torch.Generator().manual_seed(seed)
+    state = PoseControlNet(config).state_dict()
+    for name, value in state.items():
+        if value.ndim > 1 and not (zero and name.startswith("controlnet_down_blocks")):
+            gain = 3.0 if name.startswith("controlnet_") else 0.5  # loud enough that the poses can be told apart
+            state[name] = torch.randn(value.shape, generator=g) * gain / value[0].numel() ** 0.5
+    if zero:
+        for name in state:
+            if name.startswith(("controlnet_down_blocks", "controlnet_mid_block")):
+                state[name] = torch.zeros_like(state[name])
+    return config, state
+
+
+def poses(count, seed=3):
+    return torch.rand(count, 64, 64, 3, generator=torch.Generator().manual_seed(seed))
+
+
+def applied(control, images, strength=1.0):
+    apply = host.ControlNetApplyAdvanced().apply_controlnet
+    return apply(conditioning(1), conditioning(2), control, images, strength, 0.0, 1.0)
+
+
+def test_a_silent_controlnet_changes_nothing_and_a_trained_one_does(model):
+    plain = ksampler(model)
+    silent = ksampler(model, *applied(native_controlnet(*weights(zero=True)), poses(FRAMES)))
+    loud = ksampler(model, *applied(native_controlnet(*weights()), poses(FRAMES)))
+    assert gap(silent, plain) < 1e-5 and gap(loud, plain) > 1e-2
+
+
+def test_hints_of_f_frames_serve_video_and_depth_alike(model):
+    control = native_controlnet(*weights())
+    images = poses(FRAMES)
+    short = ksampler(model, *applied(control, images))
+    full = ksampler(model, *applied(control, torch.cat((images, images))))
+    one = ksampler(model, *applied(control, images[:1]))
+    same = ksampler(model, *applied(control, images[:1].repeat(FRAMES, 1, 1, 1)))
+    assert gap(short, full) < 1e-5 and gap(one, same) < 1e-5 and gap(short, one) > 1e-3
+
+
+@pytest.mark.parametrize("alone", [None, *MODALITIES])
+@pytest.mark.parametrize("label", [False, True])
+def test_the_residuals_are_those_of_the_network_itself(model, label, alone):
+    """Through the host: scaled input, tiled hints, two chunks. By hand: the same network on the same numbers."""
+    config, state = weights(label_in_controlnet=label)
+    net = PoseControlNet(config).eval()
+    net.load_state_dict(state)
+    control = native_controlnet(config, state)
+    control.set_cond_hint(poses(FRAMES).movedim(-1, 1), 1.0, (0.0, 1.0))
+    sampling = model.get_model_object("model_sampling")
+    control.pre_run(model.model, sampling.percent_to_sigma)
+    x, tokens = noise((4 * FRAMES, 4, 8, 8)), noise((4 * FRAMES, 5, 768), 9)
+    sigma = torch.full((4 * FRAMES,), 3.0)
+    options = {"cond_or_uncond": [1, 0]} | ({MODALITY: alone} if alone else {})
+    given = control.get_control(x, sigma, {"c_crossattn": tokens}, 2, options)
+    hints = poses(FRAMES).movedim(-1, 1).repeat(4, 1, 1, 1)
+    scaled = sampling.calculate_input(sigma, x)
+    with torch.no_grad():
+        which = {"modalities": 1, "labels": torch.full((4 * FRAMES,), MODALITIES.index(alone))} if alone else {}
+        down, middle = net(scaled, sampling.timestep(sigma), tokens, hints, chunks=2, **which)
+    assert gap(given["middle"][0], middle) < 1e-4
+    assert all(gap(a, b) < 1e-4 for a, b in zip(given["output"], down, strict=True))
+
+
+def test_chained_with_itself_it_adds_up_and_strength_scales(model):
+    control = native_controlnet(*weights())
+    first = applied(control, poses(FRAMES), 0.5)
+    apply = host.ControlNetApplyAdvanced().apply_controlnet
+    both = apply(*first, control, poses(FRAMES), 0.5, 0.0, 1.0)
+    assert gap(ksampler(model, *both), ksampler(model, *applied(control, poses(FRAMES), 1.0))) < 1e-5
+    assert gap(ksampler(model, *first), ksampler(model, *both)) > 1e-4
+
+
+def test_a_wrong_count_of_poses_is_refused(model):
+    with pytest.raises(ValueError, match=r"hint has 2 pictures, but the clip has 3 frames.*give it 1 or 3 or 6"):
+        ksampler(model, *applied(native_controlnet(*weights()), poses(2)))
+
+
+def test_weights_that_do_not_fit_are_refused():
+    config, state = weights()
+    state.pop("conv_in.weight")
+    with pytest.raises(ValueError, match="1 are missing and 0 are left over, such as conv_in.weight"):
+        native_controlnet(config, state)
+
+
+def sampled(model, pair, mode, **more):
+    given = {"denoise": 1.0, "mask": None, **more}
+    args = (model, 7, 3, 2.0, "euler", "normal", conditioning(1), conditioning(2), pair, mode)
+    return ModalityConditionedSampler.execute(*args, **given)[0]["samples"]
+
+
+def test_joint_is_what_the_stock_sampler_answers(model):
+    assert torch.equal(sampled(model, latent(), JOINT), ksampler(model, steps=3, cfg=2.0))
+
+
+@pytest.mark.parametrize(("mode", "given"), [(TO_DEPTH, 0), (TO_VIDEO, 1)])
+def test_the_given_half_stays_and_steers_the_other(model, mode, given):
+    pair = latent()
+    pair["samples"] = noise(pair["samples"].shape, 11)
+    out = sampled(model, pair, mode)
+    assert gap(split(out)[given], split(pair["samples"])[given]) < 1e-5
+    assert gap(split(out)[1 - given], split(pair["samples"])[1 - given]) > 0.1
+    other = pair["samples"].clone()
+    split(other)[given].mul_(-1)
+    changed = sampled(model, {"samples": other}, mode)
+    assert gap(split(changed)[1 - given], split(out)[1 - given]) > 2e-5, "what is given steers what is made"
+
+
+def test_a_mask_narrows_what_is_made(model):
+    pair = latent()
+    pair["samples"] = noise(pair["samples"].shape, 12)
+    mask = torch.zeros(1, 64, 64)
+    mask[:, :, 32:] = 1
+    out = sampled(model, pair, TO_DEPTH, mask=mask)
+    video, depth = split(out)
+    before = split(pair["samples"])
+    assert gap(video, before[0]) < 1e-5 and gap(depth[..., :4], before[1][..., :4]) < 1e-5
+    assert gap(depth[..., 4:], before[1][..., 4:]) > 0.1
+
+
+def test_masks_and_pairs_that_do_not_fit_are_refused(model):
+    with pytest.raises(ValueError, match="expected 1 or 3 masks for 3 frames, got 2"):
+        sampled(model, latent(), TO_DEPTH, mask=torch.ones(2, 64, 64))
+    with pytest.raises(ValueError, match="even; got 5"):
+        sampled(model, latent(5), TO_DEPTH)

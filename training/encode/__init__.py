@@ -1,0 +1,1 @@
+"""What turns clips into examples: augmented, encoded, kept."""
