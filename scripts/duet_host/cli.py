@@ -31,7 +31,12 @@ def build_parser():
     run.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", help="node: id, title or class")
     run.add_argument("--server", metavar="URL", help="use this running server instead of starting one")
     add("demo", commands.demo, "set everything up and run the demonstration")
-    add("test", commands.test, "run all checks and tests; further arguments go to pytest", passes_on=True)
+    test = add("test", commands.test, "run all checks and tests; further arguments go to pytest", passes_on=True)
+    test.add_argument(
+        "--install-browser",
+        action="store_true",
+        help="first install Chromium, which the browser tests need, where none is found (Debian, Ubuntu: apt-get)",
+    )
     bench = add("bench", commands.bench, "run a benchmark")
     bench.add_argument("name", nargs="?", default="")
     bench.add_argument("arguments", nargs=argparse.REMAINDER)

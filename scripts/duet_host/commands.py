@@ -4,11 +4,13 @@ import sys
 from pathlib import Path
 
 from . import checks, jobs
+from .browser import install_browser
 from .console import say, warn
 from .environment import ensure_environment
 from .errors import HostError
 from .host_source import find_host
 from .locations import REPO, display_path, state_folder
+from .missing import not_run, say_in_a_line
 from .processes import call
 from .server import check_port, running_server
 
@@ -78,8 +80,12 @@ def convert(options):
 
 
 def test(options):
-    """Runs every check and test in the environment."""
-    return checks.run_all(ready(options), options.extra)
+    """Says what cannot be run here, then runs every check and test in the environment."""
+    if options.install_browser:
+        install_browser()
+    missing = not_run()
+    say(say_in_a_line(missing))
+    return checks.run_all(ready(options), options.extra, missing)
 
 
 def bench(options):

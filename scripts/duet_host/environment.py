@@ -16,7 +16,7 @@ from .lock import file_lock
 
 # Later torchvision and torchaudio wheels do not fit each other; these three do.
 PINS = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-TOOLS = ("pytest", "ruff", "playwright", "comfy-cli")
+TOOLS = ("pytest", "pytest-xdist", "ruff", "playwright", "comfy-cli")
 PACKS = (REPO, REPO / "training")
 NEEDED_GB = 10
 

@@ -2,7 +2,12 @@
 
 from dataclasses import dataclass, field
 
-WIDGETS = {"INT", "FLOAT", "STRING", "BOOLEAN", "COMBO", "COLOR", "BOUNDING_BOX", "CURVE", "COMFY_DYNAMICCOMBO_V3"}
+COMBO, SLOT, ROWS, GROWING = (
+    f"COMFY_{name}_V3" for name in ("DYNAMICCOMBO", "DYNAMICSLOT", "DYNAMICGROUP", "AUTOGROW")
+)
+SIMPLE = ("INT", "FLOAT", "STRING", "BOOLEAN", "COMBO")
+DRAWN = ("COLOR", "COLORS", "BOUNDING_BOX", "BOUNDING_BOXES", "CURVE", "RANGE")
+WIDGETS = {*SIMPLE, *DRAWN, COMBO}
 CONTROLS = ("fixed", "increment", "decrement", "randomize")
 UPLOADS = ("image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload")
 ZERO = {"INT": 0, "FLOAT": 0.0, "STRING": "", "BOOLEAN": False}
@@ -28,6 +33,11 @@ class Input:
     def has_upload(self):
         """Whether the value of an upload button follows."""
         return any(self.options.get(key) for key in UPLOADS)
+
+    @property
+    def only_on_page(self):
+        """Whether the page keeps the value, the number of a group's rows, and the server never sees it."""
+        return self.type == ROWS
 
     @property
     def default(self):
@@ -65,12 +75,12 @@ def _walk(groups, order, values, prefix):
         names = [name for name in dict.fromkeys((*order.get(group, ()), *specs)) if name in specs]
         for name in names:
             full, spec = prefix + name, specs[name]
-            if spec[0] == "COMFY_AUTOGROW_V3":
-                yield from _grown(full, spec[1]["template"], values)
+            if isinstance(spec[0], str) and spec[0] in UNFOLD:
+                yield from UNFOLD[spec[0]](full, spec[1], values)
                 continue
             entry = read_input(full, spec)
             yield entry
-            if entry.type == "COMFY_DYNAMICCOMBO_V3":
+            if entry.type == COMBO:
                 yield from _walk(_branch(entry, values), {}, values, full + ".")
 
 
@@ -80,8 +90,26 @@ def _branch(entry, values):
     return next((option["inputs"] for option in entry.options["options"] if option["key"] == chosen), {})
 
 
-def _grown(name, template, values):
+def _slot(name, options, values):
+    """Yields a socket and, once something is linked to it, the inputs that it brings along."""
+    yield Input(name, options.get("slotType", "*"), options)
+    if name in values:
+        yield from _walk(options.get("inputs") or {}, {}, values, name + ".")
+
+
+def _rows(name, options, values):
+    """Yields the number of rows and then the fields of each row."""
+    used = (key[len(name) + 1 :].split(".")[0] for key in values if key.startswith(name + "."))
+    default = max([options.get("min") or 0, *(int(row) + 1 for row in used if row.isdecimal())])
+    yield Input(name, ROWS, {"default": default}, True)
+    count = values.get(name)
+    for row in range(count if isinstance(count, int) else default):
+        yield from _walk(options["template"], {}, values, f"{name}.{row}.")
+
+
+def _grown(name, options, values):
     """Yields the sockets of an input that grows: all in use, and the next free one."""
+    template = options["template"]
     group = next(specs for specs in template["input"].values() if specs)
     spec = next(iter(group.values()))
     names = template.get("names") or [f"{template['prefix']}{i}" for i in range(template["max"])]
@@ -89,3 +117,6 @@ def _grown(name, template, values):
     for inner in names[: max(last + 2, template.get("min") or 0)]:
         entry = read_input(f"{name}.{inner}", spec)
         yield Input(entry.name, entry.type, entry.options)
+
+
+UNFOLD = {GROWING: _grown, SLOT: _slot, ROWS: _rows}

@@ -31,20 +31,28 @@ def ui_to_api(workflow, info):
 def widget_values(node, schema):
     """Returns the values of all widgets by name, with defaults for those the file does not have."""
     saved = node.get("widgets_values") or []
+    slots = node.get("inputs") or []
+    # What a dynamic socket brings along is there only while the socket is linked.
+    known = {slot["name"]: None for slot in slots if slot.get("link") is not None and "widget" not in slot}
     if isinstance(saved, dict):
-        return {e.name: saved.get(e.name, e.default) for e in inputs_of(schema, saved) if e.is_widget}
-    saved = list(saved)
-    values = {}
-    # The walk looks at `values` while it is filled: a dynamic combo is read before what it brings along.
-    for entry in inputs_of(schema, values):
+        known |= saved
+        entries = [(e, saved.get(e.name, e.default)) for e in inputs_of(schema, known) if e.is_widget]
+    else:
+        entries = _paired(inputs_of(schema, known), known, list(saved))
+    return {entry.name: _wrapped(value) for entry, value in entries if not entry.only_on_page}
+
+
+def _paired(entries, known, saved):
+    """Yields each widget with its value; the walk that gives `entries` looks at `known` for what is open."""
+    for entry in entries:
         if not entry.is_widget:
             continue
-        values[entry.name] = saved.pop(0) if saved else entry.default
+        known[entry.name] = value = saved.pop(0) if saved else entry.default
         if saved and entry.has_control and saved[0] in CONTROLS:
             saved.pop(0)
         if saved and entry.has_upload and saved[0] in ("image", "", None):
             saved.pop(0)
-    return {name: _wrapped(value) for name, value in values.items()}
+        yield entry, value
 
 
 def _wrapped(value):

@@ -56,7 +56,7 @@ def _node(node, number, info, title, prompt):
     widgets = [
         {"name": e.name, "type": e.type, "widget": {"name": e.name}, "link": None}
         for e in entries
-        if e.is_widget and not e.options.get("socketless")
+        if e.is_widget and not (e.options.get("socketless") or e.only_on_page)
     ]
     result = {
         "id": number,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.long(seconds=40)
+
 ROOT = Path(__file__).resolve().parents[2]
 ROWS = ["separate", "separate, narrow", "shared"]
 SMALL = {

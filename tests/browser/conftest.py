@@ -15,7 +15,7 @@ FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # an open page draws all the time, so it goes with the last test that looks at it
 def page(server):
     """The page, loaded and ready to take a graph."""
     browser_path = os.environ.get("DUET_BROWSER")

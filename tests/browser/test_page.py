@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long(seconds=150)
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKS = {"comfyui-duet": ROOT, "comfyui-duet-training": ROOT / "training"}
 WORKFLOWS = {pack: sorted((folder / "workflows").glob("*.json")) for pack, folder in PACKS.items()}

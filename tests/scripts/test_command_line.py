@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from duet_host import checks, cli, locations, pip
+from duet_host import cli, locations, pip
 from duet_host.errors import HostError
 
 HOST_PY = locations.REPO / "scripts" / "host.py"
@@ -89,38 +89,3 @@ def test_further_arguments_elsewhere_are_refused(capsys):
     with pytest.raises(SystemExit):
         cli.parse(["demo", "--fast"])
     assert "--fast" in capsys.readouterr().err
-
-
-def test_missing_browser_is_told(monkeypatch):
-    monkeypatch.setenv("DUET_BROWSER", "/nowhere/browser")
-    assert checks.find_browser() is None
-    monkeypatch.setenv("DUET_BROWSER", sys.executable)
-    assert checks.find_browser() == sys.executable
-
-
-class FakeEnvironment:
-    """An environment in which every tool ends at once."""
-
-    def __init__(self, folder, codes):
-        self.python = folder / "python"
-        cases = "".join(f"{tool}) exit {code};; " for tool, code in codes.items())
-        self.python.write_text(f'#!/bin/sh\ncase "$2" in {cases} esac\n')
-        self.python.chmod(0o755)
-
-    def variables(self, **more):
-        return {**os.environ, **more}
-
-
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in is a shell script")
-@pytest.mark.parametrize(
-    ("codes", "expected"), [({"ruff": 0, "pytest": 0}, 0), ({"ruff": 0, "pytest": 5}, 5), ({"ruff": 1, "pytest": 0}, 1)]
-)
-def test_any_failing_check_fails_the_whole(tmp_path, monkeypatch, capsys, codes, expected):
-    monkeypatch.setenv("DUET_BROWSER", "/nowhere/browser")
-    assert checks.run_all(FakeEnvironment(tmp_path, codes), []) == expected
-    assert (
-        capsys.readouterr()
-        .out.strip()
-        .splitlines()[-1]
-        .startswith("No browser was found: the browser tests did not run.")
-    )

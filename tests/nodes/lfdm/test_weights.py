@@ -16,6 +16,8 @@ from tiny.model import without_threshold
 
 import nodes as host
 
+pytestmark = pytest.mark.long(seconds=25)
+
 FOLDER = Path(__file__).resolve().parents[3] / "weights" / "flow_models"
 MODEL, CODEC = FOLDER / "duet_flow_64.safetensors", FOLDER / "duet_flow_codec_64.safetensors"
 FRAMES, SIZE, EACH = 12, 64, 2

@@ -34,6 +34,8 @@ from tiny.model import (
 
 import nodes as host
 
+pytestmark = pytest.mark.long(seconds=25)
+
 STEPS = 10  # few, so each step is long and the fixed point is hard to find
 
 

@@ -13,6 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+pytestmark = pytest.mark.long(seconds=60)
+
 LAUNCH = Path(__file__).resolve().parents[3] / "training" / "launch.py"
 RUN = {
     "recipe": "vae", "data": {"kind": "stage", "clips": 3, "size": 32, "frames": 2, "in_memory": True}, "folder": "run",

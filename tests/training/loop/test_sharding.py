@@ -20,6 +20,8 @@ from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
 from safetensors.torch import load_file, save_file
 
+pytestmark = pytest.mark.long(seconds=130)
+
 PROCESS = Path(__file__).with_name("shard_process.py")
 PATIENCE = 900  # seconds until a run that hangs is ended
 SHAPE = {

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.long(seconds=60)
+
 if not os.environ.get("COMFYUI_PATH"):
     pytest.skip("the nodes need a ComfyUI: set COMFYUI_PATH", allow_module_level=True)
 

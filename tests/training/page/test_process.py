@@ -14,6 +14,8 @@ from pack.training.page.process import TrainingProcess, clock, progress_of, trai
 from pack.training.page.settings import RECIPES, RunSettings
 from pack.training.page.start import begin, existing_run, is_finished, locked, run_folder, stored
 
+pytestmark = pytest.mark.long(seconds=15)
+
 TRAINING = Path(__file__).resolve().parents[3] / "training"
 RUN = RunSettings(
     recipe="vae", data={"kind": "stage", "clips": 3, "size": 32, "frames": 2}, folder=".", model={"crop": 16},
