@@ -24,14 +24,14 @@ def held_out(count: int, first: int = 0) -> list[int]:
 
 def data_of(number: int, seed: int) -> dict:
     """A clip as the training pack names it; an object passes in every second one."""
-    return {"kind": "stage", "clips": 1, "size": SIZE, "frames": FRAMES, "fps": FPS, "first_seed": seed,
+    return {"kind": "stage", "clips": 1, "size": SIZE, "frames": FRAMES, "frame_rate": FPS, "first_seed": seed,
             "objects": [(number + 1) % 2], "actions": [sample_scene(seed).action]}  # fmt: skip
 
 
 def scene_of(data: dict) -> Scene:
     """The one scene of such data."""
     return sample_scene(
-        data["first_seed"], frames=data["frames"], height=data["size"], width=data["size"], fps=data["fps"],
+        data["first_seed"], frames=data["frames"], height=data["size"], width=data["size"], fps=data["frame_rate"],
         action=data["actions"][0], objects=data["objects"][0],
     )  # fmt: skip
 

@@ -88,7 +88,7 @@ def settings_of(name: str, row: str, seed: int, options) -> dict:
     run, shape = committed(name), committed("demo_image")["model"]["config"]
     kept = str(options.folder.resolve() / "clips.safetensors")
     config = {**shape, **WIDTHS[options.widths][is_narrow(row)]}
-    size = {"size": options.size, "frames": options.frames, "fps": options.fps}
+    size = {"size": options.size, "frames": options.frames, "frame_rate": options.fps}
     return run | {
         "model": {"vae": str(options.vae.resolve()), "config": config, "kept": kept},
         "data": {"kind": "stage", "clips": options.clips_to_train, **size, "objects": [0]},
@@ -148,7 +148,7 @@ def dreamt(recipe, some: list[dict], number: int, steps: int) -> tuple[torch.Ten
     batch = {"person": given("person")[:, 0], "room": given("room")[:, 0], "pose": given("pose")}
     frames, side = some[0]["video"].shape[:2]
     like = torch.empty(len(some), 2, frames, 4, side // 8, side // 8, device=DEVICE)
-    latents = recipe.made(batch, Draws(0, number).normal("start", like), steps)
+    latents = recipe.sample_pair(batch, Draws(0, number).normal("start", like), steps)
     made = [recipe.encoders.pictures(half.flatten(0, 1)).permute(0, 2, 3, 1).cpu() for half in latents.unbind(1)]
     video, depth = (pictures.unflatten(0, (len(some), frames)) for pictures in made)
     return video, decode(depth, "hot")

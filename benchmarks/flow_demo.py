@@ -71,7 +71,7 @@ class Models:
     def __init__(self, options):
         config, state, _, self.labels = open_flow_model(options.model)
         if self.labels is None:
-            raise ValueError(f"{options.model.name} knows no labels: choose a model that lfdm made on the stage.")
+            raise ValueError(f"{options.model.name} has no labels: choose a model that lfdm trained on the stage.")
         self.native = native_flow_model(config, {name: value.clone() for name, value in state.items()})
         self.unet = load(config, {name: value.float() for name, value in state.items()})
         self.codec = FlowCodec.from_file(options.codec)

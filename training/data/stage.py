@@ -15,11 +15,11 @@ HELD_OUT = 1000  # seeds below are never trained on
 
 class StageClips:
     def __init__(
-        self, clips: int = 512, size: int = 128, frames: int = 8, fps: float = 8.0, first_seed: int = HELD_OUT,
+        self, clips: int = 512, size: int = 128, frames: int = 8, frame_rate: float = 8.0, first_seed: int = HELD_OUT,
         objects: tuple[int, ...] | list[int] = (0, 1), in_memory: bool = True, actions: tuple[str, ...] | list[str] = ACTIONS,
         styles: tuple[str, ...] | list[str] = ("natural",),
     ):  # fmt: skip
-        self.count, self.size, self.frames, self.fps = clips, size, frames, fps
+        self.count, self.size, self.frames, self.frame_rate = clips, size, frames, frame_rate
         self.first_seed, self.objects, self.actions = first_seed, tuple(objects), tuple(actions)
         self.styles = tuple(styles)
         self.kept: dict[int, dict[str, Tensor]] | None = {} if in_memory else None
@@ -44,24 +44,24 @@ class StageClips:
         number, action = divmod(index, len(self.actions))
         number, objects = divmod(number, len(self.objects))
         return sample_scene(
-            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, fps=self.fps,
+            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, fps=self.frame_rate,
             action=self.actions[action], objects=self.objects[objects], style=self.styles[number % len(self.styles)],
         )  # fmt: skip
 
     def caption(self, index: int) -> str:
-        """The sentence that tells a clip."""
+        """The sentence that describes a clip."""
         return describe(self.scene(index))
 
     def clip(self, index: int) -> dict[str, Tensor]:
         scene = self.scene(index)
-        made = render(scene)
-        depth = normalize_clip(made.depth, source="distance", space="inverse")[0]
+        rendered = render(scene)
+        depth = normalize_clip(rendered.depth, source="distance", space="inverse")[0]
         return {
-            "video": pixels(made.rgb),
+            "video": pixels(rendered.rgb),
             "depth": (depth * 65535).round().to(torch.int32).to(torch.uint16),
-            "pose": pixels(made.pose),
-            "mask": (made.human * 255).round().to(torch.uint8),
-            "plate": pixels(made.plate[:1])[0],
+            "pose": pixels(rendered.pose),
+            "mask": (rendered.human * 255).round().to(torch.uint8),
+            "plate": pixels(rendered.plate[:1])[0],
             "person": pixels(render_character(scene)[0])[0],
         }
 

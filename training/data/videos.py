@@ -115,7 +115,7 @@ class Film:
                 self.times = sorted(p.pts for p in packets if p.pts is not None and not p.is_discard)
         except av.FFmpegError as error:
             raise ValueError(
-                f"{file.name}: expected a video, got an unreadable file ({error}): write it anew"
+                f"{file.name}: expected a video, got an unreadable file ({error}): write it again"
             ) from error
 
     def __len__(self) -> int:
@@ -133,7 +133,9 @@ class Film:
                     return
                 if frame.pts is not None and frame.pts > wanted[0]:
                     break
-        raise ValueError(f"{self.file.name}: expected frame {self.times.index(wanted[0]) + 1}, got none: write it anew")
+        raise ValueError(
+            f"{self.file.name}: expected frame {self.times.index(wanted[0]) + 1}, got none: write it again"
+        )
 
     def decoded(self, time: int | None) -> Iterator:
         """The frames of the file, from the last one before `time` that can be entered at."""
@@ -146,7 +148,7 @@ class Film:
                 yield from box.decode(stream)
         except av.FFmpegError as error:
             raise ValueError(
-                f"{self.file.name}: expected frames, got a damaged file ({error}): write it anew"
+                f"{self.file.name}: expected frames, got a damaged file ({error}): write it again"
             ) from error
 
 

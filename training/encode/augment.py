@@ -16,11 +16,11 @@ GREY = 127.5
 
 def hide(picture: Tensor, mask: Tensor, radius: int = 0) -> Tensor:
     """A picture with the person in mid-grey; the mask is grown by a disc of `radius` pixels first, never shrunk."""
-    share = grown(mask, radius)[None]
+    share = dilated(mask, radius)[None]
     return picture.float().lerp(torch.tensor(GREY), share).round().to(torch.uint8)
 
 
-def grown(mask: Tensor, radius: int) -> Tensor:
+def dilated(mask: Tensor, radius: int) -> Tensor:
     """(H, W) uint8 to its (H, W) share in [0, 1], dilated by a disc."""
     if radius < 1:
         return mask.float() / 255

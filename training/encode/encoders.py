@@ -54,7 +54,7 @@ class Encoders(nn.Module):
         vision = self.clip.vision_model
         return vision.post_layernorm(vision(pixel_values=normed).last_hidden_state)
 
-    def nobody(self, like: Tensor) -> Tensor:
+    def no_person(self, like: Tensor) -> Tensor:
         """(T, D) tokens that stand for no person, of pictures like (B, 3, H, W)."""
         colour = (torch.tensor(CLIP_MEAN, device=like.device) * 255).round().to(torch.uint8)
         return self.person(colour[:, None, None].expand(1, 3, *like.shape[-2:]).contiguous())[0]

@@ -21,7 +21,7 @@ from ..page.settings import RunSettings
 Examples = list[dict[str, Tensor]]
 
 
-def kept_or_made(
+def load_or_encode(
     raw: Callable[[int], dict[str, Tensor]], encode: Callable[[dict], dict], count: int, settings: RunSettings
 ) -> Examples:
     """The raw example of each number, encoded, or what an earlier run with the same data and encoders kept of it."""

@@ -1,4 +1,4 @@
-"""The nodes that train, go on with a training and show how it went."""
+"""The nodes that start a training run, resume it and plot its loss."""
 
 import json
 from importlib.util import find_spec
@@ -17,12 +17,17 @@ NEEDED = ("accelerate", "safetensors")
 NAME = io.String.Input(
     "run_name",
     default="my_run",
-    tooltip="Name of the folder in output/duet_training that holds the run, and of the model file that it makes.",
+    tooltip="Name of the run: of its folder in output/duet_training and of the model file that it writes.",
 )
 OUTPUTS = [
-    io.String.Output(display_name="model_path", tooltip="The model file, in the folder where the loaders list it."),
-    io.Image.Output(display_name="sample", tooltip="The newest sample: the truth above what the model makes of it."),
-    io.String.Output(display_name="report", tooltip="Steps, loss, speed and the files that were made."),
+    io.String.Output(
+        display_name="model_path", tooltip="Path of the model file, in the folder where the loaders list it."
+    ),
+    io.Image.Output(
+        display_name="sample",
+        tooltip="The newest sample: training data in the upper row, output of the model in the lower.",
+    ),
+    io.String.Output(display_name="report", tooltip="Steps, loss, speed and the files that were written."),
 ]
 
 
@@ -35,16 +40,24 @@ class Train(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetTrain",
-            display_name="Train",
+            node_id="DuetTrainModel",
+            display_name="Train Model",
             category="Duet/training",
-            description="Trains in a process of its own while this node shows the loss, the time left and the newest "
-            "sample. Cancel saves a checkpoint; press Run again, or use Resume Training, to go on. The finished model "
-            "is copied to the models folder, where Load Video Model or Load VAE lists it after R.",
-            search_aliases=["training", "finetune", "fine-tune", "train model", "train IDOL", "trainer"],
+            description="Trains a model in a process of its own and shows the loss, the time left and the newest sample. Cancel "
+            "saves a checkpoint; press Run again, or use Resume Training, to continue. The finished model is copied to the "
+            "models folder, where the loaders list it after pressing R.",
+            search_aliases=[
+                "training",
+                "finetune",
+                "fine-tune",
+                "train a model",
+                "train IDOL",
+                "trainer",
+                "tune on my clip",
+            ],
             inputs=[
-                TrainingData.Input("data", tooltip="What to train on, from Training Data."),
-                TrainingSettings.Input("settings", tooltip="How to train, from Training Settings."),
+                TrainingData.Input("training_data", tooltip="The clips to train on, from Training Data."),
+                TrainingSettings.Input("training_settings", tooltip="How to train, from Training Settings."),
                 NAME,
             ],
             outputs=OUTPUTS,
@@ -57,10 +70,10 @@ class Train(io.ComfyNode):
         return last_change(run_name)
 
     @classmethod
-    def execute(cls, data, settings, run_name) -> io.NodeOutput:
+    def execute(cls, training_data, training_settings, run_name) -> io.NodeOutput:
         folder = run_folder(host.runs_folder(), run_name)
-        made = RunSettings.from_json(json.dumps(settings["settings"] | {"data": data, "folder": "."}))
-        begin(folder, made, settings["processes"])
+        settings = training_settings["settings"] | {"data": training_data, "folder": "."}
+        begin(folder, RunSettings.from_json(json.dumps(settings)), training_settings["processes"])
         return train(folder, cls)
 
 
@@ -71,8 +84,8 @@ class ResumeTraining(io.ComfyNode):
             node_id="DuetResumeTraining",
             display_name="Resume Training",
             category="Duet/training",
-            description="Goes on with a run from its newest checkpoint, with the settings that it was started with, "
-            "and comes to the same weights as if it had never been interrupted.",
+            description="Continues a run from its newest checkpoint with its original settings. The result has the same weights "
+            "as a run that was never interrupted.",
             search_aliases=["continue training", "restart training", "resume run", "checkpoint"],
             inputs=[NAME],
             outputs=OUTPUTS,
@@ -96,15 +109,15 @@ class PlotTraining(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetPlotTraining",
-            display_name="Plot Training",
+            display_name="Plot Training Loss",
             category="Duet/training",
-            description="Shows how a run went: every term of the loss over the steps, and the last numbers. Works "
-            "while the run is still going on, up to its newest checkpoint.",
+            description="Draws every term of the loss over the steps of a run, up to its newest checkpoint, also while the run is in "
+            "progress.",
             search_aliases=["loss curve", "training curve", "tensorboard", "training log"],
             inputs=[NAME],
             outputs=[
-                io.Image.Output(display_name="curve", tooltip="The terms of the loss, on a logarithmic scale."),
-                io.String.Output(display_name="numbers", tooltip="The last line of the log, and the speed."),
+                io.Image.Output(display_name="loss_curve", tooltip="The terms of the loss, on a logarithmic scale."),
+                io.String.Output(display_name="report", tooltip="The last line of the log, and the speed."),
             ],
             is_output_node=True,
         )
@@ -123,7 +136,7 @@ class PlotTraining(io.ComfyNode):
 
 
 def train(folder: Path, cls: type[io.ComfyNode]) -> io.NodeOutput:
-    """Run a folder's training to its end, unless it is there already, and hand out what it made."""
+    """Run a folder's training to its end, unless it is there already, and output its results."""
     settings, processes = stored(folder)
     if not is_finished(folder, settings):
         check_packages()
@@ -132,10 +145,10 @@ def train(folder: Path, cls: type[io.ComfyNode]) -> io.NodeOutput:
         with training(folder, settings.steps, processes) as process:
             for state in process.follow():
                 reporter.show(state)
-    made = deliver(folder, folder.name, host.models_folder)
+    delivered = deliver(folder, folder.name, host.models_folder)
     state = progress_of(folder, settings.steps)
-    sample, text = host.picture(state.sample), report(folder.name, state, made)
-    return io.NodeOutput(str(made[0]), sample, text, ui=shown(sample, text, cls))
+    sample, text = host.picture(state.sample), report(folder.name, state, delivered)
+    return io.NodeOutput(str(delivered[0]), sample, text, ui=shown(sample, text, cls))
 
 
 def check_packages() -> None:
@@ -148,7 +161,7 @@ def check_packages() -> None:
 def report(name: str, state: Progress, files: list[Path]) -> str:
     listed = ", ".join(f"{file.parent.name}/{file.name}" for file in files)
     speed = f"The last loss is {state.loss:.4g}, a step took {state.seconds:.3g} s. " if state.loss is not None else ""
-    return f"The run {name} is finished: {state.step} of {state.total} steps. {speed}It made {listed}: press R to see it in the lists."
+    return f"The run {name} is finished: {state.step} of {state.total} steps. {speed}It wrote {listed}: press R to see it in the lists."
 
 
 def last_numbers(folder: Path) -> str:
@@ -164,7 +177,7 @@ def shown(picture, text: str, cls: type[io.ComfyNode]) -> dict:
 
 
 def last_change(name: str) -> str:
-    """Changes with the log of a run, so that the host looks again."""
+    """Changes with the log of a run, so that the host runs the node again."""
     log = run_folder(host.runs_folder(), name) / "log.jsonl"
     return str(log.stat().st_mtime_ns) if log.is_file() else ""
 

@@ -5,6 +5,18 @@ The sizes follow from the number of weights (16 bytes for one that trains in ful
 
 from .settings import RECIPES, TRAINS
 
+# What the artist chooses, in the order in which recipes follow each other, and the recipe's name in run settings.
+RECIPE_NAMES = {
+    "autoencoder (VAE)": "vae",
+    "pair 1: person in a scene": "idol_haop",
+    "pair 2: pictures with depth": "idol_image",
+    "pair 3: clips with depth": "idol_video",
+    "video tuning (one clip)": "one_shot",
+    "pictures from depth and words": "depth_words",
+    "flow 1: autoencoder": "lfae",
+    "flow 2: motion of a still": "lfdm",
+    "character swap": "mimo",
+}
 SIZES = ("CPU", "8 GB", "12 GB", "24 GB", "80 GB")
 RECIPE = {  # steps on a GPU and on a CPU, and what else the recipe asks for
     "vae": (20000, 5000, {"lr": 1e-3, "ema": 0.998}),
@@ -59,7 +71,12 @@ PAPER = {
                      "lfdm": {"steps": 33600, "batch": 20, "lr": 1e-4,
                               "model": {"config": {"upsample": "conv", "null": "learned"}}}},
 }  # fmt: skip
-assert set(RECIPE) == set(BATCHES) == set(RECIPES) and set(SIZE) == set(SIZES)
+assert set(RECIPE) == set(BATCHES) == set(RECIPE_NAMES.values()) == set(RECIPES) and set(SIZE) == set(SIZES)
+
+
+def name_of(recipe: str) -> str:
+    """What the page calls a recipe."""
+    return next(name for name, value in RECIPE_NAMES.items() if value == recipe)
 
 
 def preset(recipe: str, size: str) -> dict:
@@ -67,26 +84,27 @@ def preset(recipe: str, size: str) -> dict:
     if size in PAPER:
         if recipe not in FLOW:
             raise ValueError(
-                f"The preset {size} is for the recipes {' and '.join(FLOW)}, not for {recipe}: choose one."
+                f"The preset {size} is for the recipes {' and '.join(map(name_of, FLOW))}, not for {name_of(recipe)}: choose "
+                "one of them, or another preset."
             )
-        made = preset(recipe, "80 GB") | {"accumulate": 1, "precision": "fp32", "clip": 0.0, "ema": 0.0}
-        return made | PAPER[size][recipe]
+        run = preset(recipe, "80 GB") | {"accumulate": 1, "precision": "fp32", "clip": 0.0, "ema": 0.0}
+        return run | PAPER[size][recipe]
     steps, slow, more = RECIPE[recipe]
     steps = slow if size == "CPU" else steps
     batch, accumulate = BATCHES[recipe][SIZES.index(size)]
-    made = {"recipe": recipe, "steps": steps, "batch": batch, "accumulate": accumulate, "warmup": steps // 20}
-    made |= more | SIZE[size]
+    run = {"recipe": recipe, "steps": steps, "batch": batch, "accumulate": accumulate, "warmup": steps // 20}
+    run |= more | SIZE[size]
     if recipe in ("vae", "depth_words", *FLOW):  # small enough to train whole everywhere
-        made |= {"trains": "all", "gradient_checkpointing": False}
+        run |= {"trains": "all", "gradient_checkpointing": False}
     if recipe in FLOW and size == "CPU":
-        made |= {"lr": 1e-3, "ema": 0.995, "model": {"config": SMALL_FLOW[recipe]}}
+        run |= {"lr": 1e-3, "ema": 0.995, "model": {"config": SMALL_FLOW[recipe]}}
     if recipe == "one_shot":
-        made |= {"trains": "lora" if size == "8 GB" else "all"}
-        made |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
+        run |= {"trains": "lora" if size == "8 GB" else "all"}
+        run |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
     if recipe == "mimo":  # 27 GB of a pair of Stable Diffusions train at once, or 7 of the motion modules
-        made |= {"trains": "all" if size in ("CPU", "80 GB") else "adapters"}
-        made |= {"lr": 1e-3, "ema": 0.998} if size == "CPU" else {}
-    return made
+        run |= {"trains": "all" if size in ("CPU", "80 GB") else "adapters"}
+        run |= {"lr": 1e-3, "ema": 0.998} if size == "CPU" else {}
+    return run
 
 
 def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None = None) -> dict:
@@ -100,17 +118,19 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
         return {"model": flow_files(recipe, model, shape or {}), "trains": "all"}
     if "vae" not in model:
         raise ValueError(
-            f"The recipe {recipe} learns in the latents of a VAE: choose one in vae, or train one with the recipe vae."
+            f"The recipe {name_of(recipe)} trains on the latents of a VAE: choose one in vae, or train one with the recipe "
+            f"{name_of('vae')}."
         )
     if "init" in model:
         return {"model": model}
     if recipe == "one_shot":
         raise ValueError(
-            "The recipe one_shot tunes a model that exists: choose it in init_model, such as Stable Diffusion 2 with depth."
+            f"The recipe {name_of(recipe)} needs an existing model: choose it in start_model, such as Stable Diffusion 2 with "
+            "depth or duet_words_128."
         )
     if trains in TRAINS[1:]:
         raise ValueError(
-            f"A new network has nothing that {trains} could be added to: choose an init_model, or set trains to all."
+            f"{trains} can only be added to an existing model: choose a start_model, or set trained_weights to all."
         )
     if recipe in ("depth_words", "mimo"):  # they have shapes of their own
         return {"model": model, "trains": "all"}
@@ -119,9 +139,12 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
 
 
 def flow_files(recipe: str, model: dict, shape: dict) -> dict:
-    """The files of a flow recipe under its names: what stands as VAE is the codec that stage 2 learns the flow of."""
+    """The files of a flow recipe under its names: the input vae holds the flow autoencoder of flow 2."""
     if recipe == "lfdm" and "vae" not in model:
-        raise ValueError("The recipe lfdm learns the flow of a codec: choose one in vae, or train one with lfae.")
-    made = {} if "init" in model else dict(shape)
-    made |= {"init": model["init"]} if "init" in model else {}
-    return made | ({"codec": model["vae"]} if recipe == "lfdm" else {})
+        raise ValueError(
+            f"The recipe {name_of(recipe)} trains on the flow of a flow autoencoder: choose one in vae, or train one with "
+            f"the recipe {name_of('lfae')}."
+        )
+    found = {} if "init" in model else dict(shape)
+    found |= {"init": model["init"]} if "init" in model else {}
+    return found | ({"codec": model["vae"]} if recipe == "lfdm" else {})

@@ -99,7 +99,7 @@ class TrainingProcess:
         lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
         number = self.process.returncode
         if number == 0:
-            return "Somebody told it to end, and it saved a checkpoint."
+            return "It was asked to stop and saved a checkpoint."
         found = [match for line in lines if (match := ERROR.match(line.strip())) and match[1] != "ChildFailedError"]
         if found and number > 0:
             kind, words = found[-1].groups()
@@ -109,16 +109,16 @@ class TrainingProcess:
         number = exits[0] if exits else number
         if number < 0:
             hint = " The system does that when memory runs out." if -number == getattr(signal, "SIGKILL", 9) else ""
-            return f"The system or somebody ended it with signal {-number}.{hint}"
+            return f"It was ended from outside with signal {-number}.{hint}"
         said = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-        return f"It ended with exit code {number} and said last: {said}"
+        return f"It ended with exit code {number} and its last line was: {said}"
 
     def advice(self) -> str:
         said = self.output.read_text(encoding="utf-8", errors="replace")
         small = "Choose a preset for a smaller GPU. " if "out of memory" in said.lower() else ""
         if any((self.folder / "checkpoints").glob("step_*")):
-            return f"{small}Its checkpoints are kept, so Resume Training goes on from the newest. All it said is in {self.output}."
-        return f"{small}All it said is in {self.output}."
+            return f"{small}Its checkpoints are kept, so Resume Training continues from the newest. Its whole output is in {self.output}."
+        return f"{small}Its whole output is in {self.output}."
 
     def stop(self) -> None:
         """Ask for a checkpoint and the end, and end whatever is left after a minute."""

@@ -11,7 +11,7 @@ TRAINS = ("all", "adapters", "lora")
 SHARDINGS = ("none", "full")
 # Files and folders in data and model.
 PATHS = ("path", "vae", "init", "controlnet", "clip", "text", "kept", "codec", "vgg", "vectors")
-AT_LEAST = {
+SMALLEST = {
     "steps": 1, "batch": 1, "accumulate": 1, "warmup": 0, "checkpoint_every": 1, "keep": 1, "sample_every": 0,
     "workers": 0, "lora_rank": 1, "threads": 0, "lr": 0.0, "ema": 0.0, "clip": 0.0, "weight_decay": 0.0,
 }  # fmt: skip
@@ -54,10 +54,10 @@ class RunSettings:
         for name, options in choices.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
-        for name, least in AT_LEAST.items():
+        for name, smallest in SMALLEST.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least:
-                raise ValueError(f"{name} is a number of at least {least}, not {value!r}.")
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= smallest:
+                raise ValueError(f"{name} is a number of at least {smallest}, not {value!r}.")
         if not isinstance(self.data, dict) or "kind" not in self.data:
             raise ValueError('data needs a kind, such as {"kind": "stage"}.')
 
@@ -77,8 +77,8 @@ class RunSettings:
         unknown = sorted(set(values) - names)
         missing = sorted({"recipe", "data", "folder"} - set(values))
         if unknown or missing:
-            what = f"does not know {', '.join(unknown)}" if unknown else f"misses {', '.join(missing)}"
-            raise ValueError(f"This version of Duet Training {what}: check the names of the run settings.")
+            what = f"has no settings named {', '.join(unknown)}" if unknown else f"needs {', '.join(missing)}"
+            raise ValueError(f"Duet Training {what}: check the names of the run settings.")
         return cls(**{name: tuple(v) if name == "betas" else v for name, v in values.items()})
 
     @classmethod

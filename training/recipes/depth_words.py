@@ -16,7 +16,7 @@ from ...models.stage.caption import VOCABULARY
 from ...models.unet.config import SD1
 from ...models.unet.network import VideoUNet
 from ...models.unet.words import token_width, word_tokens
-from ..encode.kept import kept_or_made
+from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from .shape import shape_asked
 from .with_depth import WithDepth
@@ -48,7 +48,7 @@ class DepthWords(WithDepth):
     def prepare(self, device: torch.device) -> None:
         """Encode every clip and its caption once; the depth is in one range over the frames of a clip."""
         about = replace(self.settings, data={**self.settings.data, "depth_range": self.depth_range})
-        kept = kept_or_made(self.clips.__getitem__, partial(self.seen, device=device), len(self.clips), about)
+        kept = load_or_encode(self.clips.__getitem__, partial(self.encode_clip, device=device), len(self.clips), about)
         told = [word_tokens(self.clips.caption(index), self.unet.video.words).bool() for index in range(len(kept))]
         self.kept = [{**clip, "tokens": tokens} for clip, tokens in zip(kept, told, strict=True)]
 
@@ -88,7 +88,7 @@ def start_unet(model: dict) -> VideoUNet:
         config, state, _ = open_model(model["init"])
         if not config.words:
             raise ValueError(
-                f"{Path(model['init']).name} knows no words: name a model that depth_words made as init, or none."
+                f"{Path(model['init']).name} has no words of its own: name a model of the recipe depth_words as init, or none."
             )
         unet = VideoUNet(config)
         unet.load_state_dict({name: value.float() for name, value in state.items()})

@@ -20,7 +20,7 @@ from ...models.unet.schedule import NoiseSchedule
 from ..data import open_clips
 from ..encode.augment import hide
 from ..encode.encoders import Encoders
-from ..encode.kept import kept_or_made
+from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from ..loop.lora import add_lora, is_lora, lora_file
 from ..loop.noising import PairNoise, give
@@ -111,11 +111,11 @@ class Idol(Recipe):
         """Encode every clip once, unless the run asks for pictures to be encoded as they come."""
         if not self.settings.model.get("cache", True):
             return
-        self.nobody(self.clips[0]["person"][None].to(device))
-        raw, encode = partial(pictures_of, self.clips), partial(self.seen, device=device)
-        self.kept = kept_or_made(raw, encode, self.length(), self.settings)
+        self.no_person(self.clips[0]["person"][None].to(device))
+        raw, encode = partial(pictures_of, self.clips), partial(self.encode_clip, device=device)
+        self.kept = load_or_encode(raw, encode, self.length(), self.settings)
 
-    def seen(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    def encode_clip(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """The pictures of a clip as the networks read them."""
         names = ("video", "depth", "rooms")
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
@@ -175,7 +175,7 @@ class Idol(Recipe):
         known = self.known(batch)
         tokens = known["tokens"]
         dropped = draws.uniform("drop", len(tokens)).to(tokens.device) < DROP_PERSON
-        known["tokens"] = torch.where(dropped[:, None, None], self.nobody(batch["person"]).to(tokens), tokens)
+        known["tokens"] = torch.where(dropped[:, None, None], self.no_person(batch["person"]).to(tokens), tokens)
         return clean, known
 
     def known(self, batch: dict) -> dict[str, Tensor]:
@@ -187,10 +187,10 @@ class Idol(Recipe):
             known["pose"] = batch["pose"].float() / 255
         return known
 
-    def nobody(self, person: Tensor) -> Tensor:
+    def no_person(self, person: Tensor) -> Tensor:
         """(T, D) tokens that stand for no person, the same in every step; made from the first picture's size."""
         if self.no_one is None:
-            self.no_one = self.encoders.nobody(person)
+            self.no_one = self.encoders.no_person(person)
         return self.no_one
 
     def as_latents(self, pictures: Tensor) -> Tensor:
@@ -243,12 +243,12 @@ class Idol(Recipe):
             batch = {name: value[None].to(device) for name, value in self.sample(index).items()}
             draws = Draws(self.settings.seed, index)
             clean, _ = self.inputs(batch, draws)
-            for latents in (clean, self.made(batch, draws.normal("start", clean))):
+            for latents in (clean, self.sample_pair(batch, draws.normal("start", clean))):
                 some = latents[0, :, :: max(1, latents.shape[2] // 4)].flatten(0, 1)
                 rows.append(torch.cat(list(self.encoders.pictures(some)), 2))
         return torch.cat(rows, 1).permute(1, 2, 0)
 
-    def made(self, batch: dict, noise: Tensor, steps: int = 20) -> Tensor:
+    def sample_pair(self, batch: dict, noise: Tensor, steps: int = 20) -> Tensor:
         """(B, m, F, C, h, w) latents of a batch from noise, by DDIM without guidance."""
         predict = partial(self.predict, known=self.known(batch))
         return sample_ddim(predict, noise, self.noise.schedule, self.unet.video.prediction, steps)

@@ -77,7 +77,7 @@ class TrainCodec(Recipe):
         for name in TRUTHS:
             if self.weights[name] and self.settings.data["kind"] != "stage":
                 raise ValueError(
-                    f"Only the stage knows its true {name}: leave {name} out of losses, or use data of kind stage."
+                    f"Only the stage has exact {name}: leave {name} out of losses, or use data of kind stage."
                 )
         if self.weights["limbs"] and self.codec.config.regions != len(LIMBS):
             raise ValueError(
@@ -279,7 +279,7 @@ def configured(base, model: dict):
     shape = model.get("config", {})
     unknown = sorted(set(shape) - set(vars(base)))
     if unknown:
-        raise ValueError(f"model: config knows no {', '.join(unknown)}: it has {', '.join(vars(base))}.")
+        raise ValueError(f"model: config has no {', '.join(unknown)}: it has {', '.join(vars(base))}.")
     return type(base).from_json(json.dumps(json.loads(base.to_json()) | shape))
 
 

@@ -21,7 +21,7 @@ from ...models.unet.small_vae import SCALE
 from ..data import open_clips
 from ..data.character import character_clip
 from ..encode.encoders import Encoders
-from ..encode.kept import kept_or_made
+from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from ..loop.sampling import sample_ddim
 from .base import Recipe
@@ -72,8 +72,8 @@ class Character(Recipe):
     def prepare(self, device: torch.device) -> None:
         """Encode every clip once, with its layers and the pictures of its character."""
         about = replace(self.settings, data={**self.settings.data, "motion": self.motion})
-        raw, encode = partial(clip_of, self.clips), partial(self.seen, device=device)
-        self.kept = kept_or_made(raw, encode, len(self.clips), about)
+        raw, encode = partial(clip_of, self.clips), partial(self.encode_clip, device=device)
+        self.kept = load_or_encode(raw, encode, len(self.clips), about)
         side = self.clips.size
         self.white = self.latents(torch.full((1, 3, side, side), 255, dtype=torch.uint8), device)
 
@@ -82,7 +82,7 @@ class Character(Recipe):
         with self.in_precision(device):
             return torch.cat([self.encoders.latents(part.to(device)).cpu() for part in pictures.split(4)])
 
-    def seen(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
+    def encode_clip(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """A clip as the network reads it: latents, masks (F, 1, h, w), and the motion as pictures (F, 3, H, W)."""
         same = torch.equal(clip["clear"], clip["video"])
         out = {name: self.latents(clip[name], device) for name in ("video", "plain", "scene", "occluder", "references")}
@@ -209,7 +209,7 @@ def refuse_what_is_not_offered(settings, clips, frames, motion) -> None:
     if settings.trains == "lora":
         raise ValueError("mimo trains no LoRA: set trains to all, or to adapters for the motion modules alone.")
     if settings.model.get("clip"):
-        raise ValueError("mimo knows the character by latents of the VAE, not by CLIP: leave clip out of model.")
+        raise ValueError("mimo encodes the character with the VAE, not with CLIP: leave clip out of model.")
     if isinstance(frames, bool) or not isinstance(frames, int) or not 1 <= frames <= clips.frames:
         raise ValueError(
             f"model: frames is how many of a clip's {clips.frames} frames an example has, not {frames!r}: take as many "
@@ -219,7 +219,7 @@ def refuse_what_is_not_offered(settings, clips, frames, motion) -> None:
         raise ValueError(f"model: motion is one of {', '.join(MOTIONS)}, not {motion!r}.")
     unknown = sorted(set(settings.losses) - {"video", *WEIGHTS})
     if unknown:
-        raise ValueError(f"losses: mimo knows video and person, not {', '.join(unknown)}.")
+        raise ValueError(f"losses: mimo has video and person, not {', '.join(unknown)}.")
 
 
 def clip_of(clips, index: int) -> dict[str, Tensor]:

@@ -69,7 +69,7 @@ class OneShot(WithDepth):
         """Encode the clip, once; the VAE answers its mode."""
         clip = self.clips[self.number]
         frames = evenly(len(clip["video"]), self.settings.model.get("frames", FRAMES))
-        self.kept = {**self.seen(clip, device, frames), "tokens": self.tokens}
+        self.kept = {**self.encode_clip(clip, device, frames), "tokens": self.tokens}
 
     def sample(self, place: int) -> dict[str, Tensor]:
         return self.kept

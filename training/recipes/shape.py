@@ -10,7 +10,5 @@ def shape_asked(model: dict) -> dict:
     shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
     unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
     if unknown:
-        raise ValueError(
-            f"model: config knows no {', '.join(sorted(unknown))}: see models/unet/config.py for its names."
-        )
+        raise ValueError(f"model: config has no {', '.join(sorted(unknown))}: see models/unet/config.py for its names.")
     return shape

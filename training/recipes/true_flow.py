@@ -54,5 +54,5 @@ def refuse_unknown_flow(model: dict, data: dict) -> str:
     if flow not in FLOWS:
         raise ValueError(f"model: flow is {' or '.join(FLOWS)}, not {flow!r}.")
     if flow == "true" and data["kind"] != "stage":
-        raise ValueError("Only the stage knows its true flow: leave flow out of model, or use data of kind stage.")
+        raise ValueError("Only the stage has exact flow: leave flow out of model, or use data of kind stage.")
     return flow

@@ -40,7 +40,7 @@ class WithDepth(Recipe):
 
     # -- data ----------------------------------------------------------------------------------------------------
 
-    def seen(self, clip: dict[str, Tensor], device: torch.device, frames=slice(None)) -> dict[str, Tensor]:
+    def encode_clip(self, clip: dict[str, Tensor], device: torch.device, frames=slice(None)) -> dict[str, Tensor]:
         """Frames of a clip as the network reads them: video (F, C, h, w), depth (F, 1, h, w) in one range."""
         # One picture at a time: the encoder of Stable Diffusion fills a GPU with a clip of 512 pixels.
         latents = [self.encoders.latents(picture[None].to(device)).cpu() for picture in clip["video"][frames]]

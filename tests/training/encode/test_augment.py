@@ -1,19 +1,19 @@
-"""Masks that are grown, people that are hidden, cut out and stretched."""
+"""Masks that are dilated, people that are hidden, cut out and stretched."""
 
 from random import Random
 
 import torch
-from pack.training.encode.augment import cut_out, dilation, grown, hide, stretch
+from pack.training.encode.augment import cut_out, dilation, dilated, hide, stretch
 
 
 def test_masks_never_shrink():
-    """The grown mask holds the mask, grows with the radius, and reaches as far as a disc does."""
+    """The dilated mask holds the mask, grows with the radius, and reaches as far as a disc does."""
     g = torch.Generator().manual_seed(3)
     mask = ((torch.rand(40, 33, generator=g) > 0.97) * 255).to(torch.uint8)
     last = mask.float() / 255
     y, x = torch.meshgrid(torch.arange(40), torch.arange(33), indexing="ij")
     for radius in (0, 1, 3, 6):
-        now = grown(mask, radius)
+        now = dilated(mask, radius)
         assert (now >= last).all() and now.shape == mask.shape
         here = mask.nonzero()
         near = ((y[..., None] - here[:, 0]) ** 2 + (x[..., None] - here[:, 1]) ** 2).amin(-1) <= radius**2

@@ -153,7 +153,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name(whole, tmp_path):
     "changes, words",
     [
         ({"recipe": "idl"}, "recipe is one of vae"),
-        ({"stpes": 3}, "does not know stpes"),
+        ({"stpes": 3}, "has no settings named stpes"),
         ({"lr": -1}, "lr is a number of at least 0"),
         ({"data": {"kind": "stag"}}, "kind is one of stage"),
         ({"data": {"kind": "stage", "clip": 3}}, "clip"),

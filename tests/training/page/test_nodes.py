@@ -14,15 +14,18 @@ if not os.environ.get("COMFYUI_PATH"):
     pytest.skip("the nodes need a ComfyUI: set COMFYUI_PATH", allow_module_level=True)
 
 SETTINGS = {
-    "recipe": "vae", "preset": "CPU", "steps": 20, "batch": 48, "accumulate": 1, "learning_rate": 0.001,
-    "precision": "fp32", "trains": "from preset", "seed": 3, "processes": 1, "init_model": "none",
-    "controlnet": "none", "vae": "none", "clip_folder": "", "sample_every": 5, "checkpoint_every": 100,
-    "more": '{"threads": 1, "model": {"crop": 16}}',
+    "recipe": "autoencoder (VAE)", "preset": "CPU", "start_model": "none", "vae": "none", "steps": 20, "batch_size": 48,
+    "gradient_accumulation": 1, "learning_rate": 0.001, "precision": "fp32", "trained_weights": "auto", "seed": 3,
+    "processes": 1, "start_controlnet": "none", "clip_vision_folder": "", "sample_every": 5, "checkpoint_every": 100,
+    "extra_settings": '{"threads": 1, "model": {"crop": 16}}',
 }  # fmt: skip
 SHAPE = {
     "block_out_channels": [32, 64], "attention_levels": [True, False], "layers_per_block": 1, "attention_head_dim": 4,
     "cross_attention_dim": 32, "cross_modal_width": 0, "prediction": "v",
 }  # fmt: skip
+
+
+STAGE = {"data_source": "stage", "data_source.clips": 3, "data_source.first_seed": 1000}
 
 
 def node(kind, /, **inputs):
@@ -31,9 +34,9 @@ def node(kind, /, **inputs):
 
 def train_prompt(name, **changes):
     return {
-        "1": node("DuetTrainingData", kind="stage", path="", clips=3, size=32, frames=2, interval=1, first_seed=1000),
+        "1": node("DuetTrainingData", size=32, frames=2, **STAGE),
         "2": node("DuetTrainingSettings", **SETTINGS | changes),
-        "3": node("DuetTrain", data=["1", 0], settings=["2", 0], run_name=name),
+        "3": node("DuetTrainModel", training_data=["1", 0], training_settings=["2", 0], run_name=name),
         "4": node("PreviewAny", source=["3", 0]),
         "5": node("PreviewImage", images=["3", 1]),
     }
@@ -167,12 +170,18 @@ def test_a_run_name_never_leads_out_of_its_folder(name, run):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"recipe": "idol_image"}, "learns in the latents of a VAE"),
-        ({"recipe": "idol_image", "vae": "duet_vae_128.safetensors", "trains": "lora"}, "choose an init_model"),
-        ({"more": '{"stpes": 3}'}, "does not know stpes"),
-        ({"more": "{"}, "more holds no JSON"),
-        ({"more": '{"folder": "/tmp"}'}, "without data, folder and recipe"),
-        ({"more": '{"model": {"crop": 16}, "losses": {"pixel": "x"}}', "steps": 1}, "training ended before its first"),
+        ({"recipe": "pair 2: pictures with depth"}, "trains on the latents of a VAE"),
+        (
+            {"recipe": "pair 2: pictures with depth", "vae": "duet_vae_128.safetensors", "trained_weights": "lora"},
+            "choose a start_model",
+        ),
+        ({"extra_settings": '{"stpes": 3}'}, "has no settings named stpes"),
+        ({"extra_settings": "{"}, "extra_settings: expected JSON"),
+        ({"extra_settings": '{"folder": "/tmp"}'}, "without data, folder and recipe"),
+        (
+            {"extra_settings": '{"model": {"crop": 16}, "losses": {"pixel": "x"}}', "steps": 1},
+            "training ended before its first",
+        ),
     ],
 )
 def test_what_cannot_be_trained_is_refused_in_a_sentence(changes, words, run):
@@ -183,18 +192,23 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(changes, words, run):
 def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
     """The shipped workflows, small: each takes the files that the one before put into the models folders."""
     folder = Path(__file__).resolve().parents[3] / "training" / "workflows" / "api"
-    small = {"steps": 2, "batch": 2, "sample_every": 0, "more": json.dumps({"threads": 1, "model": {"config": SHAPE}})}
+    small = {
+        "steps": 2,
+        "batch_size": 2,
+        "sample_every": 0,
+        "extra_settings": json.dumps({"threads": 1, "model": {"config": SHAPE}}),
+    }
     for name in ("train_haop", "train_pictures", "train_clips"):
         prompt = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        prompt["1"]["inputs"] |= {"clips": 3, "size": 32, "frames": 2}
+        prompt["1"]["inputs"] |= STAGE | {"size": 32, "frames": 2}
         prompt["2"]["inputs"] |= small | {"vae": "small_vae.safetensors"}
         if name != "train_haop":
-            prompt["2"]["inputs"]["more"] = '{"threads": 1}'
+            prompt["2"]["inputs"]["extra_settings"] = '{"threads": 1}'
         result = run(prompt)
         assert result.ok, (name, result.error, result.node_errors)
     loaded = run({
-        "1": node("DuetLoadVideoModel", model_name="my_clips.safetensors", adapters="as in file"),
-        "2": node("PreviewAny", source=["1", 1]),
+        "1": node("DuetLoadVideoModel", model_name="my_clips.safetensors", add_layers="none"),
+        "2": node("PreviewAny", source=["1", 2]),
         "3": node("DuetLoadPoseControlNet", control_net_name="my_clips.safetensors"),
         "4": node("PreviewAny", source=["3", 0]),
     })  # fmt: skip
@@ -202,26 +216,32 @@ def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
     assert "Duet" in loaded.outputs["2"]["text"][0]
 
 
-def test_the_codec_and_then_its_flow_follow_each_other_and_the_model_opens(run):
+def test_the_autoencoder_and_then_its_flow_follow_each_other_and_the_model_opens(run):
     """The shipped workflows of latent flow, small."""
     folder = Path(__file__).resolve().parents[3] / "training" / "workflows" / "api"
-    for name, codec in (("train_flow_codec", "none"), ("train_flow", "my_flow_codec.safetensors")):
+    for name, autoencoder in (("train_flow_autoencoder", "none"), ("train_flow", "my_flow_autoencoder.safetensors")):
         prompt = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
-        prompt["1"]["inputs"] |= {"clips": 3, "size": 32, "frames": 2}
-        prompt["2"]["inputs"] |= {"steps": 2, "batch": 2, "sample_every": 0, "vae": codec, "more": '{"threads": 1}'}
+        prompt["1"]["inputs"] |= STAGE | {"size": 32, "frames": 2}
+        prompt["2"]["inputs"] |= {
+            "steps": 2,
+            "batch_size": 2,
+            "sample_every": 0,
+            "vae": autoencoder,
+            "extra_settings": '{"threads": 1}',
+        }
         result = run(prompt)
         assert result.ok, (name, result.error, result.node_errors)
-    files = {"model_name": "my_flow.safetensors", "codec_name": "my_flow_codec.safetensors"}
+    files = {"model_name": "my_flow.safetensors", "autoencoder_name": "my_flow_autoencoder.safetensors"}
     loaded = run({
-        "1": node("DuetLoadFlowModel", **files, heat_map_padding="as in file"),
-        "2": node("DuetEncodeMotionText", model=["1", 0], text="wave", vectors_name="labels of the model", bert_folder=""),
-        "3": node("DuetEmptyFlowLatent", width=32, height=32, frames=2, batch_size=1),
+        "1": node("DuetLoadFlowModel", **files, label_name="auto", bert_folder="", heat_map_padding="auto"),
+        "2": node("CLIPTextEncode", clip=["1", 1], text="wave"),
+        "3": node("DuetEmptyLatent", model=["1", 0], width=32, height=32, frames=2, batch_size=1),
         "4": node("EmptyImage", width=32, height=32, batch_size=1, color=0x8040C0),
-        "5": node("DuetEncodePictureForFlow", codec=["1", 1], picture=["4", 0], positive=["2", 0], negative=["2", 0]),
+        "5": node("DuetEncodeStill", autoencoder=["1", 2], still_image=["4", 0], positive=["2", 0], negative=["2", 0]),
         "6": node("KSampler", model=["1", 0], seed=1, steps=1, cfg=1.0, sampler_name="euler", scheduler="simple",
                   positive=["5", 0], negative=["5", 1], latent_image=["3", 0], denoise=1.0),
-        "7": node("DuetDecodeFlow", flow_latent=["6", 0], clip=0),
-        "8": node("DuetRenderFlowVideo", codec=["1", 1], picture=["4", 0], flow=["7", 0]),
+        "7": node("DuetDecodeFlow", latent=["6", 0], batch_index=0),
+        "8": node("DuetAnimateStill", autoencoder=["1", 2], still_image=["4", 0], flow=["7", 0]),
         "9": node("PreviewImage", images=["8", 0]),
     })  # fmt: skip
     assert loaded.ok and len(loaded.outputs["9"]["images"]) == 2, (loaded.error, loaded.node_errors)

@@ -16,9 +16,10 @@ from pack.training.page.presets import SIZES, preset, start_from
 from pack.training.page.setup_nodes import TrainingSettingsNode
 
 GIVEN = {
-    "preset": "12 GB", "steps": 0, "batch": 0, "accumulate": 0, "learning_rate": 0.0, "precision": "from preset",
-    "trains": "from preset", "seed": 1, "processes": 1, "controlnet": "none", "vae": "v.safetensors",
-    "init_model": "m.safetensors",
+    "preset": "12 GB", "start_model": "m.safetensors", "vae": "v.safetensors", "steps": 0, "batch_size": 0,
+    "gradient_accumulation": 0, "learning_rate": 0.0, "precision": "auto", "trained_weights": "auto", "seed": 1,
+    "processes": 1, "start_controlnet": "none", "clip_vision_folder": "", "sample_every": 250, "checkpoint_every": 500,
+    "extra_settings": "",
 }  # fmt: skip
 
 
@@ -35,7 +36,7 @@ def folders(tmp_path, monkeypatch):
     folder_paths.filename_list_cache.clear()
 
 
-def settings(recipe="one_shot", **changes):
+def settings(recipe="video tuning (one clip)", **changes):
     return TrainingSettingsNode.execute(recipe=recipe, **{**GIVEN, **changes}).result[0]["settings"]
 
 
@@ -62,13 +63,13 @@ def test_the_paper_settings_are_the_preset(folders):
 
 def test_what_does_not_belong_together_is_refused(folders):
     prompt = [torch.randn(1, 77, 768), {}]
-    with pytest.raises(ValueError, match="idol_video reads no prompt"):
-        settings("idol_video", positive=[prompt])
+    with pytest.raises(ValueError, match="pair 3: clips with depth uses no prompt"):
+        settings("pair 3: clips with depth", positive=[prompt])
     with pytest.raises(ValueError, match="expected one prompt, got 2 joined ones"):
         settings(positive=[prompt, prompt])
-    with pytest.raises(ValueError, match="one_shot tunes a model that exists"):
-        settings(init_model="none")
-    with pytest.raises(ValueError, match="nothing that lora could be added to"):
+    with pytest.raises(ValueError, match="needs an existing model"):
+        settings(start_model="none")
+    with pytest.raises(ValueError, match="lora can only be added to an existing model"):
         start_from("depth_words", {"vae": "v"}, "lora")
     assert start_from("depth_words", {"vae": "v"}, None) == {"model": {"vae": "v"}, "trains": "all"}
 

@@ -98,8 +98,8 @@ def ended(folder, code, said):
         (1, "error: CUDA out of memory. Tried to allocate 2 GiB\n", "Choose a preset for a smaller GPU"),
         (1, "a\n  exitcode  : -9 (pid: 12)\n  error_file: <N/A>\n", "signal 9. The system does that when memory runs"),
         (1, "[rank1]: ValueError: no clips\ntorch.x.ChildFailedError: \n", "no clips."),
-        (7, "Bus\n\n", "exit code 7 and said last: Bus"),
-        (0, "stopped\n", "Somebody told it to end"),
+        (7, "Bus\n\n", "exit code 7 and its last line was: Bus"),
+        (0, "stopped\n", "It was asked to stop"),
     ],
 )
 def test_the_reason_of_a_failure_is_a_sentence(tmp_path, code, said, reason):

@@ -152,7 +152,7 @@ def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
 def test_what_it_cannot_learn_is_refused(vae, tmp_path):
     with pytest.raises(ValueError, match="set trains to all, not lora"):
         recipe(vae, trains="lora")
-    with pytest.raises(ValueError, match="config knows no depth"):
+    with pytest.raises(ValueError, match="config has no depth"):
         recipe(vae, model={"config": {"depth": 3}})
     from pack.models.files import save_model
 
@@ -160,5 +160,5 @@ def test_what_it_cannot_learn_is_refused(vae, tmp_path):
         SD1, block_out_channels=(32,), attention_levels=(True,), layers_per_block=1, cross_attention_dim=32
     )
     path = save_model(tmp_path / "plain.safetensors", VideoUNet(config).state_dict(), config)
-    with pytest.raises(ValueError, match="plain.safetensors knows no words"):
+    with pytest.raises(ValueError, match="plain.safetensors has no words of its own"):
         recipe(vae, model={"init": str(path)})

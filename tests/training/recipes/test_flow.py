@@ -126,7 +126,7 @@ def test_the_coarse_true_flow_is_mirrored_and_swapped_with_its_pictures(codec):
     """In cells of 4 pixels it still finds most of the figure, as far as its occlusion says."""
     made = codec_recipe(
         model={"init": str(codec), "decoder_only": True, "flow": "true"}, losses={"flow": 1.0},
-        data=DATA | {"size": 64, "frames": 6, "fps": 4.0},
+        data=DATA | {"size": 64, "frames": 6, "frame_rate": 4.0},
     )  # fmt: skip
     missed, moved = [], []
     for place in range(12):
@@ -343,7 +343,7 @@ def test_vectors_of_a_text_encoder_are_taken_as_they_are(codec, tmp_path):
     "name, changes, words",
     [("lfae", {"trains": "lora"}, "set trains to all"), ("lfae", {"losses": {"flwo": 1}}, "flwo is unknown"),
      ("lfae", {"losses": {"limbs": 1}, "model": {"config": CODEC}}, "this codec has 4 regions"),
-     ("lfae", {"model": {"config": {"widht": 3}}}, "config knows no widht"),
+     ("lfae", {"model": {"config": {"widht": 3}}}, "config has no widht"),
      ("lfae", {"data": DATA | {"size": 40}}, "multiples of 32"), ("lfae", {"sharding": "full"}, "fits any GPU"),
      ("lfae", {"model": {"config": CODEC, "flow": "true"}}, "set decoder_only"),
      ("lfdm", {"model": {"flow": "ture"}}, "flow is codec or true, not 'ture'"),
@@ -410,9 +410,9 @@ def test_presets_make_settings_that_are_taken():
     assert start_from("lfdm", {"vae": "c", "init": "m"}, None, {"config": {}}) == {
         "model": {"init": "m", "codec": "c"}, "trains": "all"}  # fmt: skip
     assert preset("lfdm", "LFDM: NATOPS")["model"]["config"] == {"upsample": "conv", "null": "learned"}
-    with pytest.raises(ValueError, match="for the recipes lfae and lfdm"):
+    with pytest.raises(ValueError, match="for the recipes flow 1: autoencoder and flow 2"):
         preset("vae", "LFDM: MUG")
-    with pytest.raises(ValueError, match="flow of a codec"):
+    with pytest.raises(ValueError, match="flow of a flow autoencoder"):
         start_from("lfdm", {}, None)
 
 

@@ -280,7 +280,7 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
     latent = {"samples": torch.zeros(frames, 4, 4, 4)}
     theirs = host.common_ksampler(model, 5, 2, 1.0, "euler", "simple", *conds, latent)[0]["samples"] * SCALE
 
-    kept = made.seen(clip, torch.device("cpu"))
+    kept = made.encode_clip(clip, torch.device("cpu"))
     batch = {
         "layers": torch.cat((kept["scene"], kept["occluder"]), 1),
         "motion": clip["code"],
@@ -307,8 +307,8 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
     ({"model": {"frames": 4}}, "a clip's 3 frames"),
     ({"model": {"frames": True}}, "not True"),
     ({"model": {"motion": "smpl"}}, "motion is one of code, skeleton"),
-    ({"model": {"config": {"depth": 3}}}, "config knows no depth"),
-    ({"losses": {"maps": 1.0}}, "knows video and person, not maps"),
+    ({"model": {"config": {"depth": 3}}}, "config has no depth"),
+    ({"losses": {"maps": 1.0}}, "has video and person, not maps"),
 ])  # fmt: skip
 def test_what_it_cannot_learn_is_refused(vae, changes, words):
     with pytest.raises(ValueError, match=words):
@@ -330,5 +330,5 @@ def test_presets_train_what_fits():
     assert trains == {size: "all" if size in ("CPU", "80 GB") else "adapters" for size in SIZES}
     assert preset("mimo", "CPU")["lr"] > preset("mimo", "80 GB")["lr"]
     assert start_from("mimo", {"vae": "v"}, None) == {"model": {"vae": "v"}, "trains": "all"}
-    with pytest.raises(ValueError, match="nothing that adapters could be added to"):
+    with pytest.raises(ValueError, match="adapters can only be added to an existing model"):
         start_from("mimo", {"vae": "v"}, "adapters")
