@@ -3,7 +3,7 @@
 from random import Random
 
 import torch
-from pack.training.encode.augment import cut_out, dilation, dilated, hide, stretch
+from pack.training.encode.augment import cut_out, dilated, dilation, hide, stretch
 
 
 def test_masks_never_shrink():
