@@ -55,7 +55,7 @@ class StageClips:
     def clip(self, index: int) -> dict[str, Tensor]:
         scene = self.scene(index)
         made = render(scene)
-        depth = normalize_clip(made.depth, source="distance", space="inverse")[0]
+        depth = normalize_clip(made.depth, depth_type="distance", depth_scale="inverse")[0]
         return {
             "video": pixels(made.rgb),
             "depth": (depth * 65535).round().to(torch.int32).to(torch.uint16),
