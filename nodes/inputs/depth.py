@@ -18,7 +18,7 @@ def read_depth(depth: Tensor | dict, depth_type: str) -> tuple[Tensor, Tensor, s
     if not isinstance(plane, Tensor) or plane.ndim != 3 or plane.numel() == 0:
         raise ValueError(
             f"depth: expected a geometry with depth (N, H, W), got {checks.describe(plane)}: "
-            "connect Run Depth Anything 3 or Run MoGe, or a depth picture."
+            "connect Run Depth Anything 3, Run MoGe Inference or a depth picture."
         )
     plane = plane.cpu()  # MoGe leaves its geometry on the GPU
     size = {"frames": len(plane), "size": plane.shape[1:]}
