@@ -133,7 +133,12 @@ def edit_pictures(clip, picture) -> None:
     sheet(
         "DuetMoveObjectInDepth",
         [
-            [("video", clip.rgb[12]), ("depth", one[0]), ("moved behind", moved[0]), ("changed_mask", changed[0].float())],
+            [
+                ("video", clip.rgb[12]),
+                ("depth", one[0]),
+                ("moved behind", moved[0]),
+                ("changed_mask", changed[0].float()),
+            ],
             [*steps, ("relief 0, feather 24", card[0])],
         ],
     )
