@@ -20,7 +20,7 @@ def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS
     """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
     scene = sample_scene(seed, frames=frames, height=size, width=size, fps=fps, objects=0)
     clip = render(scene)
-    inverse = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    inverse = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
     # The empty room in the range of the clip.
     low, high = (1 / clip.depth).amin(), (1 / clip.depth).amax()
     empty = ((1 / clip.plate_depth - low) / (high - low)).clamp(0, 1)

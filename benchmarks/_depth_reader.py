@@ -46,7 +46,7 @@ def coarse(depth: Tensor) -> Tensor:
 
 def inverse_depth(clip) -> Tensor:
     """(F, H, W) of a stage clip in [0, 1], one range for the clip, near is 1."""
-    return normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    return normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
 
 
 @torch.no_grad()

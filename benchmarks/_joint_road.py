@@ -12,7 +12,7 @@ from pack.nodes.character.align import AlignPose
 from pack.nodes.character.motion_code import MotionCode
 from pack.nodes.depth.edit import BlendDepth
 from pack.nodes.depth.heat_map import HeatMapToDepth
-from pack.nodes.depth.match import MatchDepth
+from pack.nodes.depth.match import MaskByDepth, MatchDepth
 from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.layers.composite import CompositeLayers
 from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
@@ -42,7 +42,7 @@ def on_new_body(keypoints, character) -> list:
 def drawn(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
     """A pose as pictures (F, H, W, 3) and as the silhouette of its body (F, H, W)."""
     pictures = DrawPose.execute(keypoints, 0, 0, 0.0, True, True, True, False, 0.3).result[0]
-    return pictures, MotionCode.execute(keypoints, 0, 0, "near is large").result[2]
+    return pictures, MotionCode.execute(keypoints, 0, 0, "near is white").result[2]
 
 
 def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -61,7 +61,8 @@ def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tu
 
 def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The character among the layers by its own depth: pictures (F, H, W, 3) and their depth (F, H, W)."""
-    depth, matte, _ = MatchDepth.execute(HeatMapToDepth.execute(heat, "hot").result[0], swap.far, 0.02, 1.5).result
+    depth = MatchDepth.execute(HeatMapToDepth.execute(heat, "hot").result[0], swap.far).result[0]
+    matte = MaskByDepth.execute(depth, swap.far, 0.02, 1.5).result[0]
     depth = BlendDepth.execute(depth, swap.far, "nearest", 1.0).result[0]
     matte = (matte + body).clamp(0, 1)
     images, depth, _ = CompositeLayers.execute(

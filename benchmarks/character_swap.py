@@ -79,7 +79,7 @@ def swap_of(seed: int) -> Swap:
     greys = lambda clip: (1 / clip.depth - low) / (high - low)
     depth = greys(source)[..., None].expand(-1, -1, -1, 3)
     layers, _, occluder, *_ = DecomposeLayers.execute(
-        source.rgb, depth, "near is large", source.human, "as given", 0.4, 0.15, 0.25, objects, source.keypoints
+        source.rgb, depth, "near is white", source.human, "as given", 0.4, 0.15, 0.25, objects, source.keypoints
     ).result
     layers, scene, far, _ = CompleteScene.execute(layers, True, 2).result
     picture, mask = render_character(new)
@@ -99,7 +99,7 @@ def swap_of(seed: int) -> Swap:
 
 def fitted(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The old actor's pose on the new body: code (F, H, W, 3) and silhouette (F, H, W)."""
-    code, _, body = MotionCode.execute(on_new_body(keypoints, character), 0, 0, "near is large", depth).result
+    code, _, body = MotionCode.execute(on_new_body(keypoints, character), 0, 0, "near is white", depth).result
     return code, body
 
 

@@ -126,7 +126,7 @@ def conditions(model, words: str, depth: torch.Tensor, flat: bool) -> list:
     """Words and no words with the depth (F, H, W), or with a plane in its place."""
     pictures = torch.full((1, SIZE, SIZE, 3), 0.5) if flat else depth[..., None].expand(-1, -1, -1, 3)
     told = [EncodeStageWords.execute(model, text).result[0] for text in (words, "")]
-    return EncodeDepthCondition.execute(*told, pictures, "clip").result
+    return EncodeDepthCondition.execute(*told, pictures, "per clip").result
 
 
 def start_of(model, method: Method, source: dict, options) -> dict:

@@ -93,8 +93,8 @@ def returning(steps: int) -> dict:
     model = open_video_model(str(WORDS), AS_IN_FILE)[0]
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
     clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, fps=8.0, objects=0))
-    depth = normalize_clip(clip.depth, source="distance", space="inverse")[0]
-    positive = with_depth(EncodeStageWords.execute(model, clip.caption).result[0], depth, "clip")
+    depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
+    positive = with_depth(EncodeStageWords.execute(model, clip.caption).result[0], depth, "per clip")
     with torch.no_grad():
         latent = {"samples": vae.encode(clip.rgb)}
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps).cpu()

@@ -38,7 +38,7 @@ def clip(frames: int, height: int, width: int, camera: str):
 
 def measured(step: str, frames: int, height: int, width: int) -> dict:
     images, human, objects, near = clip(frames, height, width, "sway" if "moving" in step else "still")
-    layers = decompose(images, human, near, "near is large", objects)
+    layers = decompose(images, human, near, "near is white", objects)
     if step == "composite":
         layers, _ = complete_scene(layers, Fill(grow=2))
     ctypes.CDLL(None).malloc_trim(0)  # what rendering left behind would be used again unseen
@@ -54,7 +54,7 @@ def work(step: str, layers, given) -> float:
     plane = layers.images[..., 0].numel() * 4 / 2**20
     if step == "decompose":
         images, human, near, objects = given
-        kept = masks(decompose(images, human, near, "near is large", objects))
+        kept = masks(decompose(images, human, near, "near is white", objects))
         return plane * len(kept)
     if step.startswith("complete"):
         kept = complete_scene(layers, Fill(grow=4))

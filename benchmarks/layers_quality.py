@@ -23,7 +23,7 @@ SIZE = 128
 
 
 def estimated(depth, amount: float, seed: int):
-    """(N, H, W) metres as an estimator's relative depth, near is large."""
+    """(N, H, W) metres as an estimator's relative depth, near is white."""
     near = 1 / depth
     near = (near - near.min()) / (near.max() - near.min())
     draw = torch.Generator().manual_seed(seed)
@@ -60,7 +60,7 @@ def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: in
     if wear:
         human, objects = worn(human, seed), torch.stack([worn(o, seed + 1 + i) for i, o in enumerate(objects)])
     depth = estimated(clip.depth, noise, seed)
-    layers = decompose(clip.rgb, human, depth, "near is large", None if by_depth else objects, by_depth=by_depth)
+    layers = decompose(clip.rgb, human, depth, "near is white", None if by_depth else objects, by_depth=by_depth)
     truth = stage_actors(scene).in_front(scene.view(), slice(0, frames)).T
     shown = (clip.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
     right = 0 if by_depth else int(((layers.in_front == truth) & shown).sum())
@@ -92,7 +92,7 @@ def completion(clips: int, frames: int) -> list[dict]:
         for seed in range(FIRST, FIRST + clips):
             size = {"height": SIZE, "width": SIZE, "frames": frames, "fps": 8}
             clip = render(sample_scene(seed, camera=camera, action="walk", objects=1, **size))
-            layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is large", clip.layers[1:, ..., 3])
+            layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is white", clip.layers[1:, ..., 3])
             filled, _ = complete_scene(layers, Fill(grow=2))
             source, hole = Source(layers, 2), clip.scene < 0.98
             plain = torch.stack([guessed(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])

@@ -4,13 +4,19 @@ ACTIONS = ("wave", "walk", "squat", "jump", "turn", "dance", "kick", "bow")
 CAMERAS = ("still", "sway", "dolly", "orbit")
 STYLES = ("natural", "flat", "clay", "grey", "night", "sunset")
 
-DEPTH_SOURCES = ("near is large", "far is large", "distance")
-DEPTH_SPACES = ("as given", "inverse")
+DEPTH_TYPES = ("near is white", "far is white", "distance")
+DEPTH_SCALES = ("linear", "inverse")
 DEPTH_RANGES = ("min-max", "percentile", "fixed")
-CHANNEL_RANGES = ("clip", "frame", "as given")
-DEPTH_POLARITIES = ("near is white", "near is black")
+CHANNEL_RANGES = ("per clip", "per frame", "unchanged")
+DEPTH_POLARITIES = ("near is white", "far is white")
 DEPTH_BLENDS = ("mix", "nearest", "farthest")
 COLOUR_MAPS = ("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet")
 
-POSE_DIALECTS = ("native", "dwpose", "openpose")
+POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
 MODALITIES = ("video", "depth")
+
+
+def check_choice(value: str, choices: tuple[str, ...]) -> None:
+    """Refuses a value that is none of the choices."""
+    if value not in choices:
+        raise ValueError(f"Expected one of {', '.join(choices)}, got {value!r}: choose one of these.")

@@ -21,7 +21,7 @@ from pack.models.stage import character_keypoints, render, render_character, sam
 from pack.nodes.character.align import AlignPose  # noqa: E402
 from pack.nodes.character.motion_code import MotionCode  # noqa: E402
 from pack.nodes.depth.heat_map import HeatMapToDepth  # noqa: E402
-from pack.nodes.depth.match import MatchDepth  # noqa: E402
+from pack.nodes.depth.match import MaskByDepth, MatchDepth  # noqa: E402
 from pack.nodes.layers.composite import CompositeLayers  # noqa: E402
 from pack.nodes.layers.crop import CropToSubject, PasteBack  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
@@ -37,13 +37,13 @@ def stage(seed: int, objects: int = 1, action: str = "dance"):
     """A clip and its depth as grey pictures (N, H, W, 3), from 1.5 to 8 metres."""
     scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=8.0, action=action, objects=objects)
     clip = render(scene)
-    grey = normalize_clip(clip.depth, source="distance", space="inverse", near=1.5, far=8.0)[0]
+    grey = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse", near=1.5, far=8.0)[0]
     return scene, clip, grey[..., None].expand(-1, -1, -1, 3).contiguous()
 
 
 def decomposed(clip, depth):
     return DecomposeLayers.execute(
-        clip.rgb, depth, "near is large", clip.human, "as given", 0.4, 0.15, 0.25, clip.occluder, clip.keypoints
+        clip.rgb, depth, "near is white", clip.human, "as given", 0.4, 0.15, 0.25, clip.occluder, clip.keypoints
     ).result
 
 
@@ -96,7 +96,7 @@ def crop_pictures(clip) -> None:
 
 
 def motion_pictures(scene, clip, depth) -> None:
-    code, near, silhouette = MotionCode.execute(clip.keypoints, SIZE, SIZE, "near is large", depth).result
+    code, near, silhouette = MotionCode.execute(clip.keypoints, SIZE, SIZE, "near is white", depth).result
     pose = draw(clip.keypoints[K : K + 1], SIZE, SIZE)[0]
     sheet(
         "DuetMotionCode", [[("keypoints", pose), ("code", code[K]), ("depth", near[K]), ("silhouette", silhouette[K])]]
@@ -125,7 +125,7 @@ def swap_of(seed: int, who: int) -> SimpleNamespace:
     scene = sample_scene(seed, frames=16, height=128, width=128, fps=8.0, action="dance", objects=1)
     character = sample_scene(who, frames=1, height=128, width=128, objects=0)
     clip = render(scene)
-    grey = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    grey = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
     layers = decomposed(clip, grey[..., None].expand(-1, -1, -1, 3))[0]
     layers, plate, far, _ = CompleteScene.execute(layers, True, 2).result
     joints = character_keypoints(character)
@@ -164,10 +164,12 @@ def joint_pictures(k: int = 9) -> None:
         video, heat = road.character_made(pair, vae, swap, poses, 20)
         images, near = road.composited(swap, video, heat, body)
         depth = HeatMapToDepth.execute(heat, "hot").result[0]
-        matched, nearer, report = MatchDepth.execute(depth, swap.far, 0.02, 1.5).result
+        matched, report = MatchDepth.execute(depth, swap.far).result
+        nearer = MaskByDepth.execute(matched, swap.far, 0.02, 1.5).result[0]
     print(report)
-    made = [("depth as made", depth[k]), ("the scene's depth", swap.far[k])]
-    sheet("DuetMatchDepth", [[*made, ("matched", matched[k]), ("nearer", nearer[k])]])
+    reference = ("reference_depth", swap.far[k])
+    sheet("DuetMatchDepth", [[("generated depth", depth[k]), reference, ("matched depth", matched[k])]])
+    sheet("DuetMaskByDepth", [[("depth", matched[k]), reference, ("mask", nearer[k])]])
     clip = [("clip", swap.source.rgb[k]), ("who comes in", swap.reference[0]), ("pose on that body", poses[k])]
     save(
         "swap_with_depth",

@@ -13,14 +13,14 @@ sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 
 import torch  # noqa: E402
-from pack.models.choices import DEPTH_BLENDS, POSE_DIALECTS  # noqa: E402
+from pack.models.choices import DEPTH_BLENDS, POSE_FORMATS  # noqa: E402
 from pack.models.depth import colormap, edit  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.evaluate import metrics  # noqa: E402
 from pack.models.flow import estimate as flow_estimate  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
-from pack.models.pose import dialects, drawing  # noqa: E402
+from pack.models.pose import drawing, formats  # noqa: E402
 from pack.models.stage import render, render_character, sample_scene  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
@@ -88,9 +88,9 @@ def pair_pictures(clip, picture) -> None:
 
 def depth_pictures(clip, picture) -> None:
     frames = (2, 9, 13, 20)
-    alone = [normalize_clip(clip.depth[k : k + 1], source="distance", space="inverse")[0][0] for k in frames]
+    alone = [normalize_clip(clip.depth[k : k + 1], depth_type="distance", depth_scale="inverse")[0][0] for k in frames]
     sheet(
-        "DuetNormalizeDepthClip",
+        "DuetNormalizeDepth",
         [
             [(f"each frame alone: {k}", d) for k, d in zip(frames, alone, strict=True)],
             [(f"whole clip: {k}", picture[k]) for k in frames],
@@ -131,15 +131,20 @@ def edit_pictures(clip, picture) -> None:
     steps = [(f"to {grey:g}", edit.move_object(one, mask, torch.tensor([grey]))[0][0]) for grey in (0.8, 0.6, 0.4)]
     card = edit.move_object(one, mask, torch.tensor([0.6]), relief=0.0, feather=24.0)[0]
     sheet(
-        "DuetMoveInDepth",
+        "DuetMoveObjectInDepth",
         [
-            [("video", clip.rgb[12]), ("depth", one[0]), ("moved behind", moved[0]), ("changed", changed[0].float())],
-            [*steps, ("flatten, feather 24", card[0])],
+            [
+                ("video", clip.rgb[12]),
+                ("depth", one[0]),
+                ("moved behind", moved[0]),
+                ("changed_mask", changed[0].float()),
+            ],
+            [*steps, ("relief 0, feather 24", card[0])],
         ],
     )
     other = picture[22:23]
     blends = [(mode, edit.blend(one, other, 0.5 if mode == "mix" else 1.0, mode)[0]) for mode in DEPTH_BLENDS]
-    sheet("DuetBlendDepth", [[("depth", one[0]), ("other", other[0])], blends])
+    sheet("DuetBlendDepth", [[("depth", one[0]), ("other_depth", other[0])], blends])
 
 
 def pose_pictures(clip) -> None:
@@ -148,9 +153,9 @@ def pose_pictures(clip) -> None:
     sheet("DuetDrawPose", [over, [("pose", clip.pose[k]) for k in frames]])
     height, width = clip.rgb.shape[1:3]
     drawn = [
-        (name, drawing.draw(dialects.convert(clip.keypoints[9:10], name), height, width)[0]) for name in POSE_DIALECTS
+        (name, drawing.draw(formats.convert(clip.keypoints[9:10], name), height, width)[0]) for name in POSE_FORMATS
     ]
-    sheet("DuetConvertPoseKeypoints", [drawn])
+    sheet("DuetConvertPose", [drawn])
 
 
 def conditioning_pictures(clip) -> None:
@@ -184,21 +189,21 @@ def evaluation_pictures(clip, picture) -> None:
     noise = torch.randn(video.shape, generator=torch.Generator().manual_seed(0)) * 0.06
     noisy, flickering = (video + noise).clamp(0, 1), video * torch.tensor([1.0, 0.75, 1.0])[:, None, None, None]
     difference = metrics.draw_error((noisy - video).abs(), everywhere, 4.0)
-    sheet("DuetCompareClips", [[("reference", video[k]), ("made", noisy[k]), ("difference", difference[k])]])
+    sheet("DuetCompareVideos", [[("reference", video[k]), ("images", noisy[k]), ("error", difference[k])]])
     steady, shaking = (
         metrics.draw_error(*flow_estimate.warp_errors(images, video), 4.0) for images in (video, flickering)
     )
     rows = [[("frame 1", video[0]), ("frame 2", video[1]), ("error", steady[0])]]
     rows += [[("frame 1", flickering[0]), ("frame 2", flickering[1]), ("error", shaking[0])]]
-    sheet("DuetFlowWarpError", rows)
+    sheet("DuetMeasureFlicker", rows)
     blurred = torch.nn.functional.avg_pool2d(far[:, None], 17, 1, 8, count_include_pad=False)[:, 0]
     off = metrics.draw_error((blurred - far).abs(), everywhere, 4.0)
     masked = metrics.draw_error((blurred - far).abs(), clip.human[few] > 0.5, 4.0)
-    depths = [("reference", far[k]), ("made", blurred[k]), ("error", off[k]), ("with a mask", masked[k])]
-    sheet("DuetDepthAgreement", [depths])
+    depths = [("reference", far[k]), ("depth", blurred[k]), ("error", off[k]), ("with a mask", masked[k])]
+    sheet("DuetCompareDepth", [depths])
     alike = [("frame 0", clip.rgb[0]), ("frame 6", clip.rgb[6]), ("not alike", 1 - clip.rgb[12].flip(0))]
-    sheet("DuetFrameConsistency", [alike])
-    sheet("DuetTextAlignment", [[("frame 6", clip.rgb[6]), ("words", lines()), ("vectors of both", grid(6))]])
+    sheet("DuetMeasureConsistency", [alike])
+    sheet("DuetMeasureTextAlignment", [[("frame 6", clip.rgb[6]), ("text", lines()), ("vectors of both", grid(6))]])
 
 
 def one_shot_pictures(clip, picture) -> None:
@@ -263,7 +268,7 @@ def workflow_pictures(scene, clip, picture) -> None:
 def main() -> None:
     scene = sample_scene(31, frames=24, height=320, width=320, action="dance", objects=2)
     clip = render(scene)
-    picture = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+    picture = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
     stage_pictures(scene, clip, picture)
     pair_pictures(clip, picture)
     depth_pictures(clip, picture)

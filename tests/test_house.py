@@ -200,7 +200,7 @@ def test_training_runs_without_the_host(path):
 
 def test_models_leave_the_host_alone_when_imported():
     code = (
-        "import sys, models.stage, models.depth.range, models.pose.dialects; "
+        "import sys, models.stage, models.depth.range, models.pose.formats; "
         "assert not {'comfy', 'folder_paths', 'diffusers'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

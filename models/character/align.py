@@ -5,8 +5,8 @@ Letters: N frames.
 
 import numpy as np
 
-from ..pose import dialects
-from ..pose.dialects import BODY, FACE, FOOT, LEFT_HAND, RIGHT_HAND, Frame
+from ..pose import formats
+from ..pose.formats import BODY, FACE, FOOT, LEFT_HAND, RIGHT_HAND, Frame
 from .skeleton import SURE
 
 ANCHORS = ("feet", "hips", "neck")
@@ -26,7 +26,7 @@ def align(keypoints: list, reference: list, anchor: str = "feet", limbs: bool = 
     anchor: what comes to lie on the same place, over the clip on average. limbs: each limb gets the reference's length.
     where: the place and canvas of the reference, or those of the keypoints; sizes are then shares of a canvas's height.
     """
-    clip, target = dialects.parse(keypoints), dialects.parse(reference)
+    clip, target = formats.parse(keypoints), formats.parse(reference)
     body, wanted = bodies(clip, "keypoints"), bodies(target, "reference")
     stays = where == PLACES[1]
     if stays:
@@ -43,7 +43,7 @@ def align(keypoints: list, reference: list, anchor: str = "feet", limbs: bool = 
     moved = [move(frame, scale, ratios) for frame in clip]
     shift = place(body if stays else wanted, anchor) - place(bodies(moved, "keypoints"), anchor)
     size = clip[0] if stays else target[0]
-    return [dialects.write(shifted(frame, shift, size), "native") for frame in moved]
+    return [formats.write(shifted(frame, shift, size), "SDPose") for frame in moved]
 
 
 def bodies(frames: list[Frame], name: str) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..pose import dialects
+from ..pose import formats
 from .motion_code import Motion, pose_body
 from .skeleton import SURE, lift, sample
 
@@ -17,8 +17,8 @@ SPACE = "pose_keypoints_3d"  # per person: 18 times x, y, z, score in metres, ca
 
 def posed(keypoints: list, near: Callable[[int], Tensor] | None, height: int, width: int) -> Motion:
     """The first person of N frames before a camera of (H, W); near gives the nearness (H, W) of a frame."""
-    frame = dialects.parse(keypoints)[0]
-    points, scores = dialects.joints(keypoints)
+    frame = formats.parse(keypoints)[0]
+    points, scores = formats.joints(keypoints)
     points = (points + 0.5) * torch.tensor([width / frame.width, height / frame.height]) - 0.5
     present = (scores > SURE).any(1)
     space = joints_in_space(keypoints)
@@ -32,7 +32,7 @@ def posed(keypoints: list, near: Callable[[int], Tensor] | None, height: int, wi
 def joints_in_space(keypoints: list) -> Tensor | None:
     """(N, 18, 3) of the first person where every frame has all 18 joints in space, else None."""
     out = []
-    for frame in dialects.as_clip(keypoints):
+    for frame in formats.as_clip(keypoints):
         people = frame.get("people") or []
         flat = people[0].get(SPACE) if people else None
         if flat is None or len(flat) != 72:

@@ -7,80 +7,87 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..choices import DEPTH_BLENDS
+from ..choices import DEPTH_BLENDS, check_choice
 from ..opencv import import_cv2
-from .range import choose
 
 ROUNDING = 1e-5  # a grey that differs by less is the same
-BARE = 0.05  # a mask below this has nothing of the object
+OUTSIDE = 0.05  # a mask below this shows nothing of the object
 
 
 def remap(
     depth: Tensor,
-    near: float = 1.0,
-    far: float = 0.0,
+    near_grey: float = 1.0,
+    far_grey: float = 0.0,
     gamma: float = 1.0,
     invert: bool = False,
-    amount: Tensor | float = 1.0,
+    strength: Tensor | float = 1.0,
 ) -> Tensor:
-    """(N, H, W) in [0, 1] through levels: the greys from `far` to `near` fill the range, then gamma, then inversion.
+    """(N, H, W) in [0, 1] through levels: the greys from far to near fill the range, then gamma, then inversion.
 
-    The lower of the two becomes black, whichever end it is. A gamma above 1 lifts the middle. `amount`, one number or (N,), blends from the original (0) to the result (1).
+    The lower of the two becomes black, whichever end it is. A gamma above 1 lifts the middle. `strength`, one number or
+    (N,), blends from the original (0) to the result (1).
     """
-    black, white = sorted((near, far))
+    black, white = sorted((near_grey, far_grey))
     if black == white:
-        raise ValueError(f"Expected two different greys as near and far, got {near:g} twice: move them apart.")
+        raise ValueError(
+            f"Expected two different greys as near_grey and far_grey, got {near_grey:g} twice: move them apart."
+        )
     if not gamma > 0:
         raise ValueError(f"Expected a gamma above 0, got {gamma:g}: 1 changes nothing.")
     result = ((depth - black) / (white - black)).clamp(0, 1) ** (1 / gamma)
     result = 1 - result if invert else result
-    amount = torch.as_tensor(amount, dtype=depth.dtype, device=depth.device).clamp(0, 1)
-    return torch.lerp(depth.clamp(0, 1), result, amount.reshape(-1, 1, 1))
+    strength = torch.as_tensor(strength, dtype=depth.dtype, device=depth.device).clamp(0, 1)
+    return torch.lerp(depth.clamp(0, 1), result, strength.reshape(-1, 1, 1))
 
 
 def blend(
-    first: Tensor, second: Tensor, amount: Tensor | float = 0.5, mode: str = "mix", mask: Tensor | None = None
+    depth: Tensor, other: Tensor, factor: Tensor | float = 0.5, blend_mode: str = "mix", mask: Tensor | None = None
 ) -> Tensor:
-    """Two (N, H, W) clips in [0, 1] to one; `amount`, one number or (N,), leads from the first (0) to the result (1).
+    """Two (N, H, W) clips in [0, 1] to one; `factor`, one number or (N,), leads from the first (0) to the result (1).
 
-    mode: "mix" leads to the second, "nearest" and "farthest" to the one of both that is in front or behind, pixel by
-    pixel. `mask` (N, H, W) scales the amount.
+    blend_mode: "mix" leads to the other clip, "nearest" and "farthest" to the nearer or the farther of both, pixel by
+    pixel. `mask` (N, H, W) scales the factor.
     """
-    choose(mode, DEPTH_BLENDS)
-    other = {"nearest": torch.maximum, "farthest": torch.minimum}.get(mode, lambda first, second: second)(first, second)
-    amount = torch.as_tensor(amount, dtype=first.dtype, device=first.device).clamp(0, 1).reshape(-1, 1, 1)
-    return torch.lerp(first, other, (amount if mask is None else amount * mask).expand_as(first))
+    check_choice(blend_mode, DEPTH_BLENDS)
+    result = {"nearest": torch.maximum, "farthest": torch.minimum}.get(blend_mode, lambda _, other: other)(depth, other)
+    factor = torch.as_tensor(factor, dtype=depth.dtype, device=depth.device).clamp(0, 1).reshape(-1, 1, 1)
+    return torch.lerp(depth, result, (factor if mask is None else factor * mask).expand_as(depth))
 
 
 def move_object(
     depth: Tensor,
-    mask: Tensor,
-    target: Tensor,
+    object_mask: Tensor,
+    greys: Tensor,
     relief: float = 1.0,
     feather: float = 0.0,
     occlude: bool = True,
-    behind: Tensor | None = None,
+    scene_depth: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """(N, H, W) depth in [0, 1], near is white, with the object of (N, H, W) masks brought to (N,) greys; and where it changed, bool.
 
-    The mean of the object becomes the target, its deviations are scaled by `relief`. What lies behind it is `behind`
-    or, unknown, the nearest pixel around it; `occlude` lets that hide the object wherever it is nearer.
+    The mean of the object becomes its grey, its deviations are scaled by `relief`. Behind it is `scene_depth` or,
+    without one, the nearest pixel around it; `occlude` lets that hide the object wherever it is nearer.
     """
-    inside, outside = mask > 0.5, mask < BARE
+    inside, outside = object_mask > 0.5, object_mask < OUTSIDE
     if not inside.any():
         raise ValueError(
-            f"mask: expected an object, got {len(mask)} masks without a pixel above 0.5: check what makes the mask."
+            f"object_mask: expected an object, got {len(object_mask)} masks without a pixel above 0.5: check what "
+            "generates the mask."
         )
     out = depth.clone()
     for k in inside.flatten(1).any(1).nonzero()[:, 0].tolist():
-        around = nearest_known(depth[k], outside[k]) if behind is None else depth[k].where(outside[k], behind[k])
-        thing = (target[k] + relief * (depth[k] - depth[k][inside[k]].mean())).clamp(0, 1)
-        thing = nearest_known(thing, inside[k])  # a soft edge reaches beyond the object
-        out[k] = torch.lerp(around, torch.maximum(thing, around) if occlude else thing, feathered(mask[k], feather))
+        if scene_depth is None:
+            around = fill_from_nearest(depth[k], outside[k])
+        else:
+            around = depth[k].where(outside[k], scene_depth[k])
+        moved = (greys[k] + relief * (depth[k] - depth[k][inside[k]].mean())).clamp(0, 1)
+        moved = fill_from_nearest(moved, inside[k])  # a soft edge reaches beyond the object
+        result = torch.maximum(moved, around) if occlude else moved
+        out[k] = torch.lerp(around, result, feathered(object_mask[k], feather))
     return out, (out - depth).abs() > ROUNDING
 
 
-def nearest_known(values: Tensor, known: Tensor) -> Tensor:
+def fill_from_nearest(values: Tensor, known: Tensor) -> Tensor:
     """(H, W) with every pixel that is not known taking the value of the nearest one that is; where none is: 0, the far end."""
     if not known.any():
         return torch.zeros_like(values)

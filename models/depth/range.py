@@ -9,32 +9,37 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..choices import DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SOURCES, DEPTH_SPACES
+from ..choices import DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SCALES, DEPTH_TYPES, check_choice
 
 
-def known(depth: Tensor, source: str = "near is large", space: str = "as given") -> Tensor:
+def valid_pixels(depth: Tensor, depth_type: str = "near is white", depth_scale: str = "linear") -> Tensor:
     """(N, H, W) bool: finite, and above 0 where 0 cannot be a depth (a distance, or a number to be inverted)."""
-    good = torch.isfinite(depth)
-    if space == "inverse":
+    finite = torch.isfinite(depth)
+    if depth_scale == "inverse":
         # The reciprocal of the very smallest floats is infinite.
-        return good & (depth > 0) & torch.isfinite(1 / depth)
-    return good & (depth > 0) if source == "distance" else good
+        return finite & (depth > 0) & torch.isfinite(1 / depth)
+    return finite & (depth > 0) if depth_type == "distance" else finite
 
 
-def clip_range(depth: Tensor, valid: Tensor, mode: str, source: str, low: float, high: float) -> tuple[float, float]:
+def range_of_clip(
+    depth: Tensor, valid: Tensor, range_mode: str, depth_type: str, near_percent: float, far_percent: float
+) -> tuple[float, float]:
     """The depths that become the near and the far end, in the units of `depth`, from the valid pixels of all frames.
 
-    `low` and `high` are percent of the pixels, counted from the nearest.
+    Both percentages count the pixels from the nearest.
     """
     values = depth[valid].numpy()
-    if mode == "min-max":
+    if range_mode == "min-max":
         smallest, largest = float(values.min()), float(values.max())
-        return (largest, smallest) if source == "near is large" else (smallest, largest)
-    if not 0 <= low < high <= 100:
+        return (largest, smallest) if depth_type == "near is white" else (smallest, largest)
+    if not 0 <= near_percent < far_percent <= 100:
         raise ValueError(
-            f"Expected low percent below high percent within 0 to 100, got {low:g} and {high:g}: swap them."
+            f"Expected near_percent below far_percent within 0 to 100, got {near_percent:g} and {far_percent:g}: "
+            "swap them."
         )
-    percent = [100 - low, 100 - high] if source == "near is large" else [low, high]
+    percent = [near_percent, far_percent]
+    if depth_type == "near is white":
+        percent = [100 - near_percent, 100 - far_percent]
     near, far = np.percentile(values, percent)
     return float(near), float(far)
 
@@ -42,66 +47,65 @@ def clip_range(depth: Tensor, valid: Tensor, mode: str, source: str, low: float,
 def normalize_clip(
     depth: Tensor,
     valid: Tensor | None = None,
-    mode: str = "min-max",
+    range_mode: str = "min-max",
     near: float = 0.0,
     far: float = 1.0,
-    low: float = 1.0,
-    high: float = 99.0,
-    source: str = "near is large",
-    space: str = "as given",
+    near_percent: float = 1.0,
+    far_percent: float = 99.0,
+    depth_type: str = "near is white",
+    depth_scale: str = "linear",
     polarity: str = "near is white",
 ) -> tuple[Tensor, float, float]:
-    """(N, H, W) depth of any unit to (N, H, W) in [0, 1], with the near and the far value that were used.
+    """(N, H, W) depth of any unit to (N, H, W) in [0, 1], with the near and the far depth that were used.
 
-    mode: "min-max" and "percentile" look at all frames together, "fixed" takes `near` and `far` in either order.
+    range_mode: "min-max" and "percentile" use all frames together, "fixed" takes `near` and `far` in either order.
     Pixels that are not valid go to the far end, a constant depth goes to 0.5.
     """
     for value, choices in (
-        (mode, DEPTH_RANGES),
-        (source, DEPTH_SOURCES),
-        (space, DEPTH_SPACES),
+        (range_mode, DEPTH_RANGES),
+        (depth_type, DEPTH_TYPES),
+        (depth_scale, DEPTH_SCALES),
         (polarity, DEPTH_POLARITIES),
     ):
-        choose(value, choices)
+        check_choice(value, choices)
     device, depth = depth.device, depth.float().cpu()  # some GPUs have no double precision
-    good = known(depth, source, space) if valid is None else known(depth, source, space) & valid.bool().cpu()
-    if mode == "fixed":
-        near, far = fixed_range(near, far, source, space)
+    good = valid_pixels(depth, depth_type, depth_scale)
+    good = good if valid is None else good & valid.bool().cpu()
+    if range_mode == "fixed":
+        near, far = fixed_range(near, far, depth_type, depth_scale)
     elif not good.any():
         raise ValueError(
             f"Expected depth in at least one pixel of the clip, got none in {len(depth)} frames: "
             "every pixel is sky, masked, zero or not a number; check the mask and what the depth comes from."
         )
     else:
-        near, far = clip_range(depth, good, mode, source, low, high)
-    nearer = -1 if source == "near is large" else 1
+        near, far = range_of_clip(depth, good, range_mode, depth_type, near_percent, far_percent)
+    direction = -1 if depth_type == "near is white" else 1
     # One frame at a time in double precision: exact for any float, and the clip is never held twice.
     frames = [
-        farness(frame, near, far, space, nearer).where(seen, 1.0) for frame, seen in zip(depth, good, strict=True)
+        relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0)
+        for frame, here in zip(depth, good, strict=True)
     ]
     picture = torch.stack(frames).float().to(device)
     return 1 - picture if polarity == "near is white" else picture, near, far
 
 
-def farness(depth: Tensor, near: float, far: float, space: str, direction: int) -> Tensor:
-    """(H, W) place between near (0) and far (1); where both are one value: 0.5 there, the ends on its two sides."""
+def relative_depth(depth: Tensor, near: float, far: float, depth_scale: str, direction: int) -> Tensor:
+    """(H, W) depth between near (0) and far (1); where both are one value: 0.5 there, the ends on its two sides."""
     depth = depth.double()
     if math.isclose(near, far, rel_tol=1e-6):
         return 0.5 + 0.5 * direction * torch.sign(depth - near) * ((depth - near).abs() > 1e-6 * abs(near))
-    if space == "inverse":
+    if depth_scale == "inverse":
         depth, near, far = 1 / depth, 1 / near, 1 / far
     return ((depth - near) / (far - near)).clamp(0, 1)
 
 
-def fixed_range(near: float, far: float, source: str, space: str) -> tuple[float, float]:
-    """Near and far in the order that the source asks for."""
+def fixed_range(near: float, far: float, depth_type: str, depth_scale: str) -> tuple[float, float]:
+    """Near and far in the order of the depth type."""
     small, large = sorted((near, far))
-    if small == large or (small <= 0 and space == "inverse"):
-        asked = "two numbers above 0" if space == "inverse" else "two different numbers"
-        raise ValueError(f"Expected {asked} as near and far, got {near:g} and {far:g}: change one of them.")
-    return (large, small) if source == "near is large" else (small, large)
-
-
-def choose(value: str, choices: tuple[str, ...]) -> None:
-    if value not in choices:
-        raise ValueError(f"Expected one of {', '.join(choices)}, got {value!r}: choose one of these.")
+    if small == large or (small <= 0 and depth_scale == "inverse"):
+        expected = "two numbers above 0" if depth_scale == "inverse" else "two different numbers"
+        raise ValueError(
+            f"Expected {expected} as near_depth and far_depth, got {near:g} and {far:g}: change one of them."
+        )
+    return (large, small) if depth_type == "near is white" else (small, large)

@@ -1,1 +1,1 @@
-"""How good a made clip is."""
+"""How good a generated clip is."""

@@ -1,4 +1,4 @@
-"""How well a made video and its depth match the truth and each other: shared by benchmarks and evaluation nodes.
+"""How well a generated video and its depth match a reference and each other: shared by benchmarks and evaluation nodes.
 
 Letters: F or N frames, H and W pixels, n and m samples, d features.
 """
@@ -11,25 +11,25 @@ from torch import Tensor
 from ..opencv import import_cv2
 
 
-def depth_errors(made: Tensor, truth: Tensor, person: Tensor) -> dict[str, float]:
+def depth_errors(depth: Tensor, reference: Tensor, person_mask: Tensor) -> dict[str, float]:
     """(F, H, W) depths in [0, 1] and the person's mask: IDOL's L2 (mean square), its root, mean error on the person."""
-    error = made.float() - truth.float()
-    here = person > 0.5
+    error = depth.float() - reference.float()
+    here = person_mask > 0.5
     square = error.square().mean().item()
     on_person = error.abs()[here].mean().item() if here.any() else math.nan
     return {"depth_l2": square, "depth_rmse": math.sqrt(square), "person_mae": on_person}
 
 
-def psnr(made: Tensor, truth: Tensor) -> float:
+def psnr(images: Tensor, reference: Tensor) -> float:
     """Decibels between pictures in [0, 1]; 100 where they are equal."""
-    square = (made.float() - truth.float()).square().mean().item()
+    square = (images.float() - reference.float()).square().mean().item()
     return 100.0 if square < 1e-10 else -10 * math.log10(square)
 
 
-def silhouette(pictures: Tensor, empty: Tensor, least: float) -> Tensor:
-    """(F, H, W, C) or (F, H, W): where a picture differs from the empty room by more than `least`, as bool (F, H, W)."""
-    away = (pictures.float() - empty.float()).abs()
-    return (away.amax(-1) if away.ndim == 4 else away) > least
+def silhouette(images: Tensor, scene: Tensor, threshold: float) -> Tensor:
+    """(F, H, W, C) or (F, H, W): where a frame differs from the empty scene by more than the threshold, bool (F, H, W)."""
+    error = (images.float() - scene.float()).abs()
+    return (error.amax(-1) if error.ndim == 4 else error) > threshold
 
 
 def edge_distance(one: Tensor, other: Tensor) -> float:
@@ -40,19 +40,19 @@ def edge_distance(one: Tensor, other: Tensor) -> float:
         edges = [outline(mask) for mask in (a, b)]
         if not all(edge.any() for edge in edges):
             continue
-        away = [
+        distances = [
             torch.from_numpy(cv2.distanceTransform((~edge).to(torch.uint8).numpy(), cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
             for edge in edges
         ]
-        found.append((away[1][edges[0]].mean() + away[0][edges[1]].mean()).item() / 2)
+        found.append((distances[1][edges[0]].mean() + distances[0][edges[1]].mean()).item() / 2)
     return sum(found) / len(found) if found else math.nan
 
 
 def outline(mask: Tensor) -> Tensor:
-    """(H, W) bool: pixels of the mask that touch the outside; the picture's border is no outside."""
+    """(H, W) bool: pixels of the mask that touch the outside; the picture's border does not count as outside."""
     padded = torch.nn.functional.pad(mask.float()[None, None], (1, 1, 1, 1), mode="replicate")
-    least = -torch.nn.functional.max_pool2d(-padded, 3, 1)[0, 0]
-    return mask & (least < 0.5)
+    lowest = -torch.nn.functional.max_pool2d(-padded, 3, 1)[0, 0]
+    return mask & (lowest < 0.5)
 
 
 def frechet(one: Tensor, other: Tensor) -> float:
@@ -79,10 +79,10 @@ def cosines(one: Tensor, other: Tensor) -> Tensor:
     return one @ other.T
 
 
-def frame_consistency(pictures: Tensor) -> tuple[float, Tensor]:
-    """(F, d) embeddings of frames to 100 x the mean cosine of all pairs of different frames, and all of them (F, F)."""
-    alike = 100 * cosines(pictures, pictures)
-    different = ~torch.eye(len(pictures), dtype=torch.bool, device=pictures.device)
+def frame_consistency(vectors: Tensor) -> tuple[float, Tensor]:
+    """(F, d) vectors of frames to 100 x the mean cosine of all pairs of different frames, and all of them (F, F)."""
+    alike = 100 * cosines(vectors, vectors)
+    different = ~torch.eye(len(vectors), dtype=torch.bool, device=vectors.device)
     return alike[different].mean().item(), alike
 
 
@@ -91,8 +91,8 @@ def mean_where(values: Tensor, counted: Tensor) -> float:
     return values[counted].double().mean().item()
 
 
-def draw_error(error: Tensor, counted: Tensor, brightness: float) -> Tensor:
+def draw_error(error: Tensor, counted: Tensor, gain: float) -> Tensor:
     """Errors (N, H, W) or (N, H, W, 3) as pictures (N, H, W, 3), blue where nothing was counted, (N, H, W)."""
     error = error if error.ndim == 4 else error[..., None].expand(*error.shape, 3)
     blue = error.new_tensor((0.1, 0.2, 0.5))
-    return torch.where(counted[..., None], (error * brightness).clamp(0, 1), blue)
+    return torch.where(counted[..., None], (error * gain).clamp(0, 1), blue)

@@ -19,7 +19,7 @@ class Layers:
     images: Tensor  # (N, H, W, 3) in 0..1
     human: Tensor  # (N or 1, h, w) in 0..1, the person as given
     depth: Tensor | None  # (N, h, w) in its own units
-    depth_source: str  # what its numbers mean, one of DEPTH_SOURCES
+    depth_source: str  # what its numbers mean, one of DEPTH_TYPES
     objects: Tensor | None  # (K, N or 1, h, w) masks in 0..1, or (N, K, h, w / 8) bytes as SAM3 packs them
     in_front: Tensor  # (N, K) bool: stands before the person in that frame
     nearness: Tensor  # (N, K + 1) of each object, then of the person; larger is nearer, NaN where it is not seen
@@ -77,7 +77,7 @@ def nearness(depth: Tensor, source: str, size: tuple[int, int] | None = None) ->
         good &= depth > 0
         near = 1 / depth.where(good, 1.0)
     else:
-        near = depth if source == "near is large" else 1 - depth
+        near = depth if source == "near is white" else 1 - depth
     if not good.all():
         near = near.where(good, near[good].min() if good.any() else 0.0)
     return near if size is None else fitted(near, size, "nearest-exact")

@@ -7,21 +7,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..choices import CHANNEL_RANGES
-from ..depth.range import choose
+from ..choices import CHANNEL_RANGES, check_choice
 
 
-def depth_channel(depth: Tensor, size: tuple[int, int], mode: str = "clip") -> Tensor:
+def depth_channel(depth: Tensor, size: tuple[int, int], mode: str = "per clip") -> Tensor:
     """(N, 1, H, W) inverse depth, large where near, to (N, 1, h, w); a depth without relief is the middle, 0.
 
-    mode: "clip" stretches all frames together, so that a still pixel keeps its value while things come and go;
-    "frame" stretches each by itself, as the model's own pipeline does; "as given" takes 0..1 as it is.
+    mode: "per clip" stretches all frames together, so that a still pixel keeps its value while things come and go;
+    "per frame" stretches each by itself, as the model's own pipeline does; "unchanged" takes 0..1 without a change.
     """
-    choose(mode, CHANNEL_RANGES)
+    check_choice(mode, CHANNEL_RANGES)
     depth = F.interpolate(depth.float(), size=tuple(size), mode="bicubic", align_corners=False)
-    if mode == "as given":
+    if mode == "unchanged":
         return depth.clamp(0, 1) * 2 - 1
-    over = (0, 1, 2, 3) if mode == "clip" else (1, 2, 3)
+    over = (0, 1, 2, 3) if mode == "per clip" else (1, 2, 3)
     low, high = depth.amin(over, keepdim=True), depth.amax(over, keepdim=True)
     flat = high - low <= 1e-6 * torch.maximum(high.abs(), low.abs())
     return torch.where(flat, 0.0, 2 * (depth - low) / torch.where(flat, 1.0, high - low) - 1)

@@ -32,7 +32,7 @@ class Tuning:
     lr: float = 0.0
     group_norm: str = "clip"
     prediction: str = ""
-    depth_range: str = ""  # of the depth channel while training: clip, frame or as given
+    depth_range: str = ""  # of the depth channel while training: per clip, per frame or unchanged
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

@@ -1,1 +1,1 @@
-"""Keypoints of people: their dialects and their picture."""
+"""Keypoints of people: their formats and their pictures."""

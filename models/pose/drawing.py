@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..opencv import import_cv2
-from .dialects import BODY, FACE, FOOT, LEFT_HAND, RIGHT_HAND, parse
+from .formats import BODY, FACE, FOOT, LEFT_HAND, RIGHT_HAND, parse
 
 LIMBS = (
     *((1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),
@@ -42,7 +42,7 @@ def draw(
     feet: bool = False,
     threshold: float = 0.3,
 ) -> Tensor:
-    """Keypoints of any dialect as (N, H, W, 3) OpenPose pictures; stick width 0 is 4 pixels at a size of 512."""
+    """Keypoints of any format as (N, H, W, 3) OpenPose pictures; stick width 0 is 4 pixels at a size of 512."""
     clip = parse(frames)
     height, width = height or clip[0].height, width or clip[0].width
     stick = stick_width or max(1.0, min(height, width) / 128)
@@ -65,27 +65,27 @@ def rescale(points: np.ndarray, x: float, y: float) -> np.ndarray:
 def draw_part(picture: np.ndarray, key: str, points: np.ndarray, stick: float, threshold: float) -> None:
     """Paints the limbs, then the joints, of one part of one person into (H, W, 3) bytes."""
     near = np.abs(points[:, :2]).max(1) < 8 * max(picture.shape)  # keeps the fixed-point numbers of OpenCV in range
-    seen = (points[:, 2] > 0) & (points[:, 2] >= threshold) & near
-    if not seen.any():
+    visible = (points[:, 2] > 0) & (points[:, 2] >= threshold) & near
+    if not visible.any():
         return
     places = points[:, :2]
     if key == BODY:
-        paint(picture, *limbs(places, seen, LIMBS, COLOURS, ROUND, stick))
-        paint(picture, *discs(places, seen, COLOURS, stick))
+        paint(picture, *limbs(places, visible, LIMBS, COLOURS, ROUND, stick))
+        paint(picture, *discs(places, visible, COLOURS, stick))
     elif key == FOOT:
-        paint(picture, *discs(places, seen, COLOURS, stick))
+        paint(picture, *discs(places, visible, COLOURS, stick))
     elif key == FACE:
-        paint(picture, *discs(places[:68], seen[:68], 68 * [(255, 255, 255)], 0.75 * stick))
+        paint(picture, *discs(places[:68], visible[:68], 68 * [(255, 255, 255)], 0.75 * stick))
     else:
-        paint(picture, *limbs(places, seen, BONES, BONE_COLOURS, SQUARE, stick / 4))
-        paint(picture, *discs(places, seen, 21 * [(0, 0, 255)], stick))
+        paint(picture, *limbs(places, visible, BONES, BONE_COLOURS, SQUARE, stick / 4))
+        paint(picture, *discs(places, visible, 21 * [(0, 0, 255)], stick))
 
 
 def limbs(
-    places: np.ndarray, seen: np.ndarray, edges: tuple, colours: tuple, outline: np.ndarray, half: float
+    places: np.ndarray, visible: np.ndarray, edges: tuple, colours: tuple, outline: np.ndarray, half: float
 ) -> tuple:
-    """Outlines (K, 32 or 4, 2) and colours of the edges whose two ends are seen."""
-    kept = [index for index, (a, b) in enumerate(edges) if seen[a] and seen[b]]
+    """Outlines (K, 32 or 4, 2) and colours of the edges whose two ends are visible."""
+    kept = [index for index, (a, b) in enumerate(edges) if visible[a] and visible[b]]
     ends = places[np.array([edges[index] for index in kept], dtype=int).reshape(-1, 2)]
     along = (ends[:, 1] - ends[:, 0]) / 2
     half = max(half - RIM, 0.2)
@@ -93,9 +93,9 @@ def limbs(
     return outline @ np.stack((along, across), 1) + ends.mean(1)[:, None], [colours[index] for index in kept]
 
 
-def discs(places: np.ndarray, seen: np.ndarray, colours: tuple, radius: float) -> tuple:
-    """Outlines (K, 32, 2) and colours of the points that are seen."""
-    kept = np.flatnonzero(seen)
+def discs(places: np.ndarray, visible: np.ndarray, colours: tuple, radius: float) -> tuple:
+    """Outlines (K, 32, 2) and colours of the points that are visible."""
+    kept = np.flatnonzero(visible)
     return places[kept, None] + max(radius - RIM, 0.2) * ROUND, [colours[index] for index in kept]
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..flow.warp import arrives, relative_motion, rigid_flow
-from ..pose import dialects, drawing
+from ..pose import drawing, formats
 from ..view.camera import Camera
 from .actors import Actors, stage_actors
 from .body.capsules import Hits, z_buffer
@@ -44,7 +44,7 @@ class Clip:
     forward_valid: Tensor  # (F-1, H, W) bool
     backward: Tensor  # (F-1, H, W, 2) pixels from frame i+1 to i
     backward_valid: Tensor
-    keypoints: list  # POSE_KEYPOINT in the host's dialect
+    keypoints: list  # POSE_KEYPOINT in SDPose's format
     pose: Tensor  # the keypoints drawn in OpenPose colours
     joints: Tensor  # (F, 18, 3) metres in camera space
     action: str
@@ -220,4 +220,4 @@ def openpose_keypoints(joints: Tensor, camera: Camera) -> list:
     middle = joints[:, 16:18].mean(1)[:, None, 2]
     head = [0, 14, 15, 16, 17]
     score[:, head] *= (joints[:, head, 2] < middle + 0.02).float()
-    return dialects.from_joints(points, score, camera.height, camera.width)
+    return formats.from_joints(points, score, camera.height, camera.width)

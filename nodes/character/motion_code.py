@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...models.choices import DEPTH_SOURCES
+from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, MoGeGeometry, PoseKeypoint
 
 CATEGORY = "Duet/pose"
@@ -26,7 +26,7 @@ class MotionCode(io.ComfyNode):
                 io.Int.Input("width", default=0, min=0, max=8192, step=8, tooltip="Width of the pictures; 0 as detected."),
                 io.Int.Input("height", default=0, min=0, max=8192, step=8, tooltip="Height of the pictures; 0 as detected."),
                 io.Combo.Input(
-                    "source", options=list(DEPTH_SOURCES), default=DEPTH_SOURCES[0],
+                    "source", options=list(DEPTH_TYPES), default=DEPTH_TYPES[0],
                     tooltip="What the numbers of a depth picture mean. Geometry is always a distance.",
                 ),
                 io.MultiType.Input(
@@ -47,7 +47,7 @@ class MotionCode(io.ComfyNode):
     @classmethod
     def execute(cls, keypoints, width, height, source, depth=None) -> io.NodeOutput:
         from ...models.character.posed import posed
-        from ...models.pose.dialects import parse
+        from ...models.pose.formats import parse
         from ..inputs.depth import as_image
 
         first = parse(keypoints)[0]

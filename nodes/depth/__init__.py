@@ -1,9 +1,11 @@
-"""Depth pictures: normalised, remapped, edited, matched, as heat maps."""
+"""Depth pictures: normalised, remapped, edited, matched, as heat maps and as masks."""
 
-from .edit import BlendDepth, MoveInDepth
+from .edit import BlendDepth, MoveObjectInDepth
 from .heat_map import DepthToHeatMap, HeatMapToDepth
-from .match import MatchDepth
-from .normalize import NormalizeDepthClip
+from .match import MaskByDepth, MatchDepth
+from .normalize import NormalizeDepth
 from .remap import RemapDepth
 
-NODES = [NormalizeDepthClip, RemapDepth, DepthToHeatMap, HeatMapToDepth, MoveInDepth, BlendDepth, MatchDepth]
+NODES = [
+    NormalizeDepth, RemapDepth, DepthToHeatMap, HeatMapToDepth, MoveObjectInDepth, BlendDepth, MatchDepth, MaskByDepth,
+]  # fmt: skip

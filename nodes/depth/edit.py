@@ -5,112 +5,92 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...models.choices import DEPTH_BLENDS
-from ..inputs.depth import as_image, grey
+from ..inputs.depth import as_image, grey, grey_beside
 from .normalize import CATEGORY
-from .remap import over_time
+from .remap import curve_heights
 
-MODES = ("move", "flatten")
-VISIBILITIES = ("occlude", "always in front")
-
-
-def way(curve, frames: int) -> Tensor:
-    """(N,) in 0..1, how far from start to end each frame is: the curve's heights, or without a curve a straight line."""
-    heights = torch.linspace(0, 1, frames) if curve is None else over_time(curve, frames)
-    return heights.clamp(0, 1)
+OCCLUSIONS = ("by depth", "in front")
 
 
-def same_size(**clips: Tensor) -> None:
-    """Refuses (N, H, W) clips of different sizes."""
-    sizes = {name: f"{clip.shape[2]} x {clip.shape[1]}" for name, clip in clips.items()}
-    if len(set(sizes.values())) > 1:
-        came = ", ".join(f"{name} is {size}" for name, size in sizes.items())
-        raise ValueError(f"Expected pictures of one size, but {came}: put Upscale Image in front of one of them.")
+def greys_over_time(start: float, end: float, curve, frames: int) -> Tensor:
+    """(N,) greys from start to end by the heights of the curve, evenly without one."""
+    heights = torch.linspace(0, 1, frames) if curve is None else curve_heights(curve, frames)
+    return start + (end - start) * heights.clamp(0, 1)
 
 
-class MoveInDepth(io.ComfyNode):
+class MoveObjectInDepth(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetMoveInDepth",
-            display_name="Move in Depth",
+            node_id="DuetMoveObjectInDepth",
+            display_name="Move Object in Depth",
             category=CATEGORY,
-            description="Brings one object of a depth clip nearer or farther over time, or flattens it. Where something "
-            "beside it is then nearer, that hides it. The object keeps its place and size in the picture.",
-            search_aliases=["depth offset", "depth edit", "z move", "push back", "bring to front", "occlusion", "relief"],
+            description="Moves one object of a depth clip nearer or farther over time. What is then nearer than the object "
+            "hides it; its place and size in the picture stay.",
+            search_aliases=[
+                "move in depth", "move depth", "slide depth", "depth offset", "depth edit", "depth over time", "z move",
+                "push back", "bring to front", "bring forward", "occlusion", "relief", "flatten depth", "parallax",
+            ],
             inputs=[
-                io.Image.Input("depth", tooltip="Depth pictures in grey, near is white."),
+                io.Image.Input("depth", tooltip="Grey depth pictures, near is white."),
                 io.Mask.Input(
-                    "mask",
-                    tooltip="White where the object is seen: one mask for the whole clip, or one for each frame. A frame "
-                    "with an empty mask stays as it is.",
+                    "object_mask",
+                    tooltip="White where the object is visible: one mask for the whole clip, or one for each frame. A frame "
+                    "with an empty mask does not change.",
                 ),
                 io.Float.Input(
-                    "start", default=0.0, min=0.0, max=1.0, step=0.001,
-                    tooltip="The grey that the object has on average in the first frame. 0 is far, 1 is near.",
+                    "start_grey", default=0.0, min=0.0, max=1.0, step=0.001,
+                    tooltip="Mean grey of the object in the first frame: 0 is far, 1 is near.",
                 ),
                 io.Float.Input(
-                    "end", default=1.0, min=0.0, max=1.0, step=0.001,
-                    tooltip="The grey that the object has on average in the last frame. The same as start holds it there.",
+                    "end_grey", default=1.0, min=0.0, max=1.0, step=0.001,
+                    tooltip="Mean grey of the object in the last frame: 0 is far, 1 is near. Set it to start_grey for an "
+                    "object that stays at one depth.",
+                ),
+                io.Float.Input(
+                    "relief", default=1.0, min=0.0, max=10.0, step=0.01, advanced=True,
+                    tooltip="Factor for the object's own relief: 0 makes it flat, 1 keeps it, more deepens it. Lower it "
+                    "for an object that moves far away.",
+                ),
+                io.Float.Input(
+                    "feather", default=0.0, min=0.0, max=256.0, step=0.5, advanced=True,
+                    tooltip="Pixels over which the edge fades, half of them inside the object. 0 keeps the edge of the mask.",
                 ),
                 io.Combo.Input(
-                    "mode", options=list(MODES), default=MODES[0],
-                    tooltip="move: the object keeps its relief. flatten: its relief is scaled by the number below.",
-                ),
-                io.Float.Input(
-                    "relief", default=0.0, min=0.0, max=10.0, step=0.01,
-                    tooltip="For flatten: 0 makes the object a flat card, 1 leaves it as it is, more deepens it.",
-                ),
-                io.Float.Input(
-                    "feather", default=0.0, min=0.0, max=256.0, step=0.5,
-                    tooltip="Over how many pixels the edge fades, half of them inside. 0 keeps the edge of the mask.",
-                ),
-                io.Combo.Input(
-                    "visibility", options=list(VISIBILITIES), default=VISIBILITIES[0],
-                    tooltip="occlude: whatever is nearer hides the object, pixel by pixel. always in front: the object is "
-                    "seen wherever its mask is white.",
+                    "occlusion", options=list(OCCLUSIONS), default=OCCLUSIONS[0], advanced=True,
+                    tooltip="What hides the object. by depth: whatever is nearer, pixel by pixel. in front: nothing, the "
+                    "object is visible wherever its mask is white.",
                 ),
                 io.Custom("CURVE").Input(
-                    "curve", optional=True, extra_dict={"forceInput": True},
-                    tooltip="A Curve Editor: from left to right the clip from its first to its last frame, its height the "
-                    "way from start to end. Without a curve the object moves evenly.",
+                    "motion_curve", optional=True, extra_dict={"forceInput": True},
+                    tooltip="Motion over the clip, from a Curve Editor: left is the first frame, right the last, a height of "
+                    "0 is start_grey and of 1 end_grey. Without a curve the object moves evenly.",
                 ),
                 io.Image.Input(
-                    "behind", optional=True,
-                    tooltip="The depth without the object, if you have it: one picture for a still camera, or one for each "
-                    "frame. Without it the place behind the object is filled from around it.",
+                    "scene_depth", optional=True,
+                    tooltip="Depth without the object, if available: one picture for a still camera, or one for each frame. "
+                    "Without it the depth behind the object is filled from its surroundings.",
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="depth", tooltip="The edited depth in grey, from 0 to 1."),
-                io.Mask.Output(display_name="changed", tooltip="White where the depth is no longer what it was."),
+                io.Mask.Output(display_name="changed_mask", tooltip="White where the edited depth differs from the input."),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, depth, mask, start, end, mode, relief, feather, visibility, curve=None, behind=None
+        cls, depth, object_mask, start_grey, end_grey, relief, feather, occlusion, motion_curve=None, scene_depth=None
     ) -> io.NodeOutput:
         from ...models.depth.edit import move_object
         from ..inputs import checks
 
         depth = grey(depth)
-        mask = checks.mask(mask, "mask", len(depth), depth.shape[1:]).to(depth.device)
-        behind = None if behind is None else scenery(behind, depth)
-        target = start + (end - start) * way(curve, len(depth)).to(depth.device)
-        relief = 1.0 if mode == "move" else relief
-        moved, changed = move_object(depth, mask, target, relief, feather, visibility == "occlude", behind)
+        mask = checks.mask(object_mask, "object_mask", len(depth), depth.shape[1:]).to(depth.device)
+        scene = None if scene_depth is None else grey_beside(scene_depth, depth, "scene_depth")
+        greys = greys_over_time(start_grey, end_grey, motion_curve, len(depth)).to(depth.device)
+        moved, changed = move_object(depth, mask, greys, relief, feather, occlusion == OCCLUSIONS[0], scene)
         return io.NodeOutput(as_image(moved), changed.float())
-
-
-def scenery(behind: Tensor, depth: Tensor, name: str = "behind") -> Tensor:
-    """The depth without the object, (1 or N, H, W, 3), as (N, H, W) beside the clip."""
-    from ..inputs import checks
-
-    behind = grey(behind, name).to(depth.device)
-    if len(behind) > 1:
-        checks.same_frames(**{"depth": depth, name: behind})
-    same_size(**{"depth": depth, name: behind})
-    return behind.expand_as(depth)
 
 
 class BlendDepth(io.ComfyNode):
@@ -120,48 +100,51 @@ class BlendDepth(io.ComfyNode):
             node_id="DuetBlendDepth",
             display_name="Blend Depth",
             category=CATEGORY,
-            description="Puts two depth clips together: mixed, or with whichever is nearer or farther at each pixel, "
-            "fading over the clip with a curve and limited by a mask.",
-            search_aliases=["mix depth", "depth crossfade", "depth composite", "z merge", "combine depth", "depth strength"],
+            description="Combines two depth clips: mixed, or the nearer or the farther one at each pixel, over time by a "
+            "curve and within a mask. For pictures by depth take Composite Layers.",
+            search_aliases=[
+                "mix depth", "depth mix", "merge depth", "depth crossfade", "fade depth", "combine depth", "z merge",
+                "nearest depth", "depth strength",
+            ],
             inputs=[
-                io.Image.Input("depth", tooltip="Depth pictures in grey, near is white."),
+                io.Image.Input("depth", tooltip="Grey depth pictures, near is white."),
                 io.Image.Input(
-                    "other",
-                    tooltip="Depth pictures of as many frames and of the same size. Normalize Depth Clip with the same "
-                    "fixed near and far makes the greys of two clips mean the same.",
+                    "other_depth",
+                    tooltip="Grey depth pictures, as many frames and the same size. Normalize Depth with the same fixed "
+                    "range gives both clips the same greys.",
                 ),
                 io.Combo.Input(
-                    "mode", options=list(DEPTH_BLENDS), default=DEPTH_BLENDS[0],
-                    tooltip="mix: from one clip to the other. nearest: what is in front is seen, so that two scenes stand "
-                    "in one space. farthest: what is behind is seen.",
+                    "blend_mode", options=list(DEPTH_BLENDS), default=DEPTH_BLENDS[0],
+                    tooltip="How both become one. mix: a fade from one to the other. nearest: the nearer of both at each "
+                    "pixel, so that two scenes share one space. farthest: the farther of both.",
                 ),
                 io.Float.Input(
-                    "amount", default=0.5, min=0.0, max=1.0, step=0.01,
-                    tooltip="How much of the change applies: 0 leaves depth as it is, 1 is the other clip, or all of "
-                    "nearest or farthest.",
+                    "blend_factor", default=0.5, min=0.0, max=1.0, step=0.01,
+                    tooltip="Strength of the blend: 0 keeps depth, 1 is other_depth, or the whole nearest or farthest.",
                 ),
                 io.Custom("CURVE").Input(
-                    "curve", optional=True, extra_dict={"forceInput": True},
-                    tooltip="A Curve Editor: from left to right the clip from its first to its last frame, its height "
-                    "times the amount is how much of the change applies.",
+                    "strength_curve", optional=True, extra_dict={"forceInput": True},
+                    tooltip="Strength over the clip, from a Curve Editor: left is the first frame, right the last, the "
+                    "height is multiplied with blend_factor. Without a curve the strength is constant.",
                 ),
                 io.Mask.Input(
                     "mask", optional=True,
-                    tooltip="White where the change applies: one mask for the whole clip, or one for each frame.",
+                    tooltip="White where the blend applies: one mask for the whole clip, or one for each frame.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="depth", tooltip="The blended depth in grey, from 0 to 1.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, depth, other, mode, amount, curve=None, mask=None) -> io.NodeOutput:
+    def execute(cls, depth, other_depth, blend_mode, blend_factor, strength_curve=None, mask=None) -> io.NodeOutput:
         from ...models.depth.edit import blend
         from ..inputs import checks
 
         depth = grey(depth)
-        other = grey(other, "other").to(depth.device)
-        checks.same_frames(depth=depth, other=other)
-        same_size(depth=depth, other=other)
+        other = grey(other_depth, "other_depth").to(depth.device)
+        checks.same_frames(depth=depth, other_depth=other)
+        checks.same_size(depth=depth, other_depth=other)
         if mask is not None:
             mask = checks.mask(mask, "mask", len(depth), depth.shape[1:]).to(depth.device)
-        return io.NodeOutput(as_image(blend(depth, other, amount * over_time(curve, len(depth)), mode, mask)))
+        factor = blend_factor * curve_heights(strength_curve, len(depth))
+        return io.NodeOutput(as_image(blend(depth, other, factor, blend_mode, mask)))

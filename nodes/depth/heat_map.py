@@ -15,13 +15,17 @@ class DepthToHeatMap(io.ComfyNode):
             display_name="Depth to Heat Map",
             category=CATEGORY,
             description="Paints grey depth in the colours of a heat map, which keeps more than 256 steps in 8 bits and "
-            "which some models of video with depth are trained on. Heat Map to Depth reads it back.",
-            search_aliases=["colorize depth", "colormap", "hot", "turbo", "viridis", "false colour"],
+            "shows small differences. Heat Map to Depth turns it back into grey.",
+            search_aliases=[
+                "colorize depth", "depth colormap", "color depth map", "depth to color", "colormap", "hot", "turbo",
+                "viridis", "false color", "false colour",
+            ],
             inputs=[
-                io.Image.Input("depth", tooltip="Depth pictures in grey."),
+                io.Image.Input("depth", tooltip="Grey depth pictures."),
                 io.Combo.Input(
                     "colormap", options=list(COLOUR_MAPS), default="hot",
-                    tooltip="The colours from black (0) to white (1). hot loses least to blur and noise.",
+                    tooltip="Colours of the heat map. hot suits the video and depth models of this pack and loses least to blur "
+                    "and noise; turbo shows small differences best.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="heat_map", tooltip="The depth in colours.")],
@@ -41,14 +45,17 @@ class HeatMapToDepth(io.ComfyNode):
             node_id="DuetHeatMapToDepth",
             display_name="Heat Map to Depth",
             category=CATEGORY,
-            description="Reads grey depth back from heat map pictures: each pixel becomes the depth whose colour is "
+            description="Turns heat map pictures back into grey depth: each pixel becomes the depth whose colour is "
             "nearest, so a little noise or blur does little harm.",
-            search_aliases=["decode depth", "colormap to grey", "uncolorize depth", "hot to depth"],
+            search_aliases=[
+                "decode depth", "colormap to grey", "color to depth", "uncolorize depth", "hot to depth", "heatmap to depth",
+            ],
             inputs=[
                 io.Image.Input("heat_map", tooltip="Depth painted in the colours of a heat map."),
                 io.Combo.Input(
                     "colormap", options=list(COLOUR_MAPS), default="hot",
-                    tooltip="The colours that the depth was painted in. Another map gives wrong depth.",
+                    tooltip="Colours that the depth was painted in; another heat map gives wrong depth. Models of this pack "
+                    "generate hot.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="depth", tooltip="The depth in grey, from 0 to 1.")],

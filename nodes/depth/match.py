@@ -1,8 +1,9 @@
-"""Depth of one maker in the greys of another: what a model made beside what was estimated from the clip."""
+"""Depth of one model or estimator beside the depth of another: brought into its greys, and a mask of what is nearer."""
 
 from comfy_api.latest import io
+from torch import Tensor
 
-from ..inputs.depth import as_image, grey
+from ..inputs.depth import as_image, grey, grey_beside
 from .normalize import CATEGORY
 
 
@@ -13,65 +14,96 @@ class MatchDepth(io.ComfyNode):
             node_id="DuetMatchDepth",
             display_name="Match Depth",
             category=CATEGORY,
-            description="Brings the depth that a model made into the greys of another depth of the same place, so that both "
-            "can be composited, and masks what stands before that place: the depth of a character, with the depth of the "
-            "empty scene as reference, gives the character's matte.",
-            search_aliases=["align depth", "fit depth", "scale and shift", "depth matte", "depth key", "difference matte"],
+            description="Brings depth into the greys of another depth of the same place, with one scale and one shift for "
+            "the whole clip, so that generated depth and estimated depth can be composited.",
+            search_aliases=[
+                "align depth", "fit depth", "depth alignment", "scale and shift", "depth scale", "match depth range",
+            ],
             inputs=[
-                io.Image.Input("depth", tooltip="Depth pictures in grey, near is white, in any range."),
+                io.Image.Input("depth", tooltip="Grey depth pictures, near is white, in any range."),
                 io.Image.Input(
-                    "reference",
-                    tooltip="Depth of the same place in the greys that are wanted, near is white: one picture for a still "
-                    "camera, or one for each frame. From Complete Scene it is the scene without anybody.",
-                ),
-                io.Float.Input(
-                    "least", default=0.02, min=0.0, max=1.0, step=0.001,
-                    tooltip="How many greys nearer than the reference something must be to count as standing before it. "
-                    "Raise it if the mask has specks, lower it if feet are missing.",
-                ),
-                io.Float.Input(
-                    "feather", default=1.5, min=0.0, max=256.0, step=0.5,
-                    tooltip="Over how many pixels the edge of the mask fades, half of them inside. 0 leaves it hard.",
+                    "reference_depth",
+                    tooltip="Depth of the same place in the wanted greys, near is white: one picture for a still camera, or "
+                    "one for each frame. scene_depth of Fill Scene Behind Person fits a generated character.",
                 ),
                 io.Mask.Input(
-                    "same", optional=True,
-                    tooltip="White where both show the same thing, if you know it. Without it that is found out: it must "
-                    "be the larger part of the picture.",
+                    "static_mask", optional=True,
+                    tooltip="White where both depths show the same thing, such as the scene around a person. Without it the "
+                    "common part is detected, which must be the larger part of the picture.",
                 ),
             ],
             outputs=[
                 io.Image.Output(display_name="depth", tooltip="The depth in the greys of the reference, from 0 to 1."),
-                io.Mask.Output(display_name="nearer", tooltip="White where it is nearer than the reference."),
-                io.String.Output(display_name="report", tooltip="The scale and shift, and how well they fit."),
+                io.String.Output(display_name="report", tooltip="The scale and the shift, and how well they fit."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, depth, reference, least, feather, same=None) -> io.NodeOutput:
-        from ...models.depth.match import match, nearer
+    def execute(cls, depth, reference_depth, static_mask=None) -> io.NodeOutput:
+        from ...models.depth.match import match
         from ..inputs import checks
-        from .edit import scenery
 
         depth = grey(depth)
-        reference = scenery(reference, depth, "reference")
-        if same is not None:
-            same = checks.mask(same, "same", len(depth), depth.shape[1:]).to(depth.device) > 0.5
-            if not same.any():
-                raise ValueError("same: expected white where both show the same thing, got an empty mask: invert it.")
-        scale, shift, found = match(depth, reference, same)
-        made = scale * depth + shift
-        return io.NodeOutput(
-            as_image(made.clamp(0, 1)),
-            nearer(made, reference, least, feather),
-            report(scale, shift, made - reference, found),
-        )
+        reference = grey_beside(reference_depth, depth, "reference_depth")
+        counted = None
+        if static_mask is not None:
+            counted = checks.mask(static_mask, "static_mask", len(depth), depth.shape[1:]).to(depth.device) > 0.5
+            if not counted.any():
+                raise ValueError(
+                    "static_mask: expected white where both show the same thing, got an empty mask: invert it."
+                )
+        scale, shift, same = match(depth, reference, counted)
+        matched = scale * depth + shift
+        return io.NodeOutput(as_image(matched.clamp(0, 1)), match_report(scale, shift, matched - reference, same))
 
 
-def report(scale: float, shift: float, error, found) -> str:
-    """What was fitted, in words; error (N, H, W) and where both show the same, bool."""
+def match_report(scale: float, shift: float, error: Tensor, same: Tensor) -> str:
+    """The fit as a sentence; error (N, H, W) and where both show the same, bool."""
     text = (
-        f"Matched depth = {scale:.4g} x depth {shift:+.4g}. {100 * found.float().mean():.1f} % of the pixels show the same "
-        f"and differ by {error[found].abs().mean():.4f} on average."
+        f"Matched depth = {scale:.4g} x depth {shift:+.4g}. {100 * same.float().mean():.1f} % of the pixels show the same "
+        f"and differ by {error[same].abs().mean():.4f} on average."
     )
-    swapped = " Near and far are swapped in one of the clips: turn one around with Remap Depth."
+    swapped = " Near and far are swapped in one of the clips: turn one of them with invert of Remap Depth."
     return text if scale > 0 else text + swapped
+
+
+class MaskByDepth(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="DuetMaskByDepth",
+            display_name="Mask by Depth Difference",
+            category=CATEGORY,
+            description="Makes a mask of what is nearer than a reference depth of the same place: with the depth of the "
+            "empty scene as reference, the mask of a person or an object in it.",
+            search_aliases=[
+                "depth mask", "depth matte", "depth key", "depth keying", "difference matte", "difference key",
+                "mask from depth", "depth to mask", "rotoscope", "matte", "foreground mask",
+            ],
+            inputs=[
+                io.Image.Input("depth", tooltip="Grey depth pictures, near is white, in the greys of reference_depth."),
+                io.Image.Input(
+                    "reference_depth",
+                    tooltip="Depth of the same place without what should be masked, near is white: one picture for a still "
+                    "camera, or one for each frame. Put Match Depth in front if the greys differ.",
+                ),
+                io.Float.Input(
+                    "depth_threshold", default=0.02, min=0.0, max=1.0, step=0.001,
+                    tooltip="Greys by which something must be nearer than the reference. Raise it if the mask has specks, "
+                    "lower it if feet are missing.",
+                ),
+                io.Float.Input(
+                    "feather", default=1.5, min=0.0, max=256.0, step=0.5,
+                    tooltip="Pixels over which the edge of the mask fades, half of them inside. 0 gives a hard edge.",
+                ),
+            ],
+            outputs=[io.Mask.Output(display_name="mask", tooltip="White where depth is nearer than the reference.")],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, depth, reference_depth, depth_threshold, feather) -> io.NodeOutput:
+        from ...models.depth.match import nearer_mask
+
+        depth = grey(depth)
+        reference = grey_beside(reference_depth, depth, "reference_depth")
+        return io.NodeOutput(nearer_mask(depth, reference, depth_threshold, feather))

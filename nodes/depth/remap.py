@@ -10,7 +10,7 @@ from ..inputs.depth import as_image, grey
 from .normalize import CATEGORY
 
 
-def over_time(curve: CurveInput | dict | list | None, frames: int) -> Tensor | float:
+def curve_heights(curve: CurveInput | dict | list | None, frames: int) -> Tensor | float:
     """The (N,) heights of a curve from the first to the last frame; a single frame is the first."""
     if curve is None:
         return 1.0
@@ -24,36 +24,43 @@ class RemapDepth(io.ComfyNode):
             node_id="DuetRemapDepth",
             display_name="Remap Depth",
             category=CATEGORY,
-            description="Levels for depth: stretches a part of the range, bends the middle, turns near and far around, "
-            "and fades all of it in or out over the clip with a curve.",
-            search_aliases=["depth levels", "depth gamma", "invert depth", "depth contrast", "animate depth"],
+            description="Levels for depth pictures: stretches a part of the range, brightens or darkens the middle, swaps "
+            "near and far, and fades the change in or out over the clip.",
+            search_aliases=[
+                "depth levels", "depth gamma", "invert depth", "depth invert", "near black", "depth contrast",
+                "depth curve", "depth ramp", "animate depth", "depth over time", "depth map",
+            ],
             inputs=[
-                io.Image.Input("depth", tooltip="Depth pictures in grey."),
+                io.Image.Input("depth", tooltip="Grey depth pictures, near is white."),
                 io.Float.Input(
-                    "near", default=1.0, min=0.0, max=1.0, step=0.001,
-                    tooltip="The grey that becomes the near end; what is nearer is cut off. Lower it to spread far things.",
+                    "near_grey", default=1.0, min=0.0, max=1.0, step=0.001,
+                    tooltip="Grey that becomes the near end; what is nearer is cut off. Lower it for more contrast in the "
+                    "distance.",
                 ),
                 io.Float.Input(
-                    "far", default=0.0, min=0.0, max=1.0, step=0.001,
-                    tooltip="The grey that becomes the far end; what is farther is cut off. Raise it to lose the background.",
+                    "far_grey", default=0.0, min=0.0, max=1.0, step=0.001,
+                    tooltip="Grey that becomes the far end; what is farther is cut off. Raise it to remove the background.",
                 ),
                 io.Float.Input(
                     "gamma", default=1.0, min=0.01, max=100.0, step=0.01,
-                    tooltip="Above 1 brightens the middle, below 1 darkens it. Both ends stay.",
+                    tooltip="Brightness of the middle greys: above 1 brighter, below 1 darker. Both ends stay.",
                 ),
-                io.Boolean.Input("invert", default=False, tooltip="Turns near and far around, after everything else."),
+                io.Boolean.Input(
+                    "invert", default=False, tooltip="Swaps near and far, after everything else: black becomes near."
+                ),
                 io.Custom("CURVE").Input(
-                    "curve", optional=True, extra_dict={"forceInput": True},
-                    tooltip="A Curve Editor: from left to right the clip from its first to its last frame, "
-                    "its height how much of the change applies. Without a curve all of it applies.",
+                    "strength_curve", optional=True, extra_dict={"forceInput": True},
+                    tooltip="Strength of the change over the clip, from a Curve Editor: left is the first frame, right the "
+                    "last, the height is the strength from 0 to 1. Without a curve the whole change applies.",
                 ),
             ],
             outputs=[io.Image.Output(display_name="depth", tooltip="The remapped depth in grey, from 0 to 1.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, depth, near, far, gamma, invert, curve=None) -> io.NodeOutput:
+    def execute(cls, depth, near_grey, far_grey, gamma, invert, strength_curve=None) -> io.NodeOutput:
         from ...models.depth.edit import remap
 
         depth = grey(depth)
-        return io.NodeOutput(as_image(remap(depth, near, far, gamma, invert, over_time(curve, len(depth)))))
+        strength = curve_heights(strength_curve, len(depth))
+        return io.NodeOutput(as_image(remap(depth, near_grey, far_grey, gamma, invert, strength)))

@@ -1,8 +1,8 @@
 """How good a clip is."""
 
-from .clip_score import FrameConsistency, TextAlignment
-from .clips import CompareClips
-from .depth import DepthAgreement
-from .flicker import FlowWarpError
+from .clip_score import MeasureConsistency, MeasureTextAlignment
+from .clips import CompareVideos
+from .depth import CompareDepth
+from .flicker import MeasureFlicker
 
-NODES = [FrameConsistency, TextAlignment, FlowWarpError, DepthAgreement, CompareClips]
+NODES = [CompareVideos, CompareDepth, MeasureFlicker, MeasureConsistency, MeasureTextAlignment]

@@ -1,95 +1,99 @@
-"""How far a clip is from another, and what all comparisons ask of their inputs."""
+"""How far a clip is from another, and the inputs that all comparisons share."""
 
 import torch
 from comfy_api.latest import io
 from torch import Tensor
 
-CATEGORY = "Duet/evaluate"
+CATEGORY = "Duet/measure"
 
 
-def compared(made: Tensor, reference: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+def checked_pair(name: str, images: Tensor, reference: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
     """Two clips (N, H, W, 3) of one length and size, and the pixels that count as bool (N, H, W)."""
     from ..inputs import checks
 
-    made, reference = checks.rgb(made, "made"), checks.rgb(reference, "reference")
-    checks.same_frames(made=made, reference=reference)
-    same_size(made=made, reference=reference)
-    return made, reference.to(made.device), chosen(mask, made)
+    images, reference = checks.rgb(images, name), checks.rgb(reference, f"reference_{name}")
+    clips = {name: images, f"reference_{name}": reference}
+    checks.same_frames(**clips)
+    checks.same_size(**clips)
+    return images, reference.to(images.device), counted_pixels(mask, images)
 
 
-def same_size(**clips: Tensor) -> None:
-    """Refuses clips (N, H, W, 3) of different width or height."""
-    sizes = {name: f"{clip.shape[2]} x {clip.shape[1]}" for name, clip in clips.items()}
-    if len(set(sizes.values())) > 1:
-        came = ", ".join(f"{name} is {size}" for name, size in sizes.items())
-        raise ValueError(f"Expected clips of one size, but {came}: put Upscale Image behind one of them.")
-
-
-def chosen(mask: Tensor | None, clip: Tensor) -> Tensor:
+def counted_pixels(mask: Tensor | None, images: Tensor) -> Tensor:
     """The pixels of a clip (N, H, W, 3) that a mask lets count, bool (N, H, W); without a mask all do."""
     from ..inputs import checks
 
     if mask is None:
-        return torch.ones(clip.shape[:3], dtype=torch.bool, device=clip.device)
-    here = checks.mask(mask, "mask", len(clip), tuple(clip.shape[1:3])).to(clip.device) > 0.5
-    if not here.any():
+        return torch.ones(images.shape[:3], dtype=torch.bool, device=images.device)
+    counted = checks.mask(mask, "mask", len(images), tuple(images.shape[1:3])).to(images.device) > 0.5
+    if not counted.any():
         raise ValueError("mask: expected white where pixels count, got none above half: paint it, or invert it.")
-    return here
+    return counted
 
 
-def brightness() -> io.Float.Input:
-    return io.Float.Input(
-        "brightness", default=4.0, min=0.1, max=100.0, step=0.1,
-        tooltip="How bright the picture of the errors is drawn. The numbers stay the same.",
+def counted_mask(example: str = "") -> io.Mask.Input:
+    return io.Mask.Input(
+        "mask", optional=True,
+        tooltip=f"White where pixels count{example}: one mask for the whole clip, or one for each frame. Without a mask "
+        "all count.",
     )  # fmt: skip
 
 
-class CompareClips(io.ComfyNode):
+def error_gain() -> io.Float.Input:
+    return io.Float.Input(
+        "error_gain", default=4.0, min=0.1, max=100.0, step=0.1, advanced=True,
+        tooltip="Factor for the brightness of error_images. Raise it to show small errors; the numbers stay the same.",
+    )  # fmt: skip
+
+
+class CompareVideos(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetCompareClips",
-            display_name="Compare Clips",
+            node_id="DuetCompareVideos",
+            display_name="Compare Videos",
             category=CATEGORY,
-            description="How far a clip is from the clip that it should be, pixel by pixel: as decibels, as a mean "
-            "difference and as pictures.",
-            search_aliases=["PSNR", "image difference", "A/B", "evaluate video", "metric", "reconstruction error"],
+            description="Measures how far a clip is from a reference clip, pixel by pixel: as PSNR, as mean error and as "
+            "pictures of the error.",
+            search_aliases=[
+                "PSNR", "compare images", "compare clips", "image difference", "video difference", "pixel error", "A/B",
+                "evaluate video", "video quality", "metric", "measure", "reconstruction error",
+            ],
             inputs=[
-                io.Image.Input("made", tooltip="The clip to judge."),
-                io.Image.Input("reference", tooltip="The clip as it should be, with the same frames and size."),
-                io.Mask.Input(
-                    "mask", optional=True,
-                    tooltip="White where pixels count: one mask, or one for each frame.",
+                io.Image.Input("images", tooltip="Frames of the clip to measure."),
+                io.Image.Input(
+                    "reference_images", tooltip="Frames of the correct clip: as many frames and the same size."
                 ),
-                brightness(),
+                error_gain(),
+                counted_mask(),
             ],
             outputs=[
                 io.Float.Output(
                     display_name="psnr",
-                    tooltip="Decibels, higher is closer: 20 is rough, 30 good, 40 hard to tell apart. 100 means equal.",
+                    tooltip="Decibels, higher is closer: 20 is rough, 30 good, 40 hard to distinguish. 100 means equal.",
                 ),
                 io.Float.Output(
-                    display_name="error", tooltip="The mean difference in steps of 8 bits, 0 to 255. Lower is closer.",
+                    display_name="mean_error",
+                    tooltip="Mean difference in steps of 8 bits, from 0 to 255. Lower is closer.",
                 ),
                 io.Image.Output(
-                    display_name="difference",
-                    tooltip="Where they differ: one picture a frame, blue where nothing was counted.",
+                    display_name="error_images",
+                    tooltip="Where the clips differ: one picture for each frame, blue where nothing counts.",
                 ),
-                io.String.Output(display_name="report", tooltip="The numbers, and the frame that is farthest off."),
+                io.String.Output(display_name="report", tooltip="Both numbers, and the frame with the largest error."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, made, reference, mask=None, brightness=4.0) -> io.NodeOutput:
+    def execute(cls, images, reference_images, error_gain=4.0, mask=None) -> io.NodeOutput:
         from ...models.evaluate.metrics import draw_error, mean_where, psnr
 
-        made, reference, here = compared(made, reference, mask)
-        error = (made - reference).abs()
-        decibels, mean = psnr(made[here], reference[here]), 255 * mean_where(error, here)
-        frames = {i: psnr(made[i][here[i]], reference[i][here[i]]) for i in range(len(made)) if here[i].any()}
+        images, reference, here = checked_pair("images", images, reference_images, mask)
+        error = (images - reference).abs()
+        decibels, mean = psnr(images[here], reference[here]), 255 * mean_where(error, here)
+        frames = {i: psnr(images[i][here[i]], reference[i][here[i]]) for i in range(len(images)) if here[i].any()}
         worst = min(frames, key=frames.__getitem__)
         report = (
-            f"PSNR {decibels:.2f} dB, mean difference {mean:.2f} of 255 on {100 * here.float().mean():.1f} % of the "
-            f"pixels; farthest off is frame {worst} with {frames[worst]:.2f} dB."
+            f"PSNR {decibels:.2f} dB, mean error {mean:.2f} of 255 on {100 * here.float().mean():.1f} % of the pixels; "
+            f"the largest error is in frame {worst} with {frames[worst]:.2f} dB."
         )
-        return io.NodeOutput(decibels, mean, draw_error(error, here, brightness), report)
+        return io.NodeOutput(decibels, mean, draw_error(error, here, error_gain), report)

@@ -1,66 +1,67 @@
-"""How far the depth of a clip is from what it should be."""
+"""How far the depth of a clip is from a reference."""
 
 from comfy_api.latest import io
 
-from .clips import CATEGORY, brightness, compared
+from .clips import CATEGORY, checked_pair, counted_mask, error_gain
 
 ALIGNMENTS = ("none", "scale and shift")
 
 
-class DepthAgreement(io.ComfyNode):
+class CompareDepth(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetDepthAgreement",
-            display_name="Depth Agreement",
+            node_id="DuetCompareDepth",
+            display_name="Compare Depth",
             category=CATEGORY,
-            description="How far the depth of a made clip is from the depth that it should have, both as grey pictures "
-            "with one range for the clip.",
-            search_aliases=["depth error", "depth L2", "RMSE", "evaluate depth", "metric"],
+            description="Measures how far a depth clip is from a reference depth clip, both in grey with one range for the "
+            "whole clip: as L2, RMSE and MAE and as pictures of the error.",
+            search_aliases=[
+                "depth error", "depth agreement", "depth accuracy", "depth difference", "depth L2", "RMSE", "MAE",
+                "evaluate depth", "measure depth", "metric",
+            ],
             inputs=[
-                io.Image.Input("made", tooltip="The depth to judge, grey from 0 to 1."),
-                io.Image.Input("reference", tooltip="The depth as it should be, with the same frames and size."),
+                io.Image.Input("depth", tooltip="Grey depth pictures to measure, from 0 to 1."),
+                io.Image.Input(
+                    "reference_depth", tooltip="The correct depth: as many frames and the same size, in grey from 0 to 1."
+                ),
                 io.Combo.Input(
-                    "align", options=list(ALIGNMENTS), default=ALIGNMENTS[0],
-                    tooltip="none compares the greys as they are. scale and shift first fits one scale and one shift "
-                    "for the whole clip: for depth of an estimator that knows no units.",
+                    "alignment", options=list(ALIGNMENTS), default=ALIGNMENTS[0],
+                    tooltip="Fit before the comparison. none: the greys are compared without a change. scale and shift: one "
+                    "scale and one shift for the whole clip are fitted first; take it for estimated depth without units.",
                 ),
-                io.Mask.Input(
-                    "mask", optional=True,
-                    tooltip="White where pixels count, for example the figure: one mask, or one for each frame.",
-                ),
-                brightness(),
+                error_gain(),
+                counted_mask(", for example on the person"),
             ],
             outputs=[
-                io.Float.Output(display_name="l2", tooltip="The mean of the squared differences of greys, 0 to 1."),
+                io.Float.Output(display_name="l2", tooltip="Mean of the squared differences of greys, from 0 to 1."),
                 io.Float.Output(
-                    display_name="rmse", tooltip="The root of l2: the typical difference, larger ones count more."
+                    display_name="rmse", tooltip="Root of l2: the typical difference, in which large ones count more."
                 ),
-                io.Float.Output(display_name="mae", tooltip="The mean difference."),
-                io.String.Output(display_name="report", tooltip="The numbers, and what scale and shift were fitted."),
+                io.Float.Output(display_name="mae", tooltip="Mean difference of greys, from 0 to 1."),
+                io.String.Output(display_name="report", tooltip="The numbers, and the fitted scale and shift."),
                 io.Image.Output(
                     display_name="error_images",
-                    tooltip="Where they differ: one picture a frame, blue where nothing was counted.",
+                    tooltip="Where the depths differ: one picture for each frame, blue where nothing counts.",
                 ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, made, reference, align, mask=None, brightness=4.0) -> io.NodeOutput:
+    def execute(cls, depth, reference_depth, alignment, error_gain=4.0, mask=None) -> io.NodeOutput:
         from ...models.depth.match import fit
         from ...models.evaluate.metrics import draw_error, mean_where
         from ..inputs import checks
 
-        made, reference, here = compared(made, reference, mask)
-        made, reference = checks.depth(made, "made"), checks.depth(reference, "reference")
-        scale, shift = fit(made, reference, here) if align == ALIGNMENTS[1] else (1.0, 0.0)
-        error = (scale * made + shift - reference).abs()
+        depth, reference, here = checked_pair("depth", depth, reference_depth, mask)
+        depth, reference = checks.depth(depth), checks.depth(reference, "reference_depth")
+        fitted = alignment == ALIGNMENTS[1]
+        scale, shift = fit(depth, reference, here) if fitted else (1.0, 0.0)
+        error = (scale * depth + shift - reference).abs()
         l2, mae = mean_where(error.square(), here), mean_where(error, here)
         report = (
-            f"Depth L2 {l2:.6f}, root {l2**0.5:.4f}, mean {mae:.4f} on {100 * here.float().mean():.1f} % of the pixels."
+            f"Depth L2 {l2:.6f}, RMSE {l2**0.5:.4f}, MAE {mae:.4f} on {100 * here.float().mean():.1f} % of the pixels."
         )
-        if align == ALIGNMENTS[1]:
-            report += f" Fitted: reference = {scale:.4g} x made {shift:+.4g}."
-        if scale < 0:
-            report += " Near and far are swapped in one of the clips."
-        return io.NodeOutput(l2, l2**0.5, mae, report, draw_error(error, here, brightness))
+        report += f" Fitted: reference_depth = {scale:.4g} x depth {shift:+.4g}." if fitted else ""
+        report += " Near and far are swapped in one of the clips." if scale < 0 else ""
+        return io.NodeOutput(l2, l2**0.5, mae, report, draw_error(error, here, error_gain))

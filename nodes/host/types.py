@@ -50,7 +50,7 @@ SAM3TrackData = io.Custom("SAM3_TRACK_DATA")
 #   "images"        (N, H, W, 3)             the clip, 0..1
 #   "human"         (N or 1, h, w)           the person's mask as given, 0..1
 #   "depth"         (N, h, w)                depth as given, or None
-#   "depth_source"  str                      what its numbers mean: "near is large", "far is large" or "distance"
+#   "depth_source"  str                      what its numbers mean: "near is white", "far is white" or "distance"
 #   "objects"       (K, N or 1, h, w) float  masks of the objects, 0..1; or (N, K, h, w / 8) uint8 as SAM3 packs them; or
 #                                            None where there are no objects
 #   "in_front"      (N, K) bool              the object stands before the person in that frame, else it is scene

@@ -1,1 +1,1 @@
-"""What nodes of several topics ask of their inputs."""
+"""Checks and forms of inputs that nodes of several topics share."""

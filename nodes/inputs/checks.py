@@ -1,4 +1,4 @@
-"""What every node asks of the pictures that reach it; each refusal says what was expected, what came and what helps.
+"""Checks of pictures and masks; each error says what was expected, what came and what to do.
 
 Letters: N frames, H and W pixels.
 """
@@ -65,6 +65,16 @@ def same_frames(**clips: Tensor | list | None) -> int:
     return next(iter(counts.values()), 0)
 
 
+def same_size(**clips: Tensor) -> None:
+    """Refuses clips (N, H, W, ...) of different width or height."""
+    sizes = {name: f"{clip.shape[2]} x {clip.shape[1]}" for name, clip in clips.items()}
+    if len(set(sizes.values())) > 1:
+        came = ", ".join(f"{name} is {size}" for name, size in sizes.items())
+        raise ValueError(
+            f"Expected pictures of one size, but {came}: put Upscale Image in front of one of these inputs."
+        )
+
+
 def finite(values: Tensor, name: str) -> None:
     """Refuses NaN and infinity, naming how many there are and the first frame that holds one."""
     if torch.isfinite(values).all():
@@ -73,16 +83,16 @@ def finite(values: Tensor, name: str) -> None:
     first = int(bad.nonzero()[0])
     raise ValueError(
         f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite values, the first in frame {first}: "
-        "the node that made them failed, often by half precision."
+        "the node that generated them failed, often by half precision."
     )
 
 
 def describe(value: object) -> str:
-    """How an error names what came."""
+    """The name of a value in an error."""
     return f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
 
 
-def neighbours(images: Tensor, what: str) -> None:
+def several_frames(images: Tensor, node: str) -> None:
     """Refuses a single frame."""
     if len(images) < 2:
-        raise ValueError(f"images: {what} needs at least 2 frames, got 1: connect a whole clip.")
+        raise ValueError(f"images: {node} needs at least 2 frames, got 1: connect a whole clip.")

@@ -1,4 +1,4 @@
-"""What nodes for long clips ask of their inputs: checked frame by frame, so that nothing is copied.
+"""Inputs of nodes for long clips, checked frame by frame so that nothing is copied.
 
 Letters: N frames, K objects, H and W pixels.
 """
@@ -16,8 +16,8 @@ def pictures(images: Tensor, name: str = "images") -> Tensor:
         low, high = frame.aminmax()
         if not (torch.isfinite(low) and torch.isfinite(high)):
             raise ValueError(
-                f"{name}: expected finite numbers, got NaN or infinite values in frame {index}: the node that made them "
-                "failed, often by half precision."
+                f"{name}: expected finite numbers, got NaN or infinite values in frame {index}: the node that generated "
+                "them failed, often by half precision."
             )
         if max(-low, high) > 1.5:
             raise ValueError(f"{name}: expected values from 0 to 1, got up to {high:g} (0..255?): divide them first.")
@@ -42,26 +42,25 @@ def masks(mask: Tensor, name: str, frames: int | None = None) -> Tensor:
     return mask
 
 
-def depth(depth: Tensor | dict, source: str, frames: int, name: str = "depth") -> tuple[Tensor, str]:
-    """A depth picture or a geometry to depth (N or 1, h, w) and what its numbers mean; sky becomes infinitely far."""
-    from ...models.choices import DEPTH_SOURCES
-    from ...models.depth.range import choose
+def depth(depth: Tensor | dict, depth_type: str, frames: int, name: str = "depth") -> tuple[Tensor, str]:
+    """A depth picture or a geometry to depth (N or 1, h, w) and its depth type; sky becomes infinitely far."""
+    from ...models.choices import DEPTH_TYPES, check_choice
     from . import checks
     from .depth import read_depth
 
-    choose(source, DEPTH_SOURCES)
+    check_choice(depth_type, DEPTH_TYPES)
     if isinstance(depth, dict):
-        plane, valid, source = read_depth(depth, source)
+        plane, valid, depth_type = read_depth(depth, depth_type)
         plane = plane if valid.all() else torch.where(valid, plane, torch.inf)
     else:
         plane = checks.picture(depth, name)
-        checks.depth(plane[:: max(1, len(plane) // 4)], name)  # a heat map is told by any of its frames
+        checks.depth(plane[:: max(1, len(plane) // 4)], name)  # a heat map is coloured in every frame
         plane = plane[..., 0]
     if len(plane) not in (1, frames):
         raise ValueError(
             f"{name}: expected depth of 1 or {frames} frames, got {len(plane)}: take the depth of the same frames."
         )
-    return plane.expand(frames, -1, -1) if len(plane) == 1 else plane, source
+    return plane.expand(frames, -1, -1) if len(plane) == 1 else plane, depth_type
 
 
 def same_size(name: str, clip: Tensor, size: tuple[int, int], frames: int) -> Tensor:

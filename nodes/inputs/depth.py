@@ -1,4 +1,4 @@
-"""Depth as nodes take it, a picture or a geometry, and as they hand it out.
+"""Depth as input, a picture or a geometry, and as output.
 
 Letters: N frames, H and W pixels.
 """
@@ -7,18 +7,18 @@ import torch
 from torch import Tensor
 
 
-def read_depth(depth: Tensor | dict, source: str) -> tuple[Tensor, Tensor, str]:
-    """A depth picture or a geometry to (N, H, W) depth, (N, H, W) bool where it counts, and what its numbers mean."""
+def read_depth(depth: Tensor | dict, depth_type: str) -> tuple[Tensor, Tensor, str]:
+    """A depth picture or a geometry to (N, H, W) depth, (N, H, W) bool where it counts, and its depth type."""
     from . import checks
 
     if not isinstance(depth, dict):
         depth = checks.depth(depth)
-        return depth, torch.ones_like(depth, dtype=torch.bool), source
+        return depth, torch.ones_like(depth, dtype=torch.bool), depth_type
     plane = depth.get("depth")
     if not isinstance(plane, Tensor) or plane.ndim != 3 or plane.numel() == 0:
         raise ValueError(
             f"depth: expected a geometry with depth (N, H, W), got {checks.describe(plane)}: "
-            "connect Run Depth Anything 3 or Run MoGe, or a depth picture."
+            "connect Run Depth Anything 3, Run MoGe Inference or a depth picture."
         )
     plane = plane.cpu()  # MoGe leaves its geometry on the GPU
     size = {"frames": len(plane), "size": plane.shape[1:]}
@@ -40,3 +40,14 @@ def grey(depth: Tensor, name: str = "depth") -> Tensor:
     from . import checks
 
     return checks.depth(checks.rgb(depth, name), name).clamp(0, 1)
+
+
+def grey_beside(other: Tensor, depth: Tensor, name: str) -> Tensor:
+    """A depth picture from 0 to 1, one for the clip or one for each frame, as (N, H, W) like depth (N, H, W)."""
+    from . import checks
+
+    other = grey(other, name).to(depth.device)
+    if len(other) > 1:
+        checks.same_frames(**{"depth": depth, name: other})
+    checks.same_size(**{"depth": depth, name: other})
+    return other.expand_as(depth)

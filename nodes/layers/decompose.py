@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...models.choices import DEPTH_SOURCES
+from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry, PoseKeypoint, SAM3TrackData
 
 CATEGORY = "Duet/layers"
@@ -75,8 +75,8 @@ class DecomposeLayers(io.ComfyNode):
                     tooltip="Depth pictures of the same frames, or the geometry of Depth Anything 3 or MoGe.",
                 ),
                 io.Combo.Input(
-                    "source", options=list(DEPTH_SOURCES), default=DEPTH_SOURCES[0],
-                    tooltip="What the numbers of a depth picture mean. near is large: near is white. Geometry is always "
+                    "source", options=list(DEPTH_TYPES), default=DEPTH_TYPES[0],
+                    tooltip="What the numbers of a depth picture mean. near is white: like the depth of ControlNets. Geometry is always "
                     "a distance.",
                 ),
                 io.Mask.Input(

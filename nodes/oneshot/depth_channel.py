@@ -6,15 +6,15 @@ from ...models.choices import CHANNEL_RANGES
 
 
 def grey(depth, depth_range: str):
-    """(N, H, W, 3) depth pictures to (N, H, W); taken as given they must lie in 0..1."""
+    """(N, H, W, 3) depth pictures to (N, H, W); used unchanged they must lie in 0..1."""
     from ..inputs import checks
 
     depth = checks.depth(depth)
     checks.finite(depth, "depth")
-    if depth_range == "as given" and (largest := depth.abs().max().item()) > 1.5:
+    if depth_range == "unchanged" and (largest := depth.abs().max().item()) > 1.5:
         raise ValueError(
-            f"depth: expected values from 0 to 1 to be taken as given, got up to {largest:g}: put Normalize Depth Clip in "
-            "front, or set depth_range to clip."
+            f"depth: expected values from 0 to 1 to be used unchanged, got up to {largest:g}: put Normalize Depth in "
+            "front, or set depth_range to per clip."
         )
     return depth
 
@@ -34,13 +34,13 @@ class EncodeDepthCondition(io.ComfyNode):
                 io.Conditioning.Input("negative", tooltip="The negative prompt; it gets the same depth."),
                 io.Image.Input(
                     "depth",
-                    tooltip="Grey inverse depth, near is white, as from MiDaS or Normalize Depth Clip: one picture for the "
+                    tooltip="Grey inverse depth, near is white, as from MiDaS or Normalize Depth: one picture for the "
                     "whole clip, or one for each frame, in the shape of the video.",
                 ),
                 io.Combo.Input(
                     "depth_range", options=list(CHANNEL_RANGES), default=CHANNEL_RANGES[0],
-                    tooltip="clip: the nearest and farthest of all frames become the ends, so still things keep their "
-                    "depth. frame: of each frame by itself, as the model was trained on pictures. as given: black and "
+                    tooltip="per clip: the nearest and farthest of all frames become the ends, so still things keep their "
+                    "depth. per frame: of each frame by itself, as the model was trained on pictures. unchanged: black and "
                     "white are the ends, so that Remap Depth in front of it counts.",
                 ),
             ],

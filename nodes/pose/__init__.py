@@ -1,5 +1,5 @@
 """Keypoints: drawn and converted."""
 
-from .pose import ConvertPoseKeypoints, DrawPose
+from .pose import ConvertPose, DrawPose
 
-NODES = [DrawPose, ConvertPoseKeypoints]
+NODES = [DrawPose, ConvertPose]

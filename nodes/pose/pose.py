@@ -1,13 +1,22 @@
-"""Pose keypoints: one picture and one converter for the three forms that detectors write."""
+"""Pose keypoints: one picture and one converter for the three formats that detectors write."""
 
 from comfy_api.latest import io
 
-from ...models.choices import POSE_DIALECTS
+from ...models.choices import POSE_FORMATS
 from ..host.types import PoseKeypoint
 
 CATEGORY = "Duet/pose"
-KEYPOINTS = "Keypoints of SDPose, DWPose or OpenPose; which of them is found out by itself."
-THRESHOLD = "Points that the detector is less sure of than this count as not seen."
+KEYPOINTS = "Keypoints of SDPose, DWPose or OpenPose; the format is detected."
+
+
+def confidence_threshold(tooltip: str) -> io.Float.Input:
+    return io.Float.Input(
+        "confidence_threshold", default=0.3, min=0.0, max=1.0, step=0.01, advanced=True, tooltip=tooltip
+    )
+
+
+def part(name: str, default: bool, tooltip: str) -> io.Boolean.Input:
+    return io.Boolean.Input(name, default=default, advanced=True, tooltip=tooltip)
 
 
 class DrawPose(io.ComfyNode):
@@ -17,69 +26,79 @@ class DrawPose(io.ComfyNode):
             node_id="DuetDrawPose",
             display_name="Draw Pose",
             category=CATEGORY,
-            description="Draws keypoints of any detector as OpenPose pictures at any size. Edges are smooth and joints "
-            "move by fractions of a pixel, so slow motion does not jump in small pictures.",
-            search_aliases=["openpose", "dwpose", "skeleton", "render keypoints", "pose picture", "controlnet pose"],
+            description="Draws keypoints as OpenPose pictures of any size, for pose ControlNets. Joints move by fractions "
+            "of a pixel, so that slow motion does not jump in small pictures.",
+            search_aliases=[
+                "openpose", "dwpose", "sdpose", "skeleton", "draw skeleton", "draw keypoints", "render keypoints",
+                "pose picture", "pose image", "controlnet pose", "pose controlnet",
+            ],
             inputs=[
                 PoseKeypoint.Input("keypoints", tooltip=KEYPOINTS),
                 io.Int.Input(
                     "width", default=0, min=0, max=16384, step=1,
-                    tooltip="Width of the pictures; the pose is scaled to it. 0 keeps the width of the detected picture.",
+                    tooltip="Width of the pictures in pixels, to which the pose is scaled; 0 keeps the width of the clip "
+                    "that the pose comes from. Set it to the width of the video to generate.",
                 ),
                 io.Int.Input(
                     "height", default=0, min=0, max=16384, step=1,
-                    tooltip="Height of the pictures; the pose is scaled to it. 0 keeps the height of the detected picture.",
+                    tooltip="Height of the pictures in pixels, to which the pose is scaled; 0 keeps the height of the clip "
+                    "that the pose comes from.",
                 ),
                 io.Float.Input(
-                    "stick_width", default=0.0, min=0.0, max=64.0, step=0.25,
-                    tooltip="Thickness of limbs and joints in pixels. 0 fits it to the size: 4 at 512, 1 at 128.",
+                    "stick_width", default=0.0, min=0.0, max=64.0, step=0.25, advanced=True,
+                    tooltip="Width of limbs and radius of joints in pixels. 0 follows the size: 4 at 512, 1 at 128.",
                 ),
-                io.Boolean.Input("body", default=True, tooltip="Draw the body with nose, eyes and ears."),
-                io.Boolean.Input("hands", default=True, tooltip="Draw the fingers where the detector found them."),
-                io.Boolean.Input("face", default=True, tooltip="Draw the points of the face where the detector found them."),
-                io.Boolean.Input(
-                    "feet", default=False,
-                    tooltip="Draw toes and heels. Most pose ControlNets were trained without them.",
+                part("draw_body", True, "Draws the body with nose, eyes and ears."),
+                part("draw_hands", True, "Draws the fingers where they were detected."),
+                part("draw_face", True, "Draws the points of the face where they were detected."),
+                part("draw_feet", False, "Draws toes and heels. Most pose ControlNets were trained without them."),
+                confidence_threshold(
+                    "Confidence below which a point is not drawn. Raise it against wrong limbs, lower it if limbs are missing."
                 ),
-                io.Float.Input("threshold", default=0.3, min=0.0, max=1.0, step=0.01, tooltip=THRESHOLD),
             ],
             outputs=[io.Image.Output(display_name="pose", tooltip="OpenPose pictures on black.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, keypoints, width, height, stick_width, body, hands, face, feet, threshold) -> io.NodeOutput:
+    def execute(
+        cls, keypoints, width, height, stick_width, draw_body, draw_hands, draw_face, draw_feet, confidence_threshold
+    ) -> io.NodeOutput:
         from ...models.pose.drawing import draw
 
-        return io.NodeOutput(draw(keypoints, height, width, stick_width, body, hands, face, feet, threshold))
+        parts = {"body": draw_body, "hands": draw_hands, "face": draw_face, "feet": draw_feet}
+        return io.NodeOutput(draw(keypoints, height, width, stick_width, **parts, threshold=confidence_threshold))
 
 
-class ConvertPoseKeypoints(io.ComfyNode):
+class ConvertPose(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetConvertPoseKeypoints",
+            node_id="DuetConvertPose",
             display_name="Convert Pose Keypoints",
             category=CATEGORY,
-            description="Makes keypoints of one detector fit nodes that were made for another: the three detectors "
-            "share a socket, but not the numbers in it.",
-            search_aliases=["POSE_KEYPOINT", "dwpose to sdpose", "openpose json", "normalize keypoints"],
+            description="Converts keypoints between the formats of SDPose, DWPose and OpenPose, which share one socket but "
+            "not the meaning of its numbers.",
+            search_aliases=[
+                "POSE_KEYPOINT", "convert pose", "convert keypoints", "dwpose to sdpose", "openpose json", "pose format",
+                "normalize keypoints",
+            ],
             inputs=[
                 PoseKeypoint.Input("keypoints", tooltip=KEYPOINTS),
                 io.Combo.Input(
-                    "to", options=list(POSE_DIALECTS), default="native",
-                    tooltip="native: for ComfyUI's own SDPose nodes. dwpose and openpose: for the ControlNet "
-                    "preprocessor pack; dwpose counts in pixels, openpose in shares of the picture.",
+                    "pose_format", options=list(POSE_FORMATS), default=POSE_FORMATS[0],
+                    tooltip="Format of the output. SDPose: pixels with confidence, for the nodes of ComfyUI. DWPose: pixels, "
+                    "and OpenPose: fractions of the picture, both for the ControlNet preprocessor pack.",
                 ),
-                io.Float.Input(
-                    "threshold", default=0.3, min=0.0, max=1.0, step=0.01,
-                    tooltip=f"{THRESHOLD} Only used towards dwpose and openpose, which know no degrees of certainty.",
+                confidence_threshold(
+                    "Confidence below which a point counts as missing in DWPose and OpenPose, which store no confidence. "
+                    "SDPose keeps every point."
                 ),
             ],
-            outputs=[PoseKeypoint.Output(display_name="keypoints", tooltip="The same people in the chosen form.")],
+            outputs=[PoseKeypoint.Output(display_name="keypoints", tooltip="The same people in the chosen format.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, keypoints, to, threshold) -> io.NodeOutput:
-        from ...models.pose.dialects import convert
+    def execute(cls, keypoints, pose_format, confidence_threshold) -> io.NodeOutput:
+        from ...models.pose.formats import convert
 
-        return io.NodeOutput(convert(keypoints, to, threshold))
+        return io.NodeOutput(convert(keypoints, pose_format, confidence_threshold))

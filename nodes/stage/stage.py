@@ -135,7 +135,7 @@ class RenderStageClip(io.ComfyNode):
         )  # fmt: skip
         samples = 2 if smooth_edges else 1
         clip = render(scene, samples, progress(frames))
-        depth = normalize_clip(clip.depth, source="distance", space="inverse")[0]
+        depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
         return io.NodeOutput(
             clip.rgb, depth[..., None].repeat(1, 1, 1, 3), clip.pose, clip.keypoints,
             clip.human, clip.occluder, clip.scene, clip.whole_human,

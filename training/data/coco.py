@@ -5,8 +5,8 @@ import json
 import numpy as np
 import torch
 
-from ...models.pose.dialects import JOINTS, from_joints
 from ...models.pose.drawing import draw
+from ...models.pose.formats import JOINTS, from_joints
 
 COCO = (
     *("nose", "left_eye", "right_eye", "left_ear", "right_ear", "left_shoulder", "right_shoulder", "left_elbow"),

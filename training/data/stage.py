@@ -55,7 +55,7 @@ class StageClips:
     def clip(self, index: int) -> dict[str, Tensor]:
         scene = self.scene(index)
         rendered = render(scene)
-        depth = normalize_clip(rendered.depth, source="distance", space="inverse")[0]
+        depth = normalize_clip(rendered.depth, depth_type="distance", depth_scale="inverse")[0]
         return {
             "video": pixels(rendered.rgb),
             "depth": (depth * 65535).round().to(torch.int32).to(torch.uint16),

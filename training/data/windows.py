@@ -16,7 +16,7 @@ from .pictures import cut_out, fit_depth, fit_mask, fit_picture, paint_grey, six
 NAMES = ("video", "depth", "pose", "mask")
 LOOKED_AT = 8  # frames over the take in which the person is looked for first
 MAKERS = {
-    "depth": "make it in the host with Run Depth Anything 3, Normalize Depth Clip and Save Image (Advanced) at 16 bits",
+    "depth": "make it in the host with Run Depth Anything 3, Normalize Depth and Save Image (Advanced) at 16 bits",
     "mask": "make it in the host with Run SAM3 Video Track, SAM3 Track to Mask, Convert Mask to Image and Save Video",
     "pose": "make it in the host with SDPose Keypoint Extractor, Draw Pose and Save Video",
 }

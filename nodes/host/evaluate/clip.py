@@ -1,4 +1,4 @@
-"""Pictures and words as vectors of one space, by the host's two halves of CLIP.
+"""Pictures and texts as vectors of one space, by the host's two halves of CLIP.
 
 Letters: N pictures, H and W pixels, d features.
 """
@@ -14,16 +14,16 @@ from ....models.files.reading import read_weights
 from ..progress import progress
 
 CHUNK = 16
-BOTH = "the whole CLIP ViT-L/14 in one file, whose text part ends in text_projection"
+WHOLE_CLIP = "the whole CLIP ViT-L/14 in one file, whose text part ends in text_projection"
 
 
-def picture_vectors(clip_vision, images: Tensor) -> Tensor:
-    """(N, H, W, 3) pictures to (N, d) embeddings; each is squeezed to a square, so that all of it is seen."""
+def encode_images(clip_vision, images: Tensor) -> Tensor:
+    """(N, H, W, 3) pictures to (N, d) embeddings; each is squeezed to a square, so that nothing is cut off."""
     return in_chunks(images, lambda some: one_each(clip_vision.encode_image(some, crop=False)["image_embeds"]))
 
 
 def in_chunks(images: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
-    """Long clips a few frames at a time, so that memory does not grow with them and Cancel is heard."""
+    """Long clips a few frames at a time, so that memory does not grow with them and Cancel works."""
     report, vectors = progress(len(images)), []
     for begin in range(0, len(images), CHUNK):
         with torch.no_grad():
@@ -33,29 +33,29 @@ def in_chunks(images: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
 
 
 def one_each(embeddings: Tensor) -> Tensor:
-    """(N, d); a model that answers many vectors a picture is refused."""
+    """(N, d); a model that gives several vectors for a picture is refused."""
     if embeddings.ndim != 2:
         raise ValueError(
-            f"clip_vision: expected one vector for each picture, got {tuple(embeddings.shape)[1]} of them, as SigLIP "
-            "answers in ComfyUI: load CLIP ViT-L/14 in Load CLIP Vision."
+            f"clip_vision: expected one vector for each picture, got {tuple(embeddings.shape)[1]} of them, as from "
+            "SigLIP in ComfyUI: load CLIP ViT-L/14 in Load CLIP Vision."
         )
     return embeddings
 
 
-def text_vector(clip, text: str) -> Tensor:
-    """(1, d) embedding of a sentence in the space of the pictures; a text encoder that cannot is refused."""
+def encode_text(clip, text: str) -> Tensor:
+    """(1, d) embedding of a text in the space of the pictures; a text encoder without a projection is refused."""
     refuse_unprojected(clip)
     tokens, model = clip.tokenize(text, disable_weights=True), clip.cond_stage_model
     with torch.no_grad(), memory.cuda_device_context(clip.patcher.load_device):
         plain = clip.encode_from_tokens(tokens, return_pooled="unprojected")[1]
-        # The host's text encoders of Stable Diffusion 1.x and Flux leave the projection out unless they are told.
+        # The host's text encoders of Stable Diffusion 1.x and Flux leave the projection out by default.
         model.set_clip_options({"projected_pooled": True})
         vector = model.encode_token_weights(tokens)[1]
         model.reset_clip_options()
     if vector is None or not torch.isfinite(vector).all() or not vector.any() or torch.equal(vector, plain):
         raise ValueError(
-            f"clip: expected a text encoder of CLIP, but this one answers nothing that compares with pictures: load "
-            f"{BOTH}, in Load CLIP."
+            "clip: expected a text encoder of CLIP, but the vector of this one does not compare with pictures: load "
+            f"{WHOLE_CLIP}, in Load CLIP."
         )
     return vector.float().cpu()
 
@@ -67,16 +67,16 @@ def refuse_unprojected(clip) -> None:
         name.endswith(("text_projection", "text_projection.weight")) for f in files for name in read_weights(f).shapes
     ):
         return
-    came = f"{' and '.join(f.name for f in files)} has none" if files else "nobody knows the file of this one"
+    came = f"{' and '.join(f.name for f in files)} has none" if files else "the file of this one is unknown"
     raise ValueError(
-        f"clip: expected a text encoder with text_projection, which brings words to pictures, but {came} "
-        f"(checkpoints of Stable Diffusion 1.x and clip_l.safetensors are without it): load {BOTH}, in Load CLIP and "
-        "in Load CLIP Vision, or give clip_folder."
+        f"clip: expected a text encoder with text_projection, which texts and pictures share, but {came} "
+        f"(checkpoints of Stable Diffusion 1.x and clip_l.safetensors lack it): load {WHOLE_CLIP}, in Load CLIP and in "
+        "Load CLIP Vision, or give clip_folder."
     )
 
 
 def files_of(clip) -> list[str]:
     """The files that the host would load this text encoder from again."""
-    made = getattr(clip.patcher, "cached_patcher_init", None)
-    first = made[1][0] if made else []
+    loader = getattr(clip.patcher, "cached_patcher_init", None)
+    first = loader[1][0] if loader else []
     return list(first) if isinstance(first, list | tuple) else [first]

@@ -1,4 +1,4 @@
-"""Both halves of CLIP from a local folder that transformers saved, for what the host's loaders leave out.
+"""Both halves of CLIP from a local folder in the form of transformers, for files that the host's loaders refuse.
 
 Letters: N pictures, H and W pixels, d features.
 """
@@ -16,7 +16,7 @@ from .clip import in_chunks
 
 
 class ClipFolder:
-    """A folder's CLIPModel and its tokenizer, in the hands of the host's memory management."""
+    """A folder's CLIPModel and its tokenizer, under the host's memory management."""
 
     def __init__(self, folder: str):
         model, self.tokenizer = open_folder(find_folder(folder))
@@ -27,13 +27,13 @@ class ClipFolder:
             offload_device=memory.text_encoder_offload_device(),
         )
 
-    def ready(self) -> tuple[torch.nn.Module, torch.device]:
+    def load(self) -> tuple[torch.nn.Module, torch.device]:
         memory.load_models_gpu([self.patcher], force_full_load=True)
         return self.patcher.model[0], self.patcher.load_device
 
-    def pictures(self, images: Tensor) -> Tensor:
+    def encode_images(self, images: Tensor) -> Tensor:
         """(N, H, W, 3) pictures to (N, d), prepared as the host does for its own CLIP, squeezed to a square."""
-        model, device = self.ready()
+        model, device = self.load()
         size = model.config.vision_config.image_size
 
         def encode(some: Tensor) -> Tensor:
@@ -42,11 +42,11 @@ class ClipFolder:
 
         return in_chunks(images, encode)
 
-    def words(self, text: str) -> Tensor:
-        """(1, d) of a sentence; what is longer than CLIP reads is cut off."""
-        model, device = self.ready()
-        longest = model.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=longest).to(device)
+    def encode_text(self, text: str) -> Tensor:
+        """(1, d) of a text, cut off after the tokens that CLIP reads."""
+        model, device = self.load()
+        max_tokens = model.config.text_config.max_position_embeddings
+        tokens = self.tokenizer(text, return_tensors="pt", truncation=True, max_length=max_tokens).to(device)
         with torch.no_grad():
             return model.text_projection(model.text_model(**tokens).pooler_output).float().cpu()
 
@@ -71,12 +71,12 @@ def open_folder(path: Path):
 
     local = {"local_files_only": True, "trust_remote_code": False}
     try:
-        model, told = CLIPModel.from_pretrained(path, **local, use_safetensors=True, output_loading_info=True)
+        model, info = CLIPModel.from_pretrained(path, **local, use_safetensors=True, output_loading_info=True)
         tokenizer = AutoTokenizer.from_pretrained(path, **local)
     except Exception as error:  # each of its many parts raises its own kind
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ValueError(f"clip_folder: {path.name} does not open as CLIP ({reason}): get its files again.") from error
-    if missing := [*told["missing_keys"], *told["mismatched_keys"]]:
+    if missing := [*info["missing_keys"], *info["mismatched_keys"]]:
         raise ValueError(
             f"clip_folder: expected every weight of CLIP in {path.name}, but {len(missing)} are missing or of another "
             f"size, {missing[0]} for one: get its files again."

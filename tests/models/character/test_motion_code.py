@@ -8,7 +8,7 @@ from pack.models.character.motion_code import bones, fitted_body, render_motion
 from pack.models.character.posed import SPACE, posed
 from pack.models.character.skeleton import complete
 from pack.models.layers.layers import nearness
-from pack.models.pose import dialects as pose
+from pack.models.pose import formats as pose
 from pack.models.stage import character_keypoints, render, sample_scene
 
 FRAMES, SIZE = 6, 96

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from pack.models.choices import DEPTH_BLENDS
-from pack.models.depth.edit import blend, feathered, move_object, nearest_known
+from pack.models.depth.edit import blend, feathered, fill_from_nearest, move_object
 from pack.models.depth.range import normalize_clip
 from pack.models.stage import render, sample_scene
 
@@ -18,7 +18,7 @@ def rand(*shape, seed=0):
 
 
 def greys(metres):
-    return normalize_clip(metres, None, "fixed", NEAR, FAR, source="distance", space="inverse")[0]
+    return normalize_clip(metres, None, "fixed", NEAR, FAR, depth_type="distance", depth_scale="inverse")[0]
 
 
 def disc(frames=3, size=24, radius=6):
@@ -43,7 +43,7 @@ def test_mean_is_the_target_and_deviations_are_scaled(relief):
 def test_what_already_stands_at_the_target_is_not_changed():
     depth, mask = rand(2, 24, 24), disc(2)
     own = torch.stack([frame[there > 0].mean() for frame, there in zip(depth, mask, strict=True)])
-    for settings in ({}, {"behind": depth}):
+    for settings in ({}, {"scene_depth": depth}):
         out, changed = move_object(depth, mask, own, occlude=False, **settings)
         assert (out - depth).abs().max() < 1e-6 and not changed.any()
 
@@ -57,7 +57,7 @@ def test_relief_beyond_black_and_white_is_cut_off():
 def test_nearer_of_both_is_seen_pixel_by_pixel(occlude):
     depth, behind, mask = 0.4 + 0.2 * rand(2, 24, 24), rand(2, 24, 24, seed=1), disc(2)
     target = torch.tensor([0.35, 0.6])
-    out, _ = move_object(depth, mask, target, occlude=occlude, behind=behind)
+    out, _ = move_object(depth, mask, target, occlude=occlude, scene_depth=behind)
     for k, there in enumerate(mask > 0):
         thing = target[k] + depth[k] - depth[k][there].mean()
         expected = torch.maximum(thing, behind[k]) if occlude else thing
@@ -82,10 +82,10 @@ def test_behind_the_object_is_what_stands_beside_it():
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_nearest_known_against_every_distance(seed):
+def test_fill_from_nearest_against_every_distance(seed):
     values, known = rand(17, 23, seed=seed), rand(17, 23, seed=seed + 50) < 0.04
     known[3, 4] = True
-    out = nearest_known(values, known)
+    out = fill_from_nearest(values, known)
     places = known.nonzero().float()
     for y, x in (~known).nonzero().tolist():
         distance = (places - torch.tensor([y, x])).norm(dim=1)
@@ -94,10 +94,10 @@ def test_nearest_known_against_every_distance(seed):
     assert torch.equal(out[known], values[known])
 
 
-def test_nearest_known_of_nothing_is_the_far_end():
-    assert not nearest_known(rand(4, 5), torch.zeros(4, 5, dtype=torch.bool)).any()
+def test_fill_from_nearest_of_nothing_is_the_far_end():
+    assert not fill_from_nearest(rand(4, 5), torch.zeros(4, 5, dtype=torch.bool)).any()
     values = rand(4, 5)
-    assert torch.equal(nearest_known(values, torch.ones(4, 5, dtype=torch.bool)), values)
+    assert torch.equal(fill_from_nearest(values, torch.ones(4, 5, dtype=torch.bool)), values)
 
 
 def test_mask_over_the_whole_picture_has_nothing_that_could_hide_it():
@@ -138,7 +138,7 @@ def test_soft_edge_of_a_mask_leaves_nothing_of_the_old_depth_behind():
     mask = (6.8 - torch.hypot(x - 11.3, y - 12.1)).clamp(0, 1)[None]
     depth = torch.where(mask > 0.2, 0.9, 0.1)
     assert ((mask > 0.2) & (mask < 0.5)).any()
-    for settings in ({}, {"occlude": False}, {"behind": torch.full_like(depth, 0.1)}):
+    for settings in ({}, {"occlude": False}, {"scene_depth": torch.full_like(depth, 0.1)}):
         out, _ = move_object(depth, mask, torch.tensor([0.3]), relief=0.0, **settings)
         assert out.max() < 0.3 + 1e-6 and torch.allclose(
             out, torch.lerp(torch.tensor(0.1), torch.tensor(0.3), mask), atol=1e-6
@@ -154,7 +154,7 @@ def test_frames_without_the_object_stay():
 
 @pytest.mark.parametrize("mask", [torch.zeros(2, 8, 8), torch.full((2, 8, 8), 0.5)])
 def test_mask_without_an_object_is_refused(mask):
-    with pytest.raises(ValueError, match="expected an object, got 2 masks without a pixel above 0.5"):
+    with pytest.raises(ValueError, match="object_mask: expected an object, got 2 masks without a pixel above 0.5"):
         move_object(rand(2, 8, 8), mask, torch.full((2,), 0.5))
 
 
@@ -162,7 +162,7 @@ def test_mask_without_an_object_is_refused(mask):
 def test_moved_depth_stays_between_0_and_1(seed):
     depth, mask, behind = (rand(2, 11, 13, seed=seed + k) for k in (0, 100, 200))
     settings = {"relief": 5 * float(rand(1, seed=seed)), "feather": seed % 4, "occlude": seed % 2 == 0}
-    out, _ = move_object(depth, mask, rand(2, seed=seed), behind=behind if seed % 3 else None, **settings)
+    out, _ = move_object(depth, mask, rand(2, seed=seed), scene_depth=behind if seed % 3 else None, **settings)
     assert torch.isfinite(out).all() and out.min() >= 0 and out.max() <= 1
 
 
@@ -183,7 +183,7 @@ def test_blend_by_its_definition():
         assert torch.equal(blend(first, second, 0.0, mode), first)
         assert torch.equal(blend(first, second, 1.0, mode), torch.from_numpy(other))
     with pytest.raises(ValueError, match="Expected one of mix, nearest, farthest, got 'add'"):
-        blend(first, second, mode="add")
+        blend(first, second, blend_mode="add")
 
 
 @pytest.fixture(scope="module", params=[3, 32], ids=["pole", "pill"])
@@ -225,7 +225,7 @@ def test_object_of_the_stage_farther_away_is_the_stages_own_picture(stage, scale
     mask, moved = clip.layer == 2, render(farther(scene, scale), 1)
     assert (mask.flatten(1).sum(1) > 50).sum() >= 3
     target = mean_greys(clip.depth * scale, mask)
-    out, _ = move_object(greys(clip.depth), mask.float(), target, 1 / scale, behind=greys(empty.depth))
+    out, _ = move_object(greys(clip.depth), mask.float(), target, 1 / scale, scene_depth=greys(empty.depth))
     assert (out - greys(moved.depth)).abs().max() < 5e-5
     assert torch.equal((out == greys(empty.depth))[mask], (moved.layer != 2)[mask]), "hidden where the stage hides it"
     assert bool((mask & (moved.layer == 1)).any()) == (scale > 1), "the figure hides it where it has gone behind"

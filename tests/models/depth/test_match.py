@@ -1,8 +1,8 @@
-"""Depth brought into the greys of another, and what stands before it, against the stage's own truth."""
+"""Depth brought into the greys of another, and the mask of what is nearer, against the ground truth of the stage."""
 
 import pytest
 import torch
-from pack.models.depth.match import match, nearer
+from pack.models.depth.match import match, nearer_mask
 from pack.models.stage import render, sample_scene
 
 
@@ -15,12 +15,12 @@ def stage():
     return (inverse - low) / (high - low), (room - 0.05) / 0.6, clip.whole_human
 
 
-def test_the_range_is_found_whoever_stands_before_it(stage):
+def test_the_range_is_found_with_a_person_in_front_of_the_scene(stage):
     depth, room, _ = stage
     noisy = (depth + 0.01 * torch.randn(depth.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
-    for made, within in ((depth, 0.005), (noisy, 0.02)):
-        scale, shift, same = match(made, room)
-        error = (scale * made + shift - room).abs()
+    for estimate, within in ((depth, 0.005), (noisy, 0.02)):
+        scale, shift, same = match(estimate, room)
+        error = (scale * estimate + shift - room).abs()
         assert error[same].mean() < within and same.float().mean() > 0.8
 
 
@@ -34,17 +34,17 @@ def test_a_mask_says_what_counts(stage):
 def test_what_is_nearer_is_the_person_but_for_the_feet(stage):
     depth, room, person = stage
     scale, shift, _ = match(depth, room, person < 0.01)
-    found = nearer(scale * depth + shift, room, 0.02, 0.0) > 0.5
-    assert (found & (person > 0)).sum() == found.sum(), "nothing but the person stands before the room"
+    found = nearer_mask(scale * depth + shift, room, 0.02, 0.0) > 0.5
+    assert (found & (person > 0)).sum() == found.sum(), "nothing but the person is in front of the room"
     rows = (person > 0.5).any(0).any(-1).nonzero()[:, 0]
     upper = slice(int(rows.min()), int(rows.min()) + int(0.8 * len(rows)))
     assert found[:, upper][person[:, upper] > 0.9].all()
 
 
-def test_the_edge_fades_over_the_pixels_asked_for():
+def test_the_edge_fades_over_the_given_pixels():
     depth = torch.zeros(1, 16, 32)
     depth[..., 16:] = 0.5
-    row = nearer(depth, torch.zeros_like(depth), 0.1, 4.0)[0, 8]
+    row = nearer_mask(depth, torch.zeros_like(depth), 0.1, 4.0)[0, 8]
     assert row[:13].max() == 0 and row[19:].min() == 1 and (row[14:18].diff() > 0).all()
     assert row[15] + row[16] == pytest.approx(1)
 

@@ -1,4 +1,4 @@
-"""What is measured about made motion, against numbers worked out by hand and against the stage."""
+"""Measures of generated motion, against numbers worked out by hand and against the stage."""
 
 import math
 
@@ -66,7 +66,7 @@ def test_true_flow_between_any_frames_fetches_the_picture():
     assert (motion.flow([3], [2])[0][0] - neighbours).abs().max() < 1e-3, "the stage's own flow of neighbours"
 
 
-def test_the_nearest_true_flow_tells_the_action_whatever_its_phase_and_side():
+def test_the_nearest_true_flow_names_the_action_whatever_its_phase_and_side():
     flow = lambda seed, action: StageMotion.of(
         sample_scene(seed, frames=12, height=32, width=32, fps=8.0, objects=0, action=action)
     ).to_first()[0]
@@ -82,7 +82,7 @@ def test_the_nearest_true_flow_tells_the_action_whatever_its_phase_and_side():
     assert (signature(mirrored) - made[0]).abs().max() < 1e-6
 
 
-def test_random_features_are_fixed_and_tell_motion_from_rest():
+def test_random_features_are_fixed_and_separate_motion_from_rest():
     g = torch.Generator().manual_seed(0)
     clip = torch.rand(2, 5, 3, 24, 24, generator=g)
     look = RandomFeatures()

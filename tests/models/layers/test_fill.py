@@ -16,7 +16,7 @@ FRAMES, SIZE = 10, 96
 def clip_and_layers(seed, camera, objects=1):
     size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "fps": 6}
     clip = render(sample_scene(seed, camera=camera, action="walk", objects=objects, **size))
-    layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is large", clip.layers[1:, ..., 3])
+    layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is white", clip.layers[1:, ..., 3])
     return clip, layers
 
 
@@ -38,7 +38,7 @@ def test_other_frames_beat_inpainting_by_three_decibels(camera):
 def test_depth_that_jumps_from_frame_to_frame_is_filled_in_tune():
     clip, layers = clip_and_layers(9104, "still")
     jump = 0.05 * torch.randn(FRAMES, 1, 1, generator=torch.Generator().manual_seed(2))
-    layers = decompose(clip.rgb, clip.human, 1 / clip.depth + jump, "near is large", clip.layers[1:, ..., 3])
+    layers = decompose(clip.rgb, clip.human, 1 / clip.depth + jump, "near is white", clip.layers[1:, ..., 3])
     filled, _ = complete_scene(layers, Fill(grow=2))
     error = (filled.scene_depth - 1 / clip.plate_depth - jump).abs()[clip.scene < 0.98]
     assert error.mean() < 0.005 < jump.std()
@@ -46,7 +46,7 @@ def test_depth_that_jumps_from_frame_to_frame_is_filled_in_tune():
 
 def test_what_no_frame_shows_comes_from_the_plate():
     clip, layers = clip_and_layers(9104, "still")
-    layers = decompose(clip.rgb[:1], clip.human[:1], 1 / clip.depth[:1], "near is large", clip.layers[1:, :1, ..., 3])
+    layers = decompose(clip.rgb[:1], clip.human[:1], 1 / clip.depth[:1], "near is white", clip.layers[1:, :1, ..., 3])
     filled, sure = complete_scene(layers, Fill(plate=clip.plate[:1], grow=2))
     hole = Source(layers, 2).hole(0)
     assert torch.allclose(filled.scene, clip.plate[:1], atol=1e-6) and (sure[0][hole] == 0).all()
@@ -62,7 +62,7 @@ def test_without_other_frames_only_the_plate_or_a_guess_is_used():
 
 def test_a_picture_hidden_from_edge_to_edge_is_still_filled():
     _, layers = clip_and_layers(9104, "still", objects=0)
-    full = decompose(layers.images, torch.ones(1, SIZE, SIZE), layers.depth, "near is large")
+    full = decompose(layers.images, torch.ones(1, SIZE, SIZE), layers.depth, "near is white")
     filled, sure = complete_scene(full, Fill())
     assert torch.isfinite(filled.scene).all() and torch.isfinite(filled.scene_depth).all() and (sure == 0).all()
 
@@ -83,6 +83,6 @@ def test_the_camera_is_told_by_points_in_the_scene():
 
 def test_a_clip_that_moves_and_nobody_hides_is_left_alone():
     clip, _ = clip_and_layers(9104, "sway", objects=0)
-    layers = decompose(clip.rgb, torch.zeros(1, SIZE, SIZE), 1 / clip.depth, "near is large")
+    layers = decompose(clip.rgb, torch.zeros(1, SIZE, SIZE), 1 / clip.depth, "near is white")
     filled, sure = complete_scene(layers, Fill())
     assert torch.equal(filled.scene, clip.rgb) and (sure == 1).all()

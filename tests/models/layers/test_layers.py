@@ -40,7 +40,7 @@ def estimated(clip, seed=0, amount=0.05):
 def apart(clip, depth=None, **given):
     depth = 1 / clip.depth if depth is None else depth
     objects = given.pop("objects", clip.layers[1:, ..., 3])
-    return decompose(clip.rgb, given.pop("human", clip.human), depth, "near is large", objects, **given)
+    return decompose(clip.rgb, given.pop("human", clip.human), depth, "near is white", objects, **given)
 
 
 def together(layers, changes=None, soften=0.0):
@@ -160,7 +160,7 @@ def test_exported_layers_lie_over_each_other_to_the_source(clip):
 
 
 def test_the_sign_of_depth_is_turned_once(clip):
-    depths = {"near is large": 1 / clip.depth, "far is large": clip.depth / 10, "distance": clip.depth}
+    depths = {"near is white": 1 / clip.depth, "far is white": clip.depth / 10, "distance": clip.depth}
     chosen = [
         decompose(clip.rgb, clip.human, depth, source, clip.layers[1:, ..., 3]).in_front
         for source, depth in depths.items()

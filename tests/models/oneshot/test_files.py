@@ -110,7 +110,7 @@ def test_our_file_of_a_tuning_comes_back_with_how_it_was_made(tmp_path, norms, h
     state = STATE if norms else add_tuning(BASE, base, pth(tmp_path))[1]
     if half:
         state = {name: value.half() for name, value in state.items()}
-    made = Tuning(frames=8, steps=500, lr=3e-5, depth_range="clip")
+    made = Tuning(frames=8, steps=500, lr=3e-5, depth_range="per clip")
     path = save_tuning(tmp_path / "cat.safetensors", state, config, made)
     file, found = read_tuning(path)
     assert found == replace(made, base=fingerprint(base), context=48, group_norm="frame", prediction="v")
@@ -119,15 +119,15 @@ def test_our_file_of_a_tuning_comes_back_with_how_it_was_made(tmp_path, norms, h
     onto, weights, report = add_tuning(replace(BASE, prediction="v"), base, path)
     assert onto == config and all(torch.equal(weights[name].to(value), value) for name, value in state.items())
     assert "Tuned on 8 frames in 500 steps at a learning rate of 3e-05." in report.text
-    assert "depth range clip" in report.text and "another base" not in report.text
+    assert "depth range per clip" in report.text and "another base" not in report.text
 
 
 def test_what_does_not_match_the_base_is_told(tmp_path):
-    path = save_tuning(tmp_path / "a.safetensors", STATE, WHOLE, Tuning(depth_range="frame"))
+    path = save_tuning(tmp_path / "a.safetensors", STATE, WHOLE, Tuning(depth_range="per frame"))
     _, _, report = add_tuning(replace(BASE, prediction="v"), PICTURE, path)
     assert fingerprint(PICTURE) in report.text and fingerprint(STATE) in report.text
     assert "predicts noise (eps), but the base predicts velocity (v): it is sampled as the base" in report.text
-    assert "depth range frame" in report.text
+    assert "depth range per frame" in report.text
     assert "depth range" not in add_tuning(replace(BASE, in_channels=4), PICTURE, path)[2].text
 
 

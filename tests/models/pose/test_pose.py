@@ -1,12 +1,12 @@
-"""Pose keypoints: the three dialects written out by hand, and the picture against geometry."""
+"""Pose keypoints: the three formats written out by hand, and the picture against geometry."""
 
 import math
 
 import pytest
 import torch
-from pack.models.pose import dialects as pose
-from pack.models.pose.dialects import JOINTS, convert, detect, from_joints, joints
+from pack.models.pose import formats as pose
 from pack.models.pose.drawing import COLOURS, LIMBS, draw
+from pack.models.pose.formats import JOINTS, convert, detect_format, from_joints, joints
 
 WIDTH, HEIGHT = 640, 480
 
@@ -21,7 +21,7 @@ def body(seed=0, count=18):
     return (torch.rand(count, 2, generator=g) * spread + 50).round(decimals=2).double().tolist()
 
 
-def native(points, score=0.93):
+def sdpose(points, score=0.93):
     rest = {key: flat([(0, 0)] * count, 0.0) for key, count in pose.PARTS.items()}
     return frame({**rest, "pose_keypoints_2d": flat(points, score)})
 
@@ -40,23 +40,23 @@ def frame(*people):
     return {"canvas_width": WIDTH, "canvas_height": HEIGHT, "people": list(people)}
 
 
-WRITERS = {"native": native, "dwpose": dwpose, "openpose": openpose}
+WRITERS = {"SDPose": sdpose, "DWPose": dwpose, "OpenPose": openpose}
 
 
-@pytest.mark.parametrize("dialect", WRITERS)
-def test_dialect_is_found(dialect):
-    assert detect([WRITERS[dialect](body(seed)) for seed in range(3)]) == dialect
+@pytest.mark.parametrize("pose_format", WRITERS)
+def test_format_is_detected(pose_format):
+    assert detect_format([WRITERS[pose_format](body(seed)) for seed in range(3)]) == pose_format
 
 
-@pytest.mark.parametrize("dialect", WRITERS)
-def test_every_dialect_becomes_strict_native(dialect):
+@pytest.mark.parametrize("pose_format", WRITERS)
+def test_every_format_becomes_complete_sdpose(pose_format):
     points = body()
-    (found,) = convert([WRITERS[dialect](points)], "native")
+    (found,) = convert([WRITERS[pose_format](points)], "SDPose")
     (person,) = found["people"]
     assert {key: len(part) for key, part in person.items()} == {key: 3 * n for key, n in pose.PARTS.items()}
     places = torch.tensor(person["pose_keypoints_2d"], dtype=torch.float64).view(18, 3)
     assert (places[:, :2] - torch.tensor(points)).abs().max() < 1e-5
-    assert (places[:, 2] == (0.93 if dialect == "native" else 1)).all()
+    assert (places[:, 2] == (0.93 if pose_format == "SDPose" else 1)).all()
 
 
 @pytest.mark.parametrize("first", WRITERS)
@@ -66,48 +66,48 @@ def test_there_and_back(first, second):
     there = convert(clip, second)
     back = joints(convert(there, first))[0]
     assert (back - joints(clip)[0]).abs().max() < 1e-3
-    if first != second and second != "native":
-        assert detect(there) == second
+    if first != second and second != "SDPose":
+        assert detect_format(there) == second
 
 
 def test_whole_pixels_survive_shares_of_the_canvas():
     points = [(7 * i + 29, 11 * i + 3) for i in range(18)]
-    (found,) = convert([openpose(points)], "native")
+    (found,) = convert([openpose(points)], "SDPose")
     assert found["people"][0]["pose_keypoints_2d"] == flat(points)
 
 
 def test_joints_beside_the_picture_are_still_shares_of_it():
     points = [(x * 1.8, y * 1.8) for x, y in body()]
-    assert max(x for x, _ in points) > 1.3 * WIDTH and detect([openpose(points)]) == "openpose"
+    assert max(x for x, _ in points) > 1.3 * WIDTH and detect_format([openpose(points)]) == "OpenPose"
 
 
 def test_scores_below_the_threshold_are_absent_in_dwpose():
-    clip = [native(body(), score=0.25)]
-    assert convert(clip, "dwpose", 0.3)[0]["people"][0]["pose_keypoints_2d"] == [0.0] * 54
-    (person,) = convert(clip, "dwpose", 0.2)[0]["people"]
+    clip = [sdpose(body(), score=0.25)]
+    assert convert(clip, "DWPose", 0.3)[0]["people"][0]["pose_keypoints_2d"] == [0.0] * 54
+    (person,) = convert(clip, "DWPose", 0.2)[0]["people"]
     assert person["pose_keypoints_2d"][2::3] == [1.0] * 18 and person["face_keypoints_2d"] is None
 
 
 def test_face_of_68_points_gains_the_eyes_of_the_body():
     one = dwpose(body())
     one["people"][0]["face_keypoints_2d"] = flat(body(4, 68))
-    face = convert([one], "native")[0]["people"][0]["face_keypoints_2d"]
+    face = convert([one], "SDPose")[0]["people"][0]["face_keypoints_2d"]
     assert len(face) == 210 and face[204:] == flat([body()[14], body()[15]])
 
 
-def test_nobody_several_people_and_a_single_frame():
+def test_no_person_several_people_and_a_single_frame():
     assert (
-        convert([frame()], "native")[0]["people"] == [] == convert([{**frame(), "people": None}], "native")[0]["people"]
+        convert([frame()], "SDPose")[0]["people"] == [] == convert([{**frame(), "people": None}], "SDPose")[0]["people"]
     )
     two = frame(dwpose(body(1))["people"][0], dwpose(body(2))["people"][0])
-    assert len(convert(two, "native")[0]["people"]) == 2
+    assert len(convert(two, "SDPose")[0]["people"]) == 2
     points, scores = joints([frame(), two])
     assert points.shape == (2, 18, 2) and not scores[0].any() and scores[1].all()
     assert torch.allclose(points[1], torch.tensor(body(1)).float())
     assert not draw([frame()]).any()
 
 
-def test_hostile_numbers_count_as_unseen():
+def test_hostile_numbers_count_as_missing():
     points = body()
     points[3], points[4] = (math.nan, 5.0), (5.0, math.inf)
     one = dwpose(points)
@@ -128,15 +128,15 @@ def test_refusals():
         ([frame({"pose_keypoints_2d": [1.0] * 53})], "got 53"),
     ):
         with pytest.raises(ValueError, match=phrase):
-            convert(frames, "native")
-    with pytest.raises(ValueError, match="a dialect out of native, dwpose, openpose, got 'coco'"):
+            convert(frames, "SDPose")
+    with pytest.raises(ValueError, match="one of SDPose, DWPose, OpenPose, got 'coco'"):
         convert([frame()], "coco")
 
 
 def test_from_joints_and_joints_are_inverse():
     points, scores = torch.rand(4, 18, 2) * 300 + 10, torch.rand(4, 18) * 0.9 + 0.1
     clip = from_joints(points, scores, HEIGHT, WIDTH)
-    assert clip[0]["canvas_width"] == WIDTH and detect(clip) == "native"
+    assert clip[0]["canvas_width"] == WIDTH and detect_format(clip) == "SDPose"
     again = joints(clip)
     assert torch.allclose(again[0], points) and torch.allclose(again[1], scores)
 
@@ -193,12 +193,12 @@ def test_another_size_scales_the_pose():
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 7), (63, 65), (8, 1024)])
 def test_odd_and_tiny_sizes(size):
-    picture = draw([native(body())], *size)
+    picture = draw([sdpose(body())], *size)
     assert picture.shape == (1, *size, 3) and picture.max() <= 1
 
 
 def test_switches_and_threshold():
-    one = native(body(), score=0.4)
+    one = sdpose(body(), score=0.4)
     for key, seed in (("foot_keypoints_2d", 1), ("face_keypoints_2d", 2), ("hand_left_keypoints_2d", 3)):
         one["people"][0][key] = flat(body(seed, pose.PARTS[key]), 0.9)
     none = {"body": False, "hands": False, "face": False, "feet": False}

@@ -5,30 +5,28 @@ import torch
 from comfy_extras.nodes_curve import CurveEditor
 from comfy_extras.nodes_depth_anything_3 import DA3Render
 from pack.nodes.depth.heat_map import DepthToHeatMap, HeatMapToDepth
-from pack.nodes.depth.normalize import NormalizeDepthClip
+from pack.nodes.depth.normalize import NormalizeDepth
 from pack.nodes.depth.remap import RemapDepth
 from pack.nodes.inputs import checks
 from pack.nodes.inputs.depth import read_depth
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-SETTINGS = {
-    "source": "near is large",
-    "space": "as given",
-    "range_mode": "min-max",
-    "low": 1.0,
-    "high": 99.0,
-    "near": 0.0,
-    "far": 1.0,
-    "polarity": "near is white",
+SETTINGS = {"depth_type": "near is white", "depth_scale": "linear", "polarity": "near is white"}
+RANGES = {
+    "min-max": {},
+    "percentile": {"near_percent": 1.0, "far_percent": 99.0},
+    "fixed": {"near_depth": 0.0, "far_depth": 1.0},
 }
 
 
-def normalize(depth, **settings):
-    return NormalizeDepthClip.execute(depth=depth, **{**SETTINGS, **settings}).result
+def normalize(depth, range="min-max", **settings):
+    own = RANGES[range]
+    chosen = {"range": range, **{name: settings.pop(name, value) for name, value in own.items()}}
+    return NormalizeDepth.execute(depth=depth, range=chosen, **{**SETTINGS, **settings}).result
 
 
 def remap(depth, **settings):
-    settings = {"near": 1.0, "far": 0.0, "gamma": 1.0, "invert": False, **settings}
+    settings = {"near_grey": 1.0, "far_grey": 0.0, "gamma": 1.0, "invert": False, **settings}
     return RemapDepth.execute(depth=depth, **settings)[0]
 
 
@@ -44,22 +42,43 @@ def walking(frames=8):
 
 
 def test_settings_are_the_defaults_of_the_node():
-    schema = NormalizeDepthClip.GET_SCHEMA()
+    schema = NormalizeDepth.GET_SCHEMA()
     assert {i.id: i.default for i in schema.inputs if i.id in SETTINGS} == SETTINGS
+    (ranges,) = (i for i in schema.inputs if i.id == "range")
+    assert {option.key: {i.id: i.default for i in option.inputs} for option in ranges.options} == RANGES
     assert schema.inputs[0].get_io_type() == "IMAGE,DA3_GEOMETRY,MOGE_GEOMETRY"
+
+
+def test_every_range_by_its_own_numbers():
+    depth = {"depth": torch.tensor([[[1.0, 2.0, 3.0, 5.0]]])}
+    assert normalize(depth, "fixed", near_depth=1.0, far_depth=3.0)[0][0, 0, :, 0].tolist() == [1.0, 0.5, 0.0, 0.0]
+    picture, near, far, _ = normalize(depth, "percentile", near_percent=0.0, far_percent=100.0)
+    assert (near, far) == (1.0, 5.0) and torch.equal(picture, normalize(depth)[0])
+    assert normalize(depth, "percentile", near_percent=50.0)[1] == 2.5
+
+
+@pytest.mark.parametrize("range", RANGES)
+def test_a_prompt_of_the_page_gives_the_range_and_its_own_numbers(range):
+    """The host nests range.near_percent and its like; numbers of another range are not asked for."""
+    from comfy_api.latest._io import build_nested_inputs, get_finalized_class_inputs
+
+    live = {"range": range, **{f"range.{name}": value for name, value in RANGES[range].items()}}
+    schema, _, data = get_finalized_class_inputs(NormalizeDepth.INPUT_TYPES(), live)
+    assert {name for name in schema["required"] if name.startswith("range.")} == live.keys() - {"range"}
+    assert build_nested_inputs(live, data)["range"] == {"range": range, **RANGES[range]}
 
 
 def test_still_pixel_keeps_its_grey_where_the_hosts_render_flickers():
     geometry = {"depth": walking(), "image": torch.zeros(8, 20, 30, 3), "mode": "mono"}
     host = DA3Render.execute(geometry, {"output": "depth", "normalization": "min_max", "apply_sky_clip": False})[0]
-    ours = normalize(geometry, space="inverse")[0]
+    ours = normalize(geometry, depth_scale="inverse")[0]
     still = lambda clip: float(clip[:, 18, 25].max() - clip[:, 18, 25].min())
     assert still(host) > 0.1 and still(ours) == 0
     assert ours.shape == (8, 20, 30, 3) and (ours[..., 0] == ours[..., 2]).all()
 
 
-def test_geometry_is_a_distance_whatever_the_source_says():
-    one, other = (normalize({"depth": walking()}, source=source) for source in ("near is large", "distance"))
+def test_geometry_is_a_distance_whatever_the_depth_type():
+    one, other = (normalize({"depth": walking()}, depth_type=name) for name in ("near is white", "distance"))
     assert torch.equal(one[0], other[0]) and one[1:3] == other[1:3] == (1.0, 9.0)
     assert one[0][-1, 10, 10, 0] == 1, "the nearest is white"
 
@@ -85,12 +104,12 @@ def test_a_geometry_that_was_left_on_the_gpu_comes_to_where_pictures_are():
 def test_sky_mask_of_one_frame_and_of_another_size_serves_the_clip():
     sky = torch.zeros(1, 40, 60)
     sky[:, :6] = 1
-    picture, near, far, valid = normalize({"depth": walking()}, sky=sky)
+    picture, near, far, valid = normalize({"depth": walking()}, sky_mask=sky)
     assert (near, far) == (1.0, 6.0) and not valid[:, :3].any() and valid[:, 3:].all() and not picture[:, :3].any()
     empty, full = torch.zeros(20, 30), torch.ones(8, 20, 30)
-    assert normalize({"depth": walking()}, sky=empty)[2] == 9.0
+    assert normalize({"depth": walking()}, sky_mask=empty)[2] == 9.0
     with pytest.raises(ValueError, match="every pixel is sky"):
-        normalize({"depth": walking()}, sky=full)
+        normalize({"depth": walking()}, sky_mask=full)
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7])
@@ -114,7 +133,7 @@ def test_grey_rgb_and_rgba_are_one(node):
 def test_depth_pictures_of_any_range_with_gaps():
     depth = walking()
     depth[2, 4, 4] = float("nan")
-    picture, near, far, valid = normalize(image(depth), source="far is large")
+    picture, near, far, valid = normalize(image(depth), depth_type="far is white")
     assert (near, far) == (1.0, 9.0) and valid.sum() == valid.numel() - 1 and torch.isfinite(picture).all()
 
 
@@ -140,7 +159,7 @@ def test_curve_of_the_host_fades_the_change_in(interpolation):
     depth = image(torch.rand(5, 4, 6))
     raw = {"points": [[0, 0], [1, 1]], "interpolation": interpolation}
     for curve in (raw, CurveInput.from_raw(raw), CurveEditor.execute(raw)[0]):
-        out = remap(depth, invert=True, curve=curve)
+        out = remap(depth, invert=True, strength_curve=curve)
         for frame, amount in enumerate((0, 0.25, 0.5, 0.75, 1)):
             expected = depth[frame] * (1 - amount) + (1 - depth[frame]) * amount
             assert torch.allclose(out[frame], expected, atol=1e-5)
@@ -148,16 +167,16 @@ def test_curve_of_the_host_fades_the_change_in(interpolation):
 
 def test_curve_on_one_frame_is_its_beginning_and_no_curve_is_the_whole_change():
     depth = image(torch.rand(1, 4, 6))
-    assert torch.equal(remap(depth, invert=True, curve=[[0, 0], [1, 1]]), depth)
+    assert torch.equal(remap(depth, invert=True, strength_curve=[[0, 0], [1, 1]]), depth)
     assert torch.equal(remap(depth, invert=True), 1 - depth)
 
 
 def test_inputs_are_not_written_to():
     depth, sky = image(torch.rand(2, 5, 5)), torch.zeros(2, 5, 5)
     kept = depth.clone(), sky.clone()
-    normalize(depth, sky=sky), remap(depth, gamma=2.0), DepthToHeatMap.execute(depth, "hot")
+    normalize(depth, sky_mask=sky), remap(depth, gamma=2.0), DepthToHeatMap.execute(depth, "hot")
     mask = torch.ones(2, 5, 5, dtype=torch.bool)
-    normalize({"depth": depth[..., 0], "mask": mask}, sky=1 - sky * 0 - 1)
+    normalize({"depth": depth[..., 0], "mask": mask}, sky_mask=1 - sky * 0 - 1)
     assert torch.equal(depth, kept[0]) and torch.equal(sky, kept[1]) and mask.all()
 
 
@@ -169,14 +188,14 @@ def test_inputs_are_not_written_to():
         (lambda: normalize({"points": 1}), "a geometry with depth .* got NoneType"),
         (lambda: normalize({"depth": torch.zeros(0, 4, 4)}), r"got a tensor of shape \(0, 4, 4\)"),
         (
-            lambda: normalize(image(walking()), sky=torch.zeros(3, 20, 30)),
-            "sky: expected 1 or 8 masks for 8 frames, got 3",
+            lambda: normalize(image(walking()), sky_mask=torch.zeros(3, 20, 30)),
+            "sky_mask: expected 1 or 8 masks for 8 frames, got 3",
         ),
-        (lambda: normalize(image(walking()), sky=torch.zeros(0, 20, 30)), "sky: expected at least one mask"),
+        (lambda: normalize(image(walking()), sky_mask=torch.zeros(0, 20, 30)), "sky_mask: expected at least one mask"),
         (lambda: remap(image(walking())), r"expected values from 0 to 1, got up to 9 \(0..255\?\)"),
         (
-            lambda: remap(image(torch.rand(1, 2, 2)), near=0.8, far=0.8),
-            "two different greys as near and far, got 0.8 twice",
+            lambda: remap(image(torch.rand(1, 2, 2)), near_grey=0.8, far_grey=0.8),
+            "two different greys as near_grey and far_grey, got 0.8 twice",
         ),
         (lambda: DepthToHeatMap.execute(torch.rand(1, 2, 2, 3) * float("nan"), "hot"), "12 NaN or infinite values"),
         (lambda: HeatMapToDepth.execute(torch.rand(1, 2, 2, 2), "hot"), "heat_map: expected an IMAGE batch"),
@@ -218,3 +237,9 @@ def test_check_of_frame_counts():
     assert checks.same_frames() == 0
     with pytest.raises(ValueError, match="video has 3, depth has 2, pose has 3: trim the longer ones"):
         checks.same_frames(video=torch.rand(3), depth=torch.rand(2), pose=[{}, {}, {}])
+
+
+def test_check_of_sizes():
+    checks.same_size(depth=torch.rand(2, 4, 6, 3), mask=torch.rand(1, 4, 6))
+    with pytest.raises(ValueError, match="one size, but depth is 6 x 4, other is 4 x 6: put Upscale Image in front"):
+        checks.same_size(depth=torch.rand(2, 4, 6), other=torch.rand(2, 6, 4, 3))

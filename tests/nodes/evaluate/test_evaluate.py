@@ -11,11 +11,11 @@ import folder_paths
 import pytest
 import torch
 from pack.models.stage import render, sample_scene
-from pack.nodes.evaluate.clip_score import FrameConsistency, TextAlignment
-from pack.nodes.evaluate.clips import CompareClips
-from pack.nodes.evaluate.depth import DepthAgreement
-from pack.nodes.evaluate.flicker import FlowWarpError
-from pack.nodes.host.evaluate.clip import CHUNK, picture_vectors, text_vector
+from pack.nodes.evaluate.clip_score import MeasureConsistency, MeasureTextAlignment
+from pack.nodes.evaluate.clips import CompareVideos
+from pack.nodes.evaluate.depth import CompareDepth
+from pack.nodes.evaluate.flicker import MeasureFlicker
+from pack.nodes.host.evaluate.clip import CHUNK, encode_images, encode_text
 from safetensors.torch import load_file, save_file
 from tiny.files import write_clip
 from transformers import CLIPModel, CLIPTokenizer
@@ -38,7 +38,7 @@ def reference(clip_path):
 
 
 @pytest.fixture(scope="module")
-def seeing(clip_path):
+def vision(clip_path):
     """Its picture half in the host's ClipVisionModel."""
     return host_vision(load_file(clip_path / "model.safetensors"), clip_path / "vision.json")
 
@@ -95,21 +95,21 @@ def pictures_by_hand(model, images):
         return model.visual_projection(model.vision_model(normalized(images)).pooler_output).tolist()
 
 
-def test_frame_consistency_is_that_of_the_reference(reference, seeing, clip_path):
+def test_frame_consistency_is_that_of_the_reference(reference, vision, clip_path):
     images = clip_of(4)
     vectors = pictures_by_hand(reference[0], images)
     pairs = [cosine(vectors[i], vectors[j]) for i in range(4) for j in range(4) if i != j]
     expected = 100 * sum(pairs) / len(pairs)
-    score, report = FrameConsistency.execute(images, clip_folder=str(clip_path)).result
+    score, report = MeasureConsistency.execute(images, clip_folder=str(clip_path)).result
     assert score == pytest.approx(expected, abs=1e-3) and expected < 99.9
-    assert FrameConsistency.execute(images, seeing)[0] == pytest.approx(expected, abs=0.1), "the host works in fp16"
+    assert MeasureConsistency.execute(images, vision)[0] == pytest.approx(expected, abs=0.1), "the host works in fp16"
     assert f"{score:.2f} of 100 over 6 pairs of 4 frames" in report
     worst = min((cosine(vectors[i], vectors[j]), i, j) for i in range(4) for j in range(i + 1, 4))
-    assert f"least alike frames {worst[1]} and {worst[2]} with {100 * worst[0]:.2f}" in report
+    assert f"most different frames {worst[1]} and {worst[2]} with {100 * worst[0]:.2f}" in report
 
 
 def test_a_still_clip_is_wholly_consistent(clip_path):
-    score, report = FrameConsistency.execute(clip_of(1).repeat(3, 1, 1, 1), clip_folder=str(clip_path)).result
+    score, report = MeasureConsistency.execute(clip_of(1).repeat(3, 1, 1, 1), clip_folder=str(clip_path)).result
     assert score == pytest.approx(100, abs=1e-4)
 
 
@@ -120,7 +120,7 @@ def test_text_alignment_of_a_folder_is_transformers_own(reference, clip_path):
     with torch.no_grad():
         out = model(**tokenizer(text, return_tensors="pt"), pixel_values=normalized(images))
     expected = 100 * out.logits_per_image[:, 0] / model.logit_scale.exp()
-    score, report = TextAlignment.execute(images, text, clip_folder=f" {clip_path} ").result
+    score, report = MeasureTextAlignment.execute(images, text, clip_folder=f" {clip_path} ").result
     assert score == pytest.approx(expected.mean().item(), abs=1e-3)
     best, worst = int(expected.argmax()), int(expected.argmin())
     assert f"best frame {best} with {expected[best]:.2f}, worst frame {worst} with {expected[worst]:.2f}" in report
@@ -135,10 +135,10 @@ def test_text_alignment_by_the_hosts_two_halves(reference, both, square):
             model.text_model(**tokenizer(text, return_tensors="pt")).pooler_output @ square["text_projection.weight"].T
         )
         seen = model.vision_model(normalized(images)).pooler_output @ square["visual_projection.weight"].T
-    assert (text_vector(both[1], text) - words).norm() / words.norm() < 5e-3
+    assert (encode_text(both[1], text) - words).norm() / words.norm() < 5e-3
     expected = 100 * sum(cosine(v, words[0].tolist()) for v in seen.tolist()) / 3
-    assert TextAlignment.execute(images, text, *both)[0] == pytest.approx(expected, abs=0.3)
-    other = TextAlignment.execute(images, "two dogs", *both)[0]
+    assert MeasureTextAlignment.execute(images, text, *both)[0] == pytest.approx(expected, abs=0.3)
+    other = MeasureTextAlignment.execute(images, "two dogs", *both)[0]
     assert abs(other - expected) > 0.5, "another sentence is another number"
 
 
@@ -146,69 +146,69 @@ def test_the_text_encoder_is_left_as_it_was(both):
     clip = both[1]
     tokens = clip.tokenize("a cat")
     before = clip.encode_from_tokens(tokens, return_pooled=True)
-    text_vector(clip, "a dog")
+    encode_text(clip, "a dog")
     after = clip.encode_from_tokens(tokens, return_pooled=True)
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
 
 
 def test_a_text_encoder_without_projection_is_refused(square, both, tmp_path):
-    """As in a checkpoint of Stable Diffusion 1.x: the host loads it without a word."""
+    """As in a checkpoint of Stable Diffusion 1.x: the host loads it silently."""
     state = {name: value for name, value in square.items() if name != "text_projection.weight"}
     clip = host_text(state, tmp_path / "clip_l.safetensors")
     assert clip.encode_from_tokens(clip.tokenize("a cat"), return_pooled=True)[1].shape == (1, 32)
     with pytest.raises(ValueError, match=r"clip_l.safetensors has none .* whole CLIP ViT-L/14 .* or give clip_folder"):
-        TextAlignment.execute(clip_of(1), "a cat", both[0], clip)
+        MeasureTextAlignment.execute(clip_of(1), "a cat", both[0], clip)
     clip.patcher.cached_patcher_init = None
-    with pytest.raises(ValueError, match="nobody knows the file of this one"):
-        TextAlignment.execute(clip_of(1), "a cat", both[0], clip)
+    with pytest.raises(ValueError, match="the file of this one is unknown"):
+        MeasureTextAlignment.execute(clip_of(1), "a cat", both[0], clip)
 
 
 @pytest.mark.parametrize("projection", [torch.eye(32), torch.zeros(32, 32), torch.full((32, 32), NAN)])
-def test_a_projection_that_says_nothing_is_refused(square, both, tmp_path, projection):
+def test_a_projection_without_meaning_is_refused(square, both, tmp_path, projection):
     clip = host_text({**square, "text_projection.weight": projection}, tmp_path / "text.safetensors")
-    with pytest.raises(ValueError, match="answers nothing that compares with pictures"):
-        TextAlignment.execute(clip_of(1), "a cat", both[0], clip)
+    with pytest.raises(ValueError, match="does not compare with pictures"):
+        MeasureTextAlignment.execute(clip_of(1), "a cat", both[0], clip)
 
 
-def test_halves_of_two_models_are_refused(seeing, both):
-    with pytest.raises(ValueError, match="clip_vision answers 16 numbers and clip 32: load both halves of one CLIP"):
-        TextAlignment.execute(clip_of(1), "a cat", seeing, both[1])
+def test_halves_of_two_models_are_refused(vision, both):
+    with pytest.raises(ValueError, match="clip_vision gives 16 numbers and clip 32: load both halves of one CLIP"):
+        MeasureTextAlignment.execute(clip_of(1), "a cat", vision, both[1])
 
 
-def test_a_long_clip_is_read_in_chunks_and_whole_pictures_are_seen(seeing):
+def test_a_long_clip_is_read_in_chunks_and_whole_pictures_are_encoded(vision):
     images = clip_of(2 * CHUNK + 3)
-    together = picture_vectors(seeing, images)
-    assert torch.allclose(together[-1:], picture_vectors(seeing, images[-1:]), rtol=1e-2, atol=1e-2)
+    together = encode_images(vision, images)
+    assert torch.allclose(together[-1:], encode_images(vision, images[-1:]), rtol=1e-2, atol=1e-2)
     wide = torch.zeros(1, 56, 168, 3)
     corner = wide.clone()
     corner[:, :, 150:] = 1  # a centre crop would not see it
-    assert not torch.allclose(picture_vectors(seeing, wide), picture_vectors(seeing, corner), rtol=1e-2)
+    assert not torch.allclose(encode_images(vision, wide), encode_images(vision, corner), rtol=1e-2)
 
 
 def test_a_folder_in_the_model_folders_is_found_by_its_name(clip_path, tmp_path):
     shutil.copytree(clip_path, tmp_path / "my-clip")
     folder_paths.add_model_folder_path("clip_vision", str(tmp_path))
     images = clip_of(2)
-    by_name, by_path = (FrameConsistency.execute(images, clip_folder=f)[0] for f in ("my-clip", str(clip_path)))
+    by_name, by_path = (MeasureConsistency.execute(images, clip_folder=f)[0] for f in ("my-clip", str(clip_path)))
     assert by_name == by_path
 
 
 def test_folders_that_are_no_clip_are_refused(clip_path, tmp_path):
     for name in ("no/such/folder", "openai/clip-vit-large-patch14"):
         with pytest.raises(ValueError, match=f"found none at {name}: put openai/clip-vit"):
-            FrameConsistency.execute(clip_of(2), clip_folder=name)
+            MeasureConsistency.execute(clip_of(2), clip_folder=name)
     broken = shutil.copytree(clip_path, tmp_path / "broken")
     state = load_file(broken / "model.safetensors")
     save_file({k: v for k, v in state.items() if k != "text_projection.weight"}, broken / "model.safetensors")
     with pytest.raises(ValueError, match="every weight of CLIP in broken, but 1 are missing .* text_projection.weight"):
-        TextAlignment.execute(clip_of(1), "a cat", clip_folder=str(broken))
+        MeasureTextAlignment.execute(clip_of(1), "a cat", clip_folder=str(broken))
     (broken / "model.safetensors").write_bytes(b"<html>")
     with pytest.raises(ValueError, match="broken does not open as CLIP"):
-        FrameConsistency.execute(clip_of(2), clip_folder=str(broken))
+        MeasureConsistency.execute(clip_of(2), clip_folder=str(broken))
     (broken / "model.safetensors").unlink()
     torch.save(state, broken / "pytorch_model.bin")  # a pickle is never read
     with pytest.raises(ValueError, match="broken does not open as CLIP"):
-        FrameConsistency.execute(clip_of(2), clip_folder=str(broken))
+        MeasureConsistency.execute(clip_of(2), clip_folder=str(broken))
 
 
 @pytest.fixture(scope="module")
@@ -216,15 +216,15 @@ def stage():
     return render(sample_scene(31, frames=4, height=96, width=96, fps=12, action="dance", objects=0, camera="sway"))
 
 
-def test_flow_warp_error_tells_a_true_clip_from_a_flickering_one(stage):
-    error, images, report = FlowWarpError.execute(stage.rgb).result
+def test_flicker_separates_a_true_clip_from_a_flickering_one(stage):
+    error, images, report = MeasureFlicker.execute(stage.rgb).result
     assert 0 < error < 3 and images.shape == (3, 96, 96, 3)
     flicker = (stage.rgb * torch.tensor([1.0, 0.8, 1.0, 0.8])[:, None, None, None]).clamp(0, 1)
-    assert FlowWarpError.execute(flicker, stage.rgb)[0] > 4 * error
-    assert FlowWarpError.execute(stage.rgb[[2, 0, 3, 1]], stage.rgb)[0] > 3 * error
+    assert MeasureFlicker.execute(flicker, motion_images=stage.rgb)[0] > 4 * error
+    assert MeasureFlicker.execute(stage.rgb[[2, 0, 3, 1]], motion_images=stage.rgb)[0] > 3 * error
     said = re.fullmatch(
-        r"Flow-warp error ([\d.]+) of 255 on ([\d.]+) % of the pixels over 3 pairs of frames; "
-        r"worst from frame (\d) to (\d) with ([\d.]+)\.",
+        r"Warp error ([\d.]+) of 255 on ([\d.]+) % of the pixels over 3 pairs of frames; "
+        r"the largest error is from frame (\d) to (\d) with ([\d.]+)\.",
         report,
     )
     assert float(said[1]) == pytest.approx(error, abs=0.006) and 50 < float(said[2]) < 100
@@ -233,7 +233,7 @@ def test_flow_warp_error_tells_a_true_clip_from_a_flickering_one(stage):
     assert float(said[5]) >= error - 0.01
 
 
-def test_flow_warp_error_of_still_clips_is_a_plain_difference():
+def test_flicker_of_still_clips_is_a_plain_difference():
     """Without motion only the change of brightness is left, by hand; a mask keeps the half that changes."""
     scene = render(sample_scene(3, frames=1, height=64, width=64)).rgb * 0.8
     images = scene.repeat(3, 1, 1, 1)
@@ -241,48 +241,48 @@ def test_flow_warp_error_of_still_clips_is_a_plain_difference():
     motion = scene.repeat(3, 1, 1, 1)
     mask = torch.zeros(64, 64)
     mask[:, 32:] = 1
-    assert FlowWarpError.execute(images, motion)[0] == pytest.approx(5, abs=0.1)
-    error, pictures, report = FlowWarpError.execute(images, motion, mask, brightness=2.0).result
+    assert MeasureFlicker.execute(images, motion_images=motion)[0] == pytest.approx(5, abs=0.1)
+    error, pictures, report = MeasureFlicker.execute(images, motion_images=motion, mask=mask, error_gain=2.0).result
     assert error == pytest.approx(10, abs=0.1) and "on 100.0 % of the pixels" in report
     assert pictures[0, 8, 60].tolist() == pytest.approx([20 / 255] * 3, abs=1e-3)
     assert pictures[0, 8, 4].tolist() == pytest.approx([0.1, 0.2, 0.5])
 
 
-def test_depth_agreement_by_hand():
+def test_compare_depth_by_hand():
     made, truth = torch.zeros(2, 4, 4, 3), torch.zeros(2, 4, 4, 3)
     made[0, :2], made[1, 0, 0] = 0.3, 1.0
-    l2, rmse, mae, report, images = DepthAgreement.execute(made, truth, "none").result
+    l2, rmse, mae, report, images = CompareDepth.execute(made, truth, "none").result
     assert l2 == pytest.approx((8 * 0.09 + 1) / 32) and rmse == pytest.approx(math.sqrt(l2))
     assert mae == pytest.approx((8 * 0.3 + 1) / 32) and images.shape == (2, 4, 4, 3) and images[0, 0, 0, 0] == 1
     mask = torch.zeros(4, 4)
     mask[0, :2] = 1
-    l2, rmse, mae, report, images = DepthAgreement.execute(made, truth, "none", mask, brightness=1.0).result
+    l2, rmse, mae, report, images = CompareDepth.execute(made, truth, "none", mask=mask, error_gain=1.0).result
     assert mae == pytest.approx((4 * 0.3 - 2 * 0.3 + 1) / 4) and "on 12.5 % of the pixels" in report
     assert images[0, 0, 0, 0] == pytest.approx(0.3) and images[0, 3, 3].tolist() == pytest.approx([0.1, 0.2, 0.5])
 
 
-def test_depth_agreement_fits_one_scale_and_shift_for_the_clip(stage):
+def test_compare_depth_fits_one_scale_and_shift_for_the_clip(stage):
     truth = (1 / stage.depth)[..., None].repeat(1, 1, 1, 3)
     made = 0.5 * truth + 0.1
-    plain = DepthAgreement.execute(made, truth, "none")
-    fitted = DepthAgreement.execute(made, truth, "scale and shift")
-    assert plain[0] > 1e-4 and fitted[0] < 1e-12 and "Fitted: reference = 2 x made -0.2." in fitted[3]
-    swapped = DepthAgreement.execute(1 - made, truth, "scale and shift")
+    plain = CompareDepth.execute(made, truth, "none")
+    fitted = CompareDepth.execute(made, truth, "scale and shift")
+    assert plain[0] > 1e-4 and fitted[0] < 1e-12 and "Fitted: reference_depth = 2 x depth -0.2." in fitted[3]
+    swapped = CompareDepth.execute(1 - made, truth, "scale and shift")
     assert swapped[0] < 1e-12 and "Near and far are swapped" in swapped[3]
     flickering = made * torch.tensor([1.0, 0.9, 1.1, 1.0])[:, None, None, None]
-    assert DepthAgreement.execute(flickering, truth, "scale and shift")[0] > 1e-5, "one fit hides no flicker"
+    assert CompareDepth.execute(flickering, truth, "scale and shift")[0] > 1e-5, "one fit hides no flicker"
 
 
-def test_compare_clips_by_hand():
+def test_compare_videos_by_hand():
     made, truth = torch.zeros(2, 2, 2, 3), torch.zeros(2, 2, 2, 3)
     made[1, 0, 0] = torch.tensor([0.1, 0.2, 0.3])
-    psnr, error, images, report = CompareClips.execute(made, truth).result
+    psnr, error, images, report = CompareVideos.execute(made, truth).result
     square = (0.01 + 0.04 + 0.09) / 24
     assert psnr == pytest.approx(-10 * math.log10(square), abs=1e-4) and error == pytest.approx(255 * 0.6 / 24)
     assert images[1, 0, 0].tolist() == pytest.approx([0.4, 0.8, 1.0]) and not images[0].any()
-    assert f"farthest off is frame 1 with {-10 * math.log10(2 * square):.2f} dB" in report
-    assert CompareClips.execute(made, truth, 1 - (made[..., 0] > 0).float()).result[:2] == (100.0, 0.0)
-    assert CompareClips.execute(made, made)[0] == 100.0
+    assert f"the largest error is in frame 1 with {-10 * math.log10(2 * square):.2f} dB" in report
+    assert CompareVideos.execute(made, truth, mask=1 - (made[..., 0] > 0).float()).result[:2] == (100.0, 0.0)
+    assert CompareVideos.execute(made, made)[0] == 100.0
 
 
 @pytest.mark.parametrize("size", [(1, 1), (7, 9)])
@@ -290,17 +290,17 @@ def test_grey_rgba_and_any_size(size):
     seeded = torch.Generator().manual_seed(0)
     grey = torch.rand(2, *size, 1, generator=seeded)
     rgba = torch.cat((grey.repeat(1, 1, 1, 3), torch.rand(2, *size, 1, generator=seeded)), -1)
-    assert CompareClips.execute(grey, rgba)[0] == 100.0
-    assert DepthAgreement.execute(grey, rgba, "scale and shift")[0] < 1e-12
-    assert FlowWarpError.execute(grey, rgba)[0] == FlowWarpError.execute(rgba, grey)[0]
+    assert CompareVideos.execute(grey, rgba)[0] == 100.0
+    assert CompareDepth.execute(grey, rgba, "scale and shift")[0] < 1e-12
+    assert MeasureFlicker.execute(grey, motion_images=rgba)[0] == MeasureFlicker.execute(rgba, motion_images=grey)[0]
 
 
 def test_inputs_are_not_written_to(stage):
     clip, mask = stage.rgb[:2].clone(), torch.ones(2, 96, 96)
     kept = clip.clone()
-    FlowWarpError.execute(clip, None, mask), CompareClips.execute(clip, 1 - clip, mask)
+    MeasureFlicker.execute(clip, mask=mask), CompareVideos.execute(clip, 1 - clip, mask=mask)
     grey = clip[..., :1].clone()
-    DepthAgreement.execute(grey, 1 - grey, "scale and shift", mask)
+    CompareDepth.execute(grey, 1 - grey, "scale and shift", mask=mask)
     assert torch.equal(clip, kept) and torch.equal(grey, kept[..., :1]) and mask.all()
 
 
@@ -317,36 +317,48 @@ GREY, DARK = torch.rand(2, 8, 8, 1), torch.zeros(8, 8)
 @pytest.mark.parametrize(
     "call, phrase",
     [
-        (lambda: FrameConsistency.execute(ONE), "Frame Consistency needs at least 2 frames, got 1"),
+        (lambda: MeasureConsistency.execute(ONE), "Measure Frame Consistency needs at least 2 frames, got 1"),
         (
-            lambda: FrameConsistency.execute(TWO),
+            lambda: MeasureConsistency.execute(TWO),
             "connect clip_vision from Load CLIP Vision, or name a local clip_folder",
         ),
         (
-            lambda: FrameConsistency.execute(bad(TWO)),
+            lambda: MeasureConsistency.execute(bad(TWO)),
             "images: expected finite numbers, got 1 NaN .*, the first in frame 1",
         ),
-        (lambda: TextAlignment.execute(TWO, " \n"), "text: expected a sentence .*, got none"),
-        (lambda: TextAlignment.execute(TWO, "a cat"), "needs both halves of CLIP"),
-        (lambda: TextAlignment.execute(TWO * 255, "a cat"), r"expected values from 0 to 1, got up to"),
-        (lambda: FlowWarpError.execute(ONE), "Flow-Warp Error needs at least 2 frames, got 1: connect a whole clip"),
-        (lambda: FlowWarpError.execute(TWO, ONE), "images has 2, motion_of has 1: trim the longer"),
-        (lambda: FlowWarpError.execute(TWO, WIDE), "images is 8 x 8, motion_of is 12 x 8: put Upscale Image"),
-        (lambda: FlowWarpError.execute(TWO, bad(TWO)), "motion_of: expected finite numbers"),
-        (lambda: FlowWarpError.execute(TWO, None, DARK), "mask: expected white where pixels count, got none"),
-        (lambda: FlowWarpError.execute(TWO, None, DARK + NAN), "mask: expected finite numbers"),
-        (lambda: FlowWarpError.execute(TWO, None, torch.stack((DARK, DARK + 1))), "no pixel whose motion it can trust"),
-        (lambda: DepthAgreement.execute(GREY, GREY[:1], "none"), "made has 2, reference has 1"),
-        (lambda: DepthAgreement.execute(GREY, WIDE[..., :1], "none"), "made is 8 x 8, reference is 12 x 8"),
-        (lambda: DepthAgreement.execute(GREY, TWO, "none"), "reference: expected a grey depth picture, got colours"),
-        (lambda: DepthAgreement.execute(bad(GREY), GREY, "none"), "made: expected finite numbers"),
-        (lambda: DepthAgreement.execute(GREY, GREY, "none", DARK), "mask: expected white"),
-        (lambda: CompareClips.execute(TWO, ONE), "made has 2, reference has 1"),
-        (lambda: CompareClips.execute(TWO, WIDE), "made is 8 x 8, reference is 12 x 8"),
-        (lambda: CompareClips.execute(TWO, bad(TWO)), "reference: expected finite numbers"),
-        (lambda: CompareClips.execute(TWO, TWO, DARK), "mask: expected white"),
-        (lambda: CompareClips.execute(TWO, TWO, torch.ones(3, 8, 8)), "expected 1 or 2 masks for 2 frames, got 3"),
-        (lambda: CompareClips.execute(TWO, None), "reference: expected an IMAGE batch .* got NoneType"),
+        (lambda: MeasureTextAlignment.execute(TWO, " \n"), "text: expected a text .*, got none"),
+        (lambda: MeasureTextAlignment.execute(TWO, "a cat"), "needs both halves of CLIP"),
+        (lambda: MeasureTextAlignment.execute(TWO * 255, "a cat"), r"expected values from 0 to 1, got up to"),
+        (lambda: MeasureFlicker.execute(ONE), "Measure Flicker needs at least 2 frames, got 1: connect a whole clip"),
+        (lambda: MeasureFlicker.execute(TWO, motion_images=ONE), "images has 2, motion_images has 1: trim the longer"),
+        (
+            lambda: MeasureFlicker.execute(TWO, motion_images=WIDE),
+            "images is 8 x 8, motion_images is 12 x 8: put Upscale Image",
+        ),
+        (lambda: MeasureFlicker.execute(TWO, motion_images=bad(TWO)), "motion_images: expected finite numbers"),
+        (lambda: MeasureFlicker.execute(TWO, mask=DARK), "mask: expected white where pixels count, got none"),
+        (lambda: MeasureFlicker.execute(TWO, mask=DARK + NAN), "mask: expected finite numbers"),
+        (
+            lambda: MeasureFlicker.execute(TWO, mask=torch.stack((DARK, DARK + 1))),
+            "expected pixels with reliable motion, but found none",
+        ),
+        (lambda: CompareDepth.execute(GREY, GREY[:1], "none"), "depth has 2, reference_depth has 1"),
+        (lambda: CompareDepth.execute(GREY, WIDE[..., :1], "none"), "depth is 8 x 8, reference_depth is 12 x 8"),
+        (
+            lambda: CompareDepth.execute(GREY, TWO, "none"),
+            "reference_depth: expected a grey depth picture, got colours",
+        ),
+        (lambda: CompareDepth.execute(bad(GREY), GREY, "none"), "depth: expected finite numbers"),
+        (lambda: CompareDepth.execute(GREY, GREY, "none", mask=DARK), "mask: expected white"),
+        (lambda: CompareVideos.execute(TWO, ONE), "images has 2, reference_images has 1"),
+        (lambda: CompareVideos.execute(TWO, WIDE), "images is 8 x 8, reference_images is 12 x 8"),
+        (lambda: CompareVideos.execute(TWO, bad(TWO)), "reference_images: expected finite numbers"),
+        (lambda: CompareVideos.execute(TWO, TWO, mask=DARK), "mask: expected white"),
+        (
+            lambda: CompareVideos.execute(TWO, TWO, mask=torch.ones(3, 8, 8)),
+            "expected 1 or 2 masks for 2 frames, got 3",
+        ),
+        (lambda: CompareVideos.execute(TWO, None), "reference_images: expected an IMAGE batch .* got NoneType"),
     ],
 )
 def test_refusals(call, phrase):

@@ -31,7 +31,7 @@ def stage():
 
 def decomposed(stage, **changes):
     given = {
-        "images": stage["video"], "depth": stage["depth"], "source": "near is large", "human": stage["human"],
+        "images": stage["video"], "depth": stage["depth"], "source": "near is white", "human": stage["human"],
         "object_masks": "as given", "nearer": 0.4, "margin": 0.15, "overlap": 0.25, "objects": stage["occluder"],
     }  # fmt: skip
     return out(DecomposeLayers, **(given | changes))
@@ -154,13 +154,13 @@ def test_crop_and_paste_back(stage, size):
 
 def test_motion_code_and_alignment(stage):
     made = out(
-        MotionCode, keypoints=stage["keypoints"], width=0, height=0, source="near is large", depth=stage["depth"]
+        MotionCode, keypoints=stage["keypoints"], width=0, height=0, source="near is white", depth=stage["depth"]
     )
     body = made["silhouette"] > 0
     assert made["code"].shape == (FRAMES, SIZE, SIZE, 3) and (made["code"][~body] == 0).all()
     assert (body & (stage["whole_human"] > 0.5)).sum() > 0.75 * (body | (stage["whole_human"] > 0.5)).sum()
     assert made["depth"][body].min() > 0.09 and (made["depth"][~body] == 0).all()
-    large = out(MotionCode, keypoints=stage["keypoints"], width=192, height=192, source="near is large")
+    large = out(MotionCode, keypoints=stage["keypoints"], width=192, height=192, source="near is white")
     assert large["code"].shape == (FRAMES, 192, 192, 3)
     aligned = out(AlignPose, keypoints=stage["keypoints"], reference=stage["keypoints"][:1], anchor="feet", limbs=False)
     assert len(aligned["keypoints"]) == FRAMES

@@ -27,7 +27,7 @@ def encode(model, text):
 
 def with_depth(positive, negative, depth=None):
     depth = torch.rand((2, 64, 64, 1), generator=torch.Generator().manual_seed(0)) if depth is None else depth
-    return EncodeDepthCondition.execute(positive, negative, depth.expand(-1, -1, -1, 3), "clip").result
+    return EncodeDepthCondition.execute(positive, negative, depth.expand(-1, -1, -1, 3), "per clip").result
 
 
 def test_a_sentence_is_conditioning_of_the_models_own_words(model):

@@ -44,11 +44,11 @@ def clip():
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(WEIGHTS / "vae" / "duet_vae_128.safetensors")))
     with torch.no_grad():
         latent = {"samples": vae.encode(made.rgb)}
-    return latent, normalize_clip(made.depth, source="distance", space="inverse")[0], made.caption
+    return latent, normalize_clip(made.depth, depth_type="distance", depth_scale="inverse")[0], made.caption
 
 
 def told(model, words, depth):
-    return with_depth(EncodeStageWords.execute(model, words).result[0], depth, "clip")
+    return with_depth(EncodeStageWords.execute(model, words).result[0], depth, "per clip")
 
 
 def levels(model, steps=50):

@@ -29,7 +29,7 @@ def test_pictures_and_masks_have_the_host_s_shapes():
 
 
 def test_the_character_s_keypoints_lie_on_its_picture():
-    from pack.models.pose.dialects import joints
+    from pack.models.pose.formats import joints
 
     out = stage(width=128, height=128, frames=1)
     points, seen = joints(out["character_keypoints"])

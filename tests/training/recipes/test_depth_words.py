@@ -126,7 +126,7 @@ def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
     depth = torch.rand(3, 32, 32, 1).expand(-1, -1, -1, 3)
 
     def sample(model, text):
-        conds = EncodeDepthCondition.execute(encode(text), encode(""), depth, "clip").result
+        conds = EncodeDepthCondition.execute(encode(text), encode(""), depth, "per clip").result
         latent = {"samples": torch.zeros(3, 4, 4, 4)}
         return comfy_nodes.common_ksampler(model, 1, 3, 4.0, "euler", "normal", *conds, latent)[0]["samples"]
 

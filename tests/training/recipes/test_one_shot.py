@@ -198,7 +198,7 @@ def test_the_file_on_its_base_is_what_was_trained(files, tmp_path, changes):
     silent = answer(made.unet, made)
     config, state, report = add_tuning(config, state, file)
     assert "Tuned on 3 frames in 500 steps at a learning rate of 3e-05" in report.text
-    assert "depth range clip" in report.text and "another base" not in report.text
+    assert "depth range per clip" in report.text and "another base" not in report.text
     assert config == made.unet.video
     net = VideoUNet(config)
     net.load_state_dict({name: value.float() for name, value in state.items()})
@@ -280,7 +280,7 @@ WRONG = {
     "empty prompt": ({"kind": "words", "model": {"prompt": " "}}, "prompt is empty"),
     "a loss of others": ({"losses": {"motion": 0.1}}, "not motion"),
     "an unknown reading": ({"losses": {"reading": "both"}}, "source, zero: not 'both'"),
-    "an unknown range": ({"model": {"depth_range": "video"}}, "depth_range is one of clip, frame, as given"),
+    "an unknown range": ({"model": {"depth_range": "video"}}, "depth_range is one of per clip, per frame, unchanged"),
     "an unknown norm": ({"model": {"group_norm": "batch"}}, "group_norm is one of frame, clip"),
 }
 

@@ -1,8 +1,8 @@
-"""POSE_KEYPOINT in its three dialects.
+"""POSE_KEYPOINT in its three formats.
 
-native    the host's SDPose: pixels, real scores, every part present
-dwpose    controlnet_aux DWPose: pixels, score 1 or 0, None for a part that nobody looked for
-openpose  controlnet_aux OpenPose: as dwpose, but x is divided by the canvas width and y by its height
+SDPose    the host's own: pixels, real scores, every part present
+DWPose    of controlnet_aux: pixels, score 1 or 0, None for a part that was not detected
+OpenPose  of controlnet_aux: as DWPose, but x is divided by the canvas width and y by its height
 
 Pixel centres lie at integer coordinates. Letters: N frames, H and W pixels.
 """
@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..choices import POSE_DIALECTS
+from ..choices import POSE_FORMATS, check_choice
 
 JOINTS = (
     *("nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist"),
@@ -33,49 +33,48 @@ EYES = [14, 15]  # the body joints that a face of 70 points repeats after its 68
 
 @dataclass
 class Frame:
-    """One frame in pixels: per person the parts as (points, 3) arrays of x, y, score; an unseen point is all zero."""
+    """One frame in pixels: per person the parts as (points, 3) arrays of x, y, score; a missing point is all zero."""
 
     width: int
     height: int
     people: list[dict[str, np.ndarray]]
 
 
-def detect(frames: list[dict]) -> str:
-    """The dialect of a clip: small coordinates are shares of the canvas, scores of only 0 and 1 come from DWPose."""
+def detect_format(frames: list[dict]) -> str:
+    """The format of a clip: small coordinates are shares of the canvas, scores of only 0 and 1 come from DWPose."""
     people = [person for frame in as_clip(frames) for person in frame.get("people") or []]
     parts = [read_part(person, key, "keypoints") for person in people for key in PARTS]
-    seen = np.concatenate([part[part[:, 2] > 0] for part in parts] or [np.zeros((0, 3))])
+    present = np.concatenate([part[part[:, 2] > 0] for part in parts] or [np.zeros((0, 3))])
     # A joint just outside the picture is still below 2; a pose whose every pixel is below 2 would be no picture at all.
-    if len(seen) and np.abs(seen[:, :2]).max() <= 2:
-        return "openpose"
+    if len(present) and np.abs(present[:, :2]).max() <= 2:
+        return "OpenPose"
     complete = all(person.get(key) for person in people for key in PARTS)
-    return "native" if complete or (seen[:, 2] != 1).any() else "dwpose"
+    return "SDPose" if complete or (present[:, 2] != 1).any() else "DWPose"
 
 
-def convert(frames: list[dict], dialect: str, threshold: float = 0.3) -> list[dict]:
-    """Any dialect to the named one; a point below the threshold is absent where scores are only 1 and 0."""
-    if dialect not in POSE_DIALECTS:
-        raise ValueError(f"Expected a dialect out of {', '.join(POSE_DIALECTS)}, got {dialect!r}: choose one of these.")
-    return [write(frame, dialect, threshold) for frame in parse(frames)]
+def convert(frames: list[dict], pose_format: str, threshold: float = 0.3) -> list[dict]:
+    """Any format to the named one; a point below the threshold is missing where scores are only 1 and 0."""
+    check_choice(pose_format, POSE_FORMATS)
+    return [write(frame, pose_format, threshold) for frame in parse(frames)]
 
 
 def joints(frames: list[dict]) -> tuple[Tensor, Tensor]:
-    """The first person's body: (N, 18, 2) pixels and (N, 18) scores, 0 where nobody is seen."""
-    nobody = np.zeros((18, 3))
-    bodies = np.stack([frame.people[0][BODY] if frame.people else nobody for frame in parse(frames)])
+    """The first person's body: (N, 18, 2) pixels and (N, 18) scores, 0 where there is no person."""
+    empty = np.zeros((18, 3))
+    bodies = np.stack([frame.people[0][BODY] if frame.people else empty for frame in parse(frames)])
     return torch.from_numpy(bodies[..., :2]).float(), torch.from_numpy(bodies[..., 2]).float()
 
 
 def from_joints(points: Tensor, scores: Tensor, height: int, width: int) -> list[dict]:
-    """(N, 18, 2) pixels and (N, 18) scores to native keypoints of one person without hands, face and feet."""
+    """(N, 18, 2) pixels and (N, 18) scores to SDPose keypoints of one person without hands, face and feet."""
     bodies = torch.cat((points, scores[..., None]), -1).detach().cpu().double().numpy()
     rest = {key: np.zeros((count, 3)) for key, count in PARTS.items() if key != BODY}
-    return [write(Frame(width, height, [{BODY: body, **rest}]), "native") for body in bodies]
+    return [write(Frame(width, height, [{BODY: body, **rest}]), "SDPose") for body in bodies]
 
 
 def parse(frames: list[dict]) -> list[Frame]:
-    """Any dialect to frames in pixels."""
-    shares = detect(frames) == "openpose"
+    """Any format to frames in pixels."""
+    shares = detect_format(frames) == "OpenPose"
     return [parse_frame(frame, index, shares) for index, frame in enumerate(as_clip(frames))]
 
 
@@ -106,17 +105,21 @@ def read_part(person: dict, key: str, where: str) -> np.ndarray:
     return np.where(np.isfinite(points).all(1, keepdims=True) & (points[:, 2:] > 0), points, 0.0)
 
 
-def write(frame: Frame, dialect: str, threshold: float = 0.0) -> dict:
-    """One frame in the dialect."""
-    scale = (frame.width, frame.height) if dialect == "openpose" else (1, 1)
+def write(frame: Frame, pose_format: str, threshold: float = 0.0) -> dict:
+    """One frame in the format."""
+    scale = (frame.width, frame.height) if pose_format == "OpenPose" else (1, 1)
     people = []
     for person in frame.people:
-        if dialect == "native":
+        if pose_format == "SDPose":
             people.append({key: part.ravel().tolist() for key, part in person.items()})
             continue
-        seen = {key: (part[:, 2] > 0) & (part[:, 2] >= threshold) for key, part in person.items() if key != FOOT}
-        flat = {key: np.column_stack((person[key][:, :2] / scale, sure)) * sure[:, None] for key, sure in seen.items()}
-        kept = lambda key, seen=seen: key == BODY or seen[key].any()  # a body is always there, if only as zeros
+        present = {key: (part[:, 2] > 0) & (part[:, 2] >= threshold) for key, part in person.items() if key != FOOT}
+        flat = {
+            key: np.column_stack((person[key][:, :2] / scale, here)) * here[:, None] for key, here in present.items()
+        }
+        kept = lambda key, present=present: (
+            key == BODY or present[key].any()
+        )  # a body is always there, if only as zeros
         people.append({key: part.ravel().tolist() if kept(key) else None for key, part in flat.items()})
     return {"canvas_width": frame.width, "canvas_height": frame.height, "people": people}
 
