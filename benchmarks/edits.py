@@ -200,7 +200,7 @@ class Bench:
 
     def score(self, video: torch.Tensor, true) -> dict[str, float]:
         """A clip (F, H, W, 3) beside the stage's clip that it should be."""
-        person = true.human > 0.5
+        person = true.person_mask > 0.5
         seen, right = (read(self.reader, self.vae, pictures) for pictures in (video, true.rgb))
         return {
             "flicker": flicker(video, true.forward, true.forward_valid),

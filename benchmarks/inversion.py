@@ -92,7 +92,7 @@ def returning(steps: int) -> dict:
     """Errors of a clip that went to noise and back on the shipped model of words, told its depth and its caption."""
     model = open_video_model(str(WORDS), AS_IN_FILE)[0]
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
-    clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, fps=8.0, objects=0))
+    clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, frame_rate=8.0, objects=0))
     depth = normalize_clip(clip.depth, source="distance", space="inverse")[0]
     positive = with_depth(EncodeStageWords.execute(model, clip.caption).result[0], depth, "clip")
     with torch.no_grad():

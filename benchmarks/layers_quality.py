@@ -53,10 +53,10 @@ def iou(one, other) -> tuple[int, int]:
 
 def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: int) -> dict:
     scene = sample_scene(
-        seed, frames=frames, height=SIZE, width=SIZE, fps=8, camera=CAMERAS[seed % len(CAMERAS)], objects=1 + seed % 3
+        seed, frames=frames, height=SIZE, width=SIZE, frame_rate=8, camera=CAMERAS[seed % len(CAMERAS)], objects=1 + seed % 3
     )
     clip = render(scene)
-    human, objects = clip.human, clip.layers[1:, ..., 3]
+    human, objects = clip.person_mask, clip.layers[1:, ..., 3]
     if wear:
         human, objects = worn(human, seed), torch.stack([worn(o, seed + 1 + i) for i, o in enumerate(objects)])
     depth = estimated(clip.depth, noise, seed)
@@ -90,14 +90,14 @@ def completion(clips: int, frames: int) -> list[dict]:
     for camera in CAMERAS:
         ours, theirs = [], []
         for seed in range(FIRST, FIRST + clips):
-            size = {"height": SIZE, "width": SIZE, "frames": frames, "fps": 8}
+            size = {"height": SIZE, "width": SIZE, "frames": frames, "frame_rate": 8}
             clip = render(sample_scene(seed, camera=camera, action="walk", objects=1, **size))
-            layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is large", clip.layers[1:, ..., 3])
+            layers = decompose(clip.rgb, clip.person_mask, 1 / clip.depth, "near is large", clip.layers[1:, ..., 3])
             filled, _ = complete_scene(layers, Fill(grow=2))
-            source, hole = Source(layers, 2), clip.scene < 0.98
+            source, hole = Source(layers, 2), clip.scene_mask < 0.98
             plain = torch.stack([guessed(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])
-            ours.append(psnr(filled.scene[hole], clip.plate[hole]))
-            theirs.append(psnr(plain[hole], clip.plate[hole]))
+            ours.append(psnr(filled.scene[hole], clip.scene_images[hole]))
+            theirs.append(psnr(plain[hole], clip.scene_images[hole]))
         mean = lambda values: sum(values) / len(values)
         rows.append({"camera": camera, "clips": clips, "psnr": mean(ours), "inpaint_psnr": mean(theirs)})
     return rows

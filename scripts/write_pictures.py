@@ -60,15 +60,15 @@ def tiles(rows: list[list[tuple[str, torch.Tensor | None]]]) -> Image.Image:
 
 def stage_pictures(scene, clip, picture) -> None:
     k = 9
-    masks = torch.stack((clip.human[k], clip.occluder[k], 0.5 * clip.scene[k]), -1)
+    masks = torch.stack((clip.person_mask[k], clip.occluder_mask[k], 0.5 * clip.scene_mask[k]), -1)
     sheet(
         "DuetRenderStageClip",
         [
-            [("video", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("parts", clip.surface[k])],
+            [("video", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("parts", clip.body[k])],
             [
                 ("human, occluder, scene", masks),
-                ("plate", clip.plate[k]),
-                ("figure", clip.figure[k]),
+                ("plate", clip.scene_images[k]),
+                ("figure", clip.person_images[k]),
                 ("character_picture", render_character(scene)[0][0]),
             ],
         ],
@@ -126,7 +126,7 @@ def depth_pictures(clip, picture) -> None:
 
 def edit_pictures(clip, picture) -> None:
     k = slice(12, 13)
-    one, mask, far = picture[k], clip.occluder[k], torch.tensor([0.15])
+    one, mask, far = picture[k], clip.occluder_mask[k], torch.tensor([0.15])
     moved, changed = edit.move_object(one, mask, far)
     steps = [(f"to {grey:g}", edit.move_object(one, mask, torch.tensor([grey]))[0][0]) for grey in (0.8, 0.6, 0.4)]
     card = edit.move_object(one, mask, torch.tensor([0.6]), relief=0.0, feather=24.0)[0]
@@ -155,7 +155,7 @@ def pose_pictures(clip) -> None:
 
 def conditioning_pictures(clip) -> None:
     k = 4
-    frame, mask = clip.rgb[k : k + 1], clip.human[k : k + 1]
+    frame, mask = clip.rgb[k : k + 1], clip.person_mask[k : k + 1]
     alone = foreground.person_alone(frame, mask)[0]
     sheet("DuetEncodeForeground", [[("image", frame[0]), ("mask", mask[0]), ("what CLIP sees", alone)]])
     room = foreground.room_alone(frame, mask)[0]
@@ -193,7 +193,7 @@ def evaluation_pictures(clip, picture) -> None:
     sheet("DuetFlowWarpError", rows)
     blurred = torch.nn.functional.avg_pool2d(far[:, None], 17, 1, 8, count_include_pad=False)[:, 0]
     off = metrics.draw_error((blurred - far).abs(), everywhere, 4.0)
-    masked = metrics.draw_error((blurred - far).abs(), clip.human[few] > 0.5, 4.0)
+    masked = metrics.draw_error((blurred - far).abs(), clip.person_mask[few] > 0.5, 4.0)
     depths = [("reference", far[k]), ("made", blurred[k]), ("error", off[k]), ("with a mask", masked[k])]
     sheet("DuetDepthAgreement", [depths])
     alike = [("frame 0", clip.rgb[0]), ("frame 6", clip.rgb[6]), ("not alike", 1 - clip.rgb[12].flip(0))]

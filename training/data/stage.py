@@ -44,7 +44,7 @@ class StageClips:
         number, action = divmod(index, len(self.actions))
         number, objects = divmod(number, len(self.objects))
         return sample_scene(
-            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, fps=self.fps,
+            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, frame_rate=self.fps,
             action=self.actions[action], objects=self.objects[objects], style=self.styles[number % len(self.styles)],
         )  # fmt: skip
 
@@ -60,8 +60,8 @@ class StageClips:
             "video": pixels(made.rgb),
             "depth": (depth * 65535).round().to(torch.int32).to(torch.uint16),
             "pose": pixels(made.pose),
-            "mask": (made.human * 255).round().to(torch.uint8),
-            "plate": pixels(made.plate[:1])[0],
+            "mask": (made.person_mask * 255).round().to(torch.uint8),
+            "plate": pixels(made.scene_images[:1])[0],
             "person": pixels(render_character(scene)[0])[0],
         }
 
