@@ -11,7 +11,7 @@ from pack.nodes.flow.compose import ComposeFlows
 from pack.nodes.flow.drawing import FlowToPicture
 from pack.nodes.flow.estimate import EstimateFlow
 from pack.nodes.flow.warp import WarpByFlow
-from pack.nodes.stage.stage import flow as stage_flow
+from pack.nodes.stage.truth import flow as stage_flow
 
 MOVES = ("move one picture", "to next frame", "to previous frame")
 FRAMES, HEIGHT, WIDTH = 3, 24, 32
