@@ -77,7 +77,7 @@ def inverting(size: str, options) -> dict:
     torch.manual_seed(0)
     model = native_model(config, VideoUNet(config).state_dict())
     words = [[torch.zeros(1, 77, config.cross_attention_dim), {}]]
-    positive = with_depth(words, torch.rand(FRAMES, side, side), "clip")
+    positive = with_depth(words, torch.rand(FRAMES, side, side), "per clip")
     latent = {"samples": torch.randn(FRAMES, 4, side, side)}
     compared = inversion.compared(model, positive, latent, options.steps, options.iterations, 3 * options.runs)
     return {"part": "inversion", **compared}

@@ -182,8 +182,7 @@ class TrainingSettingsNode(io.ComfyNode):
                 ),
                 io.Conditioning.Input(
                     "positive", optional=True,
-                    tooltip="For one_shot: what the clip shows, from CLIP Text Encode with the CLIP of init_model, or from "
-                    "Encode Stage Words.",
+                    tooltip="For one_shot: what the clip shows, from CLIP Text Encode with the CLIP of init_model.",
                 ),
             ],
             outputs=[TrainingSettings.Output(display_name="settings", tooltip="The settings, for Train.")],

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pack.models.oneshot.inversion import fixed_point_step, invert, next_trial, shared
+from pack.models.oneshot.inversion import evaluations_per_step, fixed_point_step, invert, next_trial
 
 
 def random(*shape, seed=0):
@@ -78,10 +78,10 @@ def test_one_evaluation_is_the_papers_rule_and_a_slope_only_moves_the_first_tria
 def test_hard_steps_get_more_and_all_together_cost_what_was_said(steps, evaluations):
     sigmas = torch.cat((torch.zeros(1), torch.logspace(-1.5, 1.1, steps)))
     sigmas[1:] = sigmas[1:].sqrt() * sigmas[-1].sqrt()  # ratios fall towards noise, as in ddim_uniform
-    counts = shared(evaluations, sigmas)
+    counts = evaluations_per_step(evaluations, sigmas)
     assert len(counts) == steps and sum(counts) == steps * evaluations
     assert min(counts) >= min(2, evaluations) and counts[0] == max(counts)
-    assert shared(evaluations, sigmas.flip(0)) == counts
+    assert evaluations_per_step(evaluations, sigmas.flip(0)) == counts
 
 
 def test_each_level_is_asked_as_often_as_it_was_given():
@@ -91,7 +91,7 @@ def test_each_level_is_asked_as_often_as_it_was_given():
         seen.append(round(sigma.item(), 3))
         return 0.5 * x
 
-    counts = shared(4, sigmas)
+    counts = evaluations_per_step(4, sigmas)
     invert(denoise, random(1, 4, 4, 4), sigmas, "v", counts)
     assert seen == [level for level, count in zip((0.1, 0.4, 0.5), counts, strict=True) for _ in range(count)]
     with pytest.raises(ValueError):

@@ -162,18 +162,18 @@ def test_the_depth_channel_of_each_frame_is_that_of_diffusers_pipeline():
         pipeline, torch.zeros(3, 3, 96, 128), depth, 3, False, torch.float32, torch.device("cpu")
     )
     assert expected.shape == (3, 1, 12, 16)
-    assert (depth_channel(depth[:, None], (12, 16), "frame") - expected).abs().max() < 1e-6
+    assert (depth_channel(depth[:, None], (12, 16), "per frame") - expected).abs().max() < 1e-6
 
 
 def test_one_range_for_a_clip_keeps_still_pixels_when_something_comes_near():
     depth = torch.linspace(0, 0.5, 64).reshape(1, 1, 8, 8).repeat(3, 1, 1, 1)
     depth[1, :, :2, :2] = 1.0
-    clip, frame, given = (depth_channel(depth, (8, 8), mode) for mode in ("clip", "frame", "as given"))
+    clip, frame, given = (depth_channel(depth, (8, 8), mode) for mode in ("per clip", "per frame", "unchanged"))
     assert torch.equal(clip[0], clip[2]) and torch.equal(clip[0, :, 4:], clip[1, :, 4:]), "still pixels are still"
     assert not torch.allclose(frame[0, :, 4:], frame[1, :, 4:], atol=0.1), "each frame by itself would pump"
     assert clip.amin() == -1 and clip.amax() == 1 and frame[0].amax() == 1
     assert torch.allclose(given, depth * 2 - 1, atol=1e-6)
-    assert torch.equal(depth_channel(torch.full((2, 1, 8, 8), 0.7), (4, 4), "clip"), torch.zeros(2, 1, 4, 4))
+    assert torch.equal(depth_channel(torch.full((2, 1, 8, 8), 0.7), (4, 4), "per clip"), torch.zeros(2, 1, 4, 4))
 
 
 @pytest.mark.parametrize("pixels, latents, same", [

@@ -15,7 +15,7 @@ from comfy_extras.nodes_custom_sampler import (
 )
 from pack.models.depth.edit import blend, move_object
 from pack.nodes.depth.edit import BlendDepth, MoveInDepth
-from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
+from pack.nodes.oneshot.depth_channel import EncodeDepth
 from tiny.model import PICTURES, conditioning, gap, latent, spied, tiny_model
 
 import nodes as host
@@ -191,10 +191,10 @@ def model():
     return tiny_model(**PICTURES, in_channels=5)
 
 
-def conditionings(mode="clip"):
+def conditionings(mode="per clip"):
     """With depth and with the stock Empty Image in mid-grey in its place: (positive, negative) of both."""
     flat = host.EmptyImage().generate(64, 64, 1, 0x808080)[0]
-    encode = lambda depth: EncodeDepthCondition.execute(conditioning(1), conditioning(2), depth, mode).result
+    encode = lambda depth: EncodeDepth.execute(conditioning(1), conditioning(2), depth, mode).result
     return encode(image(rand(3, 64, 64))), encode(flat)
 
 
@@ -222,7 +222,7 @@ def test_strength_of_depth_is_the_hosts_dual_guider_with_a_flat_depth(model):
         assert gap(dialled(model, strength), line) < 1e-5
 
 
-@pytest.mark.parametrize("mode, off", [("clip", 0), ("frame", 0), ("as given", 1 / 255)])
+@pytest.mark.parametrize("mode, off", [("per clip", 0), ("per frame", 0), ("unchanged", 1 / 255)])
 def test_a_stock_grey_picture_is_the_flat_depth(model, mode, off):
     seen = []
     sample(CFGGuider.execute(spied(model, [], seen.append), *conditionings(mode)[1], 3.0).result[0])

@@ -15,8 +15,8 @@ from pack.models.unet.config import ONE_SHOT_FIELDS
 from pack.models.unet.network import VideoUNet
 from pack.nodes.files.convert import ConvertCheckpoint
 from pack.nodes.host.unet.model import native_model, weights_of
-from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
-from pack.nodes.oneshot.tuning import LoadOneShotTuning
+from pack.nodes.oneshot.depth_channel import EncodeDepth
+from pack.nodes.oneshot.tuning import LoadVideoTuning
 from pack.nodes.pair.windows import PairedContextWindows
 from pack.nodes.unet.loaders import LoadVideoModel
 from tiny.model import (
@@ -55,17 +55,17 @@ def relief(frames=FRAMES, height=64, width=64, seed=0):
     return torch.rand((frames, height, width, 1), generator=torch.Generator().manual_seed(seed)).expand(-1, -1, -1, 3)
 
 
-def with_depth(depth=None, mode="clip", positive=None, negative=None):
+def with_depth(depth=None, mode="per clip", positive=None, negative=None):
     depth = relief() if depth is None else depth
     positive, negative = positive or conditioning(1), negative or conditioning(2)
-    return EncodeDepthCondition.execute(positive, negative, depth, mode).result
+    return EncodeDepth.execute(positive, negative, depth, mode).result
 
 
 def windowed(model, length=4, overlap=2, fuse="pyramid", schedule="standard_static"):
     return PairedContextWindows.execute(model, length, overlap, schedule, fuse, 1, False, False).result[0]
 
 
-@pytest.mark.parametrize("mode", ["clip", "frame", "as given"])
+@pytest.mark.parametrize("mode", ["per clip", "per frame", "unchanged"])
 @pytest.mark.parametrize("count", [1, FRAMES])
 def test_the_network_sees_noise_and_depth_and_both_chunks_see_the_same(still, mode, count):
     seen = []
@@ -77,20 +77,20 @@ def test_the_network_sees_noise_and_depth_and_both_chunks_see_the_same(still, mo
 
 
 def test_every_picture_of_a_batch_is_sampled_with_its_own_depth(still):
-    batch = ksampler(still, *with_depth(mode="frame"), latent(FRAMES, batch_index=list(range(FRAMES))))
-    alone = ksampler(still, *with_depth(relief()[4:5], "frame"), latent(1, batch_index=[4]))
+    batch = ksampler(still, *with_depth(mode="per frame"), latent(FRAMES, batch_index=list(range(FRAMES))))
+    alone = ksampler(still, *with_depth(relief()[4:5], "per frame"), latent(1, batch_index=[4]))
     assert torch.isfinite(batch).all() and gap(batch[4:5], alone) < 1e-5
-    assert gap(ksampler(still, *with_depth(1 - relief(), "frame"), latent(FRAMES)), batch) > 1e-3, "depth counts"
+    assert gap(ksampler(still, *with_depth(1 - relief(), "per frame"), latent(FRAMES)), batch) > 1e-3, "depth counts"
 
 
 def test_inputs_stay_as_they_were():
     positive, negative = conditioning(1, mask=torch.ones(1)), conditioning(2)
     out = with_depth(positive=positive, negative=negative)
-    assert "depth_map" not in positive[0][1] and "mask" in out[0][0][1] and out[1][0][1]["depth_range"] == "clip"
+    assert "depth_map" not in positive[0][1] and "mask" in out[0][0][1] and out[1][0][1]["depth_range"] == "per clip"
 
 
 @pytest.mark.parametrize("count", [1, FRAMES])
-@pytest.mark.parametrize("mode", ["clip", "frame"])
+@pytest.mark.parametrize("mode", ["per clip", "per frame"])
 def test_the_depth_follows_the_windows(still, count, mode):
     conds = with_depth(relief(count), mode)
     full = ksampler(still, *conds, latent(FRAMES), steps=1)
@@ -100,7 +100,7 @@ def test_the_depth_follows_the_windows(still, count, mode):
 
 
 @pytest.mark.parametrize("conds, words", [
-    (lambda: (conditioning(1), conditioning(2)), "positive or negative conditioning has none.*Encode Depth Condition"),
+    (lambda: (conditioning(1), conditioning(2)), "positive or negative conditioning has none.*Encode Depth .Depth Model."),
     (lambda: (with_depth(relief(6))[0], conditioning(2)), "positive or negative conditioning has none"),
     (lambda: with_depth(relief(3)), "depth has 3 frames.*batch of 6"),
     (lambda: with_depth(relief(7)), "depth has 7 frames.*batch of 6"),
@@ -119,10 +119,10 @@ def test_a_model_without_a_depth_channel_refuses_the_depth():
 
 
 @pytest.mark.parametrize("depth, mode, words", [
-    (torch.rand(2, 8, 8, 3), "clip", "expected a grey depth picture"),
-    (relief(2) * 255, "as given", "expected values from 0 to 1 to be taken as given, got up to 2"),
-    (relief(2) / 0, "clip", "finite"),
-    (torch.rand(2, 8, 8), "clip", "expected an IMAGE batch"),
+    (torch.rand(2, 8, 8, 3), "per clip", "expected a grey depth picture"),
+    (relief(2) * 255, "unchanged", "expected values from 0 to 1 for depth_range unchanged, got up to 2.*Normalize Depth"),
+    (relief(2) / 0, "per clip", "finite"),
+    (torch.rand(2, 8, 8), "per clip", "expected an IMAGE batch"),
 ])  # fmt: skip
 def test_pictures_that_are_no_depth_are_refused(depth, mode, words):
     with pytest.raises(ValueError, match=words):
@@ -161,12 +161,12 @@ def test_a_window_holds_the_first_frame_and_drops_its_answer(one_shot):
     """A window that begins later equals the clip of the first frame and the window's own, less the first."""
     net, pictures, depth = controlnet(), hints(FRAMES), relief()
     full = latent(FRAMES, batch_index=list(range(FRAMES)))
-    conds = controlled(net, pictures, *with_depth(depth, "frame"))
+    conds = controlled(net, pictures, *with_depth(depth, "per frame"))
     seen = []
     out = ksampler(spied(windowed(one_shot, 4, 0, "flat", "batched"), seen), *conds, full, steps=1)
     assert seen == [(8, [1, 0]), (8, [1, 0])], "frames 0 to 3, then 0 and 4 to 6"
     for frames, kept in (([0, 1, 2, 3], 0), ([0, 4, 5, 6], 1)):
-        conds = controlled(net, pictures[frames], *with_depth(depth[frames], "frame"))
+        conds = controlled(net, pictures[frames], *with_depth(depth[frames], "per frame"))
         piece = ksampler(one_shot, *conds, latent(4, batch_index=frames), steps=1)
         assert gap(out[frames[kept:]], piece[kept:]) < 1e-5
 
@@ -254,7 +254,7 @@ def test_a_tuning_goes_onto_its_base_as_our_file_and_as_a_pth(folders):
             state[name] = torch.full_like(state[name], float(name.endswith("weight")))
     picture = native_model(base, {name: value for name, value in state.items() if ".tem_" not in name})
     save_tuning(folders / "model_patches" / "cat.safetensors", state, whole, Tuning(frames=8, steps=500, lr=3e-5))
-    tuned, report = LoadOneShotTuning.execute(picture, "cat.safetensors").result
+    tuned, report = LoadVideoTuning.execute(picture, "cat.safetensors").result
     assert "Tuned on 8 frames" in report and "another base" not in report
     assert torch.equal(answer(tuned), answer(native_model(whole, state)))
     assert gap(answer(picture), answer(tuned)) > 1e-3
@@ -265,9 +265,9 @@ def test_a_tuning_goes_onto_its_base_as_our_file_and_as_a_pth(folders):
     target, text = ConvertCheckpoint.execute(
         "tuneavideo-500.pth", "as in file", "as in file", "model_patches/%name%"
     ).result
-    assert "Choose it in Load One-Shot Tuning." in text
+    assert "Choose it in Load Video Tuning." in text
     folder_paths.filename_list_cache.clear()
-    over_clip, _ = LoadOneShotTuning.execute(picture, target).result
+    over_clip, _ = LoadVideoTuning.execute(picture, target).result
     assert weights_of(over_clip)[0].group_norm == "clip"
     with pytest.raises(ValueError, match="already has native layers"):
-        LoadOneShotTuning.execute(tiny_model(), target)
+        LoadVideoTuning.execute(tiny_model(), target)

@@ -280,7 +280,7 @@ WRONG = {
     "empty prompt": ({"kind": "words", "model": {"prompt": " "}}, "prompt is empty"),
     "a loss of others": ({"losses": {"motion": 0.1}}, "not motion"),
     "an unknown reading": ({"losses": {"reading": "both"}}, "source, zero: not 'both'"),
-    "an unknown range": ({"model": {"depth_range": "video"}}, "depth_range is one of clip, frame, as given"),
+    "an unknown range": ({"model": {"depth_range": "video"}}, "depth_range is one of per clip, per frame, unchanged"),
     "an unknown norm": ({"model": {"group_norm": "batch"}}, "group_norm is one of frame, clip"),
 }
 
