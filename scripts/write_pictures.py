@@ -5,6 +5,7 @@ python3 scripts/host.py exec python scripts/write_pictures.py
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +22,7 @@ from pack.models.flow import estimate as flow_estimate  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
 from pack.models.pose import dialects, drawing  # noqa: E402
-from pack.models.stage import render, render_character, sample_scene  # noqa: E402
+from pack.models.stage import render, sample_scene  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SIDE = 160
@@ -60,16 +61,29 @@ def tiles(rows: list[list[tuple[str, torch.Tensor | None]]]) -> Image.Image:
 
 def stage_pictures(scene, clip, picture) -> None:
     k = 9
+    other = lambda changed: render(changed).rgb[k]
+    sheet(
+        "DuetRenderStage",
+        [
+            [(f"frame {i}", clip.rgb[i]) for i in (0, k, 14, 20)],
+            [
+                ("another character", other(scene.with_character(5))),
+                ("camera orbit", other(replace(scene, camera="orbit"))),
+                ("style sunset", other(scene.in_style("sunset"))),
+                ("style clay", other(scene.in_style("clay"))),
+            ],
+        ],
+    )
     masks = torch.stack((clip.person_mask[k], clip.occluder_mask[k], 0.5 * clip.scene_mask[k]), -1)
     sheet(
-        "DuetRenderStageClip",
+        "DuetStageTruth",
         [
-            [("video", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("parts", clip.body[k])],
+            [("the clip", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("body", clip.body[k])],
             [
-                ("human, occluder, scene", masks),
-                ("plate", clip.scene_images[k]),
-                ("figure", clip.person_images[k]),
-                ("character_picture", render_character(scene)[0][0]),
+                ("three masks", masks),
+                ("scene", clip.scene_images[k]),
+                ("person", clip.person_images[k]),
+                ("character", clip.character[0]),
             ],
         ],
     )
@@ -201,26 +215,30 @@ def evaluation_pictures(clip, picture) -> None:
     sheet("DuetTextAlignment", [[("frame 6", clip.rgb[6]), ("words", lines()), ("vectors of both", grid(6))]])
 
 
-def one_shot_pictures(clip, picture) -> None:
+def one_shot_pictures(scene, clip, picture) -> None:
     channel = depth_channel.depth_channel(picture[[9], None], (40, 40))[0, 0] / 2 + 0.5
-    sheet("DuetEncodeDepthCondition", [[("depth", picture[9]), ("the model's channel", channel)]])
+    sheet("DuetEncodeDepth", [[("depth", picture[9]), ("depth channel", channel)]])
     noise = (
         torch.rand(40, 40, 3, generator=torch.Generator().manual_seed(1))
         .repeat_interleave(4, 0)
         .repeat_interleave(4, 1)
     )
     away = [("a clip", clip.rgb[9]), ("its noise", noise)]
-    sheet("DuetInvertVideo", [[*away, ("the clip again", clip.rgb[9])]])
+    sheet("DuetInvertVideo", [[*away, ("the clip reproduced", clip.rgb[9])]])
     sheet("DuetDDIMInversionSampler", [away])
     sheet(
-        "DuetLoadOneShotTuning",
-        [[("tuned on", clip.rgb[9]), ("picture model", grid(2)), ("moves alike", clip.rgb[15])]],
+        "DuetLoadVideoTuning",
+        [
+            [
+                ("tuned on", clip.rgb[9]),
+                ("picture model", grid(2)),
+                ("the same motion", render(scene.with_character(5)).rgb[9]),
+            ]
+        ],
     )
 
 
 def words_pictures(clip, picture, noise) -> None:
-    words = [("words of the stage", lines()), ("vectors", grid(7)), ("a clip they tell of", clip.rgb[9])]
-    sheet("DuetEncodeStageWords", [words])
     made = ("= a clip, to be made", noise)
     strength = [[("words", lines()), ("depth", picture[9])], [("flat depth", torch.full((8, 8), 0.5)), made]]
     tiles(strength).save(ROOT / "workflows" / "depth_strength.jpg", quality=88)
@@ -272,7 +290,7 @@ def main() -> None:
     conditioning_pictures(clip)
     sampling_pictures(clip, picture)
     evaluation_pictures(clip, picture)
-    one_shot_pictures(clip, picture)
+    one_shot_pictures(scene, clip, picture)
     workflow_pictures(scene, clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 

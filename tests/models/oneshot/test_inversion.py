@@ -146,7 +146,7 @@ def trained():
         learn.step()
     net.requires_grad_(False)
     ignorant = lambda x, sigma: x / (1 + sigma**2)
-    gained = [loss_on(256, torch.Generator().manual_seed(8), way).item() for way in (denoise, ignorant)]
+    gained = [loss_on(256, torch.Generator().manual_seed(8), one).item() for one in (denoise, ignorant)]
     return denoise, draw(4, torch.Generator().manual_seed(9)), gained[0] / gained[1]
 
 
@@ -172,16 +172,18 @@ def test_sigmas_rise_or_fall_and_parts_join():
     assert torch.equal(invert(denoise, invert(denoise, clip, sigmas[:5]), sigmas[4:]), whole)
 
 
-def test_every_step_is_told_and_evaluated_as_often_as_said():
-    seen, told = [], []
+def test_every_step_is_reported_and_evaluated_as_often_as_asked():
+    evaluated, reported = [], []
 
     def denoise(x, sigma):
-        seen.append(sigma.item())
+        evaluated.append(sigma.item())
         return 0.5 * x
 
-    invert(denoise, random(1, *SHAPE), uniform(5), "eps", 3, lambda i, x, sigma, clean: told.append((i, sigma.item())))
+    invert(
+        denoise, random(1, *SHAPE), uniform(5), "eps", 3, lambda i, x, sigma, clean: reported.append((i, sigma.item()))
+    )
     levels = uniform(5)[1:].tolist()
-    assert told == list(enumerate(levels)) and seen == [level for level in levels for _ in range(3)]
+    assert reported == list(enumerate(levels)) and evaluated == [level for level in levels for _ in range(3)]
 
 
 @pytest.mark.parametrize("sigmas, words", [
@@ -197,8 +199,8 @@ def test_sigmas_that_lead_nowhere_are_refused(sigmas, words):
         rising(sigmas)
 
 
-def test_a_prediction_that_is_read_wrongly_is_known_by_its_answer_to_noise():
-    """The ideal answers of both kinds to noise at a high level, read rightly and as the other."""
+def test_a_prediction_that_is_used_wrongly_is_found_by_its_answer_to_noise():
+    """The ideal answers of both kinds to noise at a high level, used rightly and as the other."""
     sigma, noise = 14.6, random(2, *SHAPE)
     signal, share = (1 + sigma**2) ** -0.5, sigma * (1 + sigma**2) ** -0.5
     seen = noise * share
@@ -207,19 +209,19 @@ def test_a_prediction_that_is_read_wrongly_is_known_by_its_answer_to_noise():
     for true, answer in clean.items():
         for declared, reading in read.items():
             assert actual_prediction(noise, reading(answer), sigma) == (None if true == declared else true)
-    assert actual_prediction(noise, sigma * noise, 1.0) is None, "at a low level noise and clip cannot be told apart"
+    assert actual_prediction(noise, sigma * noise, 1.0) is None, "at a low level noise and clip cannot be separated"
 
 
 def test_errors_of_frames_and_their_picture():
     clip = random(3, 4, 2, 5)
     size = clip.square().mean().sqrt()
-    again = clip.clone()
-    again[1] += 0.1 * size
-    error, frames = reconstruction_error(again, clip)
+    other = clip.clone()
+    other[1] += 0.1 * size
+    error, frames = reconstruction_error(other, clip)
     assert torch.allclose(frames, torch.tensor([0, 0.1, 0]), atol=1e-6) and error == pytest.approx(
         0.1 / 3**0.5, rel=1e-5
     )
-    picture = error_images(again, clip)
+    picture = error_images(other, clip)
     assert picture.shape == (3, 16, 40, 3)
     bright = picture.mean((1, 2, 3))
     assert bright[0] == bright[2] < 0.02 and bright[1] > 0.4

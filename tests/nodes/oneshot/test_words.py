@@ -30,7 +30,7 @@ def with_depth(positive, negative, depth=None):
 
 
 def test_the_network_reads_the_vectors_of_its_table(model):
-    """Through the host's sampler the words are what they are to the network by itself."""
+    """The host's sampler passes the words on unchanged."""
     seen = []
     net = model.model.diffusion_model
     key = net.transformer_blocks()[0].attn2.to_k
