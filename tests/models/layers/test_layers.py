@@ -55,7 +55,7 @@ def iou(one, other):
 
 def test_layers_and_decisions_are_right_under_noisy_depth():
     right = shown = 0
-    found = {"human": [], "occluder": [], "scene": []}
+    found = {"person": [], "occluder": [], "scene": []}
     for seed in range(8000, 8005):
         what = scene(seed, objects=2 + seed % 2, camera=("still", "sway", "orbit")[seed % 3], action=None)
         one = render(what)
@@ -64,9 +64,9 @@ def test_layers_and_decisions_are_right_under_noisy_depth():
         seen = (one.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
         right, shown = right + int(((layers.in_front == truth) & seen).sum()), shown + int(seen.sum())
         for name, mask in zip(found, masks(layers), strict=True):
-            found[name].append((mask > 0.5, getattr(one, name) > 0.5))
+            found[name].append((mask > 0.5, getattr(one, f"{name}_mask") > 0.5))
     assert shown > 50 and right / shown >= 0.95
-    limits = {"human": 0.97, "occluder": 0.90, "scene": 0.97}
+    limits = {"person": 0.97, "occluder": 0.90, "scene": 0.97}
     for name, pairs in found.items():
         assert iou(*(torch.cat(side).float() for side in zip(*pairs, strict=True))) >= limits[name], name
 
