@@ -53,7 +53,13 @@ def iou(one, other) -> tuple[int, int]:
 
 def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: int) -> dict:
     scene = sample_scene(
-        seed, frames=frames, height=SIZE, width=SIZE, frame_rate=8, camera=CAMERAS[seed % len(CAMERAS)], objects=1 + seed % 3
+        seed,
+        frames=frames,
+        height=SIZE,
+        width=SIZE,
+        frame_rate=8,
+        camera=CAMERAS[seed % len(CAMERAS)],
+        objects=1 + seed % 3,
     )
     clip = render(scene)
     human, objects = clip.person_mask, clip.layers[1:, ..., 3]

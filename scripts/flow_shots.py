@@ -25,7 +25,9 @@ class Shot(NamedTuple):
     @classmethod
     def of(cls, seed: int, action: str, **scene) -> "Shot":
         scene = sample_scene(
-            seed, **{"frames": FRAMES, "height": SIDE, "width": SIDE, "frame_rate": 8.0, "objects": 0} | scene, action=action
+            seed,
+            **{"frames": FRAMES, "height": SIDE, "width": SIDE, "frame_rate": 8.0, "objects": 0} | scene,
+            action=action,
         )
         flow, kind = StageMotion.of(scene).to_first()
         return cls(render(scene), Field(flow, (kind > 0).float()))

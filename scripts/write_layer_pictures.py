@@ -43,7 +43,16 @@ def stage(seed: int, objects: int = 1, action: str = "dance"):
 
 def decomposed(clip, depth):
     return DecomposeLayers.execute(
-        clip.rgb, depth, "near is large", clip.person_mask, "as given", 0.4, 0.15, 0.25, clip.occluder_mask, clip.keypoints
+        clip.rgb,
+        depth,
+        "near is large",
+        clip.person_mask,
+        "as given",
+        0.4,
+        0.15,
+        0.25,
+        clip.occluder_mask,
+        clip.keypoints,
     ).result
 
 
@@ -117,7 +126,9 @@ def motion_pictures(scene, clip, depth) -> None:
     files = ("reference_unet", "denoising_unet", "motion_module", "pose_guider")
     sheet("DuetLoadCharacterModel", [[(name, grid(k)) for k, name in enumerate(files)],
                                      [("the character", character), ("scene", clip.scene_images[K]), ("all frames", clip.rgb[K]), ("motion", code[K])]])  # fmt: skip
-    save("animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.scene_images[K]), made]])
+    save(
+        "animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.scene_images[K]), made]]
+    )
 
 
 def swap_of(seed: int, who: int) -> SimpleNamespace:

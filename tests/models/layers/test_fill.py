@@ -46,7 +46,9 @@ def test_depth_that_jumps_from_frame_to_frame_is_filled_in_tune():
 
 def test_what_no_frame_shows_comes_from_the_plate():
     clip, layers = clip_and_layers(9104, "still")
-    layers = decompose(clip.rgb[:1], clip.person_mask[:1], 1 / clip.depth[:1], "near is large", clip.layers[1:, :1, ..., 3])
+    layers = decompose(
+        clip.rgb[:1], clip.person_mask[:1], 1 / clip.depth[:1], "near is large", clip.layers[1:, :1, ..., 3]
+    )
     filled, sure = complete_scene(layers, Fill(plate=clip.scene_images[:1], grow=2))
     hole = Source(layers, 2).hole(0)
     assert torch.allclose(filled.scene, clip.scene_images[:1], atol=1e-6) and (sure[0][hole] == 0).all()

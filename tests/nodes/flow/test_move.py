@@ -40,7 +40,9 @@ def compose(over, mask, below=None, mask_of="picture", **box):
 @pytest.fixture(scope="module")
 def clip():
     """Hard edges, so that every pixel shows one thing."""
-    return render(sample_scene(5, frames=4, height=96, width=128, frame_rate=24.0, action="wave", objects=1, camera="sway"), 1)
+    return render(
+        sample_scene(5, frames=4, height=96, width=128, frame_rate=24.0, action="wave", objects=1, camera="sway"), 1
+    )
 
 
 def error(made, wanted, where):
