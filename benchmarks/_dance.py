@@ -18,14 +18,14 @@ Through = Callable[[Tensor], Tensor]  # (F, H, W, 3) pictures as an auto-encoder
 
 def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS) -> dict:
     """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
-    scene = sample_scene(seed, frames=frames, height=size, width=size, fps=fps, objects=0)
+    scene = sample_scene(seed, frames=frames, height=size, width=size, frame_rate=fps, objects=0)
     clip = render(scene)
     inverse = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
     # The empty room in the range of the clip.
     low, high = (1 / clip.depth).amin(), (1 / clip.depth).amax()
-    empty = ((1 / clip.plate_depth - low) / (high - low)).clamp(0, 1)
-    return {"video": clip.rgb, "depth": inverse, "empty": empty, "person": render_character(scene)[0], "room": clip.plate[:1],
-            "pose": clip.pose, "mask": clip.human}  # fmt: skip
+    empty = ((1 / clip.scene_depth - low) / (high - low)).clamp(0, 1)
+    return {"video": clip.rgb, "depth": inverse, "empty": empty, "person": render_character(scene)[0], "room": clip.scene_images[:1],
+            "pose": clip.pose, "mask": clip.person_mask}  # fmt: skip
 
 
 def score(video: Tensor, depth: Tensor, truth: dict, through: Through) -> dict[str, float]:

@@ -54,7 +54,7 @@ def lessons(vae, clips: int, size: int) -> tuple[Tensor, Tensor]:
     """Latents (N, 4, h, w) and depth (N, 2 h, 2 w) of two frames of each clip; styles and objects take turns."""
     latents, depths, styles = [], [], list(STYLES)
     for number in range(clips):
-        scene = sample_scene(FIRST_SEED + number, frames=2, height=size, width=size, fps=2.0, objects=number % 2,
+        scene = sample_scene(FIRST_SEED + number, frames=2, height=size, width=size, frame_rate=2.0, objects=number % 2,
                              style=styles[number // 2 % len(styles)])  # fmt: skip
         clip = render(scene)
         latents.append(vae.encode(clip.rgb) * LATENT_SIZE)

@@ -31,7 +31,7 @@ def data_of(number: int, seed: int) -> dict:
 def scene_of(data: dict) -> Scene:
     """The one scene of such data."""
     return sample_scene(
-        data["first_seed"], frames=data["frames"], height=data["size"], width=data["size"], fps=data["frame_rate"],
+        data["first_seed"], frames=data["frames"], height=data["size"], width=data["size"], frame_rate=data["frame_rate"],
         action=data["actions"][0], objects=data["objects"][0],
     )  # fmt: skip
 

@@ -70,16 +70,16 @@ class Swap:
 
 
 def swap_of(seed: int) -> Swap:
-    size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "fps": FPS}
+    size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "frame_rate": FPS}
     old = sample_scene(seed, objects=seed % 2, **size)
     new = old.with_character(OTHER + seed)
     source, truth = render(old), render(new)
-    objects = source.layers[1:, ..., 3].flatten(0, 1) if old.props else None
+    objects = source.layers[1:, ..., 3].flatten(0, 1) if old.objects else None
     low, high = (1 / source.depth).aminmax()
     greys = lambda clip: (1 / clip.depth - low) / (high - low)
     depth = greys(source)[..., None].expand(-1, -1, -1, 3)
     layers, _, occluder, *_ = DecomposeLayers.execute(
-        source.rgb, depth, "near is white", source.human, "as given", 0.4, 0.15, 0.25, objects, source.keypoints
+        source.rgb, depth, "near is white", source.person_mask, "as given", 0.4, 0.15, 0.25, objects, source.keypoints
     ).result
     layers, scene, far, _ = CompleteScene.execute(layers, True, 2).result
     picture, mask = render_character(new)
@@ -150,14 +150,14 @@ def ssim(made: torch.Tensor, truth: torch.Tensor) -> float:
 
 def score(made: torch.Tensor, depth: torch.Tensor | None, swap: Swap) -> dict[str, float]:
     """Figures of frames (F, H, W, 3), and of their depth (F, H, W) where there is one."""
-    here = swap.truth.human > 0.5
+    here = swap.truth.person_mask > 0.5
     found = {
         "psnr": psnr(made, swap.truth.rgb),
         "person_psnr": psnr(made[here], swap.truth.rgb[here]),
         "ssim": ssim(made, swap.truth.rgb),
     }
     if depth is not None:
-        found[DEPTH] = depth_errors(depth, swap.true_depth, swap.truth.human)["person_mae"]
+        found[DEPTH] = depth_errors(depth, swap.true_depth, swap.truth.person_mask)["person_mae"]
     return found
 
 

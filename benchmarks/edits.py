@@ -51,10 +51,10 @@ from pack.models.evaluate.metrics import psnr
 from pack.models.files import open_model
 from pack.models.oneshot.files import fingerprint
 from pack.models.stage import render
-from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
-from pack.nodes.oneshot.inversion import EXACT, PAPER, InvertVideo
+from pack.models.unet.words import word_tokens
+from pack.nodes.oneshot.depth_channel import EncodeDepth
+from pack.nodes.oneshot.inversion import EXACT, FAST, InvertVideo
 from pack.nodes.oneshot.tuning import with_tuning
-from pack.nodes.oneshot.words import EncodeStageWords
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 from pack.training.loop.curve import write_picture
 from pack.training.loop.draws import Draws
@@ -125,8 +125,8 @@ def learn(recipe, settings: RunSettings) -> None:
 def conditions(model, words: str, depth: torch.Tensor, flat: bool) -> list:
     """Words and no words with the depth (F, H, W), or with a plane in its place."""
     pictures = torch.full((1, SIZE, SIZE, 3), 0.5) if flat else depth[..., None].expand(-1, -1, -1, 3)
-    told = [EncodeStageWords.execute(model, text).result[0] for text in (words, "")]
-    return EncodeDepthCondition.execute(*told, pictures, "per clip").result
+    encoded = [[[word_tokens(text, model.model.video.words)[None], {}]] for text in (words, "")]
+    return EncodeDepth.execute(*encoded, pictures, "per clip").result
 
 
 def start_of(model, method: Method, source: dict, options) -> dict:
@@ -135,9 +135,9 @@ def start_of(model, method: Method, source: dict, options) -> dict:
         return source["latent"]
     words = source["caption"] if options.invert_with == "caption" else ""
     positive = conditions(model, words, source["depth"], method.tuned == FLAT)[0]
-    mode = EXACT if options.iterations > 1 else PAPER
+    inversion = {"inversion": EXACT if options.iterations > 1 else FAST, "iterations": options.iterations}
     return InvertVideo.execute(
-        model, positive, source["latent"], options.sampling_steps, mode, options.iterations, "ddim_uniform"
+        model, positive, source["latent"], options.sampling_steps, inversion, "ddim_uniform"
     ).result[0]
 
 
@@ -200,7 +200,7 @@ class Bench:
 
     def score(self, video: torch.Tensor, true) -> dict[str, float]:
         """A clip (F, H, W, 3) beside the stage's clip that it should be."""
-        person = true.human > 0.5
+        person = true.person_mask > 0.5
         seen, right = (read(self.reader, self.vae, pictures) for pictures in (video, true.rgb))
         return {
             "flicker": flicker(video, true.forward, true.forward_valid),

@@ -46,7 +46,7 @@ BANK = 500  # the first seed of the clips whose true flow is known; samples lie 
 
 def scene_of(seed: int, options, person: int | None = None):
     return sample_scene(
-        seed, frames=options.frames, height=options.size, width=options.size, fps=options.fps, objects=0,
+        seed, frames=options.frames, height=options.size, width=options.size, frame_rate=options.fps, objects=0,
         action=ACTIONS[seed % len(ACTIONS)], character_seed=person,
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """A step of inversion beside a step of the stock euler: python3 scripts/host.py bench inversion [--json]
 
 steps   both are samplers of the real host on the same pair model with random weights, one after the other in turns that
-        change places; medians of the ratios. `paper` asks the network once a step as euler does, so all that it adds is
+        change places; medians of the ratios. `fast` asks the network once a step as euler does, so all that it adds is
         arithmetic on latents; `exact` asks it as often as said, and is timed once.
 return  how far a clip of the stage that is inverted and sampled again by the stock euler is off, in parts of its size, on
         the shipped model of words: by both rules, and by the stock FlipSigmas with euler
@@ -23,14 +23,14 @@ import torch
 from _pack import ROOT
 from comfy_extras.nodes_custom_sampler import FlipSigmas
 from pack.models.depth.range import normalize_clip
-from pack.models.oneshot.inversion import error_of
+from pack.models.oneshot.inversion import reconstruction_error
 from pack.models.stage import render, sample_scene
 from pack.models.unet.config import IDOL, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.words import word_tokens
 from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
 from pack.nodes.host.unet.model import native_model
-from pack.nodes.oneshot.words import EncodeStageWords
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
@@ -53,7 +53,7 @@ def compared(model, positive, latent, steps: int, iterations: int, runs: int) ->
     """Median seconds of a step of euler and of both ways to invert, and the medians of the ratios."""
     schedule = model.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", steps).cpu()
-    samplers = {"euler": comfy.samplers.sampler_object("euler"), "paper": inversion_sampler(1)}
+    samplers = {"euler": comfy.samplers.sampler_object("euler"), "fast": inversion_sampler(1)}
     timed = lambda sampler: seconds(model, positive, sampler, sigmas, latent)
     for sampler in samplers.values():
         timed(sampler)
@@ -64,8 +64,8 @@ def compared(model, positive, latent, steps: int, iterations: int, runs: int) ->
     a_step, exact = statistics.median(pair["euler"] for pair in pairs), timed(inversion_sampler(iterations))
     return {
         "euler_s": a_step,
-        "paper_s": statistics.median(pair["paper"] for pair in pairs),
-        "paper_to_euler": statistics.median(pair["paper"] / pair["euler"] for pair in pairs),
+        "fast_s": statistics.median(pair["fast"] for pair in pairs),
+        "fast_to_euler": statistics.median(pair["fast"] / pair["euler"] for pair in pairs),
         f"exact_{iterations}_s": exact,
         f"exact_{iterations}_to_euler": exact / a_step,
     }
@@ -89,12 +89,12 @@ def measure(size: str, prediction: str, options) -> dict:
 
 
 def returning(steps: int) -> dict:
-    """Errors of a clip that went to noise and back on the shipped model of words, told its depth and its caption."""
+    """Errors of a clip that went to noise and back on the shipped model of words, with its depth and its caption."""
     model = open_video_model(str(WORDS), AS_IN_FILE)[0]
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
-    clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, fps=8.0, objects=0))
+    clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, frame_rate=8.0, objects=0))
     depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
-    positive = with_depth(EncodeStageWords.execute(model, clip.caption).result[0], depth, "per clip")
+    positive = with_depth([[word_tokens(clip.caption, model.model.video.words)[None], {}]], depth, "per clip")
     with torch.no_grad():
         latent = {"samples": vae.encode(clip.rgb)}
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps).cpu()
@@ -102,14 +102,14 @@ def returning(steps: int) -> dict:
     flipped = FlipSigmas.execute(sigmas).result[0]
     ways = {
         "exact_5": (inversion_sampler(5), sigmas),
-        "paper": (inversion_sampler(1), sigmas),
+        "fast": (inversion_sampler(1), sigmas),
         "flip": (euler, flipped),
     }
     errors = {}
     for name, (sampler, levels) in ways.items():
         noise = sample(model, positive, sampler, levels, latent)
         again = sample(model, positive, euler, sigmas, noise)
-        errors[f"{name}_error"] = error_of(again["samples"], latent["samples"])[0]
+        errors[f"{name}_error"] = reconstruction_error(again["samples"], latent["samples"])[0]
     return {"part": "return", "model": WORDS.name, "steps": steps, "frames": FRAMES, **errors}
 
 

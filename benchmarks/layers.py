@@ -28,10 +28,12 @@ STEPS = ("decompose", "complete, still camera", "complete, moving camera", "comp
 def clip(frames: int, height: int, width: int, camera: str):
     """A stage clip in a loop, as pictures, human, objects (1, N, H, W) and nearness."""
     few = min(frames, 24)
-    scene = sample_scene(7, frames=few, height=height, width=width, fps=8, action="walk", objects=1, camera=camera)
+    scene = sample_scene(
+        7, frames=few, height=height, width=width, frame_rate=8, action="walk", objects=1, camera=camera
+    )
     made = render(scene, samples=1)
     again = torch.arange(frames) % few
-    parts = (made.rgb, made.human, made.layers[1, ..., 3], 1 / made.depth)
+    parts = (made.rgb, made.person_mask, made.layers[1, ..., 3], 1 / made.depth)
     images, human, object_, near = (part if frames == few else part[again] for part in parts)
     return images, human, object_[None], near
 

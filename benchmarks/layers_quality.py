@@ -53,10 +53,16 @@ def iou(one, other) -> tuple[int, int]:
 
 def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: int) -> dict:
     scene = sample_scene(
-        seed, frames=frames, height=SIZE, width=SIZE, fps=8, camera=CAMERAS[seed % len(CAMERAS)], objects=1 + seed % 3
+        seed,
+        frames=frames,
+        height=SIZE,
+        width=SIZE,
+        frame_rate=8,
+        camera=CAMERAS[seed % len(CAMERAS)],
+        objects=1 + seed % 3,
     )
     clip = render(scene)
-    human, objects = clip.human, clip.layers[1:, ..., 3]
+    human, objects = clip.person_mask, clip.layers[1:, ..., 3]
     if wear:
         human, objects = worn(human, seed), torch.stack([worn(o, seed + 1 + i) for i, o in enumerate(objects)])
     depth = estimated(clip.depth, noise, seed)
@@ -64,8 +70,8 @@ def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: in
     truth = stage_actors(scene).in_front(scene.view(), slice(0, frames)).T
     shown = (clip.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
     right = 0 if by_depth else int(((layers.in_front == truth) & shown).sum())
-    pairs = zip(("human", "occluder", "scene"), masks(layers), strict=True)
-    found = {name: iou(mask, getattr(clip, name)) for name, mask in pairs}
+    pairs = zip(("person", "occluder", "scene"), masks(layers), strict=True)
+    found = {name: iou(mask, getattr(clip, f"{name}_mask")) for name, mask in pairs}
     return {"right": right, "shown": int(shown.sum()), **found}
 
 
@@ -77,7 +83,7 @@ def decomposition(clips: int, frames: int) -> list[dict]:
         found = [clip_numbers(FIRST + i, noise, wear, by_depth, frames) for i in range(clips)]
         row = {"case": name, "object_frames": sum(one["shown"] for one in found)}
         row["right_percent"] = None if by_depth else 100 * sum(o["right"] for o in found) / row["object_frames"]
-        for part in ("human", "occluder", "scene"):
+        for part in ("person", "occluder", "scene"):
             both, either = (sum(one[part][i] for one in found) for i in range(2))
             row[f"{part}_iou"] = both / max(either, 1)
         rows.append(row)
@@ -90,14 +96,14 @@ def completion(clips: int, frames: int) -> list[dict]:
     for camera in CAMERAS:
         ours, theirs = [], []
         for seed in range(FIRST, FIRST + clips):
-            size = {"height": SIZE, "width": SIZE, "frames": frames, "fps": 8}
+            size = {"height": SIZE, "width": SIZE, "frames": frames, "frame_rate": 8}
             clip = render(sample_scene(seed, camera=camera, action="walk", objects=1, **size))
-            layers = decompose(clip.rgb, clip.human, 1 / clip.depth, "near is white", clip.layers[1:, ..., 3])
+            layers = decompose(clip.rgb, clip.person_mask, 1 / clip.depth, "near is white", clip.layers[1:, ..., 3])
             filled, _ = complete_scene(layers, Fill(grow=2))
-            source, hole = Source(layers, 2), clip.scene < 0.98
+            source, hole = Source(layers, 2), clip.scene_mask < 0.98
             plain = torch.stack([guessed(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])
-            ours.append(psnr(filled.scene[hole], clip.plate[hole]))
-            theirs.append(psnr(plain[hole], clip.plate[hole]))
+            ours.append(psnr(filled.scene[hole], clip.scene_images[hole]))
+            theirs.append(psnr(plain[hole], clip.scene_images[hole]))
         mean = lambda values: sum(values) / len(values)
         rows.append({"camera": camera, "clips": clips, "psnr": mean(ours), "inpaint_psnr": mean(theirs)})
     return rows
@@ -116,10 +122,10 @@ def main() -> None:
         print(json.dumps({"clips": options.clips, "layers": layers, "scenes": scenes}, indent=2))
         return
     print(f"{options.clips} clips of {options.frames} frames, {SIZE} px")
-    print(f"{'case':<32}{'decisions right':>16}{'of':>7}{'human':>9}{'occluder':>10}{'scene':>8}  (IoU)")
+    print(f"{'case':<32}{'decisions right':>16}{'of':>7}{'person':>9}{'occluder':>10}{'scene':>8}  (IoU)")
     for row in layers:
         right = "-" if row["right_percent"] is None else f"{row['right_percent']:.1f} %"
-        numbers = "".join(f"{row[f'{part}_iou']:>9.4f}" for part in ("human", "occluder", "scene"))
+        numbers = "".join(f"{row[f'{part}_iou']:>9.4f}" for part in ("person", "occluder", "scene"))
         print(f"{row['case']:<32}{right:>16}{row['object_frames']:>7}{numbers}")
     print(f"\n{'camera':<10}{'completed scene':>17}{'inpainted':>11}  (dB in the holes, {options.scenes} clips each)")
     for row in scenes:

@@ -1,6 +1,6 @@
 """Frames a second of the stage: python3 scripts/host.py bench stage [--json]
 
-The floor: a 128 px clip writes 38 floats a pixel (pictures, layers, depth, masks, surface, flow), 2.5 MB a frame; at
+The floor: a 128 px clip writes 38 floats a pixel (pictures, layers, depth, masks, body, flow), 2.5 MB a frame; at
 5 GB/s of memory traffic that is 2000 frames a second. What is left is arithmetic on about 10,000 ray-capsule pairs a
 frame at pixel centres and four times as many at the samples.
 """
@@ -13,6 +13,7 @@ import time
 import _pack  # noqa: F401
 import torch
 from pack.models.stage import render, sample_scene
+from pack.models.stage.clip import GROUPS
 
 CASES = (
     ("128 px, soft edges", {"height": 128, "width": 128, "frames": 96}, 2),
@@ -28,7 +29,7 @@ def frames_a_second(size: dict, samples: int, runs: int) -> list[float]:
     for seed in range(runs + 1):
         scene = sample_scene(seed, **size)
         begin = time.perf_counter()
-        render(scene, samples)
+        render(scene, samples).compute(*GROUPS)
         figures.append(scene.frames / (time.perf_counter() - begin))
     return figures[1:]
 

@@ -25,7 +25,9 @@ class Shot(NamedTuple):
     @classmethod
     def of(cls, seed: int, action: str, **scene) -> "Shot":
         scene = sample_scene(
-            seed, **{"frames": FRAMES, "height": SIDE, "width": SIDE, "fps": 8.0, "objects": 0} | scene, action=action
+            seed,
+            **{"frames": FRAMES, "height": SIDE, "width": SIDE, "frame_rate": 8.0, "objects": 0} | scene,
+            action=action,
         )
         flow, kind = StageMotion.of(scene).to_first()
         return cls(render(scene), Field(flow, (kind > 0).float()))
@@ -47,7 +49,7 @@ class Shot(NamedTuple):
     def moved(self) -> tuple[torch.Tensor, torch.Tensor]:
         """The first frame moved, (F, H, W, 3) with the room in its holes, and the holes (F, H, W)."""
         sources = repeat(self.first, "h w c -> f c h w", f=len(self.clip.rgb))
-        out, holes = moved(sources, self.field, rearrange(self.clip.plate, "f h w c -> f c h w"))
+        out, holes = moved(sources, self.field, rearrange(self.clip.scene_images, "f h w c -> f c h w"))
         return rearrange(out, "f c h w -> f h w c"), holes
 
 

@@ -127,7 +127,7 @@ def both(left: Shot, right: Shot) -> tuple[torch.Tensor, torch.Tensor]:
     beside = lambda name: torch.cat(
         [rearrange(getattr(shot.clip, name), "f h w c -> f c h w") for shot in (left, right)], -1
     )
-    out, _ = moved(beside("rgb")[:1].expand(FRAMES, -1, -1, -1), flow, beside("plate"))
+    out, _ = moved(beside("rgb")[:1].expand(FRAMES, -1, -1, -1), flow, beside("scene_images"))
     return rearrange(out, "f c h w -> f h w c"), wheel(*flow, largest_of(left.field.offset))
 
 

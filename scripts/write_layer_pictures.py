@@ -35,7 +35,7 @@ SIZE, FRAMES, K = 256, 12, 5
 
 def stage(seed: int, objects: int = 1, action: str = "dance"):
     """A clip and its depth as grey pictures (N, H, W, 3), from 1.5 to 8 metres."""
-    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=8.0, action=action, objects=objects)
+    scene = sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, frame_rate=8.0, action=action, objects=objects)
     clip = render(scene)
     grey = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse", near=1.5, far=8.0)[0]
     return scene, clip, grey[..., None].expand(-1, -1, -1, 3).contiguous()
@@ -43,7 +43,16 @@ def stage(seed: int, objects: int = 1, action: str = "dance"):
 
 def decomposed(clip, depth):
     return DecomposeLayers.execute(
-        clip.rgb, depth, "near is white", clip.human, "as given", 0.4, 0.15, 0.25, clip.occluder, clip.keypoints
+        clip.rgb,
+        depth,
+        "near is white",
+        clip.person_mask,
+        "as given",
+        0.4,
+        0.15,
+        0.25,
+        clip.occluder_mask,
+        clip.keypoints,
     ).result
 
 
@@ -68,8 +77,8 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     names = ("scene", "person", "occluder")
     kinds = ("", " alpha", " depth")
     sheet("DuetSplitLayers", [[(names[r] + kinds[c], parts[3 * r + c][K]) for r in range(3)] for c in range(3)])
-    new = {"new_person": other.rgb, "new_person_mask": other.human, "new_person_depth": other_depth}
-    thing = {"object": other.rgb, "object_mask": other.occluder, "object_depth": other_depth}
+    new = {"new_person": other.rgb, "new_person_mask": other.person_mask, "new_person_depth": other_depth}
+    thing = {"object": other.rgb, "object_mask": other.occluder_mask, "object_depth": other_depth}
     made = [("person removed", composite(full, person="remove")), ("a new person", composite(full, **new)),
             ("an object by depth", composite(full, **thing))]  # fmt: skip
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
@@ -77,12 +86,12 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     save("remove_person", [[("clip", clip.rgb[K]), ("layers", before)], [made[0], ("how sure", sure[K])]])
     save(
         "insert_object",
-        [[("clip", clip.rgb[K]), ("another clip", other.rgb[K])], [("its object", other.occluder[K]), made[2]]],
+        [[("clip", clip.rgb[K]), ("another clip", other.rgb[K])], [("its object", other.occluder_mask[K]), made[2]]],
     )
 
 
 def crop_pictures(clip) -> None:
-    cut, masks, crop = CropToSubject.execute(clip.rgb, clip.human, 128, 128, 0.1, 5, 0, 0).result
+    cut, masks, crop = CropToSubject.execute(clip.rgb, clip.person_mask, 128, 128, 0.1, 5, 0, 0).result
     cut = cut if isinstance(cut, torch.Tensor) else cut[0]
     left, top, right, bottom = box_of(crop)
     framed = clip.rgb[K].clone()
@@ -112,17 +121,19 @@ def motion_pictures(scene, clip, depth) -> None:
     made = ("clip, to be made", noise)
     sheet("DuetEncodeMotionCode", [[("code", code[0]), (f"code {K}", code[K]), made]])
     sheet("DuetEncodeReference", [[("picture", character), ("on white", on_white(scene))]])
-    black = clip.occluder[K, ..., None] * clip.rgb[K]
-    sheet("DuetEncodeLayers", [[("scene", clip.plate[K]), ("in front", black), made]])
+    black = clip.occluder_mask[K, ..., None] * clip.rgb[K]
+    sheet("DuetEncodeLayers", [[("scene", clip.scene_images[K]), ("in front", black), made]])
     files = ("reference_unet", "denoising_unet", "motion_module", "pose_guider")
     sheet("DuetLoadCharacterModel", [[(name, grid(k)) for k, name in enumerate(files)],
-                                     [("the character", character), ("scene", clip.plate[K]), ("all frames", clip.rgb[K]), ("motion", code[K])]])  # fmt: skip
-    save("animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.plate[K]), made]])
+                                     [("the character", character), ("scene", clip.scene_images[K]), ("all frames", clip.rgb[K]), ("motion", code[K])]])  # fmt: skip
+    save(
+        "animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.scene_images[K]), made]]
+    )
 
 
 def swap_of(seed: int, who: int) -> SimpleNamespace:
     """What the workflow swap_with_depth begins with: a clip taken apart, and who comes in."""
-    scene = sample_scene(seed, frames=16, height=128, width=128, fps=8.0, action="dance", objects=1)
+    scene = sample_scene(seed, frames=16, height=128, width=128, frame_rate=8.0, action="dance", objects=1)
     character = sample_scene(who, frames=1, height=128, width=128, objects=0)
     clip = render(scene)
     grey = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
@@ -131,7 +142,7 @@ def swap_of(seed: int, who: int) -> SimpleNamespace:
     joints = character_keypoints(character)
     code, body = bench.fitted(clip.keypoints, joints, grey[..., None].expand(-1, -1, -1, 3))
     return SimpleNamespace(
-        seed=1, source=clip, layers=layers, scene=plate, far=far, occluder=clip.occluder,
+        seed=1, source=clip, layers=layers, scene=plate, far=far, occluder=clip.occluder_mask,
         reference=render_character(character)[0], character=joints, motions={"fitted": code}, body=body,
     )  # fmt: skip
 

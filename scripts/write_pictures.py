@@ -5,6 +5,7 @@ python3 scripts/host.py exec python scripts/write_pictures.py
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -21,7 +22,7 @@ from pack.models.flow import estimate as flow_estimate  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
 from pack.models.pose import drawing, formats  # noqa: E402
-from pack.models.stage import render, render_character, sample_scene  # noqa: E402
+from pack.models.stage import render, sample_scene  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SIDE = 160
@@ -60,16 +61,29 @@ def tiles(rows: list[list[tuple[str, torch.Tensor | None]]]) -> Image.Image:
 
 def stage_pictures(scene, clip, picture) -> None:
     k = 9
-    masks = torch.stack((clip.human[k], clip.occluder[k], 0.5 * clip.scene[k]), -1)
+    other = lambda changed: render(changed).rgb[k]
     sheet(
-        "DuetRenderStageClip",
+        "DuetRenderStage",
         [
-            [("video", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("parts", clip.surface[k])],
+            [(f"frame {i}", clip.rgb[i]) for i in (0, k, 14, 20)],
             [
-                ("human, occluder, scene", masks),
-                ("plate", clip.plate[k]),
-                ("figure", clip.figure[k]),
-                ("character_picture", render_character(scene)[0][0]),
+                ("another character", other(scene.with_character(5))),
+                ("camera orbit", other(replace(scene, camera="orbit"))),
+                ("style sunset", other(scene.in_style("sunset"))),
+                ("style clay", other(scene.in_style("clay"))),
+            ],
+        ],
+    )
+    masks = torch.stack((clip.person_mask[k], clip.occluder_mask[k], 0.5 * clip.scene_mask[k]), -1)
+    sheet(
+        "DuetStageTruth",
+        [
+            [("the clip", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("body", clip.body[k])],
+            [
+                ("three masks", masks),
+                ("scene", clip.scene_images[k]),
+                ("person", clip.person_images[k]),
+                ("character", clip.character[0]),
             ],
         ],
     )
@@ -126,7 +140,7 @@ def depth_pictures(clip, picture) -> None:
 
 def edit_pictures(clip, picture) -> None:
     k = slice(12, 13)
-    one, mask, far = picture[k], clip.occluder[k], torch.tensor([0.15])
+    one, mask, far = picture[k], clip.occluder_mask[k], torch.tensor([0.15])
     moved, changed = edit.move_object(one, mask, far)
     steps = [(f"to {grey:g}", edit.move_object(one, mask, torch.tensor([grey]))[0][0]) for grey in (0.8, 0.6, 0.4)]
     card = edit.move_object(one, mask, torch.tensor([0.6]), relief=0.0, feather=24.0)[0]
@@ -160,7 +174,7 @@ def pose_pictures(clip) -> None:
 
 def conditioning_pictures(clip) -> None:
     k = 4
-    frame, mask = clip.rgb[k : k + 1], clip.human[k : k + 1]
+    frame, mask = clip.rgb[k : k + 1], clip.person_mask[k : k + 1]
     alone = foreground.person_alone(frame, mask)[0]
     sheet("DuetEncodeForeground", [[("image", frame[0]), ("mask", mask[0]), ("what CLIP sees", alone)]])
     room = foreground.room_alone(frame, mask)[0]
@@ -198,7 +212,7 @@ def evaluation_pictures(clip, picture) -> None:
     sheet("DuetMeasureFlicker", rows)
     blurred = torch.nn.functional.avg_pool2d(far[:, None], 17, 1, 8, count_include_pad=False)[:, 0]
     off = metrics.draw_error((blurred - far).abs(), everywhere, 4.0)
-    masked = metrics.draw_error((blurred - far).abs(), clip.human[few] > 0.5, 4.0)
+    masked = metrics.draw_error((blurred - far).abs(), clip.person_mask[few] > 0.5, 4.0)
     depths = [("reference", far[k]), ("depth", blurred[k]), ("error", off[k]), ("with a mask", masked[k])]
     sheet("DuetCompareDepth", [depths])
     alike = [("frame 0", clip.rgb[0]), ("frame 6", clip.rgb[6]), ("not alike", 1 - clip.rgb[12].flip(0))]
@@ -206,26 +220,30 @@ def evaluation_pictures(clip, picture) -> None:
     sheet("DuetMeasureTextAlignment", [[("frame 6", clip.rgb[6]), ("text", lines()), ("vectors of both", grid(6))]])
 
 
-def one_shot_pictures(clip, picture) -> None:
+def one_shot_pictures(scene, clip, picture) -> None:
     channel = depth_channel.depth_channel(picture[[9], None], (40, 40))[0, 0] / 2 + 0.5
-    sheet("DuetEncodeDepthCondition", [[("depth", picture[9]), ("the model's channel", channel)]])
+    sheet("DuetEncodeDepth", [[("depth", picture[9]), ("depth channel", channel)]])
     noise = (
         torch.rand(40, 40, 3, generator=torch.Generator().manual_seed(1))
         .repeat_interleave(4, 0)
         .repeat_interleave(4, 1)
     )
     away = [("a clip", clip.rgb[9]), ("its noise", noise)]
-    sheet("DuetInvertVideo", [[*away, ("the clip again", clip.rgb[9])]])
+    sheet("DuetInvertVideo", [[*away, ("the clip reproduced", clip.rgb[9])]])
     sheet("DuetDDIMInversionSampler", [away])
     sheet(
-        "DuetLoadOneShotTuning",
-        [[("tuned on", clip.rgb[9]), ("picture model", grid(2)), ("moves alike", clip.rgb[15])]],
+        "DuetLoadVideoTuning",
+        [
+            [
+                ("tuned on", clip.rgb[9]),
+                ("picture model", grid(2)),
+                ("the same motion", render(scene.with_character(5)).rgb[9]),
+            ]
+        ],
     )
 
 
 def words_pictures(clip, picture, noise) -> None:
-    words = [("words of the stage", lines()), ("vectors", grid(7)), ("a clip they tell of", clip.rgb[9])]
-    sheet("DuetEncodeStageWords", [words])
     made = ("= a clip, to be made", noise)
     strength = [[("words", lines()), ("depth", picture[9])], [("flat depth", torch.full((8, 8), 0.5)), made]]
     tiles(strength).save(ROOT / "workflows" / "depth_strength.jpg", quality=88)
@@ -277,7 +295,7 @@ def main() -> None:
     conditioning_pictures(clip)
     sampling_pictures(clip, picture)
     evaluation_pictures(clip, picture)
-    one_shot_pictures(clip, picture)
+    one_shot_pictures(scene, clip, picture)
     workflow_pictures(scene, clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 

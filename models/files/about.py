@@ -12,7 +12,7 @@ def of_model(config: VideoUNetConfig) -> tuple[str, ...]:
         makes += f" and {its} depth " + ("together" if config.streams == "shared" else "in a network for each")
     sentences = [f"It makes {makes} and predicts {PREDICTS[config.prediction]}."]
     reads = {
-        "a depth clip (Encode Depth Condition)": config.in_channels == config.out_channels + 1,
+        "a depth clip (Encode Depth (Depth Model))": config.in_channels == config.out_channels + 1,
         "a room (Encode Background)": config.background != "none",
         "a person (Encode Foreground)": config.foreground_width and not config.words,
         f"{len(config.words)} words of its own (Encode Stage Words)": config.words,

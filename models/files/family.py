@@ -33,7 +33,7 @@ WORDS = {
     "motion": "an AnimateDiff motion module",
     "controlnet": "a ControlNet in diffusers' form",
     "ldm controlnet": "a ControlNet in its authors' form",
-    "tuning": "a one-shot tuning",
+    "tuning": "a video tuning",
     "character": "the U-Net of a character model",
     "reference": "the network of a character model that reads the reference",
     "pose guider": "the pose guider of a character model",
@@ -49,7 +49,7 @@ WORDS = {
 MEND = {
     "lora": "Load it with Load LoRA, on top of a Stable Diffusion 1.5 model.",
     "motion": "Load it beside a Stable Diffusion 1.5 model, as its motion module.",
-    "tuning": "Load it with Load One-Shot Tuning, on top of the model that it was tuned on.",
+    "tuning": "Load it with Load Video Tuning, on top of the model that it was tuned on.",
     "character": "Load it with Load Character Model, together with its other files.",
     "reference": "Load it with Load Character Model, beside the U-Net that it belongs to.",
     "pose guider": "Load it with Load Character Model, beside the U-Net that it belongs to.",

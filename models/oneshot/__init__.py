@@ -1,1 +1,1 @@
-"""One clip: back to its noise, tunings on it, and the depth channel of a picture model."""
+"""Edits of one clip: inversion to its noise, video tunings, and the depth channel of a picture model."""

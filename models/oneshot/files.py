@@ -1,4 +1,4 @@
-"""One-shot tunings as files: the weights that were tuned on a clip, to be put into the base that they were tuned on."""
+"""Video tunings as files: the weights that were tuned on one clip, for the base model that they were tuned on."""
 
 import json
 import zlib
@@ -17,22 +17,22 @@ from ..files.tuned import is_one_shot, is_tuned, named_as_ldm, named_as_ours, ta
 from ..files.writing import checksum, write_safely
 from ..unet.config import ONE_SHOT_FIELDS, VideoUNetConfig
 
-TUNING = "a one-shot tuning"
-KEYS = (".attn1.to_k.weight", ".attn2.to_k.weight")  # frozen, and what the tuned queries were made to meet
+TUNING = "a video tuning"
+KEYS = (".attn1.to_k.weight", ".attn2.to_k.weight")  # frozen while tuning, so they identify the base
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How a tuning was made; what a file does not say is empty. Tune-A-Video's own files norm over the clip."""
+    """How a tuning was trained; values that a file lacks are empty. Tune-A-Video's own files norm over the clip."""
 
     base: str = ""  # fingerprint of the network that it was tuned on
-    context: int = 0  # width of the tokens that the base reads: 768 or 1024
+    context: int = 0  # width of the tokens of the base: 768 or 1024
     frames: int = 0
     steps: int = 0
     lr: float = 0.0
     group_norm: str = "clip"
     prediction: str = ""
-    depth_range: str = ""  # of the depth channel while training: per clip, per frame or unchanged
+    depth_range: str = ""  # of the depth channel while training: one of CHANNEL_RANGES
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))
@@ -59,26 +59,26 @@ def fingerprint(state: dict[str, Tensor]) -> str:
 def save_tuning(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, tuning: Tuning) -> Path:
     """Write the tuned weights of a whole network's state, 112 in Stable Diffusion, and its norms if they were trained.
 
-    What the network itself tells, its base, group norm and prediction, is filled in here; a base that is given stays.
+    The fingerprint of the base, group norm and prediction come from the network; a base in `tuning` stays.
     """
     if not is_one_shot(config):
         raise ValueError(
             "This model has no sparse-causal attention and attention over time after the feed-forward, so there is no "
-            "tuning to save: tune a one-shot model, or save it as a whole."
+            "tuning to save: tune a model with the layers of a video tuning, or save it as a whole."
         )
-    identity = all(still(name, value) for name, value in state.items() if ".tem_norm." in name)
+    identity = all(is_initial(name, value) for name, value in state.items() if ".tem_norm." in name)
     tuned = {name: value for name, value in state.items() if is_tuned(name, norms=not identity)}
     here = {"group_norm": config.group_norm, "prediction": config.prediction, "context": config.cross_attention_dim}
     return write_tuning(path, tuned, replace(tuning, base=tuning.base or fingerprint(state), **here))
 
 
-def still(name: str, value: Tensor) -> bool:
-    """Whether a norm's weight or bias is as at birth."""
+def is_initial(name: str, value: Tensor) -> bool:
+    """Whether a norm's weight or bias has its initial value."""
     return bool((value == (1 if name.endswith("weight") else 0)).all())
 
 
 def write_tuning(path: str | Path, tuned: dict[str, Tensor], tuning: Tuning) -> Path:
-    """Tuned weights in any words as a file in those of single checkpoint files."""
+    """Tuned weights of any names as a file with the names of single checkpoint files."""
     state = {ldm: tuned[name] for ldm, name in named_as_ldm(tuned).items()}
     text = tuning.to_json()
     notes = {name: str(value) for name, value in asdict(tuning).items()}  # for people and other programs
@@ -86,7 +86,7 @@ def write_tuning(path: str | Path, tuned: dict[str, Tensor], tuning: Tuning) -> 
 
 
 def read_tuning(path: str | Path) -> tuple[Weights, Tuning]:
-    """The weights of a tuning under the names of its file, and how it was made."""
+    """The weights of a tuning under the names of its file, and how it was trained."""
     file = opened(path)
     kind = kind_of(file)
     if kind != "tuning":
@@ -102,7 +102,9 @@ def read_tuning(path: str | Path) -> tuple[Weights, Tuning]:
     try:
         return file, Tuning.from_json(text)
     except (TypeError, AttributeError, ValueError) as error:
-        raise ValueError(f"{file.name} says in unknown words how it was made ({error}). Save it again.") from error
+        raise ValueError(
+            f"{file.name} has settings of the tuning that are unknown ({error}). Save it again."
+        ) from error
 
 
 def convert_tuning(source: Path, target: Path, half: bool = False) -> Report:
@@ -110,13 +112,13 @@ def convert_tuning(source: Path, target: Path, half: bool = False) -> Report:
     file, tuning = read_tuning(source)
     state = {name: value.half() if half else value for name, value in file.state().items()}
     write_tuning(target, state, tuning)
-    return Report("One-shot tuning", len(state), notes=(made(tuning),) if tuning.steps else ())
+    return Report("Video tuning", len(state), notes=(training_note(tuning),) if tuning.steps else ())
 
 
 def add_tuning(
     config: VideoUNetConfig, state: dict[str, Tensor], path: str | Path
 ) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
-    """A network with a file's tuning in it, in place of one that it may have had."""
+    """A network with a file's tuning in it; another tuning in it is replaced."""
     check_base(config)
     file, tuning = read_tuning(path)
     check_context(file, tuning, config)
@@ -124,13 +126,13 @@ def add_tuning(
     names = named_as_ours(file.shapes, config)
     expected = {name: shape for name, shape in expected_shapes(file, tuned, False).items() if is_tuned(name, True)}
     norms = {name: shape for name, shape in expected.items() if ".tem_norm." in name}
-    if not norms.keys() & names.keys():  # Tune-A-Video leaves them as they were born
+    if not norms.keys() & names.keys():  # Tune-A-Video does not train them
         expected = {name: shape for name, shape in expected.items() if name not in norms}
     check_fit(file, {name: file.shapes[old] for name, old in names.items()}, expected)
     state = {name: value for name, value in state.items() if ".tem_" not in name}
-    born = {name: (torch.ones if name.endswith("weight") else torch.zeros)(shape) for name, shape in norms.items()}
-    report = Report("One-shot tuning", len(names), notes=tuple(remarks(config, state, tuning)))
-    return tuned, {**state, **born, **file.pick(names).state()}, report
+    initial = {name: (torch.ones if name.endswith("weight") else torch.zeros)(shape) for name, shape in norms.items()}
+    report = Report("Video tuning", len(names), notes=tuple(remarks(config, state, tuning)))
+    return tuned, {**state, **initial, **file.pick(names).state()}, report
 
 
 def check_base(config: VideoUNetConfig) -> None:
@@ -143,16 +145,16 @@ def check_base(config: VideoUNetConfig) -> None:
 
 
 def check_context(file: Weights, tuning: Tuning, config: VideoUNetConfig) -> None:
-    """Stable Diffusion 1 and 2 have tuned weights of the same shapes, so these do not tell them apart."""
+    """Refuses another text encoder: Stable Diffusion 1 and 2 have tuned weights of the same shapes."""
     if tuning.context not in (0, config.cross_attention_dim):
         raise ValueError(
-            f"{file.name} was tuned on a base that reads tokens of width {tuning.context}, but this model reads "
+            f"{file.name} was tuned on a base with tokens of width {tuning.context}, but those of this model have width "
             f"{config.cross_attention_dim}: load the model that it was tuned on."
         )
 
 
 def check_fit(file: Weights, found: dict[str, tuple], expected: dict[str, tuple]) -> None:
-    """Every weight of a tuning must have its place in the base, and the other way round."""
+    """Refuses a tuning whose weights are not exactly those that the base has places for."""
     if found == expected:
         return
     parts = {
@@ -168,9 +170,9 @@ def check_fit(file: Weights, found: dict[str, tuple], expected: dict[str, tuple]
 
 
 def remarks(config: VideoUNetConfig, state: dict[str, Tensor], tuning: Tuning) -> Iterator[str]:
-    """What the artist should know of a tuning on this base, a sentence each."""
+    """Notes on a tuning on this base, a sentence each."""
     if tuning.steps:
-        yield made(tuning)
+        yield training_note(tuning)
     here = fingerprint(state)
     if tuning.base and tuning.base != here:
         yield (
@@ -180,12 +182,12 @@ def remarks(config: VideoUNetConfig, state: dict[str, Tensor], tuning: Tuning) -
     if tuning.prediction and tuning.prediction != config.prediction:
         words = {"eps": "noise (eps)", "v": "velocity (v)"}
         yield (
-            f"It says that it predicts {words[tuning.prediction]}, but the base predicts {words[config.prediction]}: "
-            "it is sampled as the base."
+            f"It was tuned to predict {words[tuning.prediction]}, but the base predicts {words[config.prediction]}: "
+            "it is sampled like the base."
         )
     if tuning.depth_range and config.in_channels > config.out_channels:
-        yield f"It was tuned with the depth range {tuning.depth_range}: choose the same in Encode Depth Condition."
+        yield f"It was tuned with depth_range {tuning.depth_range}: choose the same in Encode Depth (Depth Model)."
 
 
-def made(tuning: Tuning) -> str:
+def training_note(tuning: Tuning) -> str:
     return f"Tuned on {tuning.frames} frames in {tuning.steps} steps at a learning rate of {tuning.lr:g}."

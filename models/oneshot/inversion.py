@@ -1,6 +1,6 @@
-"""DDIM backwards: from a clip's latents to the noise that sampling turns into them (Tune-A-Video's inversion).
+"""DDIM inversion: from a clip's latents to the noise that sampling turns into them (as in Tune-A-Video).
 
-Samplers keep x = clean + sigma noise, where euler is DDIM with eta 0; a network sees x / (1 + sigma^2)^0.5. A step goes
+Samplers keep x = clean + sigma noise, where euler is DDIM with eta 0; a network reads x / (1 + sigma^2)^0.5. A step goes
 from the level `low` up to `high`. Letters: B latents, one a frame, C channels, h and w latent pixels.
 """
 
@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ..depth.colormap import encode
 
-Denoise = Callable[[Tensor, Tensor], Tensor]  # x at a sigma, and that sigma, to the clean latents that are seen in it
-FAINT = 1e-5  # an error that is drawn black; one as large as the clip is white
-SLOWEST = (0.05, 0.6)  # least and most that a trial is thought to leave of an error
-REMEMBERED = 8  # trials of a step that the next one learns from
+Denoise = Callable[[Tensor, Tensor], Tensor]  # x at a sigma, and that sigma, to the predicted clean latents
+BLACK = 1e-5  # the relative error that is drawn black; 1 is drawn white
+REMAINING = (0.05, 0.6)  # bounds of the share of an error that remains after one more trial
+HISTORY = 8  # trials of a step that the next one is computed from
 
 
 def rising(sigmas: Tensor) -> Tensor:
-    """(n + 1,) levels for n steps from clean to noise, whichever way round they came."""
+    """(n + 1,) levels for n steps from clean to noise; sigmas may rise or fall."""
     if sigmas.ndim != 1 or len(sigmas) < 2:
         raise ValueError(
             f"Inversion needs the sigmas of 1 step or more, got {sigmas.numel()}: connect a scheduler of the model."
@@ -40,12 +40,12 @@ def invert(
     sigmas: Tensor,
     prediction: str = "eps",
     evaluations: int | Sequence[int] = 1,
-    told: Callable[[int, Tensor, Tensor, Tensor], None] = lambda *_: None,
+    report: Callable[[int, Tensor, Tensor, Tensor], None] = lambda *_: None,
 ) -> Tensor:
-    """x (B, ...) at the lowest sigma to x at the highest; `told` hears of step, x, sigma and clean latents.
+    """x (B, ...) at the lowest sigma to x at the highest; `report` gets step, x, sigma and clean latents.
 
-    One evaluation a step is the paper's rule; more of them find the x that an euler step down brings back exactly. They
-    are as many in each step, or as many as `shared` says.
+    One evaluation a step is the paper's rule; more of them find the x that an euler step down brings back exactly. Their
+    number is the same in every step, or one of each step, as from `evaluations_per_step`.
     """
     levels, slope = rising(sigmas), None
     counts = [evaluations] * (len(levels) - 1) if isinstance(evaluations, int) else evaluations
@@ -57,48 +57,48 @@ def invert(
             x, clean = fixed_point_step(denoise, x, low, high, count, slope)
         if count > 1:
             slope = (x - before) / (high - low)
-        told(i, x, high, clean)
+        report(i, x, high, clean)
     return x
 
 
-def shared(evaluations: int, sigmas: Tensor) -> list[int]:
-    """How often each step up asks the network, `evaluations` on average: more where trials come closer slowly.
+def evaluations_per_step(evaluations: int, sigmas: Tensor) -> list[int]:
+    """Evaluations of the network in each step up, `evaluations` on average: more where trials converge slowly.
 
     That is in the first steps, where a level is several times the one below; later a few are enough.
     """
     levels = rising(sigmas).cpu().double()
-    left = (1 - levels[:-1] / levels[1:]).clamp(*SLOWEST).log()  # of an error after one more trial, at worst
+    left = (1 - levels[:-1] / levels[1:]).clamp(*REMAINING).log()  # of an error after one more trial, at worst
     counts = torch.full_like(left, min(2, evaluations))
     for _ in range(evaluations * len(left) - int(counts.sum())):
         counts[(counts * left).argmax()] += 1
     return [int(count) for count in counts]
 
 
-def seen_at(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
-    """x in the scale of `high`, so that the network is shown what it would see at `low`."""
+def rescaled(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
+    """x in the scale of `high`, so that the network reads the same numbers as at `low`."""
     return x * ((1 + high**2) / (1 + low**2)) ** 0.5
 
 
 def fixed_point_step(
     denoise: Denoise, x: Tensor, low: Tensor, high: Tensor, evaluations: int, slope: Tensor | None = None
 ) -> tuple:
-    """One step up by the noise that the network finds at `high`, again for the x that came of it.
+    """One step up by the noise that the network predicts at `high`, repeated for the resulting x.
 
-    The first trial goes on as the step before went, if its slope is given.
+    The first trial continues the step before, if its slope is given.
     """
-    trial, tried = seen_at(x, low, high) if slope is None else x + (high - low) * slope, []
+    trial, tried = rescaled(x, low, high) if slope is None else x + (high - low) * slope, []
     for _ in range(evaluations):
         clean = denoise(trial, high)
         tried.append((trial, x + (high - low) / high * (trial - clean)))
-        trial = next_trial(tried[-REMEMBERED:])
+        trial = next_trial(tried[-HISTORY:])
     return trial, clean
 
 
 def next_trial(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
-    """What to try after trials and their answers, (B, ...) each: where answer and trial meet, as far as these tell.
+    """The next trial from earlier trials and their answers, (B, ...) each, so that trial and answer become equal.
 
-    Anderson's acceleration, for each latent by itself. The last answer alone comes closer by 1 - low / high a time, which
-    is slow in the first steps, where a level is several times the one below.
+    Anderson acceleration, for each latent by itself. Repeating the last answer alone reduces the error by 1 - low / high a
+    time, which is slow in the first steps, where a level is several times the one below.
     """
     dot = lambda one, other: (one * other).flatten(1).sum(1).view(-1, *[1] * (one.ndim - 1))
     last, answer = tried[-1]
@@ -110,7 +110,9 @@ def next_trial(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
             share = dot(unit, change)
             change, moved = change - share * unit, moved - share * its_move
         rest = dot(change, change)
-        scale = torch.where(rest > 1e-6 * size, rest.rsqrt(), 0.0)  # what says nothing new would be rounding
+        scale = torch.where(
+            rest > 1e-6 * size, rest.rsqrt(), 0.0
+        )  # what is left of a repeated direction would be rounding
         known.append((change * scale, moved * scale))
     out = answer
     for unit, its_move in known:
@@ -120,25 +122,25 @@ def next_trial(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
 
 
 def velocity_step(denoise: Denoise, x: Tensor, low: Tensor, high: Tensor) -> tuple:
-    """One step up of a v-predicting network: its answer at `high` is read with the shares of signal and noise at `low`."""
-    clean = denoise(seen_at(x, low, high), high)
-    signal, noise = shares(low)
+    """One step up of a v-predicting network: its answer at `high` is used with the shares of signal and noise at `low`."""
+    clean = denoise(rescaled(x, low, high), high)
+    signal, noise = signal_and_noise(low)
     unit = x * signal
-    signal_above, noise_above = shares(high)
+    signal_above, noise_above = signal_and_noise(high)
     velocity = (signal_above * unit - clean) / noise_above
     return signal * unit - noise * velocity + high * (signal * velocity + noise * unit), clean
 
 
-def shares(sigma: Tensor) -> tuple[Tensor, Tensor]:
-    """How much signal and how much noise a latent of unit size holds."""
+def signal_and_noise(sigma: Tensor) -> tuple[Tensor, Tensor]:
+    """Shares of signal and noise in a latent of unit size."""
     signal = (1 + sigma**2) ** -0.5
     return signal, sigma * signal
 
 
-def misread(unit_noise: Tensor, clean: Tensor, sigma: float) -> str | None:
-    """What a network really predicts, "v" or "eps", if its clean latents of pure noise at a high sigma give it away.
+def actual_prediction(unit_noise: Tensor, clean: Tensor, sigma: float) -> str | None:
+    """What a network predicts, "v" or "eps", if its clean latents of pure noise at a high sigma show the wrong one.
 
-    Read rightly they hold next to nothing of the noise; v read as eps leaves all of it there, eps read as v its negative.
+    Used rightly they hold next to nothing of the noise; v used as eps leaves all of it there, eps used as v its negative.
     """
     share = ((clean * unit_noise).sum() / unit_noise.square().sum()).item()
     if sigma < 4 or -0.5 < share < sigma / 2:
@@ -146,16 +148,16 @@ def misread(unit_noise: Tensor, clean: Tensor, sigma: float) -> str | None:
     return "v" if share > 0 else "eps"
 
 
-def error_of(again: Tensor, clip: Tensor) -> tuple[float, Tensor]:
-    """How far B latents are from those of the clip, in parts of the clip's size: for all, and (B,) for each frame."""
+def reconstruction_error(reconstruction: Tensor, clip: Tensor) -> tuple[float, Tensor]:
+    """Difference of B latents from those of the clip, relative to the clip's size: of all, and (B,) of each frame."""
     size = clip.float().square().mean().sqrt()
-    frames = (again.float() - clip.float()).square().flatten(1).mean(1)
+    frames = (reconstruction.float() - clip.float()).square().flatten(1).mean(1)
     return (frames.mean().sqrt() / size).item(), frames.sqrt() / size
 
 
-def error_picture(again: Tensor, clip: Tensor, pixels: int = 8) -> Tensor:
+def error_images(reconstruction: Tensor, clip: Tensor, pixels: int = 8) -> Tensor:
     """(B, C, h, w) latents to (B, h pixels, w pixels, 3): black where they agree, one colour further for each tenfold."""
     size = clip.float().square().mean().sqrt()
-    error = (again.float() - clip.float()).square().mean(1).sqrt() / size
-    shade = 1 - error.clamp(FAINT, 1).log10() / torch.tensor(FAINT).log10().item()
+    error = (reconstruction.float() - clip.float()).square().mean(1).sqrt() / size
+    shade = 1 - error.clamp(BLACK, 1).log10() / torch.tensor(BLACK).log10().item()
     return encode(shade.repeat_interleave(pixels, 1).repeat_interleave(pixels, 2), "inferno")

@@ -1,8 +1,9 @@
-"""A synthetic stage: a capsule figure acts in a room while objects pass, with exact truth for everything."""
+"""A synthetic stage: a person of capsules acts in a room while objects pass, with exact ground truth."""
 
 from ..choices import CAMERAS
 from .caption import VOCABULARY, describe
-from .render import Clip, character_keypoints, composite, render, render_character
+from .clip import Clip, render
+from .render import character_keypoints, composite, render_character
 from .scene import ACTION_NAMES, Scene, sample_scene
 from .shading import STYLES
 

@@ -28,7 +28,7 @@ class Actors:
     start_radius: Tensor  # (K,)
     end_radius: Tensor  # (K,)
     owner: Tensor  # (K,) below G
-    layer: Tensor  # (K,) 0 the figure, 1 and up the objects
+    layer: Tensor  # (K,) 0 the person, 1 and up the objects
     joints: Tensor  # (F, 18, 3) in the world
 
     @property
@@ -47,7 +47,7 @@ class Actors:
         return torch.cat((turn, camera.to_camera(self.origins)[..., None]), -1)
 
     def in_front(self, camera: Camera, frames: slice) -> Tensor:
-        """(L-1, F) bool: the object is nearer to the camera than the figure's middle."""
+        """(L-1, F) bool: the object is nearer to the camera than the person's middle."""
         depth = camera.frames(frames).to_camera(self.origins[frames])[..., 2]
         return (depth[:, 1 + len(BONES) :] < depth[:, 1:2]).T
 
@@ -62,14 +62,14 @@ class Actors:
         return _on_capsules(hits, normals, self.start, self.end, self.start_radius, self.end_radius)
 
     def canonical(self, hits: Hits, camera: Camera, frames: slice) -> Tensor:
-        """(M, 3) places of the figure's hits on the standard body in A-pose, in [0, 1]: the same for every character."""
+        """(M, 3) places of the person's hits on the standard body in A-pose, in [0, 1]: the same for every character."""
         standard = build_body(Character())
         turns, origins = pose_bones(Angles.a_pose(), standard.offsets)
         origins = origins - standard.lowest(turns, origins)[:, None, None] * torch.tensor([0.0, 1.0, 0.0])
         start, end = standard.place(turns, origins)
-        figure = hits.capsule.clamp_max(standard.bone.numel() - 1)  # objects come after the body's capsules
-        normals = (turns[0][standard.bone[figure]] @ self.local_normals(hits, camera, frames)[..., None])[..., 0]
-        body_hits = Hits(hits.cell, hits.frame, figure, hits.depth, hits.along, hits.normal, hits.shape)
+        capsule = hits.capsule.clamp_max(standard.bone.numel() - 1)  # objects come after the body's capsules
+        normals = (turns[0][standard.bone[capsule]] @ self.local_normals(hits, camera, frames)[..., None])[..., 0]
+        body_hits = Hits(hits.cell, hits.frame, capsule, hits.depth, hits.along, hits.normal, hits.shape)
         place = _on_capsules(body_hits, normals, start[0], end[0], standard.start_radius, standard.end_radius)
         return ((place - torch.tensor(_CANONICAL_LOW)) / torch.tensor(_CANONICAL_SIZE)).clamp(0, 1)
 
@@ -82,7 +82,7 @@ def _on_capsules(hits: Hits, normals: Tensor, start: Tensor, end: Tensor, start_
 
 
 def stage_actors(scene: Scene, angles: Angles | None = None) -> Actors:
-    """Pose the figure on the floor and move the objects."""
+    """Pose the person on the floor and move the objects."""
     angles = scene.angles() if angles is None else angles
     body = build_body(scene.character)
     turns, origins = pose_bones(angles, body.offsets)
@@ -92,11 +92,11 @@ def stage_actors(scene: Scene, angles: Angles | None = None) -> Actors:
     all_origins = [torch.zeros(scene.frames, 1, 3), origins]
     zero = torch.zeros_like(body.bone)
     rows = [(body.start, body.end, body.start_radius, body.end_radius, body.bone + 1, zero)]
-    for index, prop in enumerate(scene.props):
-        turn, place = prop.move(scene.seconds(), scene.frames / scene.fps)
+    for index, thing in enumerate(scene.objects):
+        turn, place = thing.move(scene.seconds(), scene.frames / scene.frame_rate)
         all_turns.append(turn[:, None])
         all_origins.append(place[:, None])
-        start, end, radii = prop.capsule()
+        start, end, radii = thing.capsule()
         owner, layer = torch.tensor([1 + len(BONES) + index]), torch.tensor([1 + index])
         rows.append((start[None], end[None], radii[:1], radii[1:], owner, layer))
     return Actors(

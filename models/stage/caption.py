@@ -1,7 +1,7 @@
-"""The sentence that tells a scene, built from a fixed vocabulary so that small models can learn its words."""
+"""The sentence that describes a scene, built from a fixed vocabulary that small models can learn."""
 
 from .body.character import BUILDS
-from .props import KINDS
+from .objects import KINDS
 from .scene import Scene
 from .texture import PALETTE, PATTERNS, WALLS
 
@@ -27,9 +27,9 @@ def describe(scene: Scene) -> str:
     trousers = _joined(who.trousers, who.trousers_pattern, "trousers")
     room = _a(scene.room.walls.colour, scene.room.walls.pattern, "room")
     words = f"a {who.build} person in {shirt} and {trousers} {VERBS[scene.action]} in {room}"
-    for index, prop in enumerate(scene.props[:2]):
+    for index, thing in enumerate(scene.objects[:2]):
         side = "in front" if index % 2 == 0 else "behind"
-        words += f"{' while' if index == 0 else ' and'} {_a(prop.colour, prop.pattern, prop.kind)} passes {side}"
+        words += f"{' while' if index == 0 else ' and'} {_a(thing.colour, thing.pattern, thing.kind)} passes {side}"
     ending = {"natural": "", "night": " at night", "sunset": " at sunset"}
     return words + ending.get(scene.style, f" in {scene.style} style")
 

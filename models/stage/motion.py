@@ -16,14 +16,14 @@ from .render import geometry
 from .room import render_room_depth
 from .scene import Scene
 
-ROOM, MOVES = 1, 2  # what a pixel that is seen in both frames belongs to; 0 is seen in one only
+ROOM, MOVES = 1, 2  # what a pixel that is visible in both frames belongs to; 0 is visible in one only
 
 
 @dataclass(frozen=True)
 class StageMotion:
-    """What all flow of a clip follows from."""
+    """What the flow between any frames of a clip is computed from."""
 
-    layer: Tensor  # (F, H, W) uint8: 0 room, 1 figure, 2 and up objects
+    layer: Tensor  # (F, H, W) uint8: 0 room, 1 person, 2 and up objects
     owner: Tensor  # (F, H, W) uint8
     depth: Tensor  # (F, H, W) metres
     poses: Tensor  # (F, G, 3, 4)
@@ -31,13 +31,12 @@ class StageMotion:
 
     @classmethod
     def of(cls, scene: Scene) -> "StageMotion":
-        """Without colours, so many times as fast as a picture."""
+        """Geometry only, which is many times as fast as pictures."""
         camera, actors = scene.view(), stage_actors(scene)
         rooms = render_room_depth(scene.room, camera.frames(slice(0, 1)) if camera.is_still() else camera)
         frames = slice(0, scene.frames)
-        seen = geometry(actors, camera, frames, rooms.expand(scene.frames, -1, -1))
-        owner = seen["owner"].to(torch.uint8)
-        return cls(seen["layer"], owner, seen["depth"], actors.poses(camera), camera)
+        found = geometry(actors, camera, frames, rooms.expand(scene.frames, -1, -1))
+        return cls(found["layer"], found["owner"], found["depth"], actors.poses(camera), camera)
 
     def flow(self, start: Sequence[int], end: Sequence[int]) -> tuple[Tensor, Tensor]:
         """Where P frames `start` lie in P frames `end`: (P, H, W, 2) pixels, and 0, ROOM or MOVES, (P, H, W) uint8."""

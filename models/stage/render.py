@@ -1,10 +1,10 @@
-"""One scene to a clip: pictures, depth, masks, layers, pose, parts and flow, all exact and all in step.
+"""One scene to pictures, geometry, flow and pose, all exact and aligned.
 
-Letters: F frames, H and W pixels, L layers (the figure, then each object), S samples a pixel side, G rigid owners.
+Letters: F frames, H and W pixels, L layers (the person, then each object), S samples a pixel side, G rigid owners.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -15,77 +15,51 @@ from ..view.camera import Camera
 from .actors import Actors, stage_actors
 from .body.capsules import Hits, z_buffer
 from .body.skeleton import Angles
-from .caption import describe
 from .room import render_room, render_room_depth
 from .scene import Scene
 from .shading import STYLES, Style, paint
 
 GREY = 0.5
+Report = Callable[[int], None]  # gets the number of frames that are done
 
 
-@dataclass(frozen=True)
-class Clip:
-    """F frames of one scene. Pictures are (F, H, W, 3) in [0, 1], masks (F, H, W) in [0, 1]."""
-
-    rgb: Tensor
-    plate: Tensor  # the room without figure and objects
-    figure: Tensor  # the whole figure alone on grey
-    layers: Tensor  # (L, F, H, W, 4) premultiplied colour and coverage of what is seen of each layer
-    depth: Tensor  # (F, H, W) metres along the camera's axis, at pixel centres
-    plate_depth: Tensor  # (F, H, W)
-    human: Tensor  # what is seen of the figure
-    occluder: Tensor  # what is seen of objects nearer than the figure
-    scene: Tensor  # everything else
-    whole_human: Tensor  # the figure as if nothing stood before it
-    layer: Tensor  # (F, H, W) uint8: 0 room, 1 figure, 2 and up objects, at pixel centres
-    part: Tensor  # (F, H, W) uint8: 0 outside the figure, else 1 + bone, objects ignored
-    surface: Tensor  # (F, H, W, 3) place on the canonical body, 0 outside the figure, objects ignored
-    forward: Tensor  # (F-1, H, W, 2) pixels from frame i to i+1
-    forward_valid: Tensor  # (F-1, H, W) bool
-    backward: Tensor  # (F-1, H, W, 2) pixels from frame i+1 to i
-    backward_valid: Tensor
-    keypoints: list  # POSE_KEYPOINT in SDPose's format
-    pose: Tensor  # the keypoints drawn in OpenPose colours
-    joints: Tensor  # (F, 18, 3) metres in camera space
-    action: str
-    caption: str
-
-    @property
-    def inverse_depth(self) -> Tensor:
-        return 1 / self.depth
+def chunks(count: int, step: int) -> Iterator[slice]:
+    """`count` frames in pieces of up to `step`."""
+    for begin in range(0, count, step):
+        yield slice(begin, min(begin + step, count))
 
 
-def render(
-    scene: Scene, samples: int = 2, report: Callable[[int], None] = lambda done: None, chunk: int | None = None
-) -> Clip:
-    """Render a scene; `samples` per pixel side smooth the edges, 1 gives hard ones; `report` hears of frames done."""
-    camera, style = scene.view(), STYLES[scene.style]
-    actors = stage_actors(scene)
-    step = chunk or max(1, round(16 * 128 * 128 / (scene.height * scene.width)))
-    still = render_plate(scene, camera.frames(slice(0, 1)), style, samples) if camera.is_still() else None
+def joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Pieces of a clip along its frames, which are the second dimension of layers and else the first."""
+    return {name: torch.cat([part[name] for part in parts], 1 if name == "layers" else 0) for name in parts[0]}
+
+
+def render_pictures(scene: Scene, actors: Actors, camera: Camera, samples: int, step: int, report: Report) -> dict:
+    """The shaded pictures, layers and masks of a clip, `step` frames at a time."""
+    style = STYLES[scene.style]
+    still = render_empty_room(scene, camera.frames(slice(0, 1)), style, samples) if camera.is_still() else None
     parts = []
-    for begin in range(0, scene.frames, step):
-        frames = slice(begin, min(begin + step, scene.frames))
-        plate = still or render_plate(scene, camera.frames(frames), style, samples)
-        parts.append(render_frames(scene, actors, camera, frames, style, samples, plate))
+    for frames in chunks(scene.frames, step):
+        room = still or render_empty_room(scene, camera.frames(frames), style, samples)
+        parts.append(render_frames(scene, actors, camera, frames, style, samples, room))
         report(frames.stop)
-    whole = {name: torch.cat([part[name] for part in parts], 1 if name == "layers" else 0) for name in parts[0]}
-    whole |= exact_flow(whole["layer"], whole.pop("owner"), whole["depth"], actors.poses(camera), camera, step)
-    joints = camera.to_camera(actors.joints)
-    keypoints = openpose_keypoints(joints, camera)
-    return Clip(
-        **whole,
-        keypoints=keypoints,
-        pose=drawing.draw(keypoints, scene.height, scene.width),
-        joints=joints,
-        action=scene.action,
-        caption=describe(scene),
-    )
+    return joined(parts)
+
+
+def render_geometry(scene: Scene, actors: Actors, camera: Camera, step: int, report: Report) -> dict:
+    """Depth, layer, owner, part and body of a clip at pixel centres, `step` frames at a time."""
+    still = render_room_depth(scene.room, camera.frames(slice(0, 1))) if camera.is_still() else None
+    parts = []
+    for frames in chunks(scene.frames, step):
+        room = render_room_depth(scene.room, camera.frames(frames)) if still is None else still
+        parts.append(geometry(actors, camera, frames, room.expand(frames.stop - frames.start, -1, -1)))
+        report(frames.stop)
+    return joined(parts)
 
 
 def render_character(scene: Scene, samples: int = 2) -> tuple[Tensor, Tensor]:
     """The character alone in A-pose on grey: picture (1, H, W, 3) and mask (1, H, W)."""
-    one = replace(scene, frames=1, props=(), camera="still")
+    one = replace(scene, frames=1, objects=(), camera="still")
     actors, camera, style = stage_actors(one, Angles.a_pose()), one.view(), STYLES[scene.style]
     smooth = camera.refined(samples)
     hits = z_buffer(actors.capsules(smooth, slice(0, 1)), smooth, 1)
@@ -95,75 +69,71 @@ def render_character(scene: Scene, samples: int = 2) -> tuple[Tensor, Tensor]:
 
 def character_keypoints(scene: Scene) -> list:
     """The pose of the character in that picture, as POSE_KEYPOINT of one frame."""
-    one = replace(scene, frames=1, props=(), camera="still")
+    one = replace(scene, frames=1, objects=(), camera="still")
     camera = one.view()
     return openpose_keypoints(camera.to_camera(stage_actors(one, Angles.a_pose()).joints), camera)
 
 
-def render_plate(scene: Scene, camera: Camera, style: Style, samples: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The empty room: colour (F, H, W, 3), depth at pixel centres (F, H, W) and at samples (F, S H, S W)."""
+def render_empty_room(scene: Scene, camera: Camera, style: Style, samples: int) -> tuple[Tensor, Tensor]:
+    """The empty room: colour (F, H, W, 3) and depth at samples (F, S H, S W)."""
     fine, fine_depth = render_room(scene.room, camera.refined(samples), style)
-    frames, height, width = fine.shape[0], camera.height, camera.width
-    colour = fine.view(frames, height, samples, width, samples, 3).mean((2, 4))
-    depth = fine_depth if samples == 1 else render_room_depth(scene.room, camera)
-    return colour, depth, fine_depth
+    return fine.view(fine.shape[0], camera.height, samples, camera.width, samples, 3).mean((2, 4)), fine_depth
 
 
 def render_frames(
-    scene: Scene, actors: Actors, camera: Camera, frames: slice, style: Style, samples: int, plate
+    scene: Scene, actors: Actors, camera: Camera, frames: slice, style: Style, samples: int, room: tuple[Tensor, Tensor]
 ) -> dict:
-    """The picture side of a clip for some of its frames; the empty room is given once for a still camera."""
+    """Pictures, layers and masks of some frames; the empty room has one frame under a still camera."""
     count = frames.stop - frames.start
-    background, room_depth, fine_depth = (part.expand(count, *part.shape[1:]) for part in plate)
+    background, fine_depth = (part.expand(count, *part.shape[1:]) for part in room)
     fine = camera.refined(samples)
     hits = z_buffer(actors.capsules(fine, frames), fine, actors.layers)
     colours = paint(hits, actors, scene, camera, frames, style)
-    seen, _ = visible(hits, fine_depth)
-    layers = accumulate(hits, colours, seen.to(colours), samples)
+    shown, _ = visible(hits, fine_depth)
+    layers = accumulate(hits, colours, shown.to(colours), samples)
     whole = accumulate(hits, colours, (hits.layer == 0).to(colours), samples)[0]
-    figure, whole_human = on_grey(whole)
+    person, whole_mask = on_grey(whole)
     cover = layers[..., 3]
     near = actors.in_front(camera, frames).to(cover)
     occluder = (cover[1:] * near[:, :, None, None]).sum(0)
     return {
         "rgb": composite(layers, background),
-        "plate": background,
-        "figure": figure,
+        "scene_images": background,
+        "person_images": person,
         "layers": layers,
-        "human": cover[0],
-        "occluder": occluder,
-        "scene": (1 - cover[0] - occluder).clamp(0, 1),
-        "whole_human": whole_human,
-        **geometry(actors, camera, frames, room_depth),
+        "person_mask": cover[0],
+        "occluder_mask": occluder,
+        "scene_mask": (1 - cover[0] - occluder).clamp(0, 1),
+        "whole_person_mask": whole_mask,
     }
 
 
 def geometry(actors: Actors, camera: Camera, frames: slice, room_depth: Tensor) -> dict:
-    """Depth, layer, owner, part and surface at pixel centres."""
+    """Depth, layer, owner, part and body at pixel centres of some frames, in the empty room's depth (F, H, W)."""
     hits = z_buffer(actors.capsules(camera, frames), camera, actors.layers)
-    seen, depth = visible(hits, room_depth)
+    shown, depth = visible(hits, room_depth)
     pixel = hits.pixel
-    owner = actors.owner[hits.capsule]
+    owner = actors.owner[hits.capsule].to(torch.uint8)
     blank = lambda dtype, *channels: torch.zeros(room_depth.numel(), *channels, dtype=dtype)
-    layer, owners, part, surface = blank(torch.uint8), blank(torch.int64), blank(torch.uint8), blank(torch.float32, 3)
-    layer[pixel[seen]] = (hits.layer[seen] + 1).to(torch.uint8)
-    owners[pixel[seen]] = owner[seen]
-    body = hits.layer == 0
-    part[pixel[body]] = owner[body].to(torch.uint8)
-    surface[pixel[body]] = actors.canonical(hits, camera, frames)[body]
+    layer, owners, part, body = blank(torch.uint8), blank(torch.uint8), blank(torch.uint8), blank(torch.float32, 3)
+    layer[pixel[shown]] = (hits.layer[shown] + 1).to(torch.uint8)
+    owners[pixel[shown]] = owner[shown]
+    person = hits.layer == 0
+    part[pixel[person]] = owner[person]
+    body[pixel[person]] = actors.canonical(hits, camera, frames)[person]
     shape = room_depth.shape
     return {
         "depth": depth.view(shape),
-        "plate_depth": room_depth,
+        "scene_depth": room_depth,
         "layer": layer.view(shape),
         "owner": owners.view(shape),
         "part": part.view(shape),
-        "surface": surface.view(*shape, 3),
+        "body": body.view(*shape, 3),
     }
 
 
 def visible(hits: Hits, room_depth: Tensor) -> tuple[Tensor, Tensor]:
-    """Which hits (M,) are the nearest thing at their pixel, and the depth seen at every pixel (F H W,)."""
+    """Which hits (M,) are the nearest thing at their pixel, and the nearest depth of every pixel (F H W,)."""
     nearest = room_depth.reshape(-1).clone()
     nearest.scatter_reduce_(0, hits.pixel, hits.depth, "amin")
     return hits.depth <= nearest[hits.pixel], nearest
@@ -182,10 +152,10 @@ def accumulate(hits: Hits, colours: Tensor, weight: Tensor, samples: int) -> Ten
     return out.view(layers, frames, low, wide, 4)
 
 
-def composite(layers: Tensor, plate: Tensor) -> Tensor:
-    """Lay premultiplied layers (L, F, H, W, 4) over a plate (F, H, W, 3)."""
+def composite(layers: Tensor, scene: Tensor) -> Tensor:
+    """Lay premultiplied layers (L, F, H, W, 4) over pictures of the scene (F, H, W, 3)."""
     total = layers.sum(0)
-    return (total[..., :3] + (1 - total[..., 3:]) * plate).clamp(0, 1)
+    return (total[..., :3] + (1 - total[..., 3:]) * scene).clamp(0, 1)
 
 
 def on_grey(layer: Tensor) -> tuple[Tensor, Tensor]:
@@ -193,23 +163,35 @@ def on_grey(layer: Tensor) -> tuple[Tensor, Tensor]:
     return layer[..., :3] + (1 - layer[..., 3:]) * GREY, layer[..., 3]
 
 
-def exact_flow(layer: Tensor, owner: Tensor, depth: Tensor, poses: Tensor, camera: Camera, step: int) -> dict:
-    """Forward and backward flow between neighbouring frames, and where they may be trusted."""
+def exact_flow(
+    layer: Tensor, owner: Tensor, depth: Tensor, poses: Tensor, camera: Camera, step: int, report: Report
+) -> dict:
+    """Forward and backward flow between neighbouring frames, and where it is valid."""
     pairs = depth.shape[0] - 1
     out = {}
-    for name, here, there in (
-        ("forward", slice(0, pairs), slice(1, None)),
-        ("backward", slice(1, None), slice(0, pairs)),
+    for turn, (name, here, there) in enumerate(
+        (("forward", slice(0, pairs), slice(1, None)), ("backward", slice(1, None), slice(0, pairs)))
     ):
         motion = relative_motion(poses[here], poses[there])
         flows, valids = [depth.new_zeros(0, *depth.shape[1:], 2)], [torch.zeros(0, *depth.shape[1:], dtype=torch.bool)]
-        for begin in range(0, pairs, step):
-            some = slice(begin, begin + step)
-            flow, new_depth = rigid_flow(depth[here][some], owner[here][some], motion[some], camera)
+        for some in chunks(pairs, step):
+            flow, new_depth = rigid_flow(depth[here][some], owner[here][some].long(), motion[some], camera)
             flows.append(flow)
             valids.append(arrives(flow, new_depth, layer[here][some], layer[there][some], depth[there][some]))
+            report((turn * pairs + some.stop) // 2)
         out[name], out[f"{name}_valid"] = torch.cat(flows), torch.cat(valids)
     return out
+
+
+def find_pose(scene: Scene, actors: Actors, camera: Camera, step: int, report: Report) -> dict:
+    """Joints in camera space, keypoints and the pose pictures."""
+    joints = camera.to_camera(actors.joints)
+    keypoints = openpose_keypoints(joints, camera)
+    pictures = []
+    for frames in chunks(scene.frames, step):
+        pictures.append(drawing.draw(keypoints[frames], scene.height, scene.width))
+        report(frames.stop)
+    return {"joints": joints, "keypoints": keypoints, "pose": torch.cat(pictures)}
 
 
 def openpose_keypoints(joints: Tensor, camera: Camera) -> list:

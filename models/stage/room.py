@@ -1,4 +1,4 @@
-"""The inside of a box, textured, seen in perspective: the clean background plate and its depth.
+"""The inside of a box, textured, in perspective: the scene without person and objects, and its depth.
 
 Letters: F frames, H and W pixels.
 """
@@ -93,7 +93,7 @@ def _paint(room: Room, point: Tensor, wall: Tensor, pixel: Tensor, style: Style)
         surface = room.floor if name == "floor" else room.ceiling if name == "ceiling" else room.walls
         u, v = {"floor": (x, z), "ceiling": (x, z), "back wall": (x, y)}.get(name, (z, y))
         mix = pattern(surface.pattern, *(length[here] / surface.period for length in (u, v, pixel)))
-        first = colour(surface.colour).lerp(torch.tensor(PALE), 0.35)  # a pale room stays behind its figure
+        first = colour(surface.colour).lerp(torch.tensor(PALE), 0.35)  # so that the person stands out
         second = first.lerp(colour(surface.second).lerp(torch.tensor(PALE), 0.35), 0.45)
         painted = first.to(out).lerp(second.to(out), mix[:, None] * style.texture)
         out[here] = painted * surface.light * SIDE_LIGHT.get(name, 1.0)

@@ -1,7 +1,7 @@
 """What is on stage, drawn from a seed; every part may be replaced on its own.
 
 Each part has its own random source, so changing the room leaves the motion alone. A clip in another colour, with
-another character or in another style is `dataclasses.replace(scene, ...)`: the same motion, the true edit.
+another character or in another style is `dataclasses.replace(scene, ...)`: the same motion, the exact edit.
 """
 
 import math
@@ -15,7 +15,7 @@ from ..view.camera import Camera, look_at
 from .body.character import Character, recolour, sample_character
 from .body.motion import ACTIONS, act
 from .body.skeleton import Angles
-from .props import Prop, sample_props
+from .objects import StageObject, sample_objects
 from .room import Room, sample_room
 from .shading import STYLES
 from .texture import keyed
@@ -29,23 +29,23 @@ class Scene:
     action: str
     motion_seed: int
     room: Room
-    props: tuple[Prop, ...]
+    objects: tuple[StageObject, ...]
     camera: str
     camera_seed: int
     style: str
     frames: int
-    fps: float
+    frame_rate: float
     height: int
     width: int
 
     def seconds(self) -> Tensor:
-        return torch.arange(self.frames, dtype=torch.float32) / self.fps
+        return torch.arange(self.frames, dtype=torch.float32) / self.frame_rate
 
     def angles(self) -> Angles:
         return act(self.action, self.motion_seed, self.seconds())
 
     def with_character(self, seed: int) -> "Scene":
-        """The same motion danced by somebody else."""
+        """The same motion of another person."""
         return replace(self, character=sample_character(seed))
 
     def with_colours(self, seed: int) -> "Scene":
@@ -77,7 +77,7 @@ def sample_scene(
     frames: int = 16,
     height: int = 128,
     width: int = 128,
-    fps: float = 12.0,
+    frame_rate: float = 12.0,
     action: str | None = None,
     character_seed: int | None = None,
     motion_seed: int | None = None,
@@ -86,14 +86,14 @@ def sample_scene(
     camera: str = "still",
     style: str = "natural",
 ) -> Scene:
-    """Draw a scene; what is given stays as given, the rest follows from the seed."""
+    """Draw a scene; what is None follows from the seed."""
     _check("action", action, (None, *ACTION_NAMES))
     _check("camera", camera, CAMERAS)
     _check("style", style, tuple(STYLES))
-    if frames < 1 or height < 16 or width < 16 or fps <= 0:
+    if frames < 1 or height < 16 or width < 16 or frame_rate <= 0:
         raise ValueError(
             "A stage clip has at least 1 frame, 16 x 16 pixels and a frame rate above 0; "
-            f"got {frames} frames of {width} x {height} at {fps} a second."
+            f"got {frames} frames of {width} x {height} at {frame_rate} a second."
         )
     r = keyed(seed, "scene")
     chosen, count = r.choice(ACTION_NAMES), r.randint(1, 3)
@@ -103,12 +103,12 @@ def sample_scene(
         action=action or chosen,
         motion_seed=pick(motion_seed),
         room=sample_room(pick(room_seed)),
-        props=sample_props(pick(room_seed), count if objects is None else objects),
+        objects=sample_objects(pick(room_seed), count if objects is None else objects),
         camera=camera,
         camera_seed=seed,
         style=style,
         frames=frames,
-        fps=fps,
+        frame_rate=frame_rate,
         height=height,
         width=width,
     )

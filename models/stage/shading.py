@@ -1,4 +1,4 @@
-"""Styles, and the colours of the figure and the objects under them.
+"""Styles, and the colours of the person and the objects under them.
 
 Letters: M hits.
 """
@@ -43,28 +43,28 @@ STYLES = {
 
 
 def paint(hits: Hits, actors, scene, camera: Camera, frames: slice, style: Style) -> Tensor:
-    """(M, 3) colours of hits on the figure and the objects."""
+    """(M, 3) colours of hits on the person and the objects."""
     normals = actors.local_normals(hits, camera, frames)
     points = actors.local_points(hits, normals)
     albedo = torch.empty_like(points)
     layer = hits.layer
-    figure = (layer == 0).nonzero()[:, 0]
-    capsule = hits.capsule[figure]
+    person = (layer == 0).nonzero()[:, 0]
+    capsule = hits.capsule[person]
     pixel = hits.depth / camera.focal  # metres
-    albedo[figure] = figure_albedo(
+    albedo[person] = person_albedo(
         scene.character,
         style,
         actors.body.material[capsule],
         actors.body.bone[capsule] == INDEX["head"],
-        points[figure],
-        pixel[figure],
+        points[person],
+        pixel[person],
         actors.body.head_radius,
     )
-    for index, prop in enumerate(scene.props):
+    for index, thing in enumerate(scene.objects):
         here = (layer == 1 + index).nonzero()[:, 0]
-        period = 1.1 * prop.size
-        mix = pattern(prop.pattern, points[here, 0] / period, points[here, 1] / period, pixel[here] / period)
-        albedo[here] = colour(prop.colour).lerp(colour(prop.second), mix[:, None] * style.texture)
+        period = 1.1 * thing.size
+        mix = pattern(thing.pattern, points[here, 0] / period, points[here, 1] / period, pixel[here] / period)
+        albedo[here] = colour(thing.colour).lerp(colour(thing.second), mix[:, None] * style.texture)
     world = (hits.normal[:, None] @ camera.rotation[frames][hits.frame])[:, 0]
     return style.apply(albedo, lambert(world, style))
 
@@ -75,7 +75,7 @@ def lambert(normal: Tensor, style: Style) -> Tensor:
     return 1 + style.light * (0.46 * (0.5 + 0.5 * facing).square() - 0.34)
 
 
-def figure_albedo(
+def person_albedo(
     character: Character, style: Style, material: Tensor, head: Tensor, point: Tensor, pixel: Tensor, radius: float
 ) -> Tensor:
     """(M,) materials, (M,) on the head, (M, 3) points in the bone's axes, (M,) width of a pixel to (M, 3) colours."""

@@ -10,7 +10,7 @@ PARTS = (AS_IN_FILE, "model", "controlnet")
 NEXT = {
     "model": "Choose it in Load Video Model.",
     "motion": "Choose it in Load Motion Module.",
-    "tuning": "Choose it in Load One-Shot Tuning.",
+    "tuning": "Choose it in Load Video Tuning.",
     "flow unet": "Move it to models/flow_models and choose it in Load Flow Model.",
     "flow codec": "Move it to models/flow_models and choose it in Load Flow Codec.",
     "controlnet": "Move it to models/controlnet and choose it in Load Pose ControlNet.",

@@ -37,6 +37,18 @@ Flow = io.Custom("DUET_FLOW")
 # management. It encodes a picture once, finds the flow between pictures, and paints a picture moved by a flow.
 FlowCodec = io.Custom("DUET_FLOW_CODEC")
 
+# DUET_STAGE is a models.stage.Clip: F frames of one synthetic scene. Each group of its parts is computed on first use, then
+# kept; compute(group, ..., report=progress) does it with a progress bar. Tensors, but for the lists:
+#   pictures  "rgb", "scene_images" (without person and objects), "person_images" (on grey)  (F, H, W, 3)  0..1
+#             "layers"  (L, F, H, W, 4)  premultiplied colour and coverage of the person, then of each object
+#             "person_mask", "occluder_mask", "scene_mask", "whole_person_mask"  (F, H, W)  0..1
+#   geometry  "depth", "scene_depth"  (F, H, W)  metres; "layer", "owner", "part"  (F, H, W) uint8; "body"  (F, H, W, 3)
+#   flow      "forward", "backward"  (F-1, H, W, 2)  pixels; "forward_valid", "backward_valid"  (F-1, H, W) bool
+#   poses     "keypoints"  list; "pose"  (F, H, W, 3); "joints"  (F, 18, 3)  metres in camera space
+#   portrait  "character"  (1, H, W, 3)  the person in A-pose; "character_keypoints"  list
+# At once there are "scene" (what is on stage), "camera", "caption" and "action".
+Stage = io.Custom("DUET_STAGE")
+
 # SAM3_TRACK_DATA is made by the host's Run SAM3 Video Track. Duet reads:
 #   "packed_masks"  (N, K, h, w / 8) uint8, eight pixels a byte, the first in the lowest bit; None where nothing was found
 #   "n_frames"      int

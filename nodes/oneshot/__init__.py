@@ -1,8 +1,7 @@
-"""One clip: back to its noise, tunings, and depth and words as conditioning."""
+"""Edits of one clip: inversion to its noise, video tunings, and depth as conditioning."""
 
-from .depth_channel import EncodeDepthCondition
+from .depth_channel import EncodeDepth
 from .inversion import DDIMInversionSampler, InvertVideo
-from .tuning import LoadOneShotTuning
-from .words import EncodeStageWords
+from .tuning import LoadVideoTuning
 
-NODES = [DDIMInversionSampler, InvertVideo, EncodeDepthCondition, LoadOneShotTuning, EncodeStageWords]
+NODES = [DDIMInversionSampler, InvertVideo, EncodeDepth, LoadVideoTuning]

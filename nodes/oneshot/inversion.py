@@ -1,31 +1,31 @@
-"""From a clip back to the noise that it would be sampled from, so that it can be sampled again in other words."""
+"""From a clip back to the noise that it can be sampled from, so that it can be sampled again with another prompt."""
 
 from comfy_api.latest import io
 
 from ..host.choices import SCHEDULERS
 
-CATEGORY = "Duet/sampling"
-PAPER, EXACT = "paper", "exact"
-HIGHEST = {PAPER: 0.5, EXACT: 0.05}  # errors of trained models lie well below
+CATEGORY = "Duet/edit a clip"
+FAST, EXACT = "fast", "exact"
+HIGHEST = {FAST: 0.5, EXACT: 0.05}  # errors of trained models lie well below
 
 
-def mode_inputs() -> list:
-    """How to invert: the same two inputs on both nodes."""
-    return [
-        io.Combo.Input(
-            "mode", options=[PAPER, EXACT], default=PAPER,
-            tooltip="paper asks the model once a step, as Tune-A-Video does; the clip comes back alike. exact asks it "
-            "several times until the step fits; the clip comes back as it was, at several times the cost.",
-        ),
-        io.Int.Input(
-            "iterations", default=5, min=2, max=50, step=1,
-            tooltip="How often exact asks the model in a step, on average: the first steps get more. 3 to 5 are enough. Not used by paper.",
-        ),
-    ]  # fmt: skip
+def inversion_input() -> io.DynamicCombo.Input:
+    """The choice of inversion, the same on both nodes."""
+    iterations = io.Int.Input(
+        "iterations", default=5, min=2, max=50, step=1,
+        tooltip="Evaluations of the model per step, on average; the first steps get more. 3 to 5 are enough for most clips. "
+        "Raise it if the reported error is too large.",
+    )  # fmt: skip
+    return io.DynamicCombo.Input(
+        "inversion", options=[io.DynamicCombo.Option(FAST, []), io.DynamicCombo.Option(EXACT, [iterations])],
+        tooltip="Accuracy of the inversion. fast: one evaluation of the model per step, as in Tune-A-Video; the clip is "
+        "reproduced roughly. exact: several evaluations per step; the clip is reproduced exactly, in several times the time.",
+    )  # fmt: skip
 
 
-def evaluations(mode: str, iterations: int) -> int:
-    return iterations if mode == EXACT else 1
+def evaluations(inversion: dict) -> int:
+    """Evaluations of the model per step."""
+    return inversion["iterations"] if inversion["inversion"] == EXACT else 1
 
 
 def check_clip(latent: dict, channels: int) -> None:
@@ -47,25 +47,25 @@ def check_clip(latent: dict, channels: int) -> None:
         raise ValueError("latent: expected whole frames, got a noise mask: remove Set Latent Noise Mask.")
 
 
-def report(done, error: float, frames, mode: str, scheduler: str, steps: int) -> str:
-    """What was made in sentences: the error, the noise, how to sample from it, and a warning if something is wrong."""
+def report(done, error: float, frames, inversion: str, scheduler: str, steps: int) -> str:
+    """The error, how to sample from the noise, and a warning if something is wrong."""
     sigma, noise = done.sigmas[0].item(), done.noise["samples"]
     count = "1 frame" if len(frames) == 1 else f"{len(frames)} frames"
     lines = [
         f"Reconstruction error {error:.2e} of the clip's size ({100 * error:.3g} %), {count}, {len(done.sigmas) - 1} "
-        f"steps, {mode}; worst is frame {int(frames.argmax())} with {frames.max().item():.2e}.",
-        f"To sample from it: KSampler (Advanced), add_noise disable, sampler euler, scheduler {scheduler}, steps {steps}; "
-        "or SamplerCustomAdvanced with Disable Noise and these sigmas.",
+        f"steps, {inversion} inversion; the largest is {frames.max().item():.2e} in frame {int(frames.argmax())}.",
+        "To sample from the noise, use KSampler (Advanced) with add_noise disable, sampler_name euler, scheduler "
+        f"{scheduler} and steps {steps}, or SamplerCustomAdvanced with Disable Noise and these sigmas.",
     ]
-    if done.really:
+    if done.prediction:
         lines.append(
-            f"Warning: the model seems to predict {done.really}, or to be untrained, but is read as one that predicts "
-            f"{'eps' if done.really == 'v' else 'v'}: check its file, or put ModelSamplingDiscrete after it."
+            f"Warning: the model seems to predict {done.prediction}, or to be untrained, but is used as a model that "
+            f"predicts {'eps' if done.prediction == 'v' else 'v'}: check its file, or add ModelSamplingDiscrete after it."
         )
-    if not error < HIGHEST[mode] or not noise.isfinite().all():
+    if not error < HIGHEST[inversion] or not noise.isfinite().all():
         lines.append(
-            f"Warning: the clip does not come back from this noise (sigma {sigma:.3g}): use more steps, mode exact, or "
-            "the prompt and the ControlNets that describe the clip, and check that the model belongs to the VAE."
+            f"Warning: the clip is not reproduced from this noise (sigma {sigma:.3g}): use more steps, inversion exact, "
+            "or the prompt and the ControlNets that describe the clip, and check that the VAE belongs to the model."
         )
     return "\n".join(lines)
 
@@ -77,19 +77,28 @@ class DDIMInversionSampler(io.ComfyNode):
             node_id="DuetDDIMInversionSampler",
             display_name="DDIM Inversion Sampler",
             category=CATEGORY,
-            description="A sampler that runs backwards: from a clip to the noise that it would be made from. For "
-            "SamplerCustom with add_noise off and cfg 1, or SamplerCustomAdvanced with Disable Noise and Basic Guider. "
-            "Takes the sigmas of any scheduler, flipped or not.",
-            search_aliases=["unsampler", "DDIM inverse", "inversion", "reverse sampling", "FlipSigmas", "noise from video"],
-            inputs=mode_inputs(),
-            outputs=[io.Sampler.Output(display_name="sampler", tooltip="For SamplerCustom or SamplerCustomAdvanced.")],
+            description="A sampler that runs backwards, from a clip to the noise that it can be sampled from. Use it with "
+            "SamplerCustomAdvanced, Disable Noise and Basic Guider; Invert Video to Noise is the same in one node, with the "
+            "error.",
+            search_aliases=[
+                "unsampler", "DDIM inverse", "DDIM inversion", "inversion sampler", "reverse sampling", "flip sigmas",
+                "video to noise", "image to noise",
+            ],
+            inputs=[inversion_input()],
+            outputs=[
+                io.Sampler.Output(
+                    display_name="sampler",
+                    tooltip="The sampler, for SamplerCustom (add_noise off, cfg 1) or SamplerCustomAdvanced. Any sigmas of a "
+                    "scheduler fit, flipped or not.",
+                ),
+            ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, mode, iterations) -> io.NodeOutput:
+    def execute(cls, inversion) -> io.NodeOutput:
         from ..host.oneshot.inversion import inversion_sampler
 
-        return io.NodeOutput(inversion_sampler(evaluations(mode, iterations)))
+        return io.NodeOutput(inversion_sampler(evaluations(inversion)))
 
 
 class InvertVideo(io.ComfyNode):
@@ -97,16 +106,19 @@ class InvertVideo(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetInvertVideo",
-            display_name="Invert Video",
+            display_name="Invert Video to Noise",
             category=CATEGORY,
-            description="Finds the noise that a clip would be made from, samples the clip from it again and says how far "
-            "that is off. Sample from this noise with other words, another person or another depth to edit the clip.",
-            search_aliases=["DDIM inversion", "unsampler", "video to noise", "edit video", "reconstruction error"],
+            description="Finds the noise that a clip can be sampled from (DDIM inversion) and measures how well the clip is "
+            "reproduced. Sample from this noise with another prompt or another depth to edit the clip and keep its motion.",
+            search_aliases=[
+                "DDIM inversion", "unsampler", "video to noise", "invert video", "edit video", "video editing",
+                "change prompt", "restyle video", "keep motion", "reconstruction error",
+            ],
             inputs=[
                 io.Model.Input("model", tooltip="A model that predicts noise or velocity, with its LoRAs."),
                 io.Conditioning.Input(
-                    "positive", tooltip="What describes the clip as it is, with its ControlNets and depth. An empty "
-                    "prompt is fine. There is no negative: inversion runs without guidance (cfg 1).",
+                    "positive", tooltip="Conditioning that describes the clip, with its ControlNets and depth. An empty "
+                    "prompt works too. There is no negative: inversion works without guidance (cfg 1).",
                 ),
                 io.Latent.Input(
                     "latent", tooltip="The clip to invert: from VAE Encode, or a pair from Join Video and Depth. One "
@@ -114,42 +126,45 @@ class InvertVideo(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "steps", default=50, min=1, max=999, step=1,
-                    tooltip="Steps from the clip to noise; sample from it with as many. More give a smaller error.",
+                    tooltip="Number of steps from the clip to noise; sample from the noise with the same number. More steps "
+                    "give a smaller error.",
                 ),
-                *mode_inputs(),
+                inversion_input(),
                 io.Combo.Input(
-                    "scheduler", options=SCHEDULERS, default="ddim_uniform",
-                    tooltip="How noise rises over the steps; sample from it with the same one.",
+                    "scheduler", options=SCHEDULERS, default="ddim_uniform", advanced=True,
+                    tooltip="Noise levels of the steps; sample from the noise with the same scheduler.",
                 ),
             ],
             outputs=[
                 io.Latent.Output(
-                    display_name="inverted", tooltip="The noise of the clip. Connect it to KSampler (Advanced) with "
-                    "add_noise disable, or to SamplerCustomAdvanced with Disable Noise.",
+                    display_name="noise_latent", tooltip="The noise of the clip, for KSampler (Advanced) with add_noise "
+                    "disable, or for SamplerCustomAdvanced with Disable Noise.",
                 ),
                 io.Sigmas.Output(
-                    display_name="sigmas", tooltip="From noise to clean, for SamplerCustomAdvanced: the same steps down.",
+                    display_name="sigmas", tooltip="The same steps from noise to clean, for SamplerCustomAdvanced.",
                 ),
                 io.Float.Output(
-                    display_name="error", tooltip="How far the clip that comes back is off, in parts of its size: 0.01 "
-                    "is 1 percent.",
+                    display_name="error", tooltip="Difference between the reproduced clip and the original, relative to its "
+                    "size: 0.01 is 1 percent.",
                 ),
                 io.Image.Output(
-                    display_name="error_picture", tooltip="Where it is off: black agrees to 1 in 100000, each tenfold "
-                    "is one colour further, bright yellow is as far off as the clip is large.",
+                    display_name="error_images", tooltip="The difference in every place. Black is at most 1 in 100000, each "
+                    "tenfold is one colour further, bright yellow is as large as the clip.",
                 ),
-                io.String.Output(display_name="report", tooltip="The error in words, what to do next, and warnings."),
+                io.String.Output(
+                    display_name="report", tooltip="The error, the settings to sample from the noise with, and warnings.",
+                ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, positive, latent, steps, mode, iterations, scheduler) -> io.NodeOutput:
-        from ...models.oneshot.inversion import error_of, error_picture
+    def execute(cls, model, positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
+        from ...models.oneshot.inversion import error_images, reconstruction_error
         from ..host.oneshot.inversion import invert_and_return, latent_channels
 
         check_clip(latent, latent_channels(model))
-        done = invert_and_return(model, positive, latent, steps, scheduler, evaluations(mode, iterations))
-        error, frames = error_of(done.again, latent["samples"])
-        text = report(done, error, frames, mode, scheduler, steps)
-        picture = error_picture(done.again, latent["samples"])
-        return io.NodeOutput(done.noise, done.sigmas, error, picture, text, ui={"text": (text,)})
+        done = invert_and_return(model, positive, latent, steps, scheduler, evaluations(inversion))
+        error, frames = reconstruction_error(done.reconstruction, latent["samples"])
+        text = report(done, error, frames, inversion["inversion"], scheduler, steps)
+        images = error_images(done.reconstruction, latent["samples"])
+        return io.NodeOutput(done.noise, done.sigmas, error, images, text, ui={"text": (text,)})

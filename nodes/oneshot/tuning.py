@@ -16,31 +16,36 @@ def with_tuning(model, path) -> tuple:
     return native_model(config, state), report
 
 
-class LoadOneShotTuning(io.ComfyNode):
+class LoadVideoTuning(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetLoadOneShotTuning",
-            display_name="Load One-Shot Tuning",
-            category="Duet/loaders",
-            description="Puts what was tuned on one clip into the picture model that it was tuned on: the frames of a "
-            "batch then move as in that clip. Put LoRAs after this node.",
-            search_aliases=["Tune-A-Video", "one-shot", "tuned clip", "video editing", "delta"],
+            node_id="DuetLoadVideoTuning",
+            display_name="Load Video Tuning",
+            category="Duet/models",
+            description="Adds a tuning on one clip (one-shot tuning, Tune-A-Video) to the picture model that was tuned: the "
+            "frames of a batch then move as in that clip, and the prompt changes their content.",
+            search_aliases=[
+                "Tune-A-Video", "tune a video", "one-shot", "one shot tuning", "load tuning", "tuned model", "video editing",
+                "edit video", "fine-tuned video",
+            ],
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The model that was tuned, from Load Video Model. Another tuning in it is replaced.",
+                    tooltip="The picture model that was tuned, from Load Video Model. Another tuning in it is replaced. Add "
+                    "LoRAs after this node.",
                 ),
                 io.Combo.Input(
                     "tuning_name", options=list_files(*FOLDERS),
-                    tooltip="A .safetensors file in models/model_patches or models/diffusion_models. Convert "
-                    "Checkpoint makes one of a .pth of Tune-A-Video.",
+                    tooltip="A .safetensors file in models/model_patches or models/diffusion_models, from Train Model. For "
+                    "a .pth file of Tune-A-Video use Convert Checkpoint first.",
                 ),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="The tuned model: a batch is one clip."),
+                io.Model.Output(display_name="model", tooltip="The tuned model; a batch is one clip."),
                 io.String.Output(
-                    display_name="report", tooltip="What the file holds and whether it fits, for Preview as Text.",
+                    display_name="report",
+                    tooltip="Steps and length of the tuning, and whether it fits this model. Connect it to Preview as Text.",
                 ),
             ],
         )  # fmt: skip

@@ -1,5 +1,6 @@
 """The synthetic stage."""
 
-from .stage import RenderStageClip
+from .stage import RenderStage
+from .truth import StageTruth
 
-NODES = [RenderStageClip]
+NODES = [RenderStage, StageTruth]

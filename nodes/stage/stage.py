@@ -1,144 +1,101 @@
-"""The synthetic stage as a node: one clip with the truth about everything in it."""
+"""The synthetic stage: a clip that needs no model."""
 
-import torch
 from comfy_api.latest import io
 
 from ...models.choices import ACTIONS, CAMERAS, STYLES
-from ..host.types import DA3Geometry, Flow, PoseKeypoint
+from ..host.types import Stage
 
-FROM_SEED = "from seed"
-
-
-def geometry(clip, scene) -> dict:
-    """DA3_GEOMETRY in metres with the stage's own camera, so that the host's 3-D nodes can use it."""
-    view = scene.view()
-    cx, cy = view.centre
-    intrinsics = clip.depth.new_tensor([[view.focal, 0, cx], [0, view.focal, cy], [0, 0, 1]])
-    shift = -view.rotation @ view.position[..., None]
-    return {
-        "depth": clip.depth,
-        "image": clip.rgb,
-        "mode": "multiview",
-        "intrinsics": intrinsics.expand(1, scene.frames, 3, 3),
-        "extrinsics": torch.cat((view.rotation, shift), -1)[None],
-    }
+AUTO = "auto"
 
 
-def flow(clip) -> dict:
-    """DUET_FLOW of a clip."""
-    names = ("forward", "forward_valid", "backward", "backward_valid")
-    return {name: getattr(clip, name).float() for name in names}
-
-
-class RenderStageClip(io.ComfyNode):
+class RenderStage(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        follow = {"default": -1, "min": -1, "max": 0xFFFFFFFF, "step": 1}
+        from_seed = {"default": -1, "min": -1, "max": 0xFFFFFFFF, "step": 1}
         return io.Schema(
-            node_id="DuetRenderStageClip",
-            display_name="Render Stage Clip",
-            category="Duet/stage",
-            description="Renders a figure that acts in a room while objects pass, with the exact depth, pose, masks, "
-            "layers and flow of every frame. Needs no model: use it to try a graph, to compare depth and pose "
-            "estimators with the truth, or as training data. The same seed gives the same pixels.",
-            search_aliases=["synthetic clip", "ground truth", "test video", "capsule figure", "dancing figure"],
+            node_id="DuetRenderStage",
+            display_name="Render Stage",
+            category="Duet/test clips",
+            description="Renders a test clip of a person who acts in a room while objects pass, without any model. Its exact "
+            "depth, pose, masks, layers and flow come from Stage Ground Truth. The same seed gives the same pixels.",
+            search_aliases=[
+                "test clip", "test video", "synthetic clip", "synthetic video", "example video", "sample clip",
+                "dancing person", "ground truth", "dummy video", "demo clip", "stage clip",
+            ],
             inputs=[
                 io.Int.Input(
                     "seed", default=0, min=0, max=0xFFFFFFFF, step=1, control_after_generate=True,
-                    tooltip="Draws everything that is not chosen below: person, action, room, objects and camera.",
+                    tooltip="Seed of everything below that is auto or -1, and of the path of the camera.",
                 ),
                 io.Int.Input("width", default=512, min=64, max=2048, step=8, tooltip="Width of the clip in pixels."),
                 io.Int.Input("height", default=512, min=64, max=2048, step=8, tooltip="Height of the clip in pixels."),
-                io.Int.Input("frames", default=24, min=1, max=1024, step=1, tooltip="How many frames to render."),
+                io.Int.Input("frames", default=24, min=1, max=1024, step=1, tooltip="Number of frames of the clip."),
                 io.Float.Input(
-                    "fps", default=12.0, min=1.0, max=120.0, step=1.0,
-                    tooltip="Frames a second. More frames a second make the motion between two frames smaller.",
+                    "frame_rate", default=12.0, min=1.0, max=120.0, step=1.0,
+                    tooltip="Frames per second. Raise it for smaller motion between two frames.",
                 ),
                 io.Combo.Input(
-                    "action", options=[FROM_SEED, *ACTIONS], default="dance",
-                    tooltip="What the figure does.",
+                    "action", options=[AUTO, *ACTIONS], default="dance",
+                    tooltip="Action of the person. auto: from the seed.",
                 ),
                 io.Int.Input(
-                    "character", **follow,
-                    tooltip="Who acts: each number is another person. -1 lets the seed choose. "
-                    "Change only this to see the same motion danced by somebody else.",
+                    "character", **from_seed,
+                    tooltip="Number of the person: looks, clothes and build. -1: from the seed. Change only this number "
+                    "for the same motion of another person.",
                 ),
                 io.Int.Input(
-                    "motion", **follow,
-                    tooltip="Which variant of the action: speed, side and rhythm. -1 lets the seed choose.",
+                    "motion", **from_seed, advanced=True,
+                    tooltip="Number of the variant of the action: speed, side and rhythm. -1: from the seed.",
                 ),
-                io.Int.Input("room", **follow, tooltip="Which room, and which objects pass. -1 lets the seed choose."),
                 io.Int.Input(
-                    "objects", default=1, min=-1, max=3, step=1,
-                    tooltip="How many objects cross the stage; the first passes in front of the figure, the second "
-                    "behind it. -1 lets the seed choose.",
+                    "room", **from_seed, advanced=True,
+                    tooltip="Number of the room and its passing objects. -1: from the seed.",
+                ),
+                io.Int.Input(
+                    "objects", default=1, min=-1, max=3, step=1, advanced=True,
+                    tooltip="Number of objects that cross the stage: the first and the third in front of the person, the "
+                    "second behind. -1: from the seed.",
                 ),
                 io.Combo.Input(
-                    "camera", options=list(CAMERAS), default="still",
-                    tooltip="still stays put, sway turns from side to side, dolly moves in and out, orbit goes around.",
+                    "camera", options=list(CAMERAS), default="still", advanced=True,
+                    tooltip="Motion of the camera. still: none; sway: turns from side to side; dolly: moves in and out; "
+                    "orbit: moves around the person.",
                 ),
                 io.Combo.Input(
-                    "style", options=list(STYLES), default="natural",
-                    tooltip="Look of the picture; depth, pose, masks and flow stay the same in every style.",
+                    "style", options=list(STYLES), default="natural", advanced=True,
+                    tooltip="Light and colours of the pictures. Depth, pose, masks and flow are the same in every style.",
                 ),
                 io.Boolean.Input(
-                    "smooth_edges", default=True,
-                    tooltip="On: soft edges, masks with values between 0 and 1. Off: hard edges, masks of 0 and 1 only.",
+                    "smooth_edges", default=True, advanced=True,
+                    tooltip="Soft edges, and masks with values between 0 and 1. Turn it off for hard edges and masks of "
+                    "0 and 1 only.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="video", tooltip="The clip."),
-                io.Image.Output(
-                    display_name="depth",
-                    tooltip="Inverse depth, near is white, one range for the whole clip, as depth ControlNets expect.",
+                io.Image.Output(display_name="images", tooltip="The clip."),
+                Stage.Output(display_name="stage", tooltip="The stage of this clip, for Stage Ground Truth."),
+                io.String.Output(
+                    display_name="caption",
+                    tooltip="One sentence that describes the clip, in the words that the small demo models are trained on.",
                 ),
-                io.Image.Output(display_name="pose", tooltip="OpenPose picture for pose ControlNets."),
-                PoseKeypoint.Output(display_name="keypoints", tooltip="The 18 body joints of every frame."),
-                io.Mask.Output(display_name="human", tooltip="What is seen of the figure."),
-                io.Mask.Output(display_name="occluder", tooltip="What is seen of objects before the figure."),
-                io.Mask.Output(display_name="scene", tooltip="Everything else. The three masks add up to 1."),
-                io.Mask.Output(display_name="whole_human", tooltip="The figure as if nothing stood before it."),
-                io.Image.Output(display_name="plate", tooltip="The empty room: the clean background."),
-                io.Image.Output(display_name="figure", tooltip="The whole figure alone on grey."),
-                io.Image.Output(display_name="character_picture", tooltip="The person in A-pose on grey, one picture."),
-                io.Image.Output(
-                    display_name="parts",
-                    tooltip="Part code: each point of the body in the colour of its place on a standard body in A-pose.",
-                ),
-                DA3Geometry.Output(
-                    display_name="geometry",
-                    tooltip="Depth in metres with the camera, for Normalize Depth Clip and the 3-D nodes of ComfyUI.",
-                ),
-                Flow.Output(display_name="flow", tooltip="Exact motion of every pixel to the next frame and back."),
-                io.String.Output(display_name="caption", tooltip="One sentence that describes the clip."),
-                io.String.Output(display_name="action_name", tooltip="The action that the figure does."),
-                io.Float.Output(display_name="frame_rate", tooltip="Frames a second, for Create Video."),
-                PoseKeypoint.Output(
-                    display_name="character_keypoints",
-                    tooltip="The joints in the character picture, for Align Pose to Character.",
-                ),
+                io.String.Output(display_name="action", tooltip="Name of the action."),
+                io.Float.Output(display_name="frame_rate", tooltip="Frames per second, for Create Video."),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, seed, width, height, frames, fps, action, character, motion, room, objects, camera, style, smooth_edges
-    ) -> io.NodeOutput:
-        from ...models.depth.range import normalize_clip
-        from ...models.stage import character_keypoints, render, render_character, sample_scene
+        cls, seed, width, height, frames, frame_rate, action, character, motion, room, objects, camera, style,
+        smooth_edges,
+    ) -> io.NodeOutput:  # fmt: skip
+        from ...models.stage import render, sample_scene
         from ..host.progress import progress
 
-        given = lambda value: None if value in (-1, FROM_SEED) else value
+        chosen = lambda value: None if value in (-1, AUTO) else value
         scene = sample_scene(
-            seed, frames=frames, height=height, width=width, fps=fps, action=given(action), camera=camera, style=style,
-            character_seed=given(character), motion_seed=given(motion), room_seed=given(room), objects=given(objects),
+            seed, frames=frames, height=height, width=width, frame_rate=frame_rate, action=chosen(action), camera=camera,
+            style=style, character_seed=chosen(character), motion_seed=chosen(motion), room_seed=chosen(room),
+            objects=chosen(objects),
         )  # fmt: skip
-        samples = 2 if smooth_edges else 1
-        clip = render(scene, samples, progress(frames))
-        depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
-        return io.NodeOutput(
-            clip.rgb, depth[..., None].repeat(1, 1, 1, 3), clip.pose, clip.keypoints,
-            clip.human, clip.occluder, clip.scene, clip.whole_human,
-            clip.plate, clip.figure, render_character(scene, samples)[0], clip.surface,
-            geometry(clip, scene), flow(clip), clip.caption, clip.action, fps, character_keypoints(scene),
-        )  # fmt: skip
+        clip = render(scene, 2 if smooth_edges else 1).compute("pictures", report=progress(frames))
+        return io.NodeOutput(clip.rgb, clip, clip.caption, clip.action, frame_rate)

@@ -32,7 +32,7 @@ def test_clips_are_held_out_and_are_what_the_recipe_tunes_on():
         scene = edits.scene_of(data)
         assert StageClips(**{name: value for name, value in data.items() if name != "kind"}).scene(0) == scene
         assert scene.character.shirt_pattern == scene.character.trousers_pattern == "plain"
-        assert len(scene.props) == (number + 1) % 2
+        assert len(scene.objects) == (number + 1) % 2
 
 
 @pytest.mark.parametrize("name", edits.EDITS)
@@ -42,7 +42,7 @@ def test_an_edit_changes_words_and_colours_and_nothing_that_moves(name):
     before, after = render(scene), render(other)
     assert describe(other) != describe(scene) and set(split_words(describe(other))) <= set(VOCABULARY)
     assert (before.rgb - after.rgb).abs().mean() > 0.01
-    for same in ("depth", "human", "forward", "forward_valid"):
+    for same in ("depth", "person_mask", "forward", "forward_valid"):
         assert torch.equal(getattr(before, same), getattr(after, same)), same
 
 

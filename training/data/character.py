@@ -35,14 +35,14 @@ def character_clip(scene: Scene) -> dict[str, Tensor]:
     """Whole numbers as in the sources of clips.
 
     video, clear (nothing passes in front) and plain (the character on white) (F, 3, H, W); scene and occluder
-    (F or 1, 3, H, W); code and skeleton (F, 3, H, W) of the motion; references (R, 3, H, W); seen (F, H, W) of the figure
+    (F or 1, 3, H, W); code and skeleton (F, 3, H, W) of the motion; references (R, 3, H, W); seen (F, H, W) of the person
     in video, whole (F, H, W) in the other two.
     """
     clip = render(scene)
-    empty, outside = empty_scene(scene, clip), (1 - clip.whole_human)[..., None]
-    front = bool((clip.occluder > 0).any())
-    occluder = person_alone(clip.rgb, clip.occluder, (GREY,) * 3)  # as Encode Layers paints it
-    on = lambda around: (clip.figure + outside * (around - GREY)).clamp(0, 1)
+    empty, outside = empty_scene(scene, clip), (1 - clip.whole_person_mask)[..., None]
+    front = bool((clip.occluder_mask > 0).any())
+    occluder = person_alone(clip.rgb, clip.occluder_mask, (GREY,) * 3)  # as Encode Layers paints it
+    on = lambda around: (clip.person_images + outside * (around - GREY)).clamp(0, 1)
     return {
         "video": pixels(clip.rgb),
         "clear": pixels(on(empty) if front else clip.rgb),
@@ -52,8 +52,8 @@ def character_clip(scene: Scene) -> dict[str, Tensor]:
         "code": pixels(motion_code(scene, clip, keyed(scene.motion_seed, "motion code"))),
         "skeleton": pixels(clip.pose),
         "references": pixels(references(scene)),
-        "seen": (clip.human * 255).round().to(torch.uint8),
-        "whole": (clip.whole_human * 255).round().to(torch.uint8),
+        "seen": (clip.person_mask * 255).round().to(torch.uint8),
+        "whole": (clip.whole_person_mask * 255).round().to(torch.uint8),
     }
 
 
@@ -61,10 +61,16 @@ def references(scene: Scene) -> Tensor:
     """(R, H, W, 3) pictures of the character on white, as Encode Reference shows them: none is a frame of the clip."""
     r = keyed(scene.motion_seed, "reference")
     action, seed = r.choice([name for name in ACTIONS if name != scene.action]), scene.motion_seed + ELSEWHERE
-    elsewhere = {"action": action, "motion_seed": seed, "frames": REFERENCES - 1, "fps": 1 / SECONDS, "props": ()}
-    moving, (figure, mask) = render(replace(scene, **elsewhere)), render_character(scene)
-    figures, masks = torch.cat((figure, moving.figure)), torch.cat((mask, moving.whole_human))
-    return portrait(figures, masks, scene.width, scene.height)
+    elsewhere = {
+        "action": action,
+        "motion_seed": seed,
+        "frames": REFERENCES - 1,
+        "frame_rate": 1 / SECONDS,
+        "objects": (),
+    }
+    moving, (picture, mask) = render(replace(scene, **elsewhere)), render_character(scene)
+    pictures, masks = torch.cat((picture, moving.person_images)), torch.cat((mask, moving.whole_person_mask))
+    return portrait(pictures, masks, scene.width, scene.height)
 
 
 def motion_code(scene: Scene, clip: Clip, r: Random) -> Tensor:
@@ -75,7 +81,7 @@ def motion_code(scene: Scene, clip: Clip, r: Random) -> Tensor:
     if way < LIFTED:
         near = lambda index: nearness(clip.depth[index], "distance")
         return drawn(posed(clip.keypoints, near, scene.height, scene.width))
-    return clip.surface
+    return clip.body
 
 
 def body_in_space(scene: Scene, clip: Clip) -> Motion:
@@ -89,18 +95,18 @@ def drawn(motion: Motion) -> Tensor:
 
 
 def empty_scene(scene: Scene, clip: Clip, samples: int = 2) -> Tensor:
-    """(F or 1, H, W, 3) the room and the objects behind the figure, also where the figure hides them."""
+    """(F or 1, H, W, 3) the room and the objects behind the person, also where the person hides them."""
     actors, camera, frames = stage_actors(scene), scene.view(), slice(0, scene.frames)
     behind = torch.cat((torch.zeros(1, scene.frames, dtype=torch.bool), ~actors.in_front(camera, frames)))
     if not behind.any():
-        return clip.plate[:1] if camera.is_still() else clip.plate
+        return clip.scene_images[:1] if camera.is_still() else clip.scene_images
     fine = camera.refined(samples)
     hits = z_buffer(actors.capsules(fine, frames), fine, actors.layers)
     hits = chosen(hits, behind[hits.layer, hits.frame])
     colours = paint(hits, actors, scene, camera, frames, STYLES[scene.style])
     nothing = colours.new_full((scene.frames * fine.height * fine.width,), torch.inf)
     seen, _ = visible(hits, nothing)
-    return composite(accumulate(hits, colours, seen.to(colours), samples), clip.plate)
+    return composite(accumulate(hits, colours, seen.to(colours), samples), clip.scene_images)
 
 
 def chosen(hits: Hits, kept: Tensor) -> Hits:

@@ -44,7 +44,7 @@ class StageClips:
         number, action = divmod(index, len(self.actions))
         number, objects = divmod(number, len(self.objects))
         return sample_scene(
-            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, fps=self.frame_rate,
+            self.first_seed + index, frames=self.frames, height=self.size, width=self.size, frame_rate=self.frame_rate,
             action=self.actions[action], objects=self.objects[objects], style=self.styles[number % len(self.styles)],
         )  # fmt: skip
 
@@ -60,8 +60,8 @@ class StageClips:
             "video": pixels(rendered.rgb),
             "depth": (depth * 65535).round().to(torch.int32).to(torch.uint16),
             "pose": pixels(rendered.pose),
-            "mask": (rendered.human * 255).round().to(torch.uint8),
-            "plate": pixels(rendered.plate[:1])[0],
+            "mask": (rendered.person_mask * 255).round().to(torch.uint8),
+            "plate": pixels(rendered.scene_images[:1])[0],
             "person": pixels(render_character(scene)[0])[0],
         }
 

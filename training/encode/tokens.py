@@ -34,6 +34,6 @@ def read_tokens(path: Path, widths: list[int]) -> Tensor:
     if tokens.shape[1] not in widths:
         raise ValueError(
             f"The prompt is {tokens.shape[1]} numbers a token, but this model reads {' or '.join(map(str, widths))}: "
-            "encode it with the CLIP that belongs to this model, or with Encode Stage Words."
+            "encode it with the CLIP that belongs to this model."
         )
     return tokens

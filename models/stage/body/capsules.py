@@ -27,7 +27,7 @@ class Capsules:
 
 @dataclass(frozen=True)
 class Hits:
-    """The surface point seen at each covered pixel of each layer."""
+    """The visible surface point at each covered pixel of each layer."""
 
     cell: Tensor  # (M,) index into (L, F, H, W)
     frame: Tensor  # (M,)
@@ -68,11 +68,11 @@ def z_buffer(capsules: Capsules, camera: Camera, layers: int) -> Hits:
     shape = (layers, frames, camera.height, camera.width)
     nearest = torch.full((math.prod(shape),), far, device=key.device, dtype=torch.int64)
     nearest.scatter_reduce_(0, cell, key, "amin")
-    seen = (nearest != far).nonzero()[:, 0]
-    win = nearest[seen] & 0xFFFFFFFF
+    cell = (nearest != far).nonzero()[:, 0]
+    win = nearest[cell] & 0xFFFFFFFF
     owner, frame, depth = owner[win], frame[win], depth[win]
     along, normal = surface(capsules, camera, owner, column[win], row[win], depth)
-    return Hits(seen, frame, owner - frame * count, depth, along, normal, shape)
+    return Hits(cell, frame, owner - frame * count, depth, along, normal, shape)
 
 
 def fragments(capsules: Capsules, camera: Camera) -> tuple[Tensor, Tensor, Tensor]:
@@ -163,5 +163,5 @@ def surface(capsules: Capsules, camera: Camera, owner: Tensor, column: Tensor, r
     point = torch.stack((dx * depth, dy * depth, depth), -1) - start
     slant = (axis * axis).sum(-1) - taper * taper
     along = (((axis * point).sum(-1) - radius * taper) / slant.clamp_min(1e-9)).clamp(0, 1)
-    along = torch.where(slant > 0, along, (taper < 0).to(along))  # one sphere holds the other: the larger is seen
+    along = torch.where(slant > 0, along, (taper < 0).to(along))  # one sphere holds the other: the larger is visible
     return along, torch.nn.functional.normalize(point - along[:, None] * axis, dim=-1)

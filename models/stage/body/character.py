@@ -1,4 +1,4 @@
-"""One person: proportions, hair, clothes and colours, and the capsules they make.
+"""One person: proportions, hair, clothes and colours, and the capsules of the body.
 
 Letters: K capsules, B bones, F frames.
 """
@@ -61,7 +61,7 @@ def sample_character(seed: int) -> Character:
 
 
 def recolour(character: Character, seed: int) -> Character:
-    """The same person and cut of clothes in other colours: the truth of a colour edit."""
+    """The same person and cut of clothes in other colours: the exact result of a colour edit."""
     names = sorted(set(PALETTE) - {character.shirt, character.trousers})
     shirt, second, trousers = keyed(seed, "recolour").sample(names, 3)
     return replace(character, shirt=shirt, shirt_second=second, trousers=trousers)

@@ -60,7 +60,7 @@ def wave(pose: Angles, seconds: Tensor, r: random.Random) -> None:
 
 def walk(pose: Angles, seconds: Tensor, r: random.Random) -> None:
     """A walk along a circle, so that clips of any length stay in the picture."""
-    period, radius, way = r.uniform(1.0, 1.3), r.uniform(0.45, 0.7), r.choice((-1, 1))
+    period, radius, direction = r.uniform(1.0, 1.3), r.uniform(0.45, 0.7), r.choice((-1, 1))
     phase = seconds / period + r.random()
     for side, half in zip(SIDES, (0.0, 0.5), strict=True):
         stride = (2 * math.pi * (phase + half)).sin()
@@ -70,10 +70,10 @@ def walk(pose: Angles, seconds: Tensor, r: random.Random) -> None:
         pose.bend[:, INDEX[f"{side}_upper_arm"]] = -turn(26) * stride
         pose.bend[:, INDEX[f"{side}_forearm"]] = turn(28) - turn(12) * stride
     pose.twist[:, INDEX["chest"]] = turn(7) * (2 * math.pi * phase).sin()
-    angle = way * seconds * (0.75 / period) / radius + r.uniform(0, 2 * math.pi)
+    angle = direction * seconds * (0.75 / period) / radius + r.uniform(0, 2 * math.pi)
     pose.ground += torch.stack((radius * angle.cos(), radius * angle.sin()), 1)
-    # The figure looks along its path: the circle's tangent in x and z.
-    pose.heading = torch.atan2(-way * angle.sin(), way * angle.cos())
+    # The person looks along the path: the circle's tangent in x and z.
+    pose.heading = torch.atan2(-direction * angle.sin(), direction * angle.cos())
 
 
 def squat(pose: Angles, seconds: Tensor, r: random.Random) -> None:

@@ -1,6 +1,6 @@
 """Fifteen bones, their forward kinematics and the 18 OpenPose joints that ride on them.
 
-At rest the figure stands upright, arms hanging, facing +z. The figure's right side has negative x.
+At rest the person stands upright, arms hanging, facing +z. The person's right side has negative x.
 Letters: F frames, B bones.
 """
 
@@ -17,7 +17,7 @@ BONES = (
 PARENTS = (-1, 0, 1, 1, 3, 4, 1, 6, 7, 0, 9, 10, 0, 12, 13)
 INDEX = {name: i for i, name in enumerate(BONES)}
 
-# Which way a positive bend turns each bone about its x axis: limbs swing forward, knees back, the spine bows.
+# The direction in which a positive bend turns each bone about its x axis: limbs swing forward, knees back, the spine bows.
 _BEND = {"upper_arm": -1, "forearm": -1, "hand": -1, "thigh": -1, "foot": -1}
 
 
@@ -28,8 +28,8 @@ class Angles:
     bend: Tensor  # (F, B)
     open: Tensor  # (F, B)
     twist: Tensor  # (F, B)
-    heading: Tensor  # (F,) turn of the whole figure about the vertical, 0 faces the camera
-    ground: Tensor  # (F, 2) where the figure stands, x and z in metres
+    heading: Tensor  # (F,) turn of the whole person about the vertical, 0 faces the camera
+    ground: Tensor  # (F, 2) where the person stands, x and z in metres
     lift: Tensor  # (F,) height of the lower foot above the floor
 
     @classmethod

@@ -1,1 +1,1 @@
-"""Inversion on the host's samplers, and depth in its conditioning."""
+"""Inversion with the host's samplers, and depth in its conditioning."""

@@ -1,10 +1,10 @@
-"""Depth in the host's conditioning, for models with a depth channel."""
+"""Depth in the host's conditioning, which models with a depth channel read."""
 
 import node_helpers
 from torch import Tensor
 
-DEPTH = "depth_map"  # (1 or F, 1, H, W), read by the model's concat_cond: what is in [-1, 1], or with a range any grey
-DEPTH_RANGE = "depth_range"  # how the model stretches a grey depth to [-1, 1]: one of CHANNEL_RANGES
+DEPTH = "depth_map"  # (1 or F, 1, H, W), read by the model's concat_cond: values in [-1, 1], or any grey with a range
+DEPTH_RANGE = "depth_range"  # one of CHANNEL_RANGES, by which the model stretches a grey depth to [-1, 1]
 
 
 def with_depth(conditioning: list, depth: Tensor, depth_range: str) -> list:

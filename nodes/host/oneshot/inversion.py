@@ -15,65 +15,62 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from ....models.oneshot.inversion import invert, misread, shared
+from ....models.oneshot.inversion import actual_prediction, evaluations_per_step, invert
 
 
 @dataclass
 class Inverted:
     noise: dict  # LATENT at the highest sigma, as samplers without noise of their own expect it
     sigmas: Tensor  # (n + 1,) from noise to clean
-    again: Tensor  # (B, ...) what euler makes of that noise
-    really: str | None  # what the network predicts, if it is not what the model is declared as
+    reconstruction: Tensor  # (B, ...) the clip that euler samples from that noise
+    prediction: str | None  # "eps" or "v", if the network predicts another one than the model is declared as
 
 
-def inversion_sampler(evaluations: int, really: list | None = None) -> comfy.samplers.KSAMPLER:
-    """A SAMPLER for sigmas that rise or fall; `really` is given what the network predicts, or None if that is right."""
-    return comfy.samplers.KSAMPLER(run, {"evaluations": evaluations, "really": really})
+def inversion_sampler(evaluations: int, prediction: list | None = None) -> comfy.samplers.KSAMPLER:
+    """A SAMPLER for sigmas that rise or fall; the actual prediction, or None if it is right, is appended to the list."""
+    return comfy.samplers.KSAMPLER(run, {"evaluations": evaluations, "prediction": prediction})
 
 
 @torch.no_grad()
 def run(
-    model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None, *, evaluations=1, really=None
+    model, x: Tensor, sigmas: Tensor, extra_args=None, callback=None, disable=None, *, evaluations=1, prediction=None
 ) -> Tensor:
-    """The inversion in the form of a sampler function; x is a latent as it is, in the scale of its lowest sigma."""
+    """The inversion in the form of a sampler function; x is an unchanged latent, in the scale of its lowest sigma."""
     extra, schedule = extra_args or {}, model.inner_model.inner_model.model_sampling
     check_start(model, x, extra, schedule)
     denoise = lambda x, sigma: model(x, sigma * x.new_ones(x.shape[0]), **extra)
-    prediction = "v" if isinstance(schedule, comfy.model_sampling.V_PREDICTION) else "eps"
+    declared = "v" if isinstance(schedule, comfy.model_sampling.V_PREDICTION) else "eps"
     with tqdm(total=len(sigmas) - 1, disable=disable) as bar:
 
-        def told(i: int, x: Tensor, sigma: Tensor, clean: Tensor) -> None:
+        def report(i: int, x: Tensor, sigma: Tensor, clean: Tensor) -> None:
             bar.update()
             if callback is not None:
                 callback({"x": x, "i": i, "sigma": sigma, "sigma_hat": sigma, "denoised": clean})
 
-        x = invert(denoise, x, sigmas, prediction, shared(evaluations, sigmas), told)
-    if really is not None:
+        x = invert(denoise, x, sigmas, declared, evaluations_per_step(evaluations, sigmas), report)
+    if prediction is not None:
         highest = sigmas.max()
         noise = torch.randn(x.shape, generator=torch.Generator().manual_seed(0)).to(x)
-        really.append(misread(noise, denoise(noise * highest, highest), highest.item()))
+        prediction.append(actual_prediction(noise, denoise(noise * highest, highest), highest.item()))
     return x
 
 
 def check_start(model, x: Tensor, extra: dict, schedule) -> None:
-    """Refuses what would be inverted wrongly without a word: guidance, a mask, added noise, and models of another kind."""
+    """Refuses guidance, a mask, added noise and models of another kind, which would give a wrong inversion."""
     check_kind(schedule)
     if (cfg := getattr(model.inner_model, "cfg", 1.0)) > 1:
         raise ValueError(
-            f"Inversion follows the model without guidance, but cfg is {cfg:g}: set cfg to 1 for the inversion; "
-            "sampling from its noise may use any."
+            f"Inversion works without guidance, but cfg is {cfg:g}: set cfg to 1 for the inversion; sampling from its noise "
+            "may use any cfg."
         )
     if extra.get("denoise_mask") is not None:
-        raise ValueError("Inversion takes whole frames, but the latent has a noise mask: remove Set Latent Noise Mask.")
+        raise ValueError("Inversion needs whole frames, but the latent has a noise mask: remove Set Latent Noise Mask.")
     if not torch.equal(x, model.latent_image):
-        raise ValueError(
-            "Inversion starts from the latent as it is, but noise was added to it: turn add_noise off, or connect "
-            "Disable Noise."
-        )
+        raise ValueError("Inversion needs a latent without added noise: turn add_noise off, or connect Disable Noise.")
 
 
 def check_kind(schedule) -> None:
-    """DDIM is of models that predict noise or velocity and see x / (1 + sigma^2)^0.5."""
+    """Refuses models that do not predict noise or velocity from x / (1 + sigma^2)^0.5, which DDIM needs."""
     if not isinstance(schedule, comfy.model_sampling.EPS) or getattr(schedule, "sigma_data", 1.0) != 1.0:
         raise ValueError(
             "Inversion needs a model that predicts noise or velocity, such as Stable Diffusion 1.5 or 2, got one of "
@@ -87,21 +84,23 @@ def latent_channels(model) -> int:
 
 
 def invert_and_return(model, positive, latent: dict, steps: int, scheduler: str, evaluations: int) -> Inverted:
-    """The noise of a clip under its positive conditioning, and the clip that the stock euler makes of it."""
+    """The noise of a clip under its positive conditioning, and the clip that the stock euler samples from it."""
     schedule = model.get_model_object("model_sampling")
     check_kind(schedule)
     if steps < 1:
-        raise ValueError(f"steps: expected 1 or more, got {steps}: set as many as the clip shall be sampled with.")
+        raise ValueError(
+            f"steps: expected 1 or more, got {steps}: use the number of steps that the clip will be sampled with."
+        )
     sigmas = comfy.samplers.calculate_sigmas(schedule, scheduler, steps).cpu()
-    really: list[str | None] = []
-    # Sigmas fall as in sampling: what goes by the number of a step, such as context windows, then does the same in both.
-    noise = sample(model, positive, inversion_sampler(evaluations, really), sigmas, latent)
+    prediction: list[str | None] = []
+    # Sigmas fall as in sampling: what depends on the number of a step, such as context windows, is then the same in both.
+    noise = sample(model, positive, inversion_sampler(evaluations, prediction), sigmas, latent)
     euler = comfy.samplers.sampler_object("euler")
-    return Inverted(noise, sigmas, sample(model, positive, euler, sigmas, noise)["samples"], really[0])
+    return Inverted(noise, sigmas, sample(model, positive, euler, sigmas, noise)["samples"], prediction[0])
 
 
 def sample(model, positive, sampler, sigmas: Tensor, latent: dict) -> dict:
-    """Any SAMPLER on a latent as it is, without guidance, as Basic Guider and Disable Noise do it."""
+    """Any SAMPLER on an unchanged latent, without guidance, as Basic Guider and Disable Noise do it."""
     guider = comfy.samplers.CFGGuider(model)
     guider.inner_set_conds({"positive": positive})
     callback = latent_preview.prepare_callback(model, len(sigmas) - 1)

@@ -85,7 +85,7 @@ class VideoModel(BaseModel):
         if self.video.in_channels == self.video.out_channels:
             if depth is not None and DEPTH_RANGE in kwargs:
                 raise ValueError(
-                    "This model has no depth channel: remove Encode Depth Condition and use a depth ControlNet, or load "
+                    "This model has no depth channel: remove Encode Depth (Depth Model) and use a depth ControlNet, or load "
                     "Stable Diffusion 2 with depth."
                 )
             return None
@@ -93,7 +93,7 @@ class VideoModel(BaseModel):
             # A middle plane in its place would be a picture without the control that the artist believes in.
             raise ValueError(
                 "This model reads a depth picture beside the noise, but its positive or negative conditioning has none: "
-                "send both through Encode Depth Condition, with one flat grey where depth shall say nothing."
+                "send both through Encode Depth (Depth Model), with one flat grey where depth shall say nothing."
             )
         check_count(depth, noise, self.video.modalities, "depth")
         if DEPTH_RANGE in kwargs:

@@ -16,7 +16,7 @@ FRAMES, SIZE = 6, 96
 
 @pytest.fixture(scope="module", params=["dance", "squat"])
 def clip(request):
-    size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "fps": 6}
+    size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "frame_rate": 6}
     return render(sample_scene(3, action=request.param, objects=0, **size))
 
 
@@ -38,7 +38,7 @@ def compared(clip, motion):
     return (
         overlap,
         (made.part == clip.part)[both].float().mean().item(),
-        (made.code - clip.surface)[both].abs().mean().item(),
+        (made.code - clip.body)[both].abs().mean().item(),
     )
 
 
@@ -138,7 +138,7 @@ def test_a_pose_keeps_its_place_and_takes_the_size(clip):
 
 def test_in_another_s_place_the_pose_is_the_new_body_s_own():
     """A wave of somebody else, aligned to the picture of a new character, beside the wave that this character makes."""
-    old = sample_scene(9, frames=4, height=128, width=128, fps=8.0, objects=0, action="wave")
+    old = sample_scene(9, frames=4, height=128, width=128, frame_rate=8.0, objects=0, action="wave")
     new = old.with_character(509)
     source, truth = render(old).keypoints, pose.joints(render(new).keypoints)
     away = lambda keypoints: (pose.joints(keypoints)[0] - truth[0]).norm(dim=-1)[truth[1] > 0].mean()

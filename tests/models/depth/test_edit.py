@@ -189,18 +189,18 @@ def test_blend_by_its_definition():
 @pytest.fixture(scope="module", params=[3, 32], ids=["pole", "pill"])
 def stage(request):
     """An object that passes before the figure, with hard edges, and the same stage without it."""
-    scene = sample_scene(request.param, frames=5, height=96, width=96, fps=2.0, objects=1, action="dance")
-    return scene, render(scene, 1), render(replace(scene, props=()), 1)
+    scene = sample_scene(request.param, frames=5, height=96, width=96, frame_rate=2.0, objects=1, action="dance")
+    return scene, render(scene, 1), render(replace(scene, objects=()), 1)
 
 
 def farther(scene, scale):
     """The object scaled about the camera: the same pixels, `scale` times as far away."""
     eye = scene.view().position[0]
     away = lambda place: tuple((eye + scale * (torch.tensor(place) - eye)).tolist())
-    prop = scene.props[0]
+    prop = scene.objects[0]
     return replace(
         scene,
-        props=(
+        objects=(
             replace(
                 prop,
                 size=prop.size * scale,
@@ -233,7 +233,7 @@ def test_object_of_the_stage_farther_away_is_the_stages_own_picture(stage, scale
 
 @pytest.mark.parametrize("seed", [7, 41])
 def test_what_hides_the_object_is_mostly_found_without_the_empty_stage(seed):
-    scene = sample_scene(seed, frames=5, height=96, width=96, fps=2.0, objects=1, action="dance")
+    scene = sample_scene(seed, frames=5, height=96, width=96, frame_rate=2.0, objects=1, action="dance")
     clip, moved = render(scene, 1), render(farther(scene, 1.75), 1)
     mask = clip.layer == 2
     hidden = mask & (moved.layer != 2)
@@ -245,6 +245,6 @@ def test_what_hides_the_object_is_mostly_found_without_the_empty_stage(seed):
 def test_two_stages_in_one_space_are_their_nearest(stage):
     """One room and camera, other objects: put together by `nearest` they are the stage that holds them all, exactly."""
     scene, clip, _ = stage
-    other = replace(scene, props=sample_scene(31, objects=2).props)
-    both, alone = (render(one, 1).depth for one in (replace(other, props=scene.props + other.props), other))
+    other = replace(scene, objects=sample_scene(31, objects=2).objects)
+    both, alone = (render(one, 1).depth for one in (replace(other, objects=scene.objects + other.objects), other))
     assert torch.equal(blend(greys(clip.depth), greys(alone), 1.0, "nearest"), greys(both))

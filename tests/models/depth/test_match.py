@@ -10,9 +10,9 @@ from pack.models.stage import render, sample_scene
 def stage():
     """Depth with the person in a range of its own, that of the empty room in another, and where the person is."""
     clip = render(sample_scene(3, frames=3, height=64, width=64, objects=0))
-    inverse, room = 1 / clip.depth, (1 / clip.plate_depth).expand_as(clip.depth)
+    inverse, room = 1 / clip.depth, (1 / clip.scene_depth).expand_as(clip.depth)
     low, high = inverse.aminmax()
-    return (inverse - low) / (high - low), (room - 0.05) / 0.6, clip.whole_human
+    return (inverse - low) / (high - low), (room - 0.05) / 0.6, clip.whole_person_mask
 
 
 def test_the_range_is_found_with_a_person_in_front_of_the_scene(stage):

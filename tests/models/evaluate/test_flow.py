@@ -52,7 +52,7 @@ def test_a_grid_of_rest_moves_no_pixel_and_a_shifted_one_as_far_as_it_is_shifted
 
 
 def test_true_flow_between_any_frames_fetches_the_picture():
-    scene = sample_scene(3, frames=6, height=64, width=64, fps=8.0, objects=0, action="dance")
+    scene = sample_scene(3, frames=6, height=64, width=64, frame_rate=8.0, objects=0, action="dance")
     pictures = render(scene).rgb.permute(0, 3, 1, 2)
     motion = StageMotion.of(scene)
     flow, kind = motion.to_first()
@@ -68,7 +68,7 @@ def test_true_flow_between_any_frames_fetches_the_picture():
 
 def test_the_nearest_true_flow_names_the_action_whatever_its_phase_and_side():
     flow = lambda seed, action: StageMotion.of(
-        sample_scene(seed, frames=12, height=32, width=32, fps=8.0, objects=0, action=action)
+        sample_scene(seed, frames=12, height=32, width=32, frame_rate=8.0, objects=0, action=action)
     ).to_first()[0]
     known, classes = [], []
     for index in range(48):

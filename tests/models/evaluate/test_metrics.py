@@ -62,8 +62,8 @@ def test_a_mask_that_leaves_the_picture_has_no_outline_at_its_border():
 def test_the_stages_video_and_depth_have_one_silhouette():
     """The exact clip scores what no network can beat, so the bound of the shipped weights is above it."""
     clip = render(sample_scene(3, frames=3, height=128, width=128, objects=0))
-    video = silhouette(clip.rgb, clip.plate, 0.08)
-    depth = silhouette(1 / clip.depth, 1 / clip.plate_depth, 0.01)
+    video = silhouette(clip.rgb, clip.scene_images, 0.08)
+    depth = silhouette(1 / clip.depth, 1 / clip.scene_depth, 0.01)
     assert edge_distance(video, depth) < 0.8
 
 

@@ -26,14 +26,14 @@ def test_the_shipped_pair_says_what_it_is():
 def test_the_shipped_model_of_words_says_what_it_reads():
     config, _, report = open_model(WEIGHTS / "diffusion_models/duet_words_128.safetensors")
     assert report.text.endswith(
-        "It makes pictures and predicts velocity (v). It reads a depth clip (Encode Depth Condition) and "
+        "It makes pictures and predicts velocity (v). It reads a depth clip (Encode Depth (Depth Model)) and "
         f"{len(config.words)} words of its own (Encode Stage Words)."
     )
 
 
 @pytest.mark.parametrize("config, expected", [
     (SD1, ("It makes pictures and predicts noise (eps).",)),
-    (ONE_SHOT, ("It makes video and predicts noise (eps).", "It reads a depth clip (Encode Depth Condition).")),
+    (ONE_SHOT, ("It makes video and predicts noise (eps).", "It reads a depth clip (Encode Depth (Depth Model)).")),
     (ANIMATEDIFF_V2, ("It makes video and predicts noise (eps).", "Clips have up to 32 frames, or that many in a window.")),
     (replace(IDOL, background="none", temporal="none"), (
         "It makes pictures and their depth together and predicts noise (eps).", "It reads a person (Encode Foreground).",

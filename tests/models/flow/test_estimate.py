@@ -29,7 +29,9 @@ def sliding(frames=4, dx=3, dy=-2, height=96, width=128):
 @pytest.fixture(scope="module")
 def stage():
     """A dance before a camera that sways: everything moves, most of it by a few pixels."""
-    return render(sample_scene(31, frames=4, height=128, width=128, fps=12, action="dance", objects=0, camera="sway"))
+    return render(
+        sample_scene(31, frames=4, height=128, width=128, frame_rate=12, action="dance", objects=0, camera="sway")
+    )
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ FRAMES, SIZE = 10, 96
 
 
 def scene(seed=7, objects=2, camera="still", action="walk", frames=FRAMES):
-    size = {"frames": frames, "height": SIZE, "width": SIZE, "fps": 8}
+    size = {"frames": frames, "height": SIZE, "width": SIZE, "frame_rate": 8}
     return sample_scene(seed, objects=objects, camera=camera, action=action, **size)
 
 
@@ -40,7 +40,7 @@ def estimated(clip, seed=0, amount=0.05):
 def apart(clip, depth=None, **given):
     depth = 1 / clip.depth if depth is None else depth
     objects = given.pop("objects", clip.layers[1:, ..., 3])
-    return decompose(clip.rgb, given.pop("human", clip.human), depth, "near is white", objects, **given)
+    return decompose(clip.rgb, given.pop("human", clip.person_mask), depth, "near is white", objects, **given)
 
 
 def together(layers, changes=None, soften=0.0):
@@ -55,7 +55,7 @@ def iou(one, other):
 
 def test_layers_and_decisions_are_right_under_noisy_depth():
     right = shown = 0
-    found = {"human": [], "occluder": [], "scene": []}
+    found = {"person": [], "occluder": [], "scene": []}
     for seed in range(8000, 8005):
         what = scene(seed, objects=2 + seed % 2, camera=("still", "sway", "orbit")[seed % 3], action=None)
         one = render(what)
@@ -64,32 +64,32 @@ def test_layers_and_decisions_are_right_under_noisy_depth():
         seen = (one.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
         right, shown = right + int(((layers.in_front == truth) & seen).sum()), shown + int(seen.sum())
         for name, mask in zip(found, masks(layers), strict=True):
-            found[name].append((mask > 0.5, getattr(one, name) > 0.5))
+            found[name].append((mask > 0.5, getattr(one, f"{name}_mask") > 0.5))
     assert shown > 50 and right / shown >= 0.95
-    limits = {"human": 0.97, "occluder": 0.90, "scene": 0.97}
+    limits = {"person": 0.97, "occluder": 0.90, "scene": 0.97}
     for name, pairs in found.items():
         assert iou(*(torch.cat(side).float() for side in zip(*pairs, strict=True))) >= limits[name], name
 
 
 def test_masks_add_up_to_one_even_when_they_overlap(clip):
-    layers = apart(clip, human=clip.whole_human)
+    layers = apart(clip, human=clip.whole_person_mask)
     human, occluder, rest = masks(layers)
     assert torch.allclose(human + occluder + rest, torch.ones_like(human))
-    assert iou(human, clip.human) > 0.97, "what stands before the person is taken from a mask of the whole person"
+    assert iou(human, clip.person_mask) > 0.97, "what stands before the person is taken from a mask of the whole person"
 
 
 def test_nothing_changed_is_the_source_bit_for_bit(clip):
     layers = apart(clip)
     assert torch.equal(together(layers)[0], clip.rgb)
     assert together(layers)[2].sum() == 0
-    with_plate = replace(layers, scene=clip.plate, scene_depth=1 / clip.plate_depth)
-    assert torch.equal(together(with_plate, Changes(scene=clip.plate))[0], clip.rgb)
-    assert torch.equal(together(with_plate, Changes(scene=clip.plate), soften=3.0)[0], clip.rgb)
+    with_plate = replace(layers, scene=clip.scene_images, scene_depth=1 / clip.scene_depth)
+    assert torch.equal(together(with_plate, Changes(scene=clip.scene_images))[0], clip.rgb)
+    assert torch.equal(together(with_plate, Changes(scene=clip.scene_images), soften=3.0)[0], clip.rgb)
 
 
 @pytest.mark.parametrize("soften", [0.0, 4.0])
 def test_the_layers_alone_add_up_to_the_source(clip, soften):
-    layers = replace(apart(clip), scene=clip.plate)
+    layers = replace(apart(clip), scene=clip.scene_images)
     for index in range(FRAMES):
         parts = split(layers, index, soften)
         assert torch.allclose(merge(parts)[0], clip.rgb[index], atol=1e-6)
@@ -97,27 +97,27 @@ def test_the_layers_alone_add_up_to_the_source(clip, soften):
 
 
 def test_a_removed_person_leaves_the_plate_and_what_stood_before(clip):
-    layers = replace(apart(clip), scene=clip.plate, scene_depth=1 / clip.plate_depth)
+    layers = replace(apart(clip), scene=clip.scene_images, scene_depth=1 / clip.scene_depth)
     picture, near, changed = together(layers, Changes(remove_person=True))
     objects = clip.layers[1:]
-    truth = objects.sum(0)[..., :3] + (1 - objects.sum(0)[..., 3:]) * clip.plate
+    truth = objects.sum(0)[..., :3] + (1 - objects.sum(0)[..., 3:]) * clip.scene_images
     # The second object passes behind; where person and object share a pixel its colour is one for both.
-    behind = (clip.layers[2, ..., 3] > 0) | ((clip.human > 0) & (clip.occluder > 0))
+    behind = (clip.layers[2, ..., 3] > 0) | ((clip.person_mask > 0) & (clip.occluder_mask > 0))
     assert (picture - truth).abs().amax(-1)[~behind].max() < 1e-5
-    alone = (changed > 0) & (clip.occluder == 0)
-    assert torch.allclose(near[alone & ~behind], (1 / clip.plate_depth)[alone & ~behind])
+    alone = (changed > 0) & (clip.occluder_mask == 0)
+    assert torch.allclose(near[alone & ~behind], (1 / clip.scene_depth)[alone & ~behind])
     both, _, _ = together(layers, Changes(remove_person=True, remove_objects=True))
-    assert (both - clip.plate).abs().amax(-1)[clip.layers[2, ..., 3] == 0].max() < 1e-5
+    assert (both - clip.scene_images).abs().amax(-1)[clip.layers[2, ..., 3] == 0].max() < 1e-5
 
 
 def test_a_new_person_stays_behind_the_occluder_and_replaces_the_old(clip):
-    layers = replace(apart(clip), scene=clip.plate)
+    layers = replace(apart(clip), scene=clip.scene_images)
     red = torch.tensor([1.0, 0.0, 0.0]).expand(1, SIZE, SIZE, 3)
     new = Addition(red, torch.ones(1, SIZE, SIZE), rank=1)
     picture, _, _ = together(layers, Changes(remove_person=True, additions=[new]))
-    front = clip.occluder == 1
+    front = clip.occluder_mask == 1
     assert front.any() and torch.allclose(picture[front], clip.rgb[front], atol=1e-6)
-    clear = clip.occluder == 0
+    clear = clip.occluder_mask == 0
     assert torch.equal(picture[clear], red[0, 0, 0].expand_as(picture[clear]))
 
 
@@ -128,7 +128,7 @@ def test_an_object_goes_between_by_depth():
     depth = NearnessClip(torch.full((1, SIZE, SIZE), 3.55), "distance")
     blue = torch.tensor([0.0, 0.0, 1.0]).expand(1, SIZE, SIZE, 3)
     picture, near, _ = together(layers, Changes(additions=[Addition(blue, torch.ones(1, SIZE, SIZE), depth)]))
-    nearer, pure = one.depth < 3.55, (one.human.remainder(1) == 0) & (one.occluder.remainder(1) == 0)
+    nearer, pure = one.depth < 3.55, (one.person_mask.remainder(1) == 0) & (one.occluder_mask.remainder(1) == 0)
     assert 0.02 < nearer.float().mean() < 0.9
     assert torch.equal(picture[nearer & pure], one.rgb[nearer & pure])
     assert torch.allclose(picture[~nearer & pure], blue[0, 0, 0], atol=1e-6)
@@ -149,20 +149,20 @@ def test_two_objects_give_one_picture_in_either_order(clip):
 
 
 def test_exported_layers_lie_over_each_other_to_the_source(clip):
-    layers = replace(apart(clip), scene=clip.plate, scene_depth=1 / clip.plate_depth)
+    layers = replace(apart(clip), scene=clip.scene_images, scene_depth=1 / clip.scene_depth)
     parts = export(layers, "premultiplied")
     assert torch.allclose(sum(colour for colour, _, _ in parts), clip.rgb, atol=1e-6)
     assert torch.allclose(sum(alpha for _, alpha, _ in parts), torch.ones(FRAMES, SIZE, SIZE), atol=1e-6)
     colour, alpha, depth = export(layers, "straight")[1]
-    core = clip.human == 1
-    assert torch.allclose(colour[core], clip.rgb[core]) and torch.equal(alpha, clip.human)
+    core = clip.person_mask == 1
+    assert torch.allclose(colour[core], clip.rgb[core]) and torch.equal(alpha, clip.person_mask)
     assert torch.allclose(depth[core], (1 / clip.depth)[core].clamp(0, 1))
 
 
 def test_the_sign_of_depth_is_turned_once(clip):
     depths = {"near is white": 1 / clip.depth, "far is white": clip.depth / 10, "distance": clip.depth}
     chosen = [
-        decompose(clip.rgb, clip.human, depth, source, clip.layers[1:, ..., 3]).in_front
+        decompose(clip.rgb, clip.person_mask, depth, source, clip.layers[1:, ..., 3]).in_front
         for source, depth in depths.items()
     ]
     assert chosen[0].any() and all(torch.equal(chosen[0], other) for other in chosen[1:])
@@ -180,9 +180,9 @@ def test_a_frame_in_doubt_says_what_the_last_sure_frame_said():
 
 
 def test_every_object_has_its_reason(clip):
-    human, objects = clip.human, clip.layers[1:, ..., 3]
+    human, objects = clip.person_mask, clip.layers[1:, ..., 3]
     nothing, far = torch.zeros(1, FRAMES, SIZE, SIZE), torch.zeros(1, FRAMES, SIZE, SIZE)
-    far[..., -8:, :] = (1 - human[:, -8:]) * (clip.occluder[:, -8:] == 0)  # the floor before the feet
+    far[..., -8:, :] = (1 - human[:, -8:]) * (clip.occluder_mask[:, -8:] == 0)  # the floor before the feet
     every = torch.cat((objects, human[None], nothing, torch.ones(1, FRAMES, SIZE, SIZE), far))
     layers = apart(clip, objects=every)
     words = [line for line in layers.report if line.startswith("Object")]
@@ -192,7 +192,7 @@ def test_every_object_has_its_reason(clip):
 
 
 def test_a_person_in_some_frames_only(clip):
-    human = clip.human.clone()
+    human = clip.person_mask.clone()
     human[:3] = 0
     human[-2:] = 0
     layers = apart(clip, human=human)
@@ -215,7 +215,7 @@ def test_nobody_and_nothing_and_flat_depth(clip):
 
 def test_an_object_as_large_as_the_picture_while_it_hides_the_person(clip):
     """Something passes so near that for two frames nothing else is seen."""
-    human, thing, depth = clip.human.clone(), torch.zeros(1, FRAMES, SIZE, SIZE), clip.depth.clone()
+    human, thing, depth = clip.person_mask.clone(), torch.zeros(1, FRAMES, SIZE, SIZE), clip.depth.clone()
     thing[:, 4:6] = 1
     thing[:, 3, :, 30:] = thing[:, 6, :, :66] = 1
     human = human * (1 - thing[0])
@@ -227,8 +227,8 @@ def test_an_object_as_large_as_the_picture_while_it_hides_the_person(clip):
 
 def test_objects_by_depth_alone(clip):
     layers = apart(clip, objects=None, by_depth=True)
-    found, there = masks(layers)[1] > 0.5, clip.occluder > 0.5
-    hiding = ((clip.whole_human - clip.human) > 0.5).flatten(1).any(1)
+    found, there = masks(layers)[1] > 0.5, clip.occluder_mask > 0.5
+    hiding = ((clip.whole_person_mask - clip.person_mask) > 0.5).flatten(1).any(1)
     assert hiding.sum() >= 2 and (found & ~there).sum() < 0.05 * there[hiding].sum()
     assert iou(found[hiding].float(), there[hiding].float()) > 0.75
 
@@ -239,7 +239,7 @@ def test_tracks_of_sam3_are_read_as_they_are(clip):
     track = {"packed_masks": packed, "n_frames": FRAMES, "scores": [0.9, 0.9], "orig_size": (SIZE, SIZE)}
     layers = apart(clip, objects=track_masks(track, FRAMES))
     assert layers.count == 2 and torch.equal(layers.in_front, apart(clip).in_front)
-    assert iou(masks(layers)[1], clip.occluder) > 0.9
+    assert iou(masks(layers)[1], clip.occluder_mask) > 0.9
     assert track_masks({"packed_masks": None, "n_frames": FRAMES, "scores": []}, FRAMES) is None
     assert track_masks({"packed_masks": packed[:, :0], "n_frames": FRAMES}, FRAMES) is None
     with pytest.raises(ValueError, match="10 frames like the clip, got 9"):
@@ -248,7 +248,7 @@ def test_tracks_of_sam3_are_read_as_they_are(clip):
 
 def test_masks_of_other_sizes_and_counts(clip):
     small = torch.nn.functional.interpolate(clip.layers[1:, ..., 3], size=(48, 48), mode="area")
-    layers = apart(clip, objects=stacked_masks(small.flatten(0, 1), FRAMES), human=clip.human[:, ::2, ::2])
+    layers = apart(clip, objects=stacked_masks(small.flatten(0, 1), FRAMES), human=clip.person_mask[:, ::2, ::2])
     assert torch.equal(layers.in_front, apart(clip).in_front)
     assert object_frame(layers.objects, 1, 3, (SIZE, SIZE)).shape == (SIZE, SIZE)
     assert stacked_masks(small[0, :1], FRAMES).shape == (1, 1, 48, 48)
@@ -259,10 +259,10 @@ def test_masks_of_other_sizes_and_counts(clip):
 def test_a_pose_tells_where_the_body_is_hidden(clip):
     """An object that hides most of the person leaves only a head to draw a hull around."""
     depth, thing = clip.depth.clone(), torch.zeros(1, FRAMES, SIZE, SIZE)
-    rows = (clip.human > 0.5).any(2).float().argmax(1)
+    rows = (clip.person_mask > 0.5).any(2).float().argmax(1)
     for index, top in enumerate(rows.tolist()):
         thing[:, index, top + 12 :] = 1
-    human, depth = clip.human * (1 - thing[0]), depth.where(thing[0] == 0, 1.0)
+    human, depth = clip.person_mask * (1 - thing[0]), depth.where(thing[0] == 0, 1.0)
     body = posed(clip.keypoints, None, SIZE, SIZE)
     given = {"human": human, "objects": thing, "rule": Rule(overlap=0.02)}
     with_pose, without = (apart(clip, 1 / depth, motion=motion, **given) for motion in (body, None))

@@ -1,8 +1,8 @@
-"""How exact inversion finds the level above: by what its trials tell of each other."""
+"""How exact inversion finds the level above from its earlier trials."""
 
 import pytest
 import torch
-from pack.models.oneshot.inversion import fixed_point_step, invert, next_trial, shared
+from pack.models.oneshot.inversion import evaluations_per_step, fixed_point_step, invert, next_trial
 
 
 def random(*shape, seed=0):
@@ -24,8 +24,8 @@ def trials(answer, start, count):
     return trial
 
 
-def test_as_many_answers_as_there_are_ways_to_be_wrong_are_enough():
-    """Eigenvalues of three kinds: four answers tell all of them, where asking again alone leaves much of the error."""
+def test_one_answer_more_than_there_are_kinds_of_error_is_enough():
+    """Eigenvalues of three kinds: four answers are enough, where plain repetition leaves much of the error."""
     goal, start = random(3, 4, 4, 4, seed=1), random(3, 4, 4, 4, seed=2)
     answer = map_of(torch.tensor([0.9, 0.5, -0.4]), goal)
     again = start
@@ -34,7 +34,7 @@ def test_as_many_answers_as_there_are_ways_to_be_wrong_are_enough():
     assert (trials(answer, start, 4) - goal).abs().max() < 1e-4 < 0.1 < (again - goal).abs().max()
 
 
-def test_what_grows_by_itself_is_found_too():
+def test_an_error_that_grows_is_removed_too():
     goal, start = random(2, 4, 4, 4, seed=1), random(2, 4, 4, 4, seed=2)
     assert (trials(map_of(torch.tensor([1.5, 0.3]), goal), start, 4) - goal).abs().max() < 1e-4
 
@@ -75,23 +75,23 @@ def test_one_evaluation_is_the_papers_rule_and_a_slope_only_moves_the_first_tria
 
 
 @pytest.mark.parametrize("steps, evaluations", [(50, 5), (20, 3), (10, 8), (1, 5), (7, 2), (30, 1)])
-def test_hard_steps_get_more_and_all_together_cost_what_was_said(steps, evaluations):
+def test_hard_steps_get_more_and_the_total_is_as_asked(steps, evaluations):
     sigmas = torch.cat((torch.zeros(1), torch.logspace(-1.5, 1.1, steps)))
     sigmas[1:] = sigmas[1:].sqrt() * sigmas[-1].sqrt()  # ratios fall towards noise, as in ddim_uniform
-    counts = shared(evaluations, sigmas)
+    counts = evaluations_per_step(evaluations, sigmas)
     assert len(counts) == steps and sum(counts) == steps * evaluations
     assert min(counts) >= min(2, evaluations) and counts[0] == max(counts)
-    assert shared(evaluations, sigmas.flip(0)) == counts
+    assert evaluations_per_step(evaluations, sigmas.flip(0)) == counts
 
 
-def test_each_level_is_asked_as_often_as_it_was_given():
+def test_each_level_is_evaluated_as_often_as_its_count():
     seen, sigmas = [], torch.tensor([0.0, 0.1, 0.4, 0.5])
 
     def denoise(x, sigma):
         seen.append(round(sigma.item(), 3))
         return 0.5 * x
 
-    counts = shared(4, sigmas)
+    counts = evaluations_per_step(4, sigmas)
     invert(denoise, random(1, 4, 4, 4), sigmas, "v", counts)
     assert seen == [level for level, count in zip((0.1, 0.4, 0.5), counts, strict=True) for _ in range(count)]
     with pytest.raises(ValueError):

@@ -86,7 +86,7 @@ def test_a_pth_of_trained_weights_goes_through_the_converter_onto_its_base(tmp_p
     part, report = convert(pth(tmp_path), target)
     tuned = [name for name in STATE if is_tuned(name)]
     assert (part, report.found, report.text) == (
-        "tuning", len(tuned), f"One-shot tuning: {len(tuned)} weights found, 0 missing.",
+        "tuning", len(tuned), f"Video tuning: {len(tuned)} weights found, 0 missing.",
     )  # fmt: skip
     names = read_weights(target).shapes
     assert "input_blocks.1.1.transformer_blocks.0.attn_temp.to_q.weight" in names
@@ -96,7 +96,7 @@ def test_a_pth_of_trained_weights_goes_through_the_converter_onto_its_base(tmp_p
         assert config == replace(WHOLE, group_norm="clip"), "Tune-A-Video's norms look at the clip"
         for name, value in state.items():
             expected = STATE[name] if is_tuned(name) else PICTURE.get(name)
-            if expected is None:  # norms before attention over time, which Tune-A-Video leaves as they were born
+            if expected is None:  # norms before attention over time, which Tune-A-Video leaves as they are initialized
                 expected = torch.full_like(value, float(name.endswith("weight")))
             assert torch.equal(value, expected), name
         VideoUNet(config).load_state_dict(state)
@@ -104,7 +104,7 @@ def test_a_pth_of_trained_weights_goes_through_the_converter_onto_its_base(tmp_p
 
 @pytest.mark.parametrize("half", [False, True])
 @pytest.mark.parametrize("norms", [False, True])
-def test_our_file_of_a_tuning_comes_back_with_how_it_was_made(tmp_path, norms, half):
+def test_our_file_of_a_tuning_comes_back_with_how_it_was_trained(tmp_path, norms, half):
     config = replace(WHOLE, prediction="v")
     base = {name: value for name, value in STATE.items() if ".tem_" not in name}
     state = STATE if norms else add_tuning(BASE, base, pth(tmp_path))[1]
@@ -119,16 +119,18 @@ def test_our_file_of_a_tuning_comes_back_with_how_it_was_made(tmp_path, norms, h
     onto, weights, report = add_tuning(replace(BASE, prediction="v"), base, path)
     assert onto == config and all(torch.equal(weights[name].to(value), value) for name, value in state.items())
     assert "Tuned on 8 frames in 500 steps at a learning rate of 3e-05." in report.text
-    assert "depth range per clip" in report.text and "another base" not in report.text
+    assert "depth_range per clip" in report.text and "another base" not in report.text
 
 
-def test_what_does_not_match_the_base_is_told(tmp_path):
+def test_what_does_not_match_the_base_is_reported(tmp_path):
     path = save_tuning(tmp_path / "a.safetensors", STATE, WHOLE, Tuning(depth_range="per frame"))
     _, _, report = add_tuning(replace(BASE, prediction="v"), PICTURE, path)
     assert fingerprint(PICTURE) in report.text and fingerprint(STATE) in report.text
-    assert "predicts noise (eps), but the base predicts velocity (v): it is sampled as the base" in report.text
-    assert "depth range per frame" in report.text
-    assert "depth range" not in add_tuning(replace(BASE, in_channels=4), PICTURE, path)[2].text
+    assert (
+        "tuned to predict noise (eps), but the base predicts velocity (v): it is sampled like the base" in report.text
+    )
+    assert "depth_range per frame" in report.text
+    assert "depth_range" not in add_tuning(replace(BASE, in_channels=4), PICTURE, path)[2].text
 
 
 def test_a_tuning_replaces_another(tmp_path):
@@ -148,7 +150,7 @@ def test_a_tuning_of_another_base_is_refused(tmp_path):
     with pytest.raises(ValueError, match="another base.*are missing"):
         add_tuning(BASE, PICTURE, path)
     path = save_tuning(tmp_path / "a.safetensors", STATE, WHOLE, Tuning())
-    with pytest.raises(ValueError, match="tokens of width 48, but this model reads 768"):
+    with pytest.raises(ValueError, match="tokens of width 48, but those of this model have width 768"):
         add_tuning(replace(BASE, cross_attention_dim=768), PICTURE, path)
     with pytest.raises(ValueError, match="already has motion modules layers over time"):
         add_tuning(replace(BASE, temporal="motion_modules"), PICTURE, path)
@@ -157,11 +159,11 @@ def test_a_tuning_of_another_base_is_refused(tmp_path):
 
 
 def test_what_is_no_tuning_and_a_tuning_in_the_wrong_place(tmp_path):
-    with pytest.raises(ValueError, match="a one-shot tuning was expected"):
+    with pytest.raises(ValueError, match="a video tuning was expected"):
         add_tuning(BASE, PICTURE, save_model(tmp_path / "m.safetensors", PICTURE, BASE))
     tuning = save_tuning(tmp_path / "t.safetensors", STATE, WHOLE, Tuning())
     for opening in (open_model, open_controlnet, open_motion_module):
-        with pytest.raises(ValueError, match="is a one-shot tuning.*Load One-Shot Tuning"):
+        with pytest.raises(ValueError, match="is a video tuning.*Load Video Tuning"):
             opening(tuning)
     with pytest.raises(ValueError, match="no tuning to save"):
         save_tuning(tmp_path / "x.safetensors", PICTURE, BASE, Tuning())
@@ -174,13 +176,13 @@ def test_what_is_no_tuning_and_a_tuning_in_the_wrong_place(tmp_path):
         add_tuning(BASE, PICTURE, tuning)
 
 
-def test_a_tuning_with_words_of_its_own_is_refused(tmp_path):
+def test_a_tuning_with_unknown_settings_is_refused(tmp_path):
     tuning = save_tuning(tmp_path / "t.safetensors", STATE, WHOLE, Tuning())
     file = read_weights(tuning)
     for text in ("{", "[]", '{"group_norm": "sideways"}'):
         notes = {"duet_tuning": text, "duet_tuning_crc32": checksum(file.state(), text)}
         path = write_safely(tmp_path / "u.safetensors", file.state(), notes)
-        with pytest.raises(ValueError, match=r"u\.safetensors says in unknown words"):
+        with pytest.raises(ValueError, match=r"u\.safetensors has settings of the tuning that are unknown"):
             read_tuning(path)
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import torch
 from diffusers import DDIMInverseScheduler
-from pack.models.oneshot.inversion import error_of, error_picture, invert, misread, rising
+from pack.models.oneshot.inversion import actual_prediction, error_images, invert, reconstruction_error, rising
 from pack.models.unet.schedule import NoiseSchedule
 
 torch.set_num_threads(1)
@@ -82,16 +82,19 @@ def test_one_evaluation_is_diffusers_inverse_scheduler(kind, name, steps):
         z = theirs.step(network(z, t), t, z).prev_sample
     sigmas = torch.cat((SIGMAS[:1], SIGMAS[theirs.timesteps]))
     x = invert(as_denoiser(kind), clip * (1 + sigmas[0] ** 2) ** 0.5, sigmas, kind)
-    assert error_of(x / (1 + sigmas[-1] ** 2) ** 0.5, z)[0] < 1e-5
+    assert reconstruction_error(x / (1 + sigmas[-1] ** 2) ** 0.5, z)[0] < 1e-5
 
 
 def returns(denoise, clip, steps, capsys, name):
     """Relative errors of the clip through euler: by evaluations a step, and by the host's FlipSigmas with euler up."""
     sigmas = uniform(steps)
-    errors = {n: error_of(euler(denoise, invert(denoise, clip, sigmas, "eps", n), sigmas), clip)[0] for n in (1, 3, 5)}
+    errors = {
+        n: reconstruction_error(euler(denoise, invert(denoise, clip, sigmas, "eps", n), sigmas), clip)[0]
+        for n in (1, 3, 5)
+    }
     flipped = torch.cat((torch.tensor([1e-4]), sigmas[1:]))  # it cannot start at 0
     up = euler(denoise, clip, flipped.flip(0))
-    errors["flip"] = error_of(euler(denoise, up, sigmas), clip)[0]
+    errors["flip"] = reconstruction_error(euler(denoise, up, sigmas), clip)[0]
     with capsys.disabled():
         print(f"\n{name}, {steps} steps:", {key: f"{value:.1e}" for key, value in errors.items()}, end=" ")
     return errors
@@ -107,7 +110,7 @@ def test_exact_inversion_comes_back_where_flipped_sigmas_do_not(capsys):
 def test_fewer_steps_need_more_evaluations():
     denoise, draw = mixture()
     clip, sigmas = draw(4), uniform(20)
-    back = lambda n: error_of(euler(denoise, invert(denoise, clip, sigmas, "eps", n), sigmas), clip)[0]
+    back = lambda n: reconstruction_error(euler(denoise, invert(denoise, clip, sigmas, "eps", n), sigmas), clip)[0]
     assert back(12) < 1e-4 < back(3) and back(12) < back(5)
 
 
@@ -143,7 +146,7 @@ def trained():
         learn.step()
     net.requires_grad_(False)
     ignorant = lambda x, sigma: x / (1 + sigma**2)
-    gained = [loss_on(256, torch.Generator().manual_seed(8), way).item() for way in (denoise, ignorant)]
+    gained = [loss_on(256, torch.Generator().manual_seed(8), one).item() for one in (denoise, ignorant)]
     return denoise, draw(4, torch.Generator().manual_seed(9)), gained[0] / gained[1]
 
 
@@ -169,16 +172,18 @@ def test_sigmas_rise_or_fall_and_parts_join():
     assert torch.equal(invert(denoise, invert(denoise, clip, sigmas[:5]), sigmas[4:]), whole)
 
 
-def test_every_step_is_told_and_evaluated_as_often_as_said():
-    seen, told = [], []
+def test_every_step_is_reported_and_evaluated_as_often_as_asked():
+    evaluated, reported = [], []
 
     def denoise(x, sigma):
-        seen.append(sigma.item())
+        evaluated.append(sigma.item())
         return 0.5 * x
 
-    invert(denoise, random(1, *SHAPE), uniform(5), "eps", 3, lambda i, x, sigma, clean: told.append((i, sigma.item())))
+    invert(
+        denoise, random(1, *SHAPE), uniform(5), "eps", 3, lambda i, x, sigma, clean: reported.append((i, sigma.item()))
+    )
     levels = uniform(5)[1:].tolist()
-    assert told == list(enumerate(levels)) and seen == [level for level in levels for _ in range(3)]
+    assert reported == list(enumerate(levels)) and evaluated == [level for level in levels for _ in range(3)]
 
 
 @pytest.mark.parametrize("sigmas, words", [
@@ -194,8 +199,8 @@ def test_sigmas_that_lead_nowhere_are_refused(sigmas, words):
         rising(sigmas)
 
 
-def test_a_prediction_that_is_read_wrongly_is_known_by_its_answer_to_noise():
-    """The ideal answers of both kinds to noise at a high level, read rightly and as the other."""
+def test_a_prediction_that_is_used_wrongly_is_found_by_its_answer_to_noise():
+    """The ideal answers of both kinds to noise at a high level, used rightly and as the other."""
     sigma, noise = 14.6, random(2, *SHAPE)
     signal, share = (1 + sigma**2) ** -0.5, sigma * (1 + sigma**2) ** -0.5
     seen = noise * share
@@ -203,20 +208,20 @@ def test_a_prediction_that_is_read_wrongly_is_known_by_its_answer_to_noise():
     clean = {"eps": noise, "v": signal * noise}  # what each predicts where the clean latent is 0
     for true, answer in clean.items():
         for declared, reading in read.items():
-            assert misread(noise, reading(answer), sigma) == (None if true == declared else true)
-    assert misread(noise, sigma * noise, 1.0) is None, "at a low level noise and clip cannot be told apart"
+            assert actual_prediction(noise, reading(answer), sigma) == (None if true == declared else true)
+    assert actual_prediction(noise, sigma * noise, 1.0) is None, "at a low level noise and clip cannot be separated"
 
 
 def test_errors_of_frames_and_their_picture():
     clip = random(3, 4, 2, 5)
     size = clip.square().mean().sqrt()
-    again = clip.clone()
-    again[1] += 0.1 * size
-    error, frames = error_of(again, clip)
+    other = clip.clone()
+    other[1] += 0.1 * size
+    error, frames = reconstruction_error(other, clip)
     assert torch.allclose(frames, torch.tensor([0, 0.1, 0]), atol=1e-6) and error == pytest.approx(
         0.1 / 3**0.5, rel=1e-5
     )
-    picture = error_picture(again, clip)
+    picture = error_images(other, clip)
     assert picture.shape == (3, 16, 40, 3)
     bright = picture.mean((1, 2, 3))
     assert bright[0] == bright[2] < 0.02 and bright[1] > 0.4

@@ -49,10 +49,10 @@ def test_depth_is_the_ray_capsule_distance():
         assert (depth - nearest)[both].abs().max() < 1e-4
         # The two may disagree on a ray that only grazes a capsule, hardly ever.
         assert (torch.isfinite(depth) != torch.isfinite(nearest)).sum() <= 2
-        seen = torch.full((32 * 32,), -1)
-        seen[hits.pixel] = hits.capsule
+        found = torch.full((32 * 32,), -1)
+        found[hits.pixel] = hits.capsule
         clear = truth.topk(2, 0, largest=False).values.diff(dim=0)[0] > 1e-3
-        assert (seen.view(32, 32) == owner)[both & clear].all()
+        assert (found.view(32, 32) == owner)[both & clear].all()
 
 
 def test_normals_point_away_from_the_axis():
@@ -60,7 +60,7 @@ def test_normals_point_away_from_the_axis():
     hits = z_buffer(capsules, camera, 1)
     assert torch.allclose(hits.normal.norm(dim=-1), torch.ones(hits.depth.numel()), atol=1e-5)
     ray = camera.rays().view(-1, 3)[hits.pixel]
-    assert ((hits.normal * ray).sum(-1) < 1e-3).all(), "a seen surface faces the camera"
+    assert ((hits.normal * ray).sum(-1) < 1e-3).all(), "a visible surface faces the camera"
     point = ray * hits.depth[:, None]
     centre = capsules.start[0, hits.capsule].lerp(capsules.end[0, hits.capsule], hits.along[:, None])
     radius = capsules.start_radius[hits.capsule].lerp(capsules.end_radius[hits.capsule], hits.along)
@@ -76,7 +76,7 @@ def test_layers_do_not_hide_each_other():
     assert torch.allclose(hits.depth[middle].sort().values, torch.tensor([1.6, 2.6]), atol=5e-3)
 
 
-def test_nothing_behind_the_camera_is_seen():
+def test_nothing_behind_the_camera_is_visible():
     start = torch.tensor([[[0.0, 0.0, -3.0]]])
     capsules = Capsules(start, start, torch.tensor([0.5]), torch.tensor([0.5]), torch.tensor([0]))
     assert z_buffer(capsules, still_camera(), 1).depth.numel() == 0

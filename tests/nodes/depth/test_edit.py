@@ -15,7 +15,7 @@ from comfy_extras.nodes_custom_sampler import (
 )
 from pack.models.depth.edit import blend, move_object
 from pack.nodes.depth.edit import BlendDepth, MoveObjectInDepth
-from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
+from pack.nodes.oneshot.depth_channel import EncodeDepth
 from tiny.model import PICTURES, conditioning, gap, latent, spied, tiny_model
 
 import nodes as host
@@ -197,7 +197,7 @@ def model():
 def conditionings(mode="per clip"):
     """With depth and with the stock Empty Image in mid-grey in its place: (positive, negative) of both."""
     flat = host.EmptyImage().generate(64, 64, 1, 0x808080)[0]
-    encode = lambda depth: EncodeDepthCondition.execute(conditioning(1), conditioning(2), depth, mode).result
+    encode = lambda depth: EncodeDepth.execute(conditioning(1), conditioning(2), depth, mode).result
     return encode(image(rand(3, 64, 64))), encode(flat)
 
 

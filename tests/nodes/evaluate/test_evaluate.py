@@ -213,7 +213,9 @@ def test_folders_that_are_no_clip_are_refused(clip_path, tmp_path):
 
 @pytest.fixture(scope="module")
 def stage():
-    return render(sample_scene(31, frames=4, height=96, width=96, fps=12, action="dance", objects=0, camera="sway"))
+    return render(
+        sample_scene(31, frames=4, height=96, width=96, frame_rate=12, action="dance", objects=0, camera="sway")
+    )
 
 
 def test_flicker_separates_a_true_clip_from_a_flickering_one(stage):

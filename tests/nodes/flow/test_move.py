@@ -11,7 +11,7 @@ from pack.nodes.flow.compose import ComposeFlows
 from pack.nodes.flow.drawing import FlowToPicture
 from pack.nodes.flow.estimate import EstimateFlow
 from pack.nodes.flow.warp import WarpByFlow
-from pack.nodes.stage.stage import flow as stage_flow
+from pack.nodes.stage.truth import flow as stage_flow
 
 MOVES = ("move one picture", "to next frame", "to previous frame")
 FRAMES, HEIGHT, WIDTH = 3, 24, 32
@@ -40,7 +40,9 @@ def compose(over, mask, below=None, mask_of="picture", **box):
 @pytest.fixture(scope="module")
 def clip():
     """Hard edges, so that every pixel shows one thing."""
-    return render(sample_scene(5, frames=4, height=96, width=128, fps=24.0, action="wave", objects=1, camera="sway"), 1)
+    return render(
+        sample_scene(5, frames=4, height=96, width=128, frame_rate=24.0, action="wave", objects=1, camera="sway"), 1
+    )
 
 
 def error(made, wanted, where):
@@ -199,7 +201,7 @@ def test_flows_of_two_parts_of_a_picture_are_put_side_by_side():
 def test_flow_between_neighbours_is_composed_by_masks_of_the_frames(clip):
     flow = stage_flow(clip)
     nothing = {name: torch.zeros_like(value) for name, value in flow.items()}
-    mask = (clip.human > 0.5).float()
+    mask = (clip.person_mask > 0.5).float()
     both = compose(flow, mask, nothing, "frames")
     assert set(both) == set(flow)
     assert torch.equal(both["forward"][mask[:-1] > 0.5], flow["forward"][mask[:-1] > 0.5])

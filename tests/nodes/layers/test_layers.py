@@ -11,7 +11,8 @@ from pack.nodes.layers.crop import CropToSubject, PasteBack
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers
 from pack.nodes.layers.scene import CompleteScene
 from pack.nodes.layers.split import SplitLayers
-from pack.nodes.stage.stage import RenderStageClip
+from pack.nodes.stage.stage import RenderStage
+from pack.nodes.stage.truth import StageTruth
 
 FRAMES, SIZE = 6, 96
 
@@ -23,10 +24,14 @@ def out(node, **given):
 
 @pytest.fixture(scope="module")
 def stage():
-    return out(
-        RenderStageClip, seed=7, width=SIZE, height=SIZE, frames=FRAMES, fps=6.0, action="walk", character=-1, motion=-1,
+    clip = out(
+        RenderStage, seed=7, width=SIZE, height=SIZE, frames=FRAMES, frame_rate=6.0, action="walk", character=-1, motion=-1,
         room=-1, objects=1, camera="still", style="natural", smooth_edges=True,
     )  # fmt: skip
+    truth = out(StageTruth, stage=clip["stage"])
+    masks = {name: truth[f"{name}_mask"] for name in ("occluder", "scene", "whole_person")}
+    masks |= {"human": truth["person_mask"], "whole_human": masks["whole_person"]}
+    return truth | masks | {"video": clip["images"], "plate": truth["scene"], "figure": truth["person"]}
 
 
 def decomposed(stage, **changes):

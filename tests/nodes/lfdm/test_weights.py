@@ -25,7 +25,7 @@ FRAMES, SIZE, EACH = 12, 64, 2
 
 def scene(seed: int, action: str):
     """A clip of somebody below the seeds of training."""
-    return sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, fps=8.0, objects=0, action=action)
+    return sample_scene(seed, frames=FRAMES, height=SIZE, width=SIZE, frame_rate=8.0, objects=0, action=action)
 
 
 def pictures(action: str) -> torch.Tensor:

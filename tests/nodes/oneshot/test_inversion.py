@@ -4,6 +4,7 @@ import comfy.model_management as memory
 import comfy.samplers
 import pytest
 import torch
+from comfy_api.latest._io import build_nested_inputs
 from comfy_extras.nodes_custom_sampler import (
     BasicGuider,
     BasicScheduler,
@@ -14,7 +15,8 @@ from comfy_extras.nodes_custom_sampler import (
 )
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from diffusers import DDIMInverseScheduler
-from pack.nodes.oneshot.inversion import EXACT, PAPER, DDIMInversionSampler, InvertVideo
+from execution import get_input_data
+from pack.nodes.oneshot.inversion import EXACT, FAST, DDIMInversionSampler, InvertVideo
 from pack.nodes.pair.windows import PairedContextWindows
 from tiny.model import (
     FRAMES,
@@ -66,17 +68,22 @@ def scheduled(model, steps=STEPS) -> torch.Tensor:
     return BasicScheduler.execute(model, "ddim_uniform", steps, 1.0).result[0]
 
 
-def inverter(mode=PAPER, iterations=5):
-    return DDIMInversionSampler.execute(mode, iterations).result[0]
+def choice(inversion, iterations):
+    """The value of the dynamic list, as the host passes it on."""
+    return {"inversion": inversion} | ({"iterations": iterations} if inversion == EXACT else {})
 
 
-def inverted(model, start, positive=None, *, steps=STEPS, mode=EXACT, iterations=8, scheduler="ddim_uniform"):
+def inverter(inversion=FAST, iterations=5):
+    return DDIMInversionSampler.execute(choice(inversion, iterations)).result[0]
+
+
+def inverted(model, start, positive=None, *, steps=STEPS, inversion=EXACT, iterations=8, scheduler="ddim_uniform"):
     positive = conditioning(1) if positive is None else positive
-    return InvertVideo.execute(model, positive, start, steps, mode, iterations, scheduler).result
+    return InvertVideo.execute(model, positive, start, steps, choice(inversion, iterations), scheduler).result
 
 
 @pytest.mark.parametrize("kind", ["eps", "v"])
-def test_paper_mode_is_diffusers_inverse_scheduler(plain, kind):
+def test_fast_inversion_is_diffusers_inverse_scheduler(plain, kind):
     """The same network in both; diffusers takes the clip as a latent at step 0, so it goes in at that sigma."""
     model, steps = plain[kind], STEPS
     table = model.get_model_object("model_sampling").sigmas
@@ -100,17 +107,17 @@ def test_paper_mode_is_diffusers_inverse_scheduler(plain, kind):
 
 
 @pytest.mark.parametrize("kind", ["eps", "v"])
-def test_exact_mode_comes_back_through_the_stock_sampler_and_flipped_sigmas_do_not(plain, kind):
+def test_exact_inversion_comes_back_through_the_stock_sampler_and_flipped_sigmas_do_not(plain, kind):
     from comfy_extras.nodes_custom_sampler import FlipSigmas
 
     model, euler, start = plain[kind], comfy.samplers.sampler_object("euler"), clip(FRAMES)
     sigmas = scheduled(model)
     back = lambda found: gap(custom(model, euler, sigmas, found)["samples"], start["samples"])
     errors = {n: back(custom(model, inverter(EXACT, n), sigmas, start)) for n in (3, 8)}
-    errors[PAPER] = back(custom(model, inverter(), sigmas, start))
+    errors[FAST] = back(custom(model, inverter(), sigmas, start))
     errors["flip"] = back(custom(model, euler, FlipSigmas.execute(sigmas).result[0], start))
     print(kind, {name: f"{value:.1e}" for name, value in errors.items()})
-    assert errors[8] < 1e-4 < errors[PAPER] and errors[8] < errors[3] < errors[PAPER]
+    assert errors[8] < 1e-4 < errors[FAST] and errors[8] < errors[3] < errors[FAST]
     assert errors["flip"] > 10 * errors[8]
 
 
@@ -135,7 +142,7 @@ def test_a_pair_of_any_length_comes_back_through_ksampler_advanced(model, frames
     assert gap(out, start["samples"]) < 1e-4 and error < 1e-4
     assert found["duet"] == {"frames": frames} and sigmas[-1] == 0 and len(sigmas) == STEPS + 1
     assert picture.shape == (2 * frames, 64, 64, 3) and picture.max() < 0.9
-    assert f"{error:.2e}" in text and f"{2 * frames} frames" in text and "come back" not in text
+    assert f"{error:.2e}" in text and f"{2 * frames} frames" in text and "not reproduced" not in text
 
 
 def test_one_picture_is_a_clip_of_one_frame(plain):
@@ -151,14 +158,14 @@ def test_controlnet_lora_area_and_windows_take_part(model):
     lora = {f"{key}.lora_A.weight": noise((4, 64), 1), f"{key}.lora_B.weight": noise((64, 4), 2)}
     patched = host.comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
     windows = PairedContextWindows.execute(model, 2, 1, "standard_uniform", "pyramid", 1, False, False).result[0]
-    ways = {
+    models = {
         "controlnet": (model, controlled(controlnet(), hints(FRAMES))[0]),
         "lora": (patched, None),
         "area": (model, host.ConditioningSetArea().append(conditioning(3), 32, 32, 0, 0, 1.0)[0] + conditioning(1)),
         "windows": (windows, None),
     }
-    for name, (way, positive) in ways.items():
-        found, _, error, *_ = inverted(way, start, positive, **few)
+    for name, (changed, positive) in models.items():
+        found, _, error, *_ = inverted(changed, start, positive, **few)
         assert error < 1e-3 and gap(found["samples"], bare) > 1e-4, name
 
 
@@ -179,24 +186,24 @@ def test_inputs_are_not_written_to(model):
     assert torch.equal(start["samples"], before) and set(start) == {"samples"}
 
 
-def test_progress_and_previews_are_told_of_every_step(model, monkeypatch):
+def test_progress_and_previews_follow_every_step(model, monkeypatch):
     """What Preview Method shows comes from the host's callback: one for each step of both runs."""
     import latent_preview
 
-    told, real = [], latent_preview.prepare_callback
+    steps, real = [], latent_preview.prepare_callback
 
-    def heard(*args):
+    def counted(*args):
         inner = real(*args)
 
         def callback(step, x0, x, total):
-            told.append((step, total, x0.shape))
+            steps.append((step, total, x0.shape))
             inner(step, x0, x, total)
 
         return callback
 
-    monkeypatch.setattr(latent_preview, "prepare_callback", heard)
-    inverted(model, clip(), steps=4, mode=EXACT, iterations=3)
-    assert told == [(i, 4, (2 * FRAMES, 4, 8, 8)) for i in range(4)] * 2
+    monkeypatch.setattr(latent_preview, "prepare_callback", counted)
+    inverted(model, clip(), steps=4, inversion=EXACT, iterations=3)
+    assert steps == [(i, 4, (2 * FRAMES, 4, 8, 8)) for i in range(4)] * 2
 
 
 def test_cancel_stops_within_a_step(model):
@@ -222,13 +229,13 @@ def test_a_step_costs_its_evaluations_and_no_more(model):
 
 @pytest.mark.parametrize("declared, says", [("eps", "predict v"), ("v_prediction", "predict eps")])
 def test_a_model_of_the_other_prediction_is_named(declared, says):
-    """Networks that know next to nothing but how to tell noise; each is then declared as what it is not."""
+    """Ideal networks of latents without structure; each is then declared as what it is not."""
     kind = "v" if declared == "eps" else "eps"
-    right = knowing(kind)
+    right = ideal(kind)
     wrong = ModelSamplingDiscrete().patch(right, declared, False)[0]
-    *_, error, _, text = inverted(right, clip(FRAMES), mode=PAPER)
+    *_, error, _, text = inverted(right, clip(FRAMES), inversion=FAST)
     assert "Warning" not in text, text
-    assert says in inverted(wrong, clip(FRAMES), mode=PAPER)[-1]
+    assert says in inverted(wrong, clip(FRAMES), inversion=FAST)[-1]
 
 
 def answering(answer, kind: str = "eps"):
@@ -242,7 +249,7 @@ def answering(answer, kind: str = "eps"):
     return model
 
 
-def knowing(kind: str):
+def ideal(kind: str):
     """The ideal network of latents of unit size without any structure."""
     return answering(lambda x, sigma: x * sigma / (1 + sigma**2) ** 0.5 if kind == "eps" else 0 * x, kind)
 
@@ -286,7 +293,21 @@ def test_models_of_flow_are_refused(model):
         inverted(flow, clip(), scheduler="normal")
 
 
-def test_a_clip_that_does_not_come_back_is_said():
-    """A network that answers otherwise every time."""
+def test_a_clip_that_is_not_reproduced_is_reported():
+    """A network whose answer is different every time."""
     *_, error, picture, text = inverted(answering(lambda x, sigma: torch.randn_like(x)), clip(FRAMES))
-    assert error > 0.5 and "does not come back" in text and picture.mean() > 0.3
+    assert error > 0.5 and "not reproduced" in text and picture.mean() > 0.3
+
+
+def test_the_host_passes_the_choice_of_inversion_on():
+    """The page's inputs inversion and inversion.iterations reach execute as one dictionary; iterations only with exact."""
+    for values, expected in (
+        ({"inversion": FAST}, {"inversion": FAST}),
+        ({"inversion": EXACT, "inversion.iterations": 7}, {"inversion": EXACT, "iterations": 7}),
+        ({"inversion": FAST, "inversion.iterations": 7}, {"inversion": FAST}),
+    ):
+        inputs, _, dynamic = get_input_data(values, DDIMInversionSampler, "1")
+        given = build_nested_inputs({name: value[0] for name, value in inputs.items()}, dynamic)
+        assert given == {"inversion": expected}
+        sampler = DDIMInversionSampler.execute(**given).result[0]
+        assert sampler.extra_options["evaluations"] == expected.get("iterations", 1)

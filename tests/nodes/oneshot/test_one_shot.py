@@ -15,8 +15,8 @@ from pack.models.unet.config import ONE_SHOT_FIELDS
 from pack.models.unet.network import VideoUNet
 from pack.nodes.files.convert import ConvertCheckpoint
 from pack.nodes.host.unet.model import native_model, weights_of
-from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
-from pack.nodes.oneshot.tuning import LoadOneShotTuning
+from pack.nodes.oneshot.depth_channel import EncodeDepth
+from pack.nodes.oneshot.tuning import LoadVideoTuning
 from pack.nodes.pair.windows import PairedContextWindows
 from pack.nodes.unet.loaders import LoadVideoModel
 from tiny.model import (
@@ -58,7 +58,7 @@ def relief(frames=FRAMES, height=64, width=64, seed=0):
 def with_depth(depth=None, mode="per clip", positive=None, negative=None):
     depth = relief() if depth is None else depth
     positive, negative = positive or conditioning(1), negative or conditioning(2)
-    return EncodeDepthCondition.execute(positive, negative, depth, mode).result
+    return EncodeDepth.execute(positive, negative, depth, mode).result
 
 
 def windowed(model, length=4, overlap=2, fuse="pyramid", schedule="standard_static"):
@@ -100,7 +100,7 @@ def test_the_depth_follows_the_windows(still, count, mode):
 
 
 @pytest.mark.parametrize("conds, words", [
-    (lambda: (conditioning(1), conditioning(2)), "positive or negative conditioning has none.*Encode Depth Condition"),
+    (lambda: (conditioning(1), conditioning(2)), "positive or negative conditioning has none.*Encode Depth .Depth Model."),
     (lambda: (with_depth(relief(6))[0], conditioning(2)), "positive or negative conditioning has none"),
     (lambda: with_depth(relief(3)), "depth has 3 frames.*batch of 6"),
     (lambda: with_depth(relief(7)), "depth has 7 frames.*batch of 6"),
@@ -120,7 +120,7 @@ def test_a_model_without_a_depth_channel_refuses_the_depth():
 
 @pytest.mark.parametrize("depth, mode, words", [
     (torch.rand(2, 8, 8, 3), "per clip", "expected a grey depth picture"),
-    (relief(2) * 255, "unchanged", "expected values from 0 to 1 to be used unchanged, got up to 2"),
+    (relief(2) * 255, "unchanged", "expected values from 0 to 1 for depth_range unchanged, got up to 2.*Normalize Depth"),
     (relief(2) / 0, "per clip", "finite"),
     (torch.rand(2, 8, 8), "per clip", "expected an IMAGE batch"),
 ])  # fmt: skip
@@ -254,7 +254,7 @@ def test_a_tuning_goes_onto_its_base_as_our_file_and_as_a_pth(folders):
             state[name] = torch.full_like(state[name], float(name.endswith("weight")))
     picture = native_model(base, {name: value for name, value in state.items() if ".tem_" not in name})
     save_tuning(folders / "model_patches" / "cat.safetensors", state, whole, Tuning(frames=8, steps=500, lr=3e-5))
-    tuned, report = LoadOneShotTuning.execute(picture, "cat.safetensors").result
+    tuned, report = LoadVideoTuning.execute(picture, "cat.safetensors").result
     assert "Tuned on 8 frames" in report and "another base" not in report
     assert torch.equal(answer(tuned), answer(native_model(whole, state)))
     assert gap(answer(picture), answer(tuned)) > 1e-3
@@ -265,9 +265,9 @@ def test_a_tuning_goes_onto_its_base_as_our_file_and_as_a_pth(folders):
     target, text = ConvertCheckpoint.execute(
         "tuneavideo-500.pth", "as in file", "as in file", "model_patches/%name%"
     ).result
-    assert "Choose it in Load One-Shot Tuning." in text
+    assert "Choose it in Load Video Tuning." in text
     folder_paths.filename_list_cache.clear()
-    over_clip, _ = LoadOneShotTuning.execute(picture, target).result
+    over_clip, _ = LoadVideoTuning.execute(picture, target).result
     assert weights_of(over_clip)[0].group_norm == "clip"
     with pytest.raises(ValueError, match="already has native layers"):
-        LoadOneShotTuning.execute(tiny_model(), target)
+        LoadVideoTuning.execute(tiny_model(), target)

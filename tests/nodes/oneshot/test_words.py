@@ -1,13 +1,12 @@
-"""Words of a model's own as the host's conditioning."""
+"""Words of a model's own as the host's conditioning, beside its depth channel."""
 
 import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
 from pack.models.unet.config import ONE_SHOT_FIELDS
-from pack.models.unet.words import TOKENS, token_width, word_tokens
-from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
-from pack.nodes.oneshot.words import EncodeStageWords
+from pack.models.unet.words import token_width, word_tokens
+from pack.nodes.oneshot.depth_channel import EncodeDepth
 from tiny.model import PICTURES, conditioning, gap, ksampler, latent, noise, tiny_model
 
 import nodes as host
@@ -21,29 +20,23 @@ def model():
     return tiny_model(**KIND)
 
 
-def encode(model, text):
-    return EncodeStageWords.execute(model, text).result[0]
+def encode(text):
+    return [[word_tokens(text, WORDS)[None], {}]]
 
 
 def with_depth(positive, negative, depth=None):
     depth = torch.rand((2, 64, 64, 1), generator=torch.Generator().manual_seed(0)) if depth is None else depth
-    return EncodeDepthCondition.execute(positive, negative, depth.expand(-1, -1, -1, 3), "per clip").result
-
-
-def test_a_sentence_is_conditioning_of_the_models_own_words(model):
-    [[tokens, rest]] = encode(model, "a Red ball!")
-    assert tokens.shape == (1, TOKENS, 12) and rest == {}
-    assert torch.equal(tokens[0], word_tokens("a red ball", WORDS)) and not encode(model, "")[0][0].any()
+    return EncodeDepth.execute(positive, negative, depth.expand(-1, -1, -1, 3), "per clip").result
 
 
 def test_the_network_reads_the_vectors_of_its_table(model):
-    """Through the host's sampler the words are what they are to the network by itself."""
+    """The host's sampler passes the words on unchanged."""
     seen = []
     net = model.model.diffusion_model
     key = net.transformer_blocks()[0].attn2.to_k
     hook = key.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
-        ksampler(model, *with_depth(encode(model, "red ball"), encode(model, "")), latent(2), steps=1)
+        ksampler(model, *with_depth(encode("red ball"), encode("")), latent(2), steps=1)
     finally:
         hook.remove()
     table = net.clip_proj.weight.detach().T.reshape(3, 4, -1)
@@ -53,7 +46,7 @@ def test_the_network_reads_the_vectors_of_its_table(model):
 
 
 def test_stock_nodes_mix_sentences(model):
-    red, blue, nothing = (encode(model, text) for text in ("red ball", "blue ball", ""))
+    red, blue, nothing = (encode(text) for text in ("red ball", "blue ball", ""))
     sample = lambda positive: ksampler(model, *with_depth(positive, nothing), latent(2), steps=1)
     average = host.ConditioningAverage().addWeighted
     assert gap(sample(average(red, blue, 1.0)[0]), sample(red)) < 1e-6
@@ -61,9 +54,9 @@ def test_stock_nodes_mix_sentences(model):
     assert min(gap(middle, sample(red)), gap(middle, sample(blue))) > 1e-4
 
 
-def test_the_depth_dial_goes_from_none_to_plain_guidance(model):
+def test_the_strength_of_depth_goes_from_none_to_plain_guidance(model):
     """Dual CFG Guider as the workflow depth_strength wires it: 0 is the flat depth, the words' number the full depth."""
-    words, nothing = encode(model, "red ball"), encode(model, "")
+    words, nothing = encode("red ball"), encode("")
     full, flat = with_depth(words, nothing), with_depth(words, nothing, torch.full((1, 64, 64, 1), 0.5))
 
     def guided(kind, conds, *cfg):
@@ -79,15 +72,6 @@ def test_the_depth_dial_goes_from_none_to_plain_guidance(model):
     assert gap(dual(0.0), plain(*flat)) < 1e-5
     assert gap(dual(4.0), plain(full[0], flat[1])) < 1e-5
     assert gap(dual(2.0), (dual(0.0) + dual(4.0)) / 2) < 1e-5 < gap(dual(0.0), dual(4.0))
-
-
-@pytest.mark.parametrize("changes, text, words", [
-    ({}, "a robot", "got robot. It knows: a, ball, blue, red"),
-    ({"words": (), "foreground_width": 0}, "a ball", "knows no words of its own: use CLIP Text Encode"),
-])  # fmt: skip
-def test_what_it_does_not_know_is_refused(changes, text, words):
-    with pytest.raises(ValueError, match=words):
-        encode(tiny_model(**{**KIND, **changes}), text)
 
 
 def test_a_text_encoders_tokens_are_refused_with_the_node_that_fits():

@@ -1,4 +1,4 @@
-"""The shipped model of words: a clip comes back from exact inversion, and its words and its depth are seen."""
+"""The shipped model of words: exact inversion reproduces a clip, and its words and its depth count."""
 
 from pathlib import Path
 
@@ -11,10 +11,9 @@ from comfy_extras.nodes_custom_sampler import FlipSigmas
 from pack.models.depth.range import normalize_clip
 from pack.models.stage import render, sample_scene
 from pack.models.stage.caption import VOCABULARY
+from pack.models.unet.words import word_tokens
 from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
-from pack.nodes.host.unet.model import words_of
-from pack.nodes.oneshot.words import EncodeStageWords
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 from tiny.model import gap
 
@@ -40,33 +39,33 @@ def model():
 @pytest.fixture(scope="module")
 def clip():
     """One frame of a clip that was not trained on: latents (1, 4, 16, 16), depth, caption."""
-    made = render(sample_scene(3, frames=1, height=128, width=128, objects=0))
+    rendered = render(sample_scene(3, frames=1, height=128, width=128, objects=0))
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(WEIGHTS / "vae" / "duet_vae_128.safetensors")))
     with torch.no_grad():
-        latent = {"samples": vae.encode(made.rgb)}
-    return latent, normalize_clip(made.depth, depth_type="distance", depth_scale="inverse")[0], made.caption
+        latent = {"samples": vae.encode(rendered.rgb)}
+    return latent, normalize_clip(rendered.depth, depth_type="distance", depth_scale="inverse")[0], rendered.caption
 
 
-def told(model, words, depth):
-    return with_depth(EncodeStageWords.execute(model, words).result[0], depth, "per clip")
+def conditioning(words, depth):
+    return with_depth([[word_tokens(words, VOCABULARY)[None], {}]], depth, "per clip")
 
 
 def levels(model, steps=50):
     return comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps).cpu()
 
 
-def test_it_is_small_and_knows_the_stages_words(model):
+def test_it_is_small_and_has_the_stages_words(model):
     assert FILE.stat().st_size <= 8 * 2**20
-    assert words_of(model) == VOCABULARY
+    assert model.model.video.words == VOCABULARY
 
 
 def test_five_evaluations_a_step_on_average_bring_a_clip_back_where_flipped_sigmas_do_not(model, clip):
     latent, depth, caption = clip
     sigmas, euler = levels(model)[-HARDEST - 1 :], comfy.samplers.sampler_object("euler")
-    positive = told(model, caption, depth)
-    ways = {"exact": (inversion_sampler(5), sigmas), "flip": (euler, FlipSigmas.execute(sigmas).result[0])}
+    positive = conditioning(caption, depth)
+    samplers = {"exact": (inversion_sampler(5), sigmas), "flip": (euler, FlipSigmas.execute(sigmas).result[0])}
     errors = {}
-    for name, (sampler, rising) in ways.items():
+    for name, (sampler, rising) in samplers.items():
         noise = sample(model, positive, sampler, rising, latent)
         errors[name] = gap(sample(model, positive, euler, sigmas, noise)["samples"], latent["samples"])
     print({name: f"{value:.1e}" for name, value in errors.items()})
@@ -74,7 +73,7 @@ def test_five_evaluations_a_step_on_average_bring_a_clip_back_where_flipped_sigm
 
 
 def test_right_words_and_right_depth_clean_better_than_wrong_ones(model, clip):
-    """One answer to the frame in much noise of four kinds: told otherwise, it is farther off."""
+    """One answer to the frame in much noise of four kinds: with other words or another depth the error is larger."""
     latent, depth, caption = clip
     sigma, clean = levels(model)[0], latent["samples"].repeat(4, 1, 1, 1)
     noise = torch.randn(clean.shape, generator=torch.Generator().manual_seed(0)) / 0.18215
@@ -82,8 +81,8 @@ def test_right_words_and_right_depth_clean_better_than_wrong_ones(model, clip):
     euler, once = comfy.samplers.sampler_object("euler"), torch.stack((sigma, torch.zeros(())))
 
     def off(words, depth):
-        made = sample(model, told(model, words, depth), euler, once, noisy)["samples"]
-        return (made - clean).square().mean().sqrt().item()
+        out = sample(model, conditioning(words, depth), euler, once, noisy)["samples"]
+        return (out - clean).square().mean().sqrt().item()
 
     right = off(caption, depth)
     other = describe_otherwise(caption)

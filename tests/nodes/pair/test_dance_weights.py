@@ -36,10 +36,10 @@ def graph_of(mode: str) -> tuple[dict, dict]:
 @pytest.fixture(scope="module")
 def clip():
     """A clip below the seeds of training, with its depth in one range."""
-    scene = sample_scene(220, frames=4, height=128, width=128, fps=8.0, objects=0)
+    scene = sample_scene(220, frames=4, height=128, width=128, frame_rate=8.0, objects=0)
     made = render(scene)
     depth = normalize_clip(made.depth, depth_type="distance", depth_scale="inverse")[0]
-    return {"video": made.rgb, "depth": depth, "mask": made.human, "pose": made.pose, "room": made.plate[:1],
+    return {"video": made.rgb, "depth": depth, "mask": made.person_mask, "pose": made.pose, "room": made.scene_images[:1],
             "person": render_character(scene)[0]}  # fmt: skip
 
 

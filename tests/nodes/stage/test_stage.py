@@ -1,40 +1,54 @@
-"""Render Stage Clip with the host's own nodes as readers of what it makes."""
+"""Render Stage and Stage Ground Truth, with the host's own nodes as readers of their outputs."""
 
+import comfy.model_management as memory
+import comfy.utils
 import pytest
 import torch
 from comfy_extras.nodes_depth_anything_3 import DA3GeometryToMesh, DA3Render
 from comfy_extras.nodes_sdpose import SDPoseDrawKeypoints
-from pack.nodes.stage.stage import RenderStageClip
+from pack.models.stage import render, render_character, sample_scene
+from pack.models.stage.clip import GROUPS
+from pack.nodes.stage.stage import RenderStage
+from pack.nodes.stage.truth import StageTruth
 
-NAMES = [output.display_name for output in RenderStageClip.GET_SCHEMA().outputs]
+
+def outputs(node, *args, **given):
+    names = [output.display_name for output in node.GET_SCHEMA().outputs]
+    return dict(zip(names, node.execute(*args, **given).result, strict=True))
+
+
+def rendered(**changes):
+    given = {
+        "seed": 3, "width": 96, "height": 64, "frames": 4, "frame_rate": 12.0, "action": "dance", "character": -1,
+        "motion": -1, "room": -1, "objects": 1, "camera": "orbit", "style": "natural", "smooth_edges": True,
+    }  # fmt: skip
+    return outputs(RenderStage, **(given | changes))
 
 
 def stage(**changes):
-    given = {
-        "seed": 3, "width": 96, "height": 64, "frames": 4, "fps": 12.0, "action": "dance", "character": -1, "motion": -1,
-        "room": -1, "objects": 1, "camera": "orbit", "style": "natural", "smooth_edges": True,
-    }  # fmt: skip
-    return dict(zip(NAMES, RenderStageClip.execute(**(given | changes)).result, strict=True))
+    """The outputs of both nodes."""
+    out = rendered(**changes)
+    return out | outputs(StageTruth, out["stage"])
 
 
 def test_pictures_and_masks_have_the_host_s_shapes():
     out = stage()
-    for name in ("video", "depth", "pose", "plate", "figure", "parts"):
+    for name in ("images", "depth", "pose", "scene", "person", "body"):
         assert out[name].shape == (4, 64, 96, 3) and out[name].dtype == torch.float32, name
         assert 0 <= out[name].min() and out[name].max() <= 1, name
-    for name in ("human", "occluder", "scene", "whole_human"):
+    for name in ("person_mask", "occluder_mask", "scene_mask", "whole_person_mask"):
         assert out[name].shape == (4, 64, 96), name
-    assert out["character_picture"].shape == (1, 64, 96, 3)
-    assert out["action_name"] == "dance" and "dances" in out["caption"] and out["frame_rate"] == 12.0
+    assert out["character"].shape == (1, 64, 96, 3)
+    assert out["action"] == "dance" and "dances" in out["caption"] and out["frame_rate"] == 12.0
 
 
 def test_the_character_s_keypoints_lie_on_its_picture():
     from pack.models.pose.formats import joints
 
     out = stage(width=128, height=128, frames=1)
-    points, seen = joints(out["character_keypoints"])
-    assert len(points) == 1 and (seen[0, :14] > 0).all()
-    picture = (out["character_picture"][0] - out["character_picture"][0, 0, 0]).abs().amax(-1) > 0.02
+    points, confidence = joints(out["character_keypoints"])
+    assert len(points) == 1 and (confidence[0, :14] > 0).all()
+    picture = (out["character"][0] - out["character"][0, 0, 0]).abs().amax(-1) > 0.02
     x, y = points[0, :14].round().long().unbind(-1)
     assert picture[y, x].all()
 
@@ -68,10 +82,10 @@ def test_the_host_builds_a_mesh_from_the_geometry():
 def test_the_host_draws_the_keypoints():
     out = stage(width=256, height=256, objects=0)
     drawn = SDPoseDrawKeypoints.execute(out["keypoints"], True, False, False, False, 3, 1, 0.3, True)[0]
-    human = torch.nn.functional.max_pool2d(out["whole_human"][:, None], 25, 1, 12)[:, 0] > 0
+    person = torch.nn.functional.max_pool2d(out["whole_person_mask"][:, None], 25, 1, 12)[:, 0] > 0
     lit = drawn.amax(-1) > 0
     assert lit.sum() > 1000
-    assert (lit & human).sum() / lit.sum() > 0.98, "the drawn skeleton lies on the figure"
+    assert (lit & person).sum() / lit.sum() > 0.98, "the drawn pose lies on the person"
 
 
 def test_flow_has_the_documented_keys():
@@ -83,16 +97,66 @@ def test_flow_has_the_documented_keys():
 
 def test_one_frame_and_hard_edges():
     out = stage(frames=1, smooth_edges=False)
-    assert out["video"].shape[0] == 1 and out["flow"]["forward"].shape[0] == 0
-    assert set(out["human"].unique().tolist()) <= {0.0, 1.0}
+    assert out["images"].shape[0] == 1 and out["flow"]["forward"].shape[0] == 0
+    assert set(out["person_mask"].unique().tolist()) <= {0.0, 1.0}
 
 
 def test_only_what_is_changed_changes():
     a, b = stage(), stage(character=77)
-    assert torch.equal(a["plate"], b["plate"]) and not torch.equal(a["video"], b["video"])
-    assert not torch.equal(stage(room=5)["plate"], a["plate"])
+    assert torch.equal(a["scene"], b["scene"]) and not torch.equal(a["images"], b["images"])
+    assert not torch.equal(stage(room=5)["scene"], a["scene"])
 
 
 def test_zero_frames_are_refused_in_words():
     with pytest.raises(ValueError, match="at least 1 frame"):
-        stage(frames=0)
+        rendered(frames=0)
+
+
+def test_render_stage_computes_pictures_only_and_the_ground_truth_does_not_shade_them_again():
+    out = rendered()
+    kept = lambda: {group for group in GROUPS if group in vars(out["stage"])}
+    assert kept() == {"pictures"}
+    pictures = dict(out["stage"].pictures)
+    truth = outputs(StageTruth, out["stage"])
+    assert kept() == set(GROUPS) and all(out["stage"].pictures[name] is part for name, part in pictures.items())
+    assert truth["person_mask"] is pictures["person_mask"] and truth["scene"] is pictures["scene_images"]
+    assert out["images"] is truth["geometry"]["image"]
+    assert all(value is truth[name] for name, value in outputs(StageTruth, out["stage"]).items() if name == "body")
+
+
+def test_auto_and_minus_one_follow_the_seed():
+    out = rendered(action="auto", objects=-1, camera="still", seed=11, smooth_edges=False)
+    scene = sample_scene(11, frames=4, height=64, width=96)
+    assert out["stage"].scene == scene and out["action"] == scene.action
+    assert torch.equal(out["images"], render(scene, 1).rgb)
+    truth = outputs(StageTruth, out["stage"])
+    assert torch.equal(truth["character"], render_character(scene, 1)[0]), "hard edges there too"
+
+
+def test_both_nodes_show_progress_and_stop_at_cancel(monkeypatch):
+    done = []
+    for name in ("PROGRESS_THROTTLE_MIN_INTERVAL", "PROGRESS_THROTTLE_MIN_PERCENT"):
+        monkeypatch.setattr(comfy.utils, name, 0.0)
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: done.append((value, total)))
+    out = rendered()
+    assert done[-1] == (4, 4)
+    done.clear()
+    outputs(StageTruth, out["stage"])
+    values = [value for value, _ in done]
+    assert values == sorted(values) and done[-1] == (4 * len(GROUPS), 4 * len(GROUPS))
+    assert set(range(4, 4 * len(GROUPS), 4)) <= set(values), "every part of the work shows"
+
+    def hook(*_, **__):
+        memory.throw_exception_if_processing_interrupted()
+
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", hook)
+    fresh = render(sample_scene(3, frames=4, height=64, width=64))
+    for run in (rendered, lambda: StageTruth.execute(fresh)):
+        memory.interrupt_current_processing(True)
+        try:
+            with pytest.raises(memory.InterruptProcessingException):
+                run()
+        finally:
+            memory.interrupt_current_processing(False)
+    assert not set(GROUPS) & set(vars(fresh)), "nothing half done is kept"
+    StageTruth.execute(fresh)

@@ -112,9 +112,8 @@ def test_all_of_it_trains_and_learns(vae):
 def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
     """Load, words as conditioning, depth, the stock KSampler; then one-shot tuning of the same file."""
     comfy_nodes = pytest.importorskip("nodes")
-    from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
+    from pack.nodes.oneshot.depth_channel import EncodeDepth
     from pack.nodes.oneshot.tuning import with_tuning
-    from pack.nodes.oneshot.words import EncodeStageWords
     from pack.nodes.unet.loaders import open_video_model
 
     made = recipe(vae)
@@ -122,11 +121,11 @@ def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
     config, state, report = open_model(file)
     assert config == made.unet.video and config.words == VOCABULARY and set(state) == set(made.unet.state_dict())
     model, _ = open_video_model(str(file), "as in file")
-    encode = lambda text: EncodeStageWords.execute(model, text).result[0]
+    encode = lambda text: [[word_tokens(text, config.words)[None], {}]]
     depth = torch.rand(3, 32, 32, 1).expand(-1, -1, -1, 3)
 
     def sample(model, text):
-        conds = EncodeDepthCondition.execute(encode(text), encode(""), depth, "per clip").result
+        conds = EncodeDepth.execute(encode(text), encode(""), depth, "per clip").result
         latent = {"samples": torch.zeros(3, 4, 4, 4)}
         return comfy_nodes.common_ksampler(model, 1, 3, 4.0, "euler", "normal", *conds, latent)[0]["samples"]
 

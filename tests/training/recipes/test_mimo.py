@@ -71,7 +71,7 @@ def stir(made):
 
 
 def scene(seed, **changes):
-    return sample_scene(seed, frames=3, height=64, width=64, fps=2.0, **changes)
+    return sample_scene(seed, frames=3, height=64, width=64, frame_rate=2.0, **changes)
 
 
 def test_the_demo_fits_its_eight_mebibytes():
@@ -107,14 +107,14 @@ def test_the_reference_is_no_frame_of_the_clip_and_shows_the_same_person():
 def test_the_layers_make_up_the_picture(objects):
     here = scene(1005, action="dance", objects=objects)
     clip, truth = character_clip(here), render(here)
-    whole, front = clip["whole"] > 0, truth.occluder > 0
+    whole, front = clip["whole"] > 0, truth.occluder_mask > 0
     near = lambda a, b: (a.float() - b.float()).abs().amax(1) <= 1
     assert near(clip["clear"], clip["scene"].expand_as(clip["clear"]))[~whole].all()
     # An arm may lie behind an object that is behind its owner; a soft edge knows no order of what it covers.
     apart = front | (clip["seen"] != clip["whole"]) | (whole & (clip["whole"] < 255))
     assert near(clip["clear"], clip["video"])[~apart].all() and apart.float().mean() < 0.25
     assert near(clip["occluder"].expand_as(clip["video"]), torch.full_like(clip["video"], 128))[~front].all()
-    assert near(clip["occluder"].expand_as(clip["video"]), clip["video"])[truth.occluder > 0.999].all()
+    assert near(clip["occluder"].expand_as(clip["video"]), clip["video"])[truth.occluder_mask > 0.999].all()
     assert near(clip["plain"], torch.full_like(clip["video"], 255))[~whole].all()
     assert front.any() == (objects > 0) and (clip["seen"] <= clip["whole"]).all()
 
@@ -124,7 +124,7 @@ def test_the_scene_does_not_know_who_stands_before_it():
     empty = empty_scene(here, render(here))
     other = here.with_character(77)
     assert torch.allclose(empty_scene(other, render(other)), empty, atol=1e-5)
-    assert (empty - render(here).plate).abs().amax() > 0.1, "it has the objects behind"
+    assert (empty - render(here).scene_images).abs().amax() > 0.1, "it has the objects behind"
 
 
 def test_an_example_is_frames_of_a_clip_with_their_layers(two_layers):

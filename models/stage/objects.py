@@ -1,4 +1,4 @@
-"""Moving objects: rigid tapered capsules that cross the stage in front of the figure or behind it.
+"""Moving objects: rigid tapered capsules that cross the stage in front of the person or behind.
 
 Letters: F frames.
 """
@@ -20,7 +20,7 @@ KINDS = {  # start, end and radii in units of the size, and whether it slides al
 
 
 @dataclass(frozen=True)
-class Prop:
+class StageObject:
     kind: str
     size: float  # metres
     colour: str
@@ -45,12 +45,12 @@ class Prop:
         return rotation(-2 * torch.pi * self.spin * seconds, 2), place
 
 
-def sample_props(seed: int, count: int) -> tuple[Prop, ...]:
-    """`count` objects; the first crosses between the camera and the figure, the others alternate behind and in front."""
-    return tuple(_sample_prop(seed, index) for index in range(count))
+def sample_objects(seed: int, count: int) -> tuple[StageObject, ...]:
+    """`count` objects; the first crosses between the camera and the person, the others alternate behind and in front."""
+    return tuple(_sample_object(seed, index) for index in range(count))
 
 
-def _sample_prop(seed: int, index: int) -> Prop:
+def _sample_object(seed: int, index: int) -> StageObject:
     r = keyed(seed, f"prop/{index}")
     front = index % 2 == 0
     kind = r.choice(sorted(KINDS))
@@ -63,7 +63,7 @@ def _sample_prop(seed: int, index: int) -> Prop:
     side = r.choice((-1, 1))
     shift = r.uniform(-0.25, 0.25)
     colour, second = r.sample(sorted(PALETTE), 2)
-    return Prop(
+    return StageObject(
         kind=kind,
         size=size,
         colour=colour,
