@@ -7,6 +7,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
 from .host.files.folders import add_folder, add_shipped
+from .replaced import register_replaced
 
 TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
 
@@ -16,6 +17,7 @@ class DuetExtension(ComfyExtension):
         add_folder("animatediff_models")
         add_folder("flow_models")
         add_shipped()
+        await register_replaced()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         return [node for topic in TOPICS for node in topic.NODES]

@@ -27,10 +27,10 @@ ROOMS = {
 }
 LOOSE = {
     "models": {"__init__", "choices", "opencv"},
-    "nodes": {"__init__"},
-    "nodes/host": {"__init__", "choices", "progress", "text_encoder", "types"},
+    "nodes": {"__init__", "replaced"},
+    "nodes/host": {"__init__", "choices", "progress", "recommended", "text_encoder", "types"},
     "tests/models": set(),
-    "tests/nodes": {"test_gpu", "test_registry", "test_version"},
+    "tests/nodes": {"test_gpu", "test_node_words", "test_registry", "test_replaced", "test_version"},
     "training": {"__init__", "launch"},
     "tests/training": set(),
 }
