@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from pack.models.flow.fields import from_grid, to_grid
-from pack.models.lfdm.warp import fetch, rest_grid
+from pack.models.lfdm.warp import coordinate_grid, fetch
 from pack.models.stage import render, sample_scene
 from pack.nodes.flow.compose import ComposeFlows
 from pack.nodes.flow.drawing import FlowToPicture
@@ -82,7 +82,7 @@ def test_a_picture_is_fetched_as_opencv_fetches_it():
 
 def test_a_codecs_grid_leads_where_its_own_sampler_reads():
     """Both have their own idea of where pixels lie; away from the border, which one fades and one repeats, they agree."""
-    picture, grid = rand(1, 3, HEIGHT, WIDTH), rest_grid(HEIGHT, WIDTH, torch.zeros(1))[None] * 0.8
+    picture, grid = rand(1, 3, HEIGHT, WIDTH), coordinate_grid(HEIGHT, WIDTH, torch.zeros(1))[None] * 0.8
     grid = grid + 0.1 * rand(1, HEIGHT, WIDTH, 2, seed=1)
     field = from_grid(grid, torch.ones(1, 1, HEIGHT, WIDTH))
     moved, _ = warp(picture.movedim(1, -1), {"to_picture": field.offset, "to_picture_valid": field.share})

@@ -10,8 +10,8 @@ import pytest
 import torch
 from pack.models.choices import ACTIONS
 from pack.models.lfdm import checkpoint
-from pack.models.lfdm.config import TINY_CODEC, TINY_UNET
-from pack.models.lfdm.labels import Labels, mean_of_words
+from pack.models.lfdm.config import TINY_AUTOENCODER, TINY_UNET
+from pack.models.lfdm.labels import Labels, mean_of_tokens
 from pack.models.lfdm.unet import FlowUNet
 from pack.nodes.flow.compose import ComposeFlows
 from pack.nodes.flow.drawing import FlowToPicture
@@ -20,10 +20,10 @@ from pack.nodes.flow.files import LoadFlow, SaveFlow
 from pack.nodes.flow.tensors import FlowFromTensor, FlowToTensor
 from pack.nodes.flow.warp import WarpByFlow
 from pack.nodes.host.files import folders
-from pack.nodes.host.lfdm.model import PICTURE, hold
+from pack.nodes.host.lfdm.model import STILL, apply_threshold
 from pack.nodes.lfdm.conditioning import EncodeMotionText, EncodePictureForFlow
 from pack.nodes.lfdm.latent import DecodeFlow, EmptyFlowLatent
-from pack.nodes.lfdm.loaders import LoadFlowCodec, LoadFlowModel
+from pack.nodes.lfdm.loaders import LoadFlowAutoencoder, LoadFlowModel
 from pack.nodes.lfdm.render import RenderFlowVideo
 from tiny.files import random_state
 from tiny.flow_files import released_name, write_flow_models, write_labels
@@ -32,7 +32,7 @@ from tiny.model import gap, noise, spied, tiny_model
 import nodes as host
 
 NODES = [
-    LoadFlowModel, LoadFlowCodec, EncodePictureForFlow, EncodeMotionText, EmptyFlowLatent, DecodeFlow, EstimateFlow,
+    LoadFlowModel, LoadFlowAutoencoder, EncodePictureForFlow, EncodeMotionText, EmptyFlowLatent, DecodeFlow, EstimateFlow,
     RenderFlowVideo, FlowToPicture, WarpByFlow, ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, FlowFromTensor,
 ]  # fmt: skip
 MODEL, CODEC, OWN = "duet_flow_64.safetensors", "duet_flow_codec_64.safetensors", "labels of the model"
@@ -61,14 +61,14 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(models):
-    model, codec, report = LoadFlowModel.execute(MODEL, CODEC, "as in file").result
-    return SimpleNamespace(model=model, codec=codec, report=report)
+    model, autoencoder, report = LoadFlowModel.execute(MODEL, CODEC, "as in file").result
+    return SimpleNamespace(model=model, autoencoder=autoencoder, report=report)
 
 
 @pytest.fixture(scope="module")
 def network(models):
-    """The same codec without the host."""
-    return checkpoint.load(*checkpoint.open_codec(models / CODEC)[:2])
+    """The same autoencoder without the host."""
+    return checkpoint.load(*checkpoint.open_autoencoder(models / CODEC)[:2])
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def told(loaded, text="wave", **more):
 
 def sampled(loaded, text="wave", model=None, steps=4, batch=1, cfg=1.0):
     """What a graph of stock KSampler gives."""
-    both = EncodePictureForFlow.execute(loaded.codec, picture(), told(loaded, text), told(loaded, "")).result
+    both = EncodePictureForFlow.execute(loaded.autoencoder, picture(), told(loaded, text), told(loaded, "")).result
     latent = EmptyFlowLatent.execute(SIZE, SIZE, FRAMES, batch)[0]
     return host.KSampler().sample(model or loaded.model, 3, steps, cfg, "euler", "simple", *both, latent)[0]
 
@@ -100,10 +100,13 @@ def test_every_input_of_the_schema_is_one_of_execute(node, models):
 
 
 def test_both_files_open_and_say_what_they_are(loaded, models):
-    assert "knows 8 labels: wave, walk" in loaded.report and "flow codec" in loaded.report
-    assert loaded.model.model.flow == replace(TINY_UNET, feature_width=32) and loaded.codec.config == TINY_CODEC
-    assert hold in loaded.model.model_options["sampler_post_cfg_function"], "the threshold is always there"
-    alone, text = LoadFlowCodec.execute(CODEC, "0 (MHAD, NATOPS)").result
+    assert "knows 8 labels: wave, walk" in loaded.report and "flow autoencoder" in loaded.report
+    assert (
+        loaded.model.model.flow == replace(TINY_UNET, feature_width=32)
+        and loaded.autoencoder.config == TINY_AUTOENCODER
+    )
+    assert apply_threshold in loaded.model.model_options["sampler_post_cfg_function"], "the threshold is always there"
+    alone, text = LoadFlowAutoencoder.execute(CODEC, "0 (MHAD, NATOPS)").result
     assert alone.config.heat_map_padding == 0 and "padded by 0" in text
     assert set(folders.list_files("flow_models", endings=(".safetensors",))) == {MODEL, CODEC}
 
@@ -113,8 +116,8 @@ def test_a_released_file_opens_by_its_numbers_alone(models, loaded):
     config, state, _ = checkpoint.open_flow_unet(models / MODEL)
     released = {released_name(name, value.shape): value for name, value in state.items()}
     torch.save({"diffusion": released, "optimizer_diff": {"state": {}}, "example": 3}, models / "DM_TEST.pth")
-    codec = checkpoint.open_codec(models / CODEC)[1]
-    parts = {part: {n.removeprefix(f"{part}."): v for n, v in codec.items() if n.startswith(part)}
+    autoencoder = checkpoint.open_autoencoder(models / CODEC)[1]
+    parts = {part: {n.removeprefix(f"{part}."): v for n, v in autoencoder.items() if n.startswith(part)}
              for part in checkpoint.PARTS}  # fmt: skip
     torch.save({**parts, "example": 3}, models / "LFAE_TEST.pth")
     try:
@@ -134,7 +137,7 @@ def test_files_that_do_not_belong_together_are_refused(models, loaded):
     try:
         with pytest.raises(ValueError, match="32 channels.*reads 16"):
             LoadFlowModel.execute("other.safetensors", CODEC, "as in file")
-        with pytest.raises(ValueError, match="holds a LFDM flow codec, but LFDM flow model was expected"):
+        with pytest.raises(ValueError, match="holds a LFDM flow autoencoder, but LFDM flow model was expected"):
             LoadFlowModel.execute(CODEC, CODEC, "as in file")
     finally:
         (models / "other.safetensors").unlink()
@@ -188,7 +191,7 @@ def test_names_that_do_not_fit_their_vectors_are_refused(tmp_path):
 def test_words_are_pooled_as_the_authors_do():
     """All tokens but the first, the end included, padding left out."""
     states, mask = noise((2, 6, 4)), torch.tensor([[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
-    pooled = mean_of_words(states, mask)
+    pooled = mean_of_tokens(states, mask)
     assert torch.allclose(pooled[0], states[0, 1:4].mean(0), atol=1e-6)
     assert torch.allclose(pooled[1], states[1, 1], atol=1e-6)
 
@@ -227,34 +230,34 @@ def test_bert_reads_from_a_local_folder(loaded, bert):
 
 def test_the_picture_is_encoded_once_for_all_nodes(loaded, network):
     runs = []
-    hook = loaded.codec.codec.network.generator.first.register_forward_hook(lambda *_: runs.append(1))
+    hook = loaded.autoencoder.autoencoder.network.generator.first.register_forward_hook(lambda *_: runs.append(1))
     try:
         positive, negative = EncodePictureForFlow.execute(
-            loaded.codec, picture(seed=9), told(loaded), told(loaded, "")
+            loaded.autoencoder, picture(seed=9), told(loaded), told(loaded, "")
         ).result
         flow = {"to_picture": torch.zeros(3, 16, 16, 2), "to_picture_valid": torch.ones(3, 16, 16)}
-        RenderFlowVideo.execute(loaded.codec, picture(seed=9), flow)
+        RenderFlowVideo.execute(loaded.autoencoder, picture(seed=9), flow)
         assert len(runs) == 1
-        EncodePictureForFlow.execute(loaded.codec, picture(seed=10), told(loaded), told(loaded, ""))
+        EncodePictureForFlow.execute(loaded.autoencoder, picture(seed=10), told(loaded), told(loaded, ""))
         assert len(runs) == 2
     finally:
         hook.remove()
     theirs = network.generator.encode(picture(seed=9).movedim(-1, 1)).features
     for conditioning in (positive, negative):
-        assert torch.allclose(conditioning[0][1][PICTURE], theirs, atol=1e-5)
+        assert torch.allclose(conditioning[0][1][STILL], theirs, atol=1e-5)
     assert positive[0][1]["pooled_output"].any() and not negative[0][1]["pooled_output"].any()
 
 
 @pytest.mark.parametrize("size, near", [((62, 66), "64 x 64"), ((30, 101), "100 x 32")])
 def test_sizes_that_the_codec_cannot_take_are_refused_with_the_nearest(loaded, size, near):
     with pytest.raises(ValueError, match=f"multiples of 4 pixels.*scale it to {near}"):
-        EncodePictureForFlow.execute(loaded.codec, picture(*size), told(loaded), told(loaded))
+        EncodePictureForFlow.execute(loaded.autoencoder, picture(*size), told(loaded), told(loaded))
     with pytest.raises(ValueError, match="multiples of 4 pixels, but it is 66 x 62: scale it to 64 x 64"):
         EmptyFlowLatent.execute(66, 62, 4, 1)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
-        EstimateFlow.execute(rand(2, 72, 60, 3), None, loaded.codec)
+        EstimateFlow.execute(rand(2, 72, 60, 3), None, loaded.autoencoder)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
-        EstimateFlow.execute(rand(2, 72, 60, 3), rand(1, 72, 60, 3), loaded.codec)
+        EstimateFlow.execute(rand(2, 72, 60, 3), rand(1, 72, 60, 3), loaded.autoencoder)
 
 
 def test_sampling_through_the_nodes_is_finite_and_hears_its_text(loaded, flow_latent):
@@ -269,7 +272,7 @@ def test_decode_and_render_paint_what_the_network_paints(loaded, flow_latent, ne
     """The numbers of a state go through pixels and back to the network's own grid without a loss."""
     flow = DecodeFlow.execute(flow_latent, 0)[0]
     assert flow["to_picture"].shape == (FRAMES, 16, 16, 2) and flow["to_picture_valid"].shape == (FRAMES, 16, 16)
-    video = RenderFlowVideo.execute(loaded.codec, picture(), flow)[0]
+    video = RenderFlowVideo.execute(loaded.autoencoder, picture(), flow)[0]
     from pack.models.lfdm.warp import Motion
 
     state = flow_latent["samples"][0]
@@ -304,37 +307,37 @@ def test_a_latent_that_is_no_flow_is_refused(latent, clip, words):
 def test_a_flow_that_is_unsound_or_of_another_size_is_refused(loaded, change, words):
     flow = {"to_picture": torch.zeros(3, 16, 16, 2), "to_picture_valid": torch.ones(3, 16, 16)} | change
     with pytest.raises(ValueError, match=words):
-        RenderFlowVideo.execute(loaded.codec, picture(), flow)
+        RenderFlowVideo.execute(loaded.autoencoder, picture(), flow)
 
 
 def test_what_is_no_flow_or_leads_elsewhere_is_refused(loaded):
     forward = {"forward": torch.zeros(3, 16, 16, 2), "forward_valid": torch.ones(3, 16, 16)}
     with pytest.raises(ValueError, match="leads from every frame to the next, not from every frame to the one before"):
-        RenderFlowVideo.execute(loaded.codec, picture(), forward)
+        RenderFlowVideo.execute(loaded.autoencoder, picture(), forward)
     with pytest.raises(ValueError, match="connect Decode Flow"):
-        RenderFlowVideo.execute(loaded.codec, picture(), {})
+        RenderFlowVideo.execute(loaded.autoencoder, picture(), {})
     with pytest.raises(ValueError, match="expected one picture, got 2"):
-        RenderFlowVideo.execute(loaded.codec, rand(2, 64, 64, 3), forward)
+        RenderFlowVideo.execute(loaded.autoencoder, rand(2, 64, 64, 3), forward)
 
 
 def test_the_codec_estimates_what_its_network_does(loaded, network):
     clip, still = rand(11, SIZE, SIZE, 3, seed=1), picture(seed=2)
-    flow = EstimateFlow.execute(clip, still, loaded.codec)[0]
+    flow = EstimateFlow.execute(clip, still, loaded.autoencoder)[0]
     with torch.no_grad():
         motion = network.estimate(still.movedim(-1, 1).expand(11, -1, -1, -1), clip.movedim(-1, 1))
     from pack.models.flow.fields import Field, to_grid
 
     grid, occlusion = to_grid(Field(flow["to_picture"], flow["to_picture_valid"]))
     assert torch.allclose(grid, motion.grid, atol=1e-4) and torch.allclose(occlusion, motion.occlusion, atol=1e-4)
-    painted = RenderFlowVideo.execute(loaded.codec, still, flow)[0]
+    painted = RenderFlowVideo.execute(loaded.autoencoder, still, flow)[0]
     with torch.no_grad():
         theirs = network.generator.decode(network.generator.encode(still.movedim(-1, 1)), motion)
     assert torch.allclose(painted, theirs.movedim(1, -1), atol=1e-3)
-    along = EstimateFlow.execute(clip[:3], None, loaded.codec)[0]
-    one = EstimateFlow.execute(clip[1:2], clip[:1], loaded.codec)[0]  # frame 1 fetched from frame 0
+    along = EstimateFlow.execute(clip[:3], None, loaded.autoencoder)[0]
+    one = EstimateFlow.execute(clip[1:2], clip[:1], loaded.autoencoder)[0]  # frame 1 fetched from frame 0
     assert along["backward"].shape == along["forward"].shape == (2, 16, 16, 2)
     assert torch.allclose(along["backward"][0], one["to_picture"][0], atol=1e-3)
-    back = EstimateFlow.execute(clip[:1], clip[1:2], loaded.codec)[0]
+    back = EstimateFlow.execute(clip[:1], clip[1:2], loaded.autoencoder)[0]
     assert torch.allclose(along["forward"][0], back["to_picture"][0], atol=1e-3)
 
 
@@ -345,13 +348,13 @@ def test_a_mask_on_the_words_works_and_an_area_is_refused(loaded):
         mask = torch.full((1, SIZE, SIZE), 1 - left)
         mask[..., : SIZE // 2] = left
         halves += host.ConditioningSetMask().append(told(loaded, word), mask, "default", 1.0)[0]
-    positive, negative = EncodePictureForFlow.execute(loaded.codec, picture(), halves, told(loaded, "")).result
+    positive, negative = EncodePictureForFlow.execute(loaded.autoencoder, picture(), halves, told(loaded, "")).result
     latent = EmptyFlowLatent.execute(SIZE, SIZE, FRAMES, 1)[0]
     run = lambda words: host.common_ksampler(loaded.model, 3, 1, 1.0, "euler", "simple", words, negative, latent)[0]
     seen, singles = run(positive)["samples"], []
     for word in ("wave", "bow"):
         singles.append(
-            run(EncodePictureForFlow.execute(loaded.codec, picture(), told(loaded, word), told(loaded)).result[0])
+            run(EncodePictureForFlow.execute(loaded.autoencoder, picture(), told(loaded, word), told(loaded)).result[0])
         )
     left, right = (single["samples"][..., at] for single, at in zip(singles, (slice(0, 6), slice(10, 16)), strict=True))
     # The threshold divides a whole clip by one number, which both words share.
@@ -359,7 +362,7 @@ def test_a_mask_on_the_words_works_and_an_area_is_refused(loaded):
         scale = (ours * theirs).sum() / theirs.square().sum()
         assert gap(ours, scale * theirs) < 0.05 and 0.8 < scale < 1.25
     area = host.ConditioningSetArea().append(told(loaded), 32, 32, 0, 0, 1.0)[0]
-    area = EncodePictureForFlow.execute(loaded.codec, picture(), area, told(loaded)).result[0]
+    area = EncodePictureForFlow.execute(loaded.autoencoder, picture(), area, told(loaded)).result[0]
     calls = []
     with pytest.raises(ValueError, match="for an area.*Conditioning Set Mask.*Compose Flows"):
         host.common_ksampler(spied(loaded.model, calls), 3, 1, 1.0, "euler", "simple", area, negative, latent)

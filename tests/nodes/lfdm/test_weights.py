@@ -6,12 +6,12 @@ import pytest
 import torch
 from pack.models.choices import ACTIONS
 from pack.models.evaluate.flow import nearest_class, pixel_offsets, signature
-from pack.models.lfdm.codec import FlowCodec
+from pack.models.lfdm.inference import AutoencoderInference
 from pack.models.lfdm.labels import open_flow_model
-from pack.models.lfdm.state import motion_of, own_places
+from pack.models.lfdm.state import identity_grid, motion_of
 from pack.models.stage import render, sample_scene
 from pack.models.stage.motion import StageMotion
-from pack.nodes.host.lfdm.model import hold, native_flow_model, text_conditioning, with_picture
+from pack.nodes.host.lfdm.model import apply_threshold, native_flow_model, text_conditioning, with_still
 from tiny.model import without_threshold
 
 import nodes as host
@@ -40,16 +40,16 @@ def model():
 
 @pytest.fixture(scope="module")
 def seen() -> dict[str, torch.Tensor]:
-    """What the codec sees in the pictures of each action."""
-    codec = FlowCodec.from_file(CODEC)
-    return {action: codec.encode(pictures(action)).features for action in ACTIONS}
+    """What the autoencoder sees in the pictures of each action."""
+    autoencoder = AutoencoderInference.from_file(CODEC)
+    return {action: autoencoder.encode(pictures(action)).features for action in ACTIONS}
 
 
 def sampled(model, seen, action: str, sampler: str = "euler_ancestral") -> torch.Tensor:
     """States (N, 3, F, h, w): 20 steps, cfg 1.5, as in picture_to_motion."""
     features = seen[action]
     text = model.model.labels.vector(action)
-    told, nothing = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
+    told, nothing = (with_still(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
     empty = {"samples": torch.zeros(EACH, 3, FRAMES, SIZE // 4, SIZE // 4)}
     return host.common_ksampler(model, 5, 20, 1.5, sampler, "simple", told, nothing, empty)[0]["samples"].float()
 
@@ -62,7 +62,7 @@ def made(model, seen) -> dict[str, torch.Tensor]:
 
 def pixels_away(states: torch.Tensor) -> torch.Tensor:
     """(N, F, h, w): how far every point is from its own place."""
-    return (states[:, :2] - own_places(states)).norm(dim=1) * SIZE / 2
+    return (states[:, :2] - identity_grid(states)).norm(dim=1) * SIZE / 2
 
 
 def test_the_files_are_small_and_know_the_stages_actions():
@@ -95,6 +95,6 @@ def test_the_room_stands_still(made):
 
 def test_without_the_threshold_the_same_run_diverges(model, seen):
     """The loader installs it, and this model needs it: it predicts noise, as the released ones do."""
-    assert hold in model.model_options["sampler_post_cfg_function"]
+    assert apply_threshold in model.model_options["sampler_post_cfg_function"]
     held, loose = (pixels_away(sampled(one, seen, "walk", "euler")) for one in (model, without_threshold(model)))
     assert held.max() <= SIZE and loose.mean() > 10 * SIZE, (held.max(), loose.mean())
