@@ -70,10 +70,11 @@ def source_of(planes, flow, direction: str) -> tuple:
     from ..inputs import flows as fields
 
     if direction == AUTO:
-        direction = FROM_STILL if len(planes) == 1 else TO_NEXT
+        only_still = fields.parts_of(flow) == ["to_picture"]
+        direction = FROM_STILL if len(planes) == 1 or only_still else TO_NEXT
     if direction == FROM_STILL:
-        field = fields.field_to_still(flow)
         check_still(planes)
+        field = fields.field_to_still(flow)
         return planes.expand(len(field.valid), *planes.shape[1:]), field
     # Fetching backwards: a frame is moved to the next one by the flow that leads from there to it.
     field = fields.field_of(flow, TO_PREVIOUS if direction == TO_NEXT else TO_NEXT)

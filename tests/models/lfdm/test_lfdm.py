@@ -72,7 +72,7 @@ def unet():
     return parity.unet(TINY_UNET, "")
 
 
-@pytest.mark.parametrize("part", ["autoencoder", "unet"])
+@pytest.mark.parametrize("part", ["codec", "unet"])
 def test_every_recorded_answer_is_ours(part):
     """The larger groups and the released size are in a file of their own: tests/parity.py lfdm --golden FILE."""
     golden = TESTS / "golden" / f"lfdm_{part}.safetensors"
@@ -115,7 +115,7 @@ def test_released_unets_have_exactly_our_weights(variant, config, count):
     }
 
 
-def test_released_codecs_have_exactly_our_weights():
+def test_released_autoencoders_have_exactly_our_weights():
     shapes = {f"{part}.{name}": tuple(shape) for part in PARTS for name, shape in MANIFEST[part].items()}
     with torch.device("meta"):
         net = build_network(autoencoder_shape(shapes))
@@ -147,7 +147,7 @@ def released_unet(path, config=TINY_UNET, change=lambda state: None):
     return path
 
 
-def test_a_released_codec_opens_and_converts(tmp_path, autoencoder):
+def test_a_released_autoencoder_opens_and_converts(tmp_path, autoencoder):
     source = released_autoencoder(tmp_path / "LFAE_MUG.pth")
     config, state, report = open_autoencoder(source)
     assert config == TINY_AUTOENCODER and report.missing == report.unexpected == () and "MUG" in report.text
@@ -187,7 +187,7 @@ def test_a_unet_that_does_not_fit_is_refused(tmp_path, change, words):
 
 def test_other_files_are_refused_in_a_sentence(tmp_path):
     autoencoder_file = released_autoencoder(tmp_path / "LFAE.pth")
-    with pytest.raises(ValueError, match="holds a LFDM flow autoencoder, but LFDM flow model was expected"):
+    with pytest.raises(ValueError, match="holds an LFDM flow autoencoder, but an LFDM flow model was expected"):
         open_flow_unet(autoencoder_file)
     torch.save({"weight": drawn(2)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="unknown kind"):
@@ -211,7 +211,7 @@ def test_a_saved_file_that_changed_or_is_newer_is_refused(tmp_path, unet, monkey
     with pytest.raises(ValueError, match="checksum"):
         open_flow_unet(path)
     monkeypatch.setattr(FlowUNetConfig, "to_json", lambda self: json.dumps({"wings": 2}))
-    with pytest.raises(ValueError, match="asks for wings"):
+    with pytest.raises(ValueError, match="needs wings"):
         open_flow_unet(save(path, TINY_UNET, unet.state_dict()))
 
 
@@ -309,8 +309,8 @@ def test_the_root_of_a_small_motion_is_large_and_points_the_same_way():
     assert torch.equal(told[:, 2], torch.ones(1, 3, 6, 8)) and config.limit == 2
 
 
-def test_a_residual_network_says_what_its_state_lacks():
-    """The same weights: what they answer, added to the state that they see."""
+def test_a_residual_network_is_added_to_its_state():
+    """The same weights: their output, added to the input state."""
     whole, rest = (FlowUNet(replace(TINY_UNET, residual=residual)).eval() for residual in (False, True))
     rest.load_state_dict(whole.state_dict())
     inputs = drawn(2, 3, 5, 8, 8), torch.tensor([3, 700]), drawn(2, 12, 8, 8, seed=1), drawn(2, 768, seed=2)
@@ -381,7 +381,7 @@ def test_a_motion_makes_each_size_once():
     assert motion.at((4, 4))[0] is motion.grid
 
 
-def test_the_codec_paints_many_frames_as_it_paints_one(autoencoder):
+def test_the_autoencoder_renders_many_frames_as_it_renders_one(autoencoder):
     picture = drawn(1, 3, 32, 64).sigmoid()
     source = autoencoder.encode(picture)
     grid, occlusion = coordinate_grid(8, 16, picture) + 0.2 * drawn(5, 8, 16, 2), drawn(5, 1, 8, 16).sigmoid()
@@ -390,23 +390,23 @@ def test_the_codec_paints_many_frames_as_it_paints_one(autoencoder):
     assert clip.shape == (5, 3, 32, 64) and torch.allclose(clip[3:4], one, atol=1e-5)
 
 
-def test_fewer_frames_of_a_large_picture_are_painted_at_once():
+def test_fewer_frames_of_a_large_picture_are_rendered_at_once():
     assert [frames_at_once(side, side) for side in (64, 512, 1024, 2048)] == [8, 8, 2, 1]
     assert frames_at_once(512, 1024) == 4
 
 
-def test_the_codec_estimates_a_clip_as_it_estimates_a_pair(autoencoder):
+def test_the_autoencoder_estimates_a_clip_as_it_estimates_a_pair(autoencoder):
     source, clip = drawn(1, 3, 64, 64).sigmoid(), drawn(3, 3, 64, 64, seed=1).sigmoid()
     grid, occlusion = autoencoder.estimate(source, clip, piece=2)
     with torch.no_grad():
-        motion = autoencoder.build_network.estimate(source, clip[2:])
+        motion = autoencoder.network.estimate(source, clip[2:])
     assert grid.shape == (3, 16, 16, 2) and occlusion.shape == (3, 1, 16, 16)
     assert torch.allclose(grid[2:], motion.grid, atol=1e-5) and torch.allclose(
         occlusion[2:], motion.occlusion, atol=1e-5
     )
 
 
-def test_the_codec_refuses_what_it_cannot_paint(autoencoder):
+def test_the_autoencoder_refuses_what_it_cannot_render(autoencoder):
     picture = drawn(1, 3, 32, 64).sigmoid()
     source = autoencoder.encode(picture)
     grid, occlusion = torch.zeros(2, 8, 16, 2), torch.ones(2, 1, 8, 16)

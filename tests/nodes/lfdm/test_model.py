@@ -185,10 +185,10 @@ def test_cancel_stops_inside_a_forward_pass(model):
 
 
 @pytest.mark.parametrize("positive, words", [
-    (text_conditioning(noise((1, 768))), "Encode Picture for Flow"),
+    (text_conditioning(noise((1, 768))), r"connect Encode Still Image \(Flow\)"),
     (conditioning(1, noise((1, 256, SIDE, SIDE))), "12 channels.*256"),
-    (conditioning(1, noise((1, 12, 16, SIDE))), "8 x 16 points, got 8 x 8.*32 x 64 pixels"),
-    (with_still(text_conditioning(noise((1, 512))), noise((1, 12, SIDE, SIDE))), "768 numbers.*512"),
+    (conditioning(1, noise((1, 12, 16, SIDE))), "8 x 16 points, got 8 x 8.*Empty Latent for Model to 32 x 64 pixels"),
+    (with_still(text_conditioning(noise((1, 512))), noise((1, 12, SIDE, SIDE))), "768 numbers.*512.*clip of Load Flow Model"),
 ])  # fmt: skip
 def test_a_conditioning_that_does_not_fit_is_refused_before_sampling(model, positive, words):
     seen = []
@@ -204,7 +204,7 @@ def test_a_latent_that_does_not_fit_is_refused(model, shape):
         host.common_ksampler(model, 7, 2, 1.0, "euler", "normal", conditioning(), conditioning(None), latent)
 
 
-def test_preview_shows_the_motion_as_a_wheel(model):
+def test_preview_shows_the_motion_as_colours(model):
     from latent_preview import Latent2RGBPreviewer
 
     form = model.model.latent_format
