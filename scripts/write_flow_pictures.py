@@ -16,7 +16,6 @@ from pack.models.flow.drawing import max_motion_of, wheel
 from pack.models.flow.fields import Field, accumulated, composed, from_grid, moved, placed, scaled, zero_flow
 from pack.models.lfdm.diffusion import FlowSchedule
 from pack.models.lfdm.state import motion_of
-from pack.models.stage import ACTION_NAMES
 from pack.models.unet.small_vae import SmallVAE
 from write_pictures import ROOT, sheet, tiles
 
@@ -37,9 +36,6 @@ def latent_pictures(wave: Shot, k: int) -> None:
     noisy = [(name, schedule.add_noise(wave.state, noise, torch.tensor([t]))[0, :, k]) for name, t in steps]
     shown = [(name, coarse(((s + 1) / 2).clamp(0, 1).movedim(0, -1))) for name, s in noisy]
     sheet("DuetEncodeStill", [[("picture, once", wave.first), *shown]])
-    drawn_once = torch.randn(24, 32, generator=torch.Generator().manual_seed(1))  # as training begins
-    vector = (drawn_once * 0.2 + 0.5).repeat_interleave(20, 0).repeat_interleave(15, 1)
-    sheet("DuetEncodeMotionText", [[("labels", words(ACTION_NAMES)), ("a vector of one", vector)]])
 
 
 def file_pictures(wave: Shot) -> None:
