@@ -90,7 +90,7 @@ def check_still(planes) -> None:
     """A whole clip fetched by a flow to its first frame would be moved twice and dissolve."""
     if len(planes) != 1:
         raise ValueError(
-            f"images: {FROM_STILL} moves one picture, got {len(planes)} frames: put Get Image from Batch (or Latent From "
+            f"images: {FROM_STILL} moves one picture, got {len(planes)} frames: put Get Image from Batch (or Get Latent From "
             f"Batch) in between, or set direction to {TO_NEXT} for a clip."
         )
 

@@ -55,9 +55,15 @@ def check_pair(autoencoder, model) -> None:
         )
 
 
+def file_input(name: str, shipped: str, tooltip: str) -> io.Combo.Input:
+    """A list of flow files that starts with the pack's own, where it is there."""
+    options = list_files(*FOLDERS, endings=ENDINGS)
+    return io.Combo.Input(name, options=options, default=shipped if shipped in options else None, tooltip=tooltip)
+
+
 def autoencoder_input() -> io.Combo.Input:
-    return io.Combo.Input(
-        "autoencoder_name", options=list_files(*FOLDERS, endings=ENDINGS),
+    return file_input(
+        "autoencoder_name", "duet_flow_codec_64.safetensors",
         tooltip="The flow autoencoder in models/flow_models: duet_flow_codec_64 of this pack, or a released LFAE file of "
         "LFDM. It must belong to the flow model.",
     )  # fmt: skip
@@ -85,8 +91,8 @@ class LoadFlowModel(io.ComfyNode):
                 "latent flow diffusion", "DM_MUG", "LFAE", "flow sampler", "wave", "motion prompt", "BERT",
             ],
             inputs=[
-                io.Combo.Input(
-                    "model_name", options=list_files(*FOLDERS, endings=ENDINGS),
+                file_input(
+                    "model_name", "duet_flow_64.safetensors",
                     tooltip="The flow model in models/flow_models: duet_flow_64 of this pack, or a released DM file of LFDM.",
                 ),
                 autoencoder_input(),

@@ -135,7 +135,7 @@ def check_area(conditioning: dict) -> None:
     """A flow holds positions in the whole picture, so a part cut out of it would point elsewhere."""
     if "area" in conditioning:
         raise ValueError(
-            "A flow model takes no conditioning for an area of the picture: use Conditioning Set Mask with set_cond_area on "
+            "A flow model takes no conditioning for an area of the picture: use Conditioning (Set Mask) with set_cond_area on "
             "default, or sample a flow for each object and join them with Compose Flows."
         )
 

@@ -144,6 +144,12 @@ def test_a_released_file_opens_by_its_numbers_alone(models, loaded):
         (models / "LFAE_TEST.pth").unlink()
 
 
+def test_the_lists_start_with_the_files_of_the_pack(models):
+    """Both stand in one list, so that the first of it would be the wrong one for one of the inputs."""
+    defaults = {i.id: i.default for i in LoadFlowModel.GET_SCHEMA().inputs}
+    assert (defaults["model_name"], defaults["autoencoder_name"]) == (MODEL, AUTOENCODER)
+
+
 def test_files_that_do_not_belong_together_are_refused(models, loaded):
     wider = replace(TINY_UNET, feature_width=16)
     checkpoint.save(models / "other.safetensors", wider, random_state(FlowUNet(wider), 1))
@@ -373,7 +379,7 @@ def test_the_autoencoder_estimates_what_its_network_does(loaded, network):
 
 
 def test_a_mask_on_the_prompt_works_and_an_area_is_refused(loaded):
-    """Stock Conditioning Set Mask gives each half its own word; an area would cut the places out of the flow."""
+    """Stock Conditioning (Set Mask) gives each half its own prompt; an area would cut positions out of the flow."""
     halves = []
     for left, word in ((1.0, "wave"), (0.0, "bow")):
         mask = torch.full((1, SIZE, SIZE), 1 - left)
@@ -395,7 +401,7 @@ def test_a_mask_on_the_prompt_works_and_an_area_is_refused(loaded):
     area = host.ConditioningSetArea().append(prompt(loaded), 32, 32, 0, 0, 1.0)[0]
     area = EncodeStill.execute(loaded.autoencoder, picture(), area, prompt(loaded)).result[0]
     calls = []
-    with pytest.raises(ValueError, match="for an area.*Conditioning Set Mask.*Compose Flows"):
+    with pytest.raises(ValueError, match="for an area.*Conditioning \\(Set Mask\\).*Compose Flows"):
         host.common_ksampler(spied(loaded.model, calls), 3, 1, 1.0, "euler", "simple", area, negative, latent)
     assert not calls
 

@@ -200,7 +200,7 @@ def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
     assert "Duet" in loaded.outputs["2"]["text"][0]
 
 
-def test_the_codec_and_then_its_flow_follow_each_other_and_the_model_opens(run):
+def test_the_autoencoder_and_then_its_flow_follow_each_other_and_the_model_opens(run):
     """The shipped workflows of latent flow, small."""
     folder = Path(__file__).resolve().parents[3] / "training" / "workflows" / "api"
     for name, codec in (("train_flow_codec", "none"), ("train_flow", "my_flow_codec.safetensors")):
@@ -209,17 +209,17 @@ def test_the_codec_and_then_its_flow_follow_each_other_and_the_model_opens(run):
         prompt["2"]["inputs"] |= {"steps": 2, "batch": 2, "sample_every": 0, "vae": codec, "more": '{"threads": 1}'}
         result = run(prompt)
         assert result.ok, (name, result.error, result.node_errors)
-    files = {"model_name": "my_flow.safetensors", "codec_name": "my_flow_codec.safetensors"}
+    files = {"model_name": "my_flow.safetensors", "autoencoder_name": "my_flow_codec.safetensors"}
     loaded = run({
-        "1": node("DuetLoadFlowModel", **files, heat_map_padding="as in file"),
-        "2": node("DuetEncodeMotionText", model=["1", 0], text="wave", vectors_name="labels of the model", bert_folder=""),
+        "1": node("DuetLoadFlowModel", **files, heat_map_padding="auto", label_name="auto", bert_folder=""),
+        "2": node("CLIPTextEncode", clip=["1", 1], text="wave"),
         "3": node("DuetEmptyFlowLatent", width=32, height=32, frames=2, batch_size=1),
         "4": node("EmptyImage", width=32, height=32, batch_size=1, color=0x8040C0),
-        "5": node("DuetEncodePictureForFlow", codec=["1", 1], picture=["4", 0], positive=["2", 0], negative=["2", 0]),
+        "5": node("DuetEncodeStill", autoencoder=["1", 2], still_image=["4", 0], positive=["2", 0], negative=["2", 0]),
         "6": node("KSampler", model=["1", 0], seed=1, steps=1, cfg=1.0, sampler_name="euler", scheduler="simple",
                   positive=["5", 0], negative=["5", 1], latent_image=["3", 0], denoise=1.0),
-        "7": node("DuetDecodeFlow", flow_latent=["6", 0], clip=0),
-        "8": node("DuetRenderFlowVideo", codec=["1", 1], picture=["4", 0], flow=["7", 0]),
+        "7": node("DuetDecodeFlow", latent=["6", 0], batch_index=0),
+        "8": node("DuetAnimateStill", autoencoder=["1", 2], still_image=["4", 0], flow=["7", 0]),
         "9": node("PreviewImage", images=["8", 0]),
     })  # fmt: skip
     assert loaded.ok and len(loaded.outputs["9"]["images"]) == 2, (loaded.error, loaded.node_errors)
