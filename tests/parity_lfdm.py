@@ -36,7 +36,7 @@ FIXED = (".fc.bias", (6,))
 
 
 class Golden:
-    """Recorded tensors by name; what a file does not hold is not asked for."""
+    """Recorded tensors by name; a file may hold only some of them."""
 
     def __init__(self, path: Path):
         self.file = safe_open(path, framework="pt")
@@ -234,7 +234,7 @@ def short_chain(recorded: Golden, salt: str):
 
 
 def authors_ddim(predict, noise: list[Tensor], steps: int, eta: float) -> Tensor:
-    """The authors' DDIM, kept to compare with only: its state is one step cleaner than the network is told."""
+    """The authors' DDIM, for comparison only: its state is one step cleaner than the time that the network gets."""
     times = FlowSchedule()
     points = torch.linspace(0, times.steps, steps + 2)[:-1].int().flip(0).tolist()
     state, *fresh = noise

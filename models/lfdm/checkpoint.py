@@ -174,7 +174,7 @@ def check_schedule(file: Weights, kind: str) -> None:
         betas = file.read("betas").double()
         if betas.shape != (1000,) or not torch.allclose(betas, cosine_betas(), atol=1e-6):
             raise ValueError(
-                f"{file.name} learned on another noise schedule than LFDM's cosine of 1000 steps: it cannot be sampled "
+                f"{file.name} was trained on another noise schedule than LFDM's cosine of 1000 steps: it cannot be sampled "
                 "here. Choose a released file."
             )
 
@@ -186,11 +186,11 @@ def describe_variant(config: AutoencoderConfig | FlowUNetConfig) -> str:
     variant = "The variant of MUG and MHAD: transposed convolutions, zeros for no text."
     if (config.upsample, config.null) == ("conv", "learned"):
         variant = "The variant of NATOPS: upsampling by convolution, a learned vector for no text."
-    learned = (
+    trained = (
         {"eps": "noise", "v": "velocity"}[config.prediction],
         {"grid": "grids", "offset": "offsets", "root": "roots of offsets"}[config.motion],
     )
-    return f"{variant} It predicts {learned[0]} on {learned[1]}."
+    return f"{variant} It predicts {trained[0]} on {trained[1]}."
 
 
 def load(config: AutoencoderConfig | FlowUNetConfig, state: dict[str, Tensor]) -> torch.nn.Module:

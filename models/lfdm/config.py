@@ -17,7 +17,7 @@ class Json:
 
     @classmethod
     def from_json(cls, text: str):
-        """Read a configuration; a name that this version does not know is refused, since it would change the output."""
+        """Read a configuration; an unknown name is refused, since it would change the output."""
         values = json.loads(text)
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
@@ -109,7 +109,7 @@ class FlowUNetConfig(Json):
         return 2 ** (len(self.multiples) - 1)
 
 
-FRAMES = 40  # of every clip that the released models learned from
+FRAMES = 40  # of the clips that the released models were trained on
 MUG_AUTOENCODER = AutoencoderConfig()
 MHAD_AUTOENCODER = NATOPS_AUTOENCODER = replace(MUG_AUTOENCODER, heat_map_padding=0)
 MUG_UNET = MHAD_UNET = FlowUNetConfig()

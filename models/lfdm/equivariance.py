@@ -17,7 +17,9 @@ AFFINE_SPREAD, BEND_SPREAD, CONTROL_POINTS = 0.05, 0.005, 5
 
 
 class Bend:
-    """A random affine map and a thin-plate spline: noise (B, 2, 3) around the identity, and (B, 25) weights of its control points."""
+    """A random affine map and a thin-plate spline.
+
+    Noise (B, 2, 3) around the identity, and (B, 25) weights of the control points."""
 
     def __init__(self, noise: Tensor, weights: Tensor):
         self.theta = torch.eye(2, 3, device=noise.device, dtype=noise.dtype) + noise

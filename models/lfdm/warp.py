@@ -2,7 +2,8 @@
 
 A grid is (B, h, w, 2), the last axis (x, y) in parts of the picture: its own points are laid out from -1 to 1 on the
 first and the last pixel, but it is read with -1 and 1 on the borders of the picture. So this grid of
-points does not leave a picture quite unchanged; the released weights learned it so. Letters: B pictures, C channels, H and W pixels, h and w of the grid.
+points does not leave a picture quite unchanged; the released weights were trained with it.
+Letters: B pictures, C channels, H and W pixels, h and w of the grid.
 """
 
 import torch

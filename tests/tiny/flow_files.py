@@ -11,7 +11,7 @@ from tiny.files import random_state
 
 
 def write_flow_models(models: Path) -> None:
-    """The model knows the actions of the stage."""
+    """The labels of the model are the stage's actions."""
     from pack.models.choices import ACTIONS
     from pack.models.lfdm.autoencoder import FlowAutoencoder
     from pack.models.lfdm.checkpoint import LABEL_VECTORS, save

@@ -288,9 +288,9 @@ def test_the_right_answer_means_the_clean_state(prediction):
     assert torch.allclose(schedule.clean(state, schedule.target(clean, noise, t), t), clean, atol=1e-4)
 
 
-@pytest.mark.parametrize("way", ["offset", "root"])
-def test_offsets_are_nothing_where_nothing_moves_and_states_come_back(way):
-    config = replace(TINY_UNET, prediction="v", motion=way, motion_scale=4.0)
+@pytest.mark.parametrize("motion", ["offset", "root"])
+def test_offsets_are_nothing_where_nothing_moves_and_states_come_back(motion):
+    config = replace(TINY_UNET, prediction="v", motion=motion, motion_scale=4.0)
     picture, still = drawn(1, 3, 6, 8), identity_grid(torch.zeros(1, 3, 5, 6, 8))
     grid = still.expand(1, 2, 5, 6, 8)
     assert torch.allclose(fetch(picture, grid[:, :, 0].movedim(1, -1)), picture, atol=1e-5)
@@ -304,9 +304,9 @@ def test_the_root_of_a_small_motion_is_large_and_points_the_same_way():
     config = replace(TINY_UNET, motion="root", motion_scale=2.0)
     still = identity_grid(torch.zeros(1, 3, 1, 6, 8)).expand(1, 2, 3, 6, 8)
     far = torch.tensor([0.01, -0.25, 1.0]).view(1, 1, 3, 1, 1)
-    told = to_network(torch.cat((still + far, torch.ones(1, 1, 3, 6, 8)), 1), config)
-    assert torch.allclose(told[:, :2], torch.tensor([0.2, -1.0, 2.0]).view(1, 1, 3, 1, 1).expand_as(still), atol=1e-5)
-    assert torch.equal(told[:, 2], torch.ones(1, 3, 6, 8)) and config.limit == 2
+    scaled = to_network(torch.cat((still + far, torch.ones(1, 1, 3, 6, 8)), 1), config)
+    assert torch.allclose(scaled[:, :2], torch.tensor([0.2, -1.0, 2.0]).view(1, 1, 3, 1, 1).expand_as(still), atol=1e-5)
+    assert torch.equal(scaled[:, 2], torch.ones(1, 3, 6, 8)) and config.limit == 2
 
 
 def test_a_residual_network_is_added_to_its_state():
@@ -324,8 +324,8 @@ def test_an_error_in_the_noise_can_count_as_the_error_in_the_velocity_that_follo
     meant = clean + 0.3 * drawn(3, 3, 5, 8, 8, seed=2)
     state, like = noises.add_noise(clean, noise, t), noises.at("signal", t, clean)
     noise_meant = (state - like * meant) / noises.at("noise", t, clean)
-    say = lambda answer: lambda *given: answer
-    loss = lambda schedule, answer, **way: noise_loss(say(answer), schedule, clean, noise, t, None, None, **way)[0]
+    unet = lambda output: lambda *given: output
+    loss = lambda schedule, output, **how: noise_loss(unet(output), schedule, clean, noise, t, None, None, **how)[0]
     velocity = loss(velocities, velocities.target(meant, noise_meant, t))
     assert torch.isclose(loss(noises, noise_meant, as_velocity=True), velocity, rtol=1e-3)
     assert torch.equal(loss(velocities, velocities.target(meant, noise_meant, t), as_velocity=True), velocity)
@@ -334,7 +334,7 @@ def test_an_error_in_the_noise_can_count_as_the_error_in_the_velocity_that_follo
     assert torch.isclose(loss(noises, noise_meant), error.mean()), "as the paper counts it"
     assert torch.isclose(velocity, (error / kept).mean(), rtol=1e-3)
     end = torch.full((3,), 999)
-    wrong = noise_loss(say(noise + 0.1), noises, clean, noise, end, None, None, as_velocity=True)[0]
+    wrong = noise_loss(unet(noise + 0.1), noises, clean, noise, end, None, None, as_velocity=True)[0]
     assert torch.isclose(wrong, torch.tensor(0.01 / 0.005), rtol=1e-3), "nor more than 200 times at the last step"
 
 

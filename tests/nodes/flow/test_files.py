@@ -18,7 +18,7 @@ def noise(*shape, seed=0):
 
 
 @pytest.fixture
-def places(tmp_path):
+def folders(tmp_path):
     """The host's own input and output folders, elsewhere."""
     before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
     for name in ("in", "out"):
@@ -31,84 +31,84 @@ def places(tmp_path):
 
 
 def flow(*names):
-    made = {}
+    parts = {}
     for i, name in enumerate(names or ("to_picture", "forward", "backward")):
         frames = FRAMES - (name != "to_picture")
-        made[name] = 5 * noise(frames, HEIGHT, WIDTH, 2, seed=i)
-        made[f"{name}_valid"] = noise(frames, HEIGHT, WIDTH, seed=i + 9).sigmoid()
-    return made
+        parts[name] = 5 * noise(frames, HEIGHT, WIDTH, 2, seed=i)
+        parts[f"{name}_valid"] = noise(frames, HEIGHT, WIDTH, seed=i + 9).sigmoid()
+    return parts
 
 
-def save(made, file_format="npz", direction="auto", prefix="duet/flow"):
-    return SaveFlow.execute(made, prefix, file_format, direction)
+def save(flow, file_format="npz", direction="auto", prefix="duet/flow"):
+    return SaveFlow.execute(flow, prefix, file_format, direction)
 
 
 def load(name, direction="to still", max_frames=0):
     return LoadFlow.execute(name, direction, max_frames)[0]
 
 
-def test_npz_keeps_everything_and_overwrites_nothing(places):
-    made = flow()
-    answer = save(made)
+def test_npz_keeps_everything_and_overwrites_nothing(folders):
+    given = flow()
+    answer = save(given)
     name = answer[0]
     assert name == "duet/flow_00001_.npz [output]" and answer.ui["text"] == ("Saved flow_00001_.npz",)
     back = load(name)
-    assert set(back) == set(made) and all(torch.equal(back[key], made[key]) for key in made)
+    assert set(back) == set(given) and all(torch.equal(back[key], given[key]) for key in given)
     second = save(flow("forward"))[0]
-    assert second != name and set(load(second)) == {"forward", "forward_valid"} and set(load(name)) == set(made)
-    assert not [path for path in (places / "out").rglob("*") if path.suffix == ".tmp"]
+    assert second != name and set(load(second)) == {"forward", "forward_valid"} and set(load(name)) == set(given)
+    assert not [path for path in (folders / "out").rglob("*") if path.suffix == ".tmp"]
 
 
-def test_flo_is_read_by_opencv_and_opencvs_by_us(places):
-    made = flow()
-    name = save(made, "flo", "to still")[0]
-    files = sorted((places / "out" / "duet").glob("*.flo"))
+def test_flo_is_read_by_opencv_and_opencvs_by_us(folders):
+    given = flow()
+    name = save(given, "flo", "to still")[0]
+    files = sorted((folders / "out" / "duet").glob("*.flo"))
     assert len(files) == FRAMES and name == f"duet/{files[0].name} [output]"
-    for file, offset in zip(files, made["to_picture"], strict=True):
+    for file, offset in zip(files, given["to_picture"], strict=True):
         assert np.array_equal(cv2.readOpticalFlow(str(file)), offset.numpy())
     back = load(name, "to previous frame")
-    assert torch.equal(back["backward"], made["to_picture"]) and back["backward_valid"].all()
+    assert torch.equal(back["backward"], given["to_picture"]) and back["backward_valid"].all()
     assert len(load(name, max_frames=2)["to_picture"]) == 2
-    assert cv2.writeOpticalFlow(str(places / "in" / "theirs.flo"), made["forward"][0].numpy())
+    assert cv2.writeOpticalFlow(str(folders / "in" / "theirs.flo"), given["forward"][0].numpy())
     theirs = load("theirs.flo", "to next frame")
     assert (
-        torch.equal(theirs["forward"][0], made["forward"][0])
+        torch.equal(theirs["forward"][0], given["forward"][0])
         and "theirs.flo" in LoadFlow.GET_SCHEMA().inputs[0].options
     )
 
 
-def test_unknown_pixels_of_a_flo_are_holes(places):
+def test_unknown_pixels_of_a_flo_are_holes(folders):
     offset = noise(HEIGHT, WIDTH, 2).numpy()
     offset[1, 2], offset[3, 4, 0] = 1.6e9, np.nan
-    cv2.writeOpticalFlow(str(places / "in" / "x.flo"), offset)
+    cv2.writeOpticalFlow(str(folders / "in" / "x.flo"), offset)
     back = load("x.flo")
     assert back["to_picture_valid"].sum() == HEIGHT * WIDTH - 2 and torch.isfinite(back["to_picture"]).all()
     assert not back["to_picture_valid"][0, 1, 2] and not back["to_picture_valid"][0, 3, 4]
 
 
-def test_numbered_files_end_at_the_first_gap(places):
+def test_numbered_files_end_at_the_first_gap(folders):
     for i in (8, 9, 10, 12):
-        cv2.writeOpticalFlow(str(places / "in" / f"frame_{i:04}.flo"), noise(HEIGHT, WIDTH, 2, seed=i).numpy())
-    names = [path.name for path in numbered_series(places / "in" / "frame_0008.flo")]
+        cv2.writeOpticalFlow(str(folders / "in" / f"frame_{i:04}.flo"), noise(HEIGHT, WIDTH, 2, seed=i).numpy())
+    names = [path.name for path in numbered_series(folders / "in" / "frame_0008.flo")]
     assert names == ["frame_0008.flo", "frame_0009.flo", "frame_0010.flo"]
     assert len(load("frame_0009.flo")["to_picture"]) == 2
-    cv2.writeOpticalFlow(str(places / "in" / "frame_0013.flo"), noise(HEIGHT, 9, 2).numpy())
+    cv2.writeOpticalFlow(str(folders / "in" / "frame_0013.flo"), noise(HEIGHT, 9, 2).numpy())
     with pytest.raises(ValueError, match="frame_0012.flo is 7 x 5 and frame_0013.flo 9 x 5"):
         load("frame_0012.flo")
 
 
 @pytest.mark.parametrize("name", ["../secret.npz", "/etc/passwd", "../out/x.npz", "a/../../secret.npz", "none.npz", "x.txt",
                                   "../secret.npz [output]"])  # fmt: skip
-def test_a_name_never_leads_out_of_its_folder(places, name):
-    (places / "secret.npz").write_bytes(b"x")
-    (places / "out" / "x.npz").write_bytes(b"x")
-    (places / "in" / "x.txt").write_bytes(b"x")
+def test_a_name_never_leads_out_of_its_folder(folders, name):
+    (folders / "secret.npz").write_bytes(b"x")
+    (folders / "out" / "x.npz").write_bytes(b"x")
+    (folders / "in" / "x.txt").write_bytes(b"x")
     with pytest.raises(ValueError, match="Found no file|ends in .npz or .flo"):
         load(name)
     assert isinstance(LoadFlow.validate_inputs(name), str)
 
 
-def test_a_prefix_never_leads_out_of_the_output(places):
+def test_a_prefix_never_leads_out_of_the_output(folders):
     with pytest.raises(Exception, match="outside the output folder"):
         save(flow(), prefix="../../secret")
     assert LoadFlow.validate_inputs(save(flow())[0]) is True
@@ -146,26 +146,28 @@ def test_a_damaged_or_foreign_npz_is_refused(tmp_path):
             read_npz(path)
 
 
-def test_an_unsound_flow_is_not_written(places):
-    made = flow("forward")
-    made["forward"][0, 0, 0, 0] = torch.nan
+def test_an_unsound_flow_is_not_written(folders):
+    given = flow("forward")
+    given["forward"][0, 0, 0, 0] = torch.nan
     for file_format in ("npz", "flo"):
         with pytest.raises(ValueError, match="flow: expected finite"):
-            save(made, file_format)
-    assert not list((places / "out").rglob("*.*"))
+            save(given, file_format)
+    assert not list((folders / "out").rglob("*.*"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_tensors_of_other_packs_go_both_ways(layout):
-    made = flow("forward")
-    tensor, valid = FlowToTensor.execute(made, "auto", layout).result
+    given = flow("forward")
+    tensor, valid = FlowToTensor.execute(given, "auto", layout).result
     assert tensor.shape == ((2, HEIGHT, WIDTH, 2) if layout == LAYOUTS[0] else (2, 2, HEIGHT, WIDTH))
-    assert torch.equal(valid, made["forward_valid"])
+    assert torch.equal(valid, given["forward_valid"])
     for form in (tensor, tensor.numpy(), list(tensor), tensor[None], tensor.half()):
         back = TensorToFlow.execute(form, "to next frame", layout, valid)[0]
-        assert torch.allclose(back["forward"], made["forward"], atol=0.02) and torch.equal(back["forward_valid"], valid)
+        assert torch.allclose(back["forward"], given["forward"], atol=0.02) and torch.equal(
+            back["forward_valid"], valid
+        )
     one = TensorToFlow.execute(tensor[0], "to still", layout)[0]
-    assert torch.equal(one["to_picture"][0], made["forward"][0]) and one["to_picture_valid"].all()
+    assert torch.equal(one["to_picture"][0], given["forward"][0]) and one["to_picture_valid"].all()
     back["forward"].zero_()
     assert tensor.any(), "what another node holds is not changed"
 

@@ -1,4 +1,4 @@
-"""Pictures and latents moved along a flow, composed flows, estimated flow and its pictures, against numbers made apart."""
+"""Pictures and latents moved along a flow, composed flows, estimated flow and its pictures, against independent results."""
 
 import cv2
 import numpy as np
@@ -43,8 +43,8 @@ def clip():
     return render(sample_scene(5, frames=4, height=96, width=128, fps=24.0, action="wave", objects=1, camera="sway"), 1)
 
 
-def error(made, wanted, where):
-    return (made - wanted).abs().mean(-1)[where].mean().item()
+def error(output, wanted, where):
+    return (output - wanted).abs().mean(-1)[where].mean().item()
 
 
 def test_the_stages_exact_flow_brings_each_frame_to_the_next_and_back(clip):
@@ -54,20 +54,20 @@ def test_the_stages_exact_flow_brings_each_frame_to_the_next_and_back(clip):
         (TO_PREVIOUS, clip.rgb[:-1], clip.rgb[1:]),
     ):
         moved, holes = warp(clip.rgb, flow, direction)
-        seen = holes < 0.5
-        still = error(source, wanted, seen)
-        assert moved.shape == wanted.shape and holes.shape == wanted.shape[:3] and 0.6 < seen.float().mean() < 1
-        assert error(moved, wanted, seen) < 0.35 * still, "the flow explains what changes"
-        assert error(moved, wanted, ~seen) > 3 * error(moved, wanted, seen), "and the holes are where it cannot"
+        visible = holes < 0.5
+        still = error(source, wanted, visible)
+        assert moved.shape == wanted.shape and holes.shape == wanted.shape[:3] and 0.6 < visible.float().mean() < 1
+        assert error(moved, wanted, visible) < 0.35 * still, "the flow explains what changes"
+        assert error(moved, wanted, ~visible) > 3 * error(moved, wanted, visible), "and the holes are where it cannot"
 
 
 def test_steps_between_neighbours_add_up_to_a_flow_from_the_first_frame(clip):
     moved, holes = warp(clip.rgb[:1], stage_flow(clip))
     assert torch.allclose(moved[0], clip.rgb[0], atol=1e-5) and not holes[0].any()
     for i in range(1, len(clip.rgb)):
-        seen = holes[i] < 0.5
-        assert error(moved[i], clip.rgb[i], seen) < 0.5 * error(clip.rgb[0], clip.rgb[i], seen)
-        assert seen.float().mean() > 0.5
+        visible = holes[i] < 0.5
+        assert error(moved[i], clip.rgb[i], visible) < 0.5 * error(clip.rgb[0], clip.rgb[i], visible)
+        assert visible.float().mean() > 0.5
     assert holes[3].mean() > holes[1].mean()
 
 
@@ -111,13 +111,13 @@ def test_a_latent_of_any_model_moves_by_the_scaled_flow(shape):
     assert "noise_mask" not in moved and moved["downscale_ratio_spacial"] == 8 and "noise_mask" in latent
 
 
-def test_holes_are_filled_from_a_plate_as_far_as_they_are_holes():
-    picture, plate, flow = rand(1, HEIGHT, WIDTH, 3), rand(1, HEIGHT, WIDTH, 3, seed=1), steady(0, 0)
+def test_holes_are_filled_from_a_scene_as_far_as_they_are_holes():
+    picture, scene, flow = rand(1, HEIGHT, WIDTH, 3), rand(1, HEIGHT, WIDTH, 3, seed=1), steady(0, 0)
     flow["to_picture_valid"][:, :, :8], flow["to_picture_valid"][:, :, 8:16] = 0, 0.25
-    moved, holes = warp(picture, flow, fill=plate)
-    assert torch.allclose(moved[:, :, :8], plate[:, :, :8].expand(FRAMES, -1, -1, -1), atol=1e-6)
+    moved, holes = warp(picture, flow, fill=scene)
+    assert torch.allclose(moved[:, :, :8], scene[:, :, :8].expand(FRAMES, -1, -1, -1), atol=1e-6)
     assert torch.allclose(
-        moved[:, :, 8:16], (0.25 * picture + 0.75 * plate)[:, :, 8:16].expand(FRAMES, -1, -1, -1), atol=1e-5
+        moved[:, :, 8:16], (0.25 * picture + 0.75 * scene)[:, :, 8:16].expand(FRAMES, -1, -1, -1), atol=1e-5
     )
     assert torch.allclose(moved[:, :, 16:], picture[:, :, 16:].expand(FRAMES, -1, -1, -1), atol=1e-5)
     assert torch.allclose(holes, 1 - flow["to_picture_valid"])
@@ -207,7 +207,7 @@ def test_a_mask_of_the_picture_moves_with_its_object_and_leaves_a_hole():
 
 
 def test_flows_of_two_parts_of_a_picture_are_put_side_by_side():
-    """Each was made for its own half, in points of its own."""
+    """Each covers its own half, in points of its own."""
     small = lambda dx, seed: {
         "to_picture": torch.tensor([dx, 1.0]).expand(FRAMES, 6, 4, 2) + 0.1 * rand(FRAMES, 6, 4, 2, seed=seed),
         "to_picture_valid": rand(FRAMES, 6, 4, seed=seed),
@@ -257,7 +257,7 @@ def test_a_part_that_leaves_the_picture_is_refused():
 
 
 def texture(shift_x=0, shift_y=0):
-    """A smooth picture seen through a window that moves."""
+    """A smooth picture through a window that moves."""
     big = cv2.GaussianBlur(rand(120, 140, 3, seed=8).numpy(), (0, 0), 2)
     big = (big - big.min()) / np.ptp(big)
     return torch.from_numpy(big[20 + shift_y : 84 + shift_y, 20 + shift_x : 100 + shift_x].copy())

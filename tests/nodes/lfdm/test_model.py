@@ -118,18 +118,18 @@ def test_without_the_threshold_the_same_run_diverges(model):
 
 @pytest.mark.parametrize("config", [OFFSETS, ROOTS], ids=["offsets", "roots"])
 def test_a_model_of_offsets_samples_what_its_own_network_means_and_hands_out_grids(config):
-    """One step from pure noise by the host against the same in the network's own words."""
-    model, net, seen = native_flow_model(config, weights(config)), network(config), []
+    """One step from pure noise by the host against the same by the network itself."""
+    model, net, calls = native_flow_model(config, weights(config)), network(config), []
     watched = model.clone()
-    watched.set_model_sampler_post_cfg_function(lambda args: seen.append(args) or args["denoised"])
-    made = sample(watched, steps=1)
+    watched.set_model_sampler_post_cfg_function(lambda args: calls.append(args) or args["denoised"])
+    output = sample(watched, steps=1)
     t, schedule = torch.tensor([999]), FlowSchedule.of(config)
-    x = model.model.model_sampling.calculate_input(seen[0]["sigma"], seen[0]["input"])
+    x = model.model.model_sampling.calculate_input(calls[0]["sigma"], calls[0]["input"])
     answer = net(x, t, text=noise((1, 768), 1), still_part=net.still_part(noise((1, 12, SIDE, SIDE), 20)))
     mine = schedule.clean(x, answer, t)
-    assert gap(seen[0]["denoised"], mine) < 1e-4
-    assert gap(made, from_network(mine, config)) < 1e-2  # a noise of 64,166 taken off in single precision
-    assert (made[:, :2] - identity_grid(made)).abs().max() <= 1 + 1e-2
+    assert gap(calls[0]["denoised"], mine) < 1e-4
+    assert gap(output, from_network(mine, config)) < 1e-2  # a noise of 64,166 taken off in single precision
+    assert (output[:, :2] - identity_grid(output)).abs().max() <= 1 + 1e-2
 
 
 @pytest.mark.parametrize("config", [OFFSETS, ROOTS], ids=["offsets", "roots"])
@@ -141,24 +141,24 @@ def test_a_given_flow_comes_back_from_a_model_of_offsets(config):
 
 
 def test_guidance_and_null_text_are_those_of_the_network():
-    """One prediction of the host against the same in the network's own words, for both kinds of null."""
+    """One prediction of the host against the same by the network itself, for both kinds of null."""
     for config in (TINY_UNET, NATOPS):
-        model, net, seen = native_flow_model(config, weights(config)), network(config), []
+        model, net, calls = native_flow_model(config, weights(config)), network(config), []
         watched = model.clone()
-        watched.set_model_sampler_post_cfg_function(lambda args, seen=seen: seen.append(args) or args["denoised"])
+        watched.set_model_sampler_post_cfg_function(lambda args, calls=calls: calls.append(args) or args["denoised"])
         sample(watched, cfg=2.5, steps=1)
-        x, sigma = seen[0]["input"], seen[0]["sigma"]
+        x, sigma = calls[0]["input"], calls[0]["sigma"]
         sampling, features = model.model.model_sampling, noise((1, 12, SIDE, SIDE), 20)
-        told = sampling.calculate_input(sigma, x), sampling.timestep(sigma).float()
-        answer = guided(net, *told, net.still_part(features), noise((1, 768), 1), 2.5)
+        inputs = sampling.calculate_input(sigma, x), sampling.timestep(sigma).float()
+        answer = guided(net, *inputs, net.still_part(features), noise((1, 768), 1), 2.5)
         theirs = threshold(sampling.calculate_denoised(sigma, answer, x))
-        assert gap(seen[0]["denoised"], theirs) < 1e-4
+        assert gap(calls[0]["denoised"], theirs) < 1e-4
 
 
 def test_two_clips_are_two_and_guidance_is_batched(model):
-    seen = []
-    flow = sample(spied(model, seen), cfg=2.0, clips=2, steps=2)
-    assert seen == [(4, [1, 0])] * 2
+    calls = []
+    flow = sample(spied(model, calls), cfg=2.0, clips=2, steps=2)
+    assert calls == [(4, [1, 0])] * 2
     assert gap(flow[1], flow[0]) > 1e-3
 
 
@@ -172,16 +172,16 @@ def test_a_mask_keeps_frames(model):
 
 
 def test_cancel_stops_inside_a_forward_pass(model):
-    seen, done = [], []
-    cancel = lambda x: memory.interrupt_current_processing(len(seen) == 2)
+    calls, done = [], []
+    cancel = lambda x: memory.interrupt_current_processing(len(calls) == 2)
     hook = model.model.diffusion_model.occlusion_map.register_forward_hook(lambda *_: done.append(1))
     try:
         with pytest.raises(memory.InterruptProcessingException):
-            sample(spied(model, seen, cancel), steps=4)
+            sample(spied(model, calls, cancel), steps=4)
     finally:
         memory.interrupt_current_processing(False)
         hook.remove()
-    assert len(seen) == 2 and len(done) == 1
+    assert len(calls) == 2 and len(done) == 1
 
 
 @pytest.mark.parametrize("positive, words", [
@@ -191,10 +191,10 @@ def test_cancel_stops_inside_a_forward_pass(model):
     (with_still(text_conditioning(noise((1, 512))), noise((1, 12, SIDE, SIDE))), "768 numbers.*512.*clip of Load Flow Model"),
 ])  # fmt: skip
 def test_a_conditioning_that_does_not_fit_is_refused_before_sampling(model, positive, words):
-    seen = []
+    calls = []
     with pytest.raises(ValueError, match=words):
-        sample(spied(model, seen), positive)
-    assert not seen
+        sample(spied(model, calls), positive)
+    assert not calls
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 8, 8), (1, 3, 5, 8, 10)])

@@ -366,10 +366,10 @@ def test_the_autoencoder_estimates_what_its_network_does(loaded, network):
 
     grid, occlusion = to_grid(Field(flow["to_picture"], flow["to_picture_valid"]))
     assert torch.allclose(grid, motion.grid, atol=1e-4) and torch.allclose(occlusion, motion.occlusion, atol=1e-4)
-    painted = AnimateStill.execute(loaded.autoencoder, still, flow)[0]
+    rendered = AnimateStill.execute(loaded.autoencoder, still, flow)[0]
     with torch.no_grad():
         theirs = network.generator.decode(network.generator.encode(still.movedim(-1, 1)), motion)
-    assert torch.allclose(painted, theirs.movedim(1, -1), atol=1e-3)
+    assert torch.allclose(rendered, theirs.movedim(1, -1), atol=1e-3)
     along = EstimateFlow.execute(clip[:3], None, loaded.autoencoder)[0]
     one = EstimateFlow.execute(clip[1:2], clip[:1], loaded.autoencoder)[0]  # frame 1 fetched from frame 0
     assert along["backward"].shape == along["forward"].shape == (2, 16, 16, 2)
@@ -388,14 +388,14 @@ def test_a_mask_on_the_prompt_works_and_an_area_is_refused(loaded):
     positive, negative = EncodeStill.execute(loaded.autoencoder, picture(), halves, prompt(loaded, "")).result
     latent = empty()
     run = lambda words: host.common_ksampler(loaded.model, 3, 1, 1.0, "euler", "simple", words, negative, latent)[0]
-    seen, singles = run(positive)["samples"], []
+    both, singles = run(positive)["samples"], []
     for word in ("wave", "bow"):
         singles.append(
             run(EncodeStill.execute(loaded.autoencoder, picture(), prompt(loaded, word), prompt(loaded)).result[0])
         )
     left, right = (single["samples"][..., at] for single, at in zip(singles, (slice(0, 6), slice(10, 16)), strict=True))
     # The threshold divides a whole clip by one number, which both words share.
-    for ours, theirs in ((seen[..., :6], left), (seen[..., 10:], right)):
+    for ours, theirs in ((both[..., :6], left), (both[..., 10:], right)):
         scale = (ours * theirs).sum() / theirs.square().sum()
         assert gap(ours, scale * theirs) < 0.05 and 0.8 < scale < 1.25
     area = host.ConditioningSetArea().append(prompt(loaded), 32, 32, 0, 0, 1.0)[0]
