@@ -15,7 +15,7 @@ from .warp import Motion, coordinate_grid, fetch
 
 
 class BackgroundPredictor(nn.Module):
-    """(B, 3, H, W) source and driving pictures to (B, 3, 3): the position in the source of a point of the driving background."""
+    """(B, 3, H, W) source and driving pictures to (B, 3, 3): from the driving background to the source's."""
 
     def __init__(self, config: AutoencoderConfig):
         super().__init__()

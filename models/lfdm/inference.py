@@ -47,7 +47,7 @@ class AutoencoderInference:
 
     @torch.no_grad()
     def estimate(self, source: Tensor, driving: Tensor, piece: int | None = None) -> tuple[Tensor, Tensor]:
-        """(1, 3, H, W) picture and (N, 3, H, W) frames to the grids and the occlusion by which the frames are rendered from the picture."""
+        """(1, 3, H, W) picture and (N, 3, H, W) frames to grids and occlusion from the picture to each frame."""
         check_picture(source, self.config.step, "the picture")
         check_picture(driving, self.config.step, "the clip")
         if source.shape[-2:] != driving.shape[-2:]:

@@ -61,7 +61,7 @@ class FlowUNet(nn.Module):
         return torch.zeros_like(like) if null is None else null.to(like).expand_as(like)
 
     def still_part(self, features: Tensor) -> Tensor:
-        """(b, feature_width, h, w) of the encoded picture to its part of the first convolution, (b c 1 h w), the same in each frame."""
+        """(b, feature_width, h, w) of the still image to its part of the first convolution, (b c 1 h w)."""
         return self.init_conv(channels_last(features[:, :, None]))
 
     def first_conv(self, state: Tensor, features: Tensor | None, still_part: Tensor | None) -> Tensor:

@@ -30,7 +30,7 @@ class HostAutoencoder:
         return self.inference.config
 
     def to_device(self, pictures: Tensor) -> Tensor:
-        """(N, H, W, 3) to (N, 3, H, W) on the network's device; the network is loaded whole, since its layers are torch's own."""
+        """(N, H, W, 3) to (N, 3, H, W) on the network's device; it is loaded whole, since its layers are torch's own."""
         size = pictures.shape[1:3]
         widest = self.config.width * size.numel() * 4
         memory.load_models_gpu([self.patcher], memory_required=6 * frames_at_once(*size) * widest, force_full_load=True)
