@@ -31,13 +31,13 @@ from pack.models.evaluate.flow import (
 )
 from pack.models.evaluate.metrics import frechet
 from pack.models.lfdm.checkpoint import load
-from pack.models.lfdm.codec import FlowCodec
 from pack.models.lfdm.diffusion import FlowSchedule
+from pack.models.lfdm.inference import AutoencoderInference
 from pack.models.lfdm.labels import open_flow_model
 from pack.models.lfdm.state import from_network, motion_of, state_of
 from pack.models.stage import render, sample_scene
 from pack.models.stage.motion import MOVES, StageMotion
-from pack.nodes.host.lfdm.model import native_flow_model, text_conditioning, with_picture
+from pack.nodes.host.lfdm.model import native_flow_model, text_conditioning, with_still
 from pack.training.loop.sampling import sample_flow
 
 PEOPLE = 6  # different persons among the samples, each in several actions
@@ -74,7 +74,7 @@ class Models:
             raise ValueError(f"{options.model.name} has no labels: choose a model that lfdm trained on the stage.")
         self.native = native_flow_model(config, {name: value.clone() for name, value in state.items()})
         self.unet = load(config, {name: value.float() for name, value in state.items()})
-        self.codec = FlowCodec.from_file(options.codec)
+        self.codec = AutoencoderInference.from_file(options.codec)
 
     def inputs(self, truths: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
         """(B, C, h, w) features of the first frames and (B, width) vectors of the actions."""
@@ -84,7 +84,7 @@ class Models:
     def stock(self, truths: list[dict], noise: torch.Tensor, options, model=None, cfg=1.0, sampler="") -> torch.Tensor:
         """(B, 3, F, h, w) states by a sampler of the host."""
         features, text = self.inputs(truths)
-        positive, negative = (with_picture(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
+        positive, negative = (with_still(text_conditioning(one), features) for one in (text, torch.zeros_like(text)))
         latent = torch.zeros_like(noise)
         return comfy.sample.sample(
             model or self.native, noise, options.steps, cfg, sampler or options.sampler, options.scheduler, positive, negative,
@@ -100,8 +100,8 @@ class Models:
     def ancestral(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
         """The same from the same noise by ancestral sampling, fresh noise in every step."""
         features, text = self.inputs(truths)
-        part, g = self.unet.picture_part(features), torch.Generator().manual_seed(1)
-        predict = lambda x, t: self.unet(x, t, text=text, picture_part=part)
+        part, g = self.unet.still_part(features), torch.Generator().manual_seed(1)
+        predict = lambda x, t: self.unet(x, t, text=text, still_part=part)
         fresh = lambda x: torch.randn(x.shape, generator=g)
         made = sample_flow(predict, noise, FlowSchedule.of(self.unet.config), options.ancestral_steps, fresh)
         return from_network(made, self.unet.config)

@@ -14,7 +14,7 @@ import _pack  # noqa: F401
 import torch
 import torch.nn.functional as F
 from pack.models.lfdm.autoencoder import FlowAutoencoder
-from pack.models.lfdm.config import FRAMES, MUG_CODEC, MUG_UNET
+from pack.models.lfdm.config import FRAMES, MUG_AUTOENCODER, MUG_UNET
 from pack.models.lfdm.reference import as_reference
 from pack.models.lfdm.unet import FlowUNet
 from pack.models.lfdm.warp import Motion, warp
@@ -54,8 +54,8 @@ def step(options, device: torch.device) -> dict:
         state, time_, text = torch.randn(1, 3, options.frames, SIDE, SIDE), torch.tensor([500]), torch.randn(1, 768)
         features = torch.randn(1, MUG_UNET.feature_width, SIDE, SIDE).relu()
     with torch.inference_mode():
-        part = fast.picture_part(features)
-    ours = lambda: fast(state, time_, text=text, picture_part=part)
+        part = fast.still_part(features)
+    ours = lambda: fast(state, time_, text=text, still_part=part)
     theirs = lambda: usual(state, time_, features, text)
     return compared("step", ours, theirs, device, options.runs or 5)
 
@@ -63,7 +63,7 @@ def step(options, device: torch.device) -> dict:
 def painting(options, device: torch.device) -> dict:
     """A frame of 128 pixels."""
     with torch.device(device):
-        generator = FlowAutoencoder(MUG_CODEC).eval().generator
+        generator = FlowAutoencoder(MUG_AUTOENCODER).eval().generator
         picture, grid = torch.rand(1, 3, 4 * SIDE, 4 * SIDE), torch.rand(1, SIDE, SIDE, 2) * 2 - 1
         occlusion = torch.rand(1, 1, SIDE, SIDE)
     with torch.inference_mode():

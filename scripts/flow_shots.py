@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 import write_pictures  # before the pack, which it loads
 from einops import rearrange, repeat
-from pack.models.flow.drawing import arrows, largest_of, wheel
+from pack.models.flow.drawing import arrows, max_motion_of, wheel
 from pack.models.flow.fields import Field, moved, scaled, to_grid
 from pack.models.lfdm.state import state_of
 from pack.models.stage import Clip, render, sample_scene
@@ -55,12 +55,12 @@ class Shot(NamedTuple):
 
 def wheels(field: Field) -> torch.Tensor:
     """(F, H, W, 3)."""
-    return wheel(*field, largest_of(field.offset))
+    return wheel(*field, max_motion_of(field.offset))
 
 
 def drawn(field: Field, pictures: torch.Tensor | None = None) -> torch.Tensor:
     """Arrows over pictures, or on dark."""
-    dark = torch.full((*field.share.shape, 3), 0.15)
+    dark = torch.full((*field.valid.shape, 3), 0.15)
     return arrows(*field, dark if pictures is None else pictures, 12, 1.0)
 
 

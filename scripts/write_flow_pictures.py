@@ -12,11 +12,10 @@ from flow_shots import FRAMES, SIDE, SOME, Shot, coarse, drawn, greys, mosaic, s
 from pack.models.files.reading import read_weights
 from pack.models.flow import estimate as flow_estimate
 from pack.models.flow import files as flow_files
-from pack.models.flow.drawing import largest_of, wheel
-from pack.models.flow.fields import Field, accumulated, composed, from_grid, moved, placed, rest, scaled
+from pack.models.flow.drawing import max_motion_of, wheel
+from pack.models.flow.fields import Field, accumulated, composed, from_grid, moved, placed, scaled, zero_flow
 from pack.models.lfdm.diffusion import FlowSchedule
 from pack.models.lfdm.state import motion_of
-from pack.models.stage import ACTION_NAMES
 from pack.models.unet.small_vae import SmallVAE
 from write_pictures import ROOT, sheet, tiles
 
@@ -36,10 +35,7 @@ def latent_pictures(wave: Shot, k: int) -> None:
     steps = [("step 1", 999), ("a later step", 550), ("last step", 0)]
     noisy = [(name, schedule.add_noise(wave.state, noise, torch.tensor([t]))[0, :, k]) for name, t in steps]
     shown = [(name, coarse(((s + 1) / 2).clamp(0, 1).movedim(0, -1))) for name, s in noisy]
-    sheet("DuetEncodePictureForFlow", [[("picture, once", wave.first), *shown]])
-    drawn_once = torch.randn(24, 32, generator=torch.Generator().manual_seed(1))  # as training begins
-    vector = (drawn_once * 0.2 + 0.5).repeat_interleave(20, 0).repeat_interleave(15, 1)
-    sheet("DuetEncodeMotionText", [[("labels", words(ACTION_NAMES)), ("a vector of one", vector)]])
+    sheet("DuetEncodeStill", [[("picture, once", wave.first), *shown]])
 
 
 def file_pictures(wave: Shot) -> None:
@@ -47,9 +43,9 @@ def file_pictures(wave: Shot) -> None:
     four = Field(*(part[[1, *SOME]] for part in wave.field))
     with TemporaryDirectory() as folder:
         files = [flow_files.write_flo(Path(folder, f"flow_{i:04}.flo"), flow) for i, flow in enumerate(four.offset)]
-        found = flow_files.following(files[0])
+        found = flow_files.numbered_series(files[0])
         read = Field(*(torch.stack(part) for part in zip(*map(flow_files.read_flo, found), strict=True)))
-        whole = {"to_picture": four.offset, "to_picture_valid": four.share}
+        whole = {"to_picture": four.offset, "to_picture_valid": four.valid}
         archive = flow_files.read_npz(flow_files.write_npz(Path(folder, "flow.npz"), whole))
     numbered = [(file.name, picture) for file, picture in zip(found, wheels(read), strict=True)]
     kept = mosaic(wheels(Field(archive["to_picture"], archive["to_picture_valid"])))
@@ -61,7 +57,7 @@ def tensor_pictures(dance: Shot, k: int) -> None:
     offset, seen = (part[k] for part in dance.next)
     pixels = [("dx in pixels", greys(offset[..., 0])), ("dy in pixels", greys(offset[..., 1]))]
     flow, valid = ("flow", wheels(dance.next)[k]), ("valid", seen)
-    sheet("DuetFlowFromTensor", [[*pixels, valid, flow]])
+    sheet("DuetTensorToFlow", [[*pixels, valid, flow]])
     sheet("DuetFlowToTensor", [[flow, *pixels, valid]])
 
 
@@ -71,9 +67,9 @@ def motion_pictures(orbit: Shot, k: int) -> None:
     frames = [("frame 1", orbit.clip.rgb[k]), ("frame 2", orbit.clip.rgb[k + 1])]
     over = drawn(field, orbit.clip.rgb[k : k + 1])[0]
     rows = [("colours", wheels(field)[0]), ("arrows", drawn(field)[0]), ("arrows over the clip", over)]
-    sheet("DuetFlowToPicture", [rows])
+    sheet("DuetDrawFlow", [rows])
     there = flow_estimate.neighbours_flow(orbit.clip.rgb[k : k + 2])
-    largest = largest_of(pair.offset)
+    largest = max_motion_of(pair.offset)
     dis = wheel(there["forward"], there["forward_valid"], largest)[0]
     sheet("DuetEstimateFlow", [[*frames, ("flow by DIS", dis), ("exact flow", wheel(*pair, largest)[0])]])
 
@@ -85,10 +81,10 @@ def model_pictures(wave: Shot, driving: Shot, other: Shot, k: int) -> None:
     flows = [(f"flow {i}", wheels(wave.field)[i]) for i in SOME]
     sheet("DuetLoadFlowModel", [[("picture", wave.first), *flows], [("what shall happen", WAVE), *clip]])
     painted, holes = wave.moved()
-    sheet("DuetRenderFlowVideo", [[("picture", wave.first), flow, ("holes", holes[k]), ("clip", painted[k])]])
+    sheet("DuetAnimateStill", [[("picture", wave.first), flow, ("holes", holes[k]), ("clip", painted[k])]])
     rows = [[(f"driving {i}", driving.clip.rgb[i]) for i in (0, *SOME)]]
     rows += [[("another person", other.first), *((f"moved alike {i}", other.clip.rgb[i]) for i in SOME)]]
-    sheet("DuetLoadFlowCodec", rows)
+    sheet("DuetLoadFlowAutoencoder", rows)
 
 
 @torch.no_grad()
@@ -119,16 +115,16 @@ def warp_pictures(dolly: Shot, k: int) -> None:
 def both(left: Shot, right: Shot) -> tuple[torch.Tensor, torch.Tensor]:
     """Two pictures beside each other, moved by two composed flows, and the flow, (F, H, 2 H, 3) each."""
     size = (SIDE, 2 * SIDE)
-    mask, flow = torch.zeros(1, *size), rest(FRAMES, size, left.field.share)
+    mask, flow = torch.zeros(1, *size), zero_flow(FRAMES, size, left.field.valid)
     mask[..., :SIDE] = 1
     for shot, x, its in ((left, 0, mask), (right, SIDE, 1 - mask)):
         over, here = placed(shot.field, (x, 0, SIDE, SIDE), size)
-        flow = composed(over, flow, its, of_picture=True, here=here)
+        flow = composed(over, flow, its, of_still=True, box_mask=here)
     beside = lambda name: torch.cat(
         [rearrange(getattr(shot.clip, name), "f h w c -> f c h w") for shot in (left, right)], -1
     )
     out, _ = moved(beside("rgb")[:1].expand(FRAMES, -1, -1, -1), flow, beside("scene_images"))
-    return rearrange(out, "f c h w -> f h w c"), wheel(*flow, largest_of(left.field.offset))
+    return rearrange(out, "f c h w -> f h w c"), wheel(*flow, max_motion_of(left.field.offset))
 
 
 def two_pictures(left: Shot, right: Shot, k: int) -> None:

@@ -12,7 +12,14 @@ from pathlib import Path
 import torch
 from pack.models.lfdm.autoencoder import FlowAutoencoder
 from pack.models.lfdm.checkpoint import CONSTANT
-from pack.models.lfdm.config import MUG_CODEC, MUG_UNET, TINY_CODEC, TINY_UNET, CodecConfig, FlowUNetConfig
+from pack.models.lfdm.config import (
+    MUG_AUTOENCODER,
+    MUG_UNET,
+    TINY_AUTOENCODER,
+    TINY_UNET,
+    AutoencoderConfig,
+    FlowUNetConfig,
+)
 from pack.models.lfdm.diffusion import FlowSchedule, noise_loss
 from pack.models.lfdm.equivariance import Bend, affine_loss, pyramid, shift_loss
 from pack.models.lfdm.regions import Regions
@@ -29,7 +36,7 @@ FIXED = (".fc.bias", (6,))
 
 
 class Golden:
-    """Recorded tensors by name; what a file does not hold is not asked for."""
+    """Recorded tensors by name; a file may hold only some of them."""
 
     def __init__(self, path: Path):
         self.file = safe_open(path, framework="pt")
@@ -88,7 +95,7 @@ def filled(network: torch.nn.Module, salt: str) -> torch.nn.Module:
     return network.eval()
 
 
-def codec(config: CodecConfig, salt: str) -> FlowAutoencoder:
+def autoencoder(config: AutoencoderConfig, salt: str) -> FlowAutoencoder:
     return filled(FlowAutoencoder(config), salt)
 
 
@@ -114,29 +121,29 @@ def schedule(recorded: Golden, salt: str):
         leaf = name.removeprefix("sched.")
         if leaf in tables:
             yield name, tables[leaf]
-    yield "sched.antialias_weight", FlowAutoencoder(TINY_CODEC).region_predictor.down.weight
+    yield "sched.antialias_weight", FlowAutoencoder(TINY_AUTOENCODER).region_predictor.down.weight
     yield "sched.rotary_freqs", 10000.0 ** (-torch.arange(0, 32, 2) / 32)
 
 
 @torch.no_grad()
-def motion_codec(prefix: str, config: CodecConfig, recorded: Golden, salt: str):
+def autoencoder_answers(prefix: str, config: AutoencoderConfig, recorded: Golden, salt: str):
     """Analysis and synthesis of one pair of pictures."""
-    net = codec(config, salt)
+    net = autoencoder(config, salt)
     shown = "tiny.lfae.pad3" if prefix == "tiny.lfae.pad0" else prefix  # the same pictures
     source, driving = (recorded[f"{shown}.in.{which}"] for which in ("source", "driving"))
     both = {"source": net.region_predictor(source), "driving": net.region_predictor(driving)}
     for which, regions in both.items():
         yield from region_answers(f"{prefix}.region.{which}", regions, recorded)
     background = net.bg_predictor(source, driving)
-    painted, motion = net.generator(source, both["source"], both["driving"], background)
+    rendered, motion = net.generator(source, both["source"], both["driving"], background)
     encoded = net.generator.encode(source)
     yield f"{prefix}.bg_params", background
     yield f"{prefix}.optical_flow", motion.grid
     yield f"{prefix}.occlusion_map", motion.occlusion
     yield f"{prefix}.bottle_neck_feat", encoded.features
-    yield f"{prefix}.warped_feat", motion.show(encoded.features)
+    yield f"{prefix}.warped_feat", motion.warp_visible(encoded.features)
     yield f"{prefix}.deformed", warp(source, motion.grid)
-    yield f"{prefix}.prediction", painted
+    yield f"{prefix}.prediction", rendered
 
 
 def region_answers(prefix: str, regions: Regions, recorded: Golden):
@@ -155,7 +162,7 @@ def region_answers(prefix: str, regions: Regions, recorded: Golden):
 
 @torch.no_grad()
 def decode(recorded: Golden, salt: str):
-    generator = codec(TINY_CODEC, salt).generator
+    generator = autoencoder(TINY_AUTOENCODER, salt).generator
     source = recorded["tiny.lfae.pad3.in.source"]
     grid, occlusion = recorded["tiny.decode.in.flow"], recorded["tiny.decode.in.occ"]
     yield "tiny.decode.deformed", warp(source, grid)
@@ -164,11 +171,11 @@ def decode(recorded: Golden, salt: str):
 
 @torch.no_grad()
 def equivariance(recorded: Golden, salt: str):
-    net = codec(TINY_CODEC, salt)
+    net = autoencoder(TINY_AUTOENCODER, salt)
     driving = recorded["tiny.lfae.pad3.in.driving"]
     bend = Bend(recorded["tiny.equiv.in.theta_noise"], recorded["tiny.equiv.in.tps"])
-    regions, bent = net.region_predictor(driving), net.region_predictor(bend.picture(driving))
-    yield "tiny.equiv.transformed_frame", bend.picture(driving)
+    regions, bent = net.region_predictor(driving), net.region_predictor(bend.warp_picture(driving))
+    yield "tiny.equiv.transformed_frame", bend.warp_picture(driving)
     yield "tiny.equiv.transformed_shift", bent.shift
     yield "tiny.equiv.loss.equivariance_shift", 10 * shift_loss(regions, bent, bend)
     yield "tiny.equiv.loss.equivariance_affine", 10 * affine_loss(regions, bent, bend)
@@ -187,7 +194,7 @@ def unet_inputs(recorded: Golden) -> tuple[Tensor, Tensor, Tensor, Tensor]:
 def small_unet(kind: str, config: FlowUNetConfig, recorded: Golden, salt: str):
     net = unet(config, salt)
     x, t, features, text = unet_inputs(recorded)
-    part = net.picture_part(features)
+    part = net.still_part(features)
     yield f"tiny.unet.{kind}.relbias", net.time_rel_pos_bias(5, x.device)
     yield f"tiny.unet.{kind}.cond", net(x, t, features, text)
     yield f"tiny.unet.{kind}.null", guided(net, x, t, part, text, 0)
@@ -198,7 +205,7 @@ def predictor(recorded: Golden, salt: str, scale: float = 1.0) -> Callable[[Tens
     """The tiny U-Net on the recorded picture and text."""
     net = unet(TINY_UNET, salt)
     _, _, features, text = unet_inputs(recorded)
-    return lambda state, t: guided(net, state, t, net.picture_part(features), text, scale)
+    return lambda state, t: guided(net, state, t, net.still_part(features), text, scale)
 
 
 def noises(recorded: Golden, prefix: str) -> list[Tensor]:
@@ -227,7 +234,7 @@ def short_chain(recorded: Golden, salt: str):
 
 
 def authors_ddim(predict, noise: list[Tensor], steps: int, eta: float) -> Tensor:
-    """The authors' DDIM, kept to compare with only: its state is one step cleaner than the network is told."""
+    """The authors' DDIM, for comparison only: its state is one step cleaner than the time that the network gets."""
     times = FlowSchedule()
     points = torch.linspace(0, times.steps, steps + 2)[:-1].int().flip(0).tolist()
     state, *fresh = noise
@@ -272,12 +279,12 @@ def loss(recorded: Golden, salt: str):
 
 @torch.no_grad()
 def full_unet(recorded: Golden, salt: str):
-    """The released size: one call, three steps of the authors' DDIM, two frames painted."""
-    net, generator = unet(MUG_UNET, salt), codec(MUG_CODEC, salt).generator
+    """The released size: one call, three steps of the authors' DDIM, two frames rendered."""
+    net, generator = unet(MUG_UNET, salt), autoencoder(MUG_AUTOENCODER, salt).generator
     text = recorded["full.unet.in.cond"]
     encoded = generator.encode(recorded["full.lfae.in.source"])
-    part = net.picture_part(recorded["full.lfae.bottle_neck_feat"])
-    predict = lambda state, t: net(state, t, text=text, picture_part=part)
+    part = net.still_part(recorded["full.lfae.bottle_neck_feat"])
+    predict = lambda state, t: net(state, t, text=text, still_part=part)
     yield "full.unet.out", predict(recorded["full.unet.in.x"], recorded["full.unet.in.t"])
     state = authors_ddim(predict, noises(recorded, "full.ddim3"), 3, 1)
     yield "full.ddim3.out", state
@@ -288,8 +295,10 @@ def full_unet(recorded: Golden, salt: str):
 
 GROUPS: dict[str, Callable] = {
     "sched.": schedule,
-    "tiny.lfae.pad3.": lambda *a: motion_codec("tiny.lfae.pad3", TINY_CODEC, *a),
-    "tiny.lfae.pad0.": lambda *a: motion_codec("tiny.lfae.pad0", replace(TINY_CODEC, heat_map_padding=0), *a),
+    "tiny.lfae.pad3.": lambda *a: autoencoder_answers("tiny.lfae.pad3", TINY_AUTOENCODER, *a),
+    "tiny.lfae.pad0.": lambda *a: autoencoder_answers(
+        "tiny.lfae.pad0", replace(TINY_AUTOENCODER, heat_map_padding=0), *a
+    ),
     "tiny.decode.": decode,
     "tiny.equiv.": equivariance,
     "tiny.pyramid.": sizes,
@@ -299,7 +308,7 @@ GROUPS: dict[str, Callable] = {
     "tiny.ddpm8.": short_chain,
     "tiny.ddim": ddim,
     "tiny.loss.": loss,
-    "full.lfae.": lambda *a: motion_codec("full.lfae", MUG_CODEC, *a),
+    "full.lfae.": lambda *a: autoencoder_answers("full.lfae", MUG_AUTOENCODER, *a),
     "full.unet.": full_unet,
 }
 

@@ -22,7 +22,7 @@ def convert(source: Path, target: Path, part: str | None = None, half: bool = Fa
 
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
-    if part is None and (flow := lfdm.flow_part(source)):
+    if part is None and (flow := lfdm.flow_kind(source)):
         return f"flow {flow}", lfdm.convert(source, target, half=half)
     part = part or kind_of(opened(source))
     if part == "tuning":

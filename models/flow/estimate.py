@@ -1,4 +1,4 @@
-"""Optical flow estimated by DIS (Kroeger et al., ECCV 2016), where it can be trusted, and how well a clip follows it.
+"""Optical flow estimated by DIS (Kroeger et al., ECCV 2016), where it is trusted, and the error of a clip along it.
 
 Flow is in pixels, last axis (dx, dy). Letters: F frames, P = F - 1 pairs of neighbours, H and W pixels.
 """
@@ -12,17 +12,17 @@ from torch import Tensor
 from ..opencv import import_cv2
 from .warp import warp
 
-LEAST_SIDE = 32  # on pictures smaller than its patches DIS reads beyond their border
+MIN_SIDE = 32  # on pictures smaller than its patches DIS reads beyond their border
 LUMA = (0.299, 0.587, 0.114)
 
 
 def dis_flow(start: Tensor, end: Tensor) -> Tensor:
-    """Where each pixel of `start` lies in `end`: (H, W, 3) pictures in [0, 1] to flow (H, W, 2)."""
+    """The offset of each pixel of `start` in `end`: (H, W, 3) pictures in [0, 1] to flow (H, W, 2)."""
     cv2 = import_cv2()
     estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     estimator.setFinestScale(0)  # the preset stops at half the size
     height, width = start.shape[:2]
-    margin = (0, max(0, LEAST_SIDE - height), 0, max(0, LEAST_SIDE - width))
+    margin = (0, max(0, MIN_SIDE - height), 0, max(0, MIN_SIDE - width))
     pictures = [cv2.copyMakeBorder(grey(picture), *margin, cv2.BORDER_REPLICATE) for picture in (start, end)]
     flow = estimator.calc(*pictures, None)[:height, :width]
     return torch.from_numpy(np.ascontiguousarray(flow)).to(start.device)
@@ -35,7 +35,7 @@ def grey(picture: Tensor) -> np.ndarray:
 
 
 def consistent(forward: Tensor, backward: Tensor) -> Tensor:
-    """(P, H, W) bool: the way there and back, (P, H, W, 2) each, ends where it began and stays inside the picture.
+    """(P, H, W) bool: forward and backward flow, (P, H, W, 2) each, lead back to the start and stay inside the picture.
 
     The bound grows with the motion, as in Sundaram, Brox and Keutzer (ECCV 2010).
     """
@@ -49,23 +49,23 @@ def consistent(forward: Tensor, backward: Tensor) -> Tensor:
 
 
 def neighbours_flow(images: Tensor, report: Callable[[int], None] = lambda done: None) -> dict[str, Tensor]:
-    """(F, H, W, 3) to the flow between neighbours there and back, (P, H, W, 2) each, and where it is trusted."""
-    there, back = [], []
+    """(F, H, W, 3) to the flow between neighbours forward and backward, (P, H, W, 2) each, and where it is trusted."""
+    forwards, backwards = [], []
     for i in range(len(images) - 1):
-        there.append(dis_flow(images[i], images[i + 1]))
-        back.append(dis_flow(images[i + 1], images[i]))
+        forwards.append(dis_flow(images[i], images[i + 1]))
+        backwards.append(dis_flow(images[i + 1], images[i]))
         report(i + 1)
-    forward, backward = torch.stack(there), torch.stack(back)
+    forward, backward = torch.stack(forwards), torch.stack(backwards)
     return {
         "forward": forward, "forward_valid": consistent(forward, backward).float(),
         "backward": backward, "backward_valid": consistent(backward, forward).float(),
     }  # fmt: skip
 
 
-def picture_flow(
+def flow_to_still(
     picture: Tensor, images: Tensor, report: Callable[[int], None] = lambda done: None
 ) -> tuple[Tensor, Tensor]:
-    """Where each pixel of (F, H, W, 3) lies in (H, W, 3): flow (F, H, W, 2) and where it is trusted, (F, H, W)."""
+    """From each pixel of (F, H, W, 3) to the picture (H, W, 3): flow (F, H, W, 2) and where it is trusted, (F, H, W)."""
     flows, trusted = [], []
     for i, image in enumerate(images):
         flows.append(dis_flow(image, picture))
@@ -77,15 +77,15 @@ def picture_flow(
 def warp_errors(
     images: Tensor, motion: Tensor, report: Callable[[int], None] = lambda done: None
 ) -> tuple[Tensor, Tensor]:
-    """How far each frame is from its follower fetched back along the flow of `motion`, pair by pair.
+    """The error between each frame and the next one warped back along the flow of `motion`.
 
     images and motion (F, H, W, 3) to the mean absolute error (P, H, W) and the pixels whose flow is trusted, (P, H, W).
     """
     errors, trusted = [], []
     for i in range(len(images) - 1):
         forward, backward = dis_flow(motion[i], motion[i + 1])[None], dis_flow(motion[i + 1], motion[i])[None]
-        follower = warp(images[i + 1 : i + 2], forward.to(images.device))[0]
-        errors.append((follower - images[i]).abs().mean(-1))
+        next_frame = warp(images[i + 1 : i + 2], forward.to(images.device))[0]
+        errors.append((next_frame - images[i]).abs().mean(-1))
         trusted.append(consistent(forward, backward)[0].to(images.device))
         report(i + 1)
     return torch.stack(errors), torch.stack(trusted)

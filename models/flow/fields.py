@@ -1,7 +1,7 @@
-"""Flow fields of any size: scaled, followed, put together, and as the sampling grids of latent flow models.
+"""Flow fields of any size: scaled, accumulated, composed, and as the sampling grids of latent flow models.
 
 An offset is in pixels of the field's own size, last axis (dx, dy): pixel (x, y) is found at (x + dx, y + dy) of where the
-field leads. A share is 1 where the point is seen there, 0 where it is not. Letters: N frames, P pairs of neighbours,
+field leads. A flow is valid (1) where the point is visible there, else 0. Letters: N frames, P pairs of neighbours,
 C channels, H and W pixels of a picture, h and w of a field.
 """
 
@@ -16,18 +16,18 @@ from .warp import warp
 
 class Field(NamedTuple):
     offset: Tensor  # (N, h, w, 2)
-    share: Tensor  # (N, h, w)
+    valid: Tensor  # (N, h, w)
 
     @property
     def size(self) -> tuple[int, int]:
-        return tuple(self.share.shape[1:])
+        return tuple(self.valid.shape[1:])
 
     def to(self, device: torch.device) -> "Field":
-        return Field(self.offset.to(device), self.share.to(device))
+        return Field(self.offset.to(device), self.valid.to(device))
 
 
-def places(height: int, width: int, like: Tensor) -> Tensor:
-    """(h, w, 2): the pixel that each point is."""
+def pixel_positions(height: int, width: int, like: Tensor) -> Tensor:
+    """(h, w, 2): the position of each pixel."""
     axes = (torch.arange(side, device=like.device, dtype=like.dtype) for side in (height, width))
     y, x = torch.meshgrid(*axes, indexing="ij")
     return torch.stack((x, y), -1)
@@ -47,7 +47,7 @@ def scaled(field: Field, size: tuple[int, int]) -> Field:
         return field
     ratio = field.offset.new_tensor([size[1] / field.size[1], size[0] / field.size[0]])
     offset = resized(field.offset.movedim(-1, 1), size).movedim(1, -1) * ratio
-    return Field(offset, resized(field.share[:, None], size)[:, 0])
+    return Field(offset, resized(field.valid[:, None], size)[:, 0])
 
 
 def proportional(first: tuple[int, int], second: tuple[int, int]) -> bool:
@@ -60,20 +60,20 @@ def from_grid(grid: Tensor, occlusion: Tensor) -> Field:
     """(N, h, w, 2) sampling grids with -1 and 1 on the borders of the picture, (N, 1, h, w) occlusion."""
     height, width = grid.shape[1:3]
     side = grid.new_tensor([width, height])
-    return Field(((grid + 1) * side - 1) / 2 - places(height, width, grid), occlusion[:, 0])
+    return Field(((grid + 1) * side - 1) / 2 - pixel_positions(height, width, grid), occlusion[:, 0])
 
 
 def to_grid(field: Field) -> tuple[Tensor, Tensor]:
-    """The way back: (N, h, w, 2) sampling grids and (N, 1, h, w) occlusion."""
+    """The reverse: (N, h, w, 2) sampling grids and (N, 1, h, w) occlusion."""
     height, width = field.size
     side = field.offset.new_tensor([width, height])
-    return (2 * (field.offset + places(height, width, field.offset)) + 1) / side - 1, field.share[:, None]
+    return (2 * (field.offset + pixel_positions(height, width, field.offset)) + 1) / side - 1, field.valid[:, None]
 
 
 def inside(offset: Tensor) -> Tensor:
-    """(N, h, w) bool: the offset leads to a place in the picture."""
+    """(N, h, w) bool: the offset leads to a point in the picture."""
     height, width = offset.shape[1:3]
-    there = offset + places(height, width, offset) + 0.5
+    there = offset + pixel_positions(height, width, offset) + 0.5
     return (there >= 0).all(-1) & (there[..., 0] <= width) & (there[..., 1] <= height)
 
 
@@ -89,53 +89,58 @@ def fetch_mask(mask: Tensor, offset: Tensor) -> Tensor:
 
 
 def moved(pictures: Tensor, field: Field, fill: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """(N, C, h, w) pictures fetched through a field of their size, and the holes (N, h, w) where they show nothing.
+    """(N, C, h, w) pictures fetched through a field of their size, and the holes (N, h, w) of the result.
 
-    A fill of the same shape shows in the holes; without it they show what the field leads to all the same.
+    A fill of the same shape is put into the holes; without it they keep whatever the field leads to.
     """
-    share = field.share * inside(field.offset)
+    valid = field.valid * inside(field.offset)
     out = fetch(pictures, field.offset.to(pictures.dtype))
     if fill is not None:
-        seen = share[:, None].to(out.dtype)
-        out = out * seen + fill * (1 - seen)
-    return out, 1 - share
+        visible = valid[:, None].to(out.dtype)
+        out = out * visible + fill * (1 - visible)
+    return out, 1 - valid
 
 
 def accumulated(back: Field) -> Field:
     """P fields from each frame to the one before to N = P + 1 fields from each frame to the first."""
-    offsets, shares = [torch.zeros_like(back.offset[0])], [torch.ones_like(back.share[0])]
-    for offset, share in zip(*back, strict=True):
-        last = torch.cat((offsets[-1], shares[-1][..., None]), -1)
-        way = warp(last[None], offset[None])[0]
-        offsets.append(offset + way[..., :2])
-        shares.append(way[..., 2] * share * inside(offset[None])[0])
-    return Field(torch.stack(offsets), torch.stack(shares))
+    offsets, valids = [torch.zeros_like(back.offset[0])], [torch.ones_like(back.valid[0])]
+    for offset, valid in zip(*back, strict=True):
+        last = torch.cat((offsets[-1], valids[-1][..., None]), -1)
+        moved_last = warp(last[None], offset[None])[0]
+        offsets.append(offset + moved_last[..., :2])
+        valids.append(moved_last[..., 2] * valid * inside(offset[None])[0])
+    return Field(torch.stack(offsets), torch.stack(valids))
 
 
-def rest(frames: int, size: tuple[int, int], like: Tensor) -> Field:
-    """Nothing moves."""
+def zero_flow(frames: int, size: tuple[int, int], like: Tensor) -> Field:
+    """A field without motion, valid everywhere."""
     return Field(like.new_zeros(frames, *size, 2), like.new_ones(frames, *size))
 
 
 def placed(field: Field, box: tuple[int, int, int, int], size: tuple[int, int]) -> tuple[Field, Tensor]:
-    """A field scaled into a box (x, y, width, height) of a larger one that rests, and the box as bool (*size)."""
+    """A field scaled into a box (x, y, width, height) of a larger one without motion, and the box as bool (*size)."""
     x, y, width, height = box
-    here = torch.zeros(size, dtype=torch.bool, device=field.share.device)
-    here[y : y + height, x : x + width] = True
-    whole, part = rest(len(field.share), size, field.share), scaled(field, (height, width))
-    whole.offset[:, here], whole.share[:, here] = part.offset.flatten(1, 2), part.share.flatten(1)
-    return whole, here
+    box_mask = torch.zeros(size, dtype=torch.bool, device=field.valid.device)
+    box_mask[y : y + height, x : x + width] = True
+    whole, part = zero_flow(len(field.valid), size, field.valid), scaled(field, (height, width))
+    whole.offset[:, box_mask], whole.valid[:, box_mask] = part.offset.flatten(1, 2), part.valid.flatten(1)
+    return whole, box_mask
 
 
-def composed(over: Field, below: Field, mask: Tensor, of_picture: bool, here: Tensor | None = None) -> Field:
-    """The field `over` for the object in a mask, `below` for all else, both of one size.
+def composed(
+    object_field: Field, scene_field: Field, mask: Tensor, of_still: bool, box_mask: Tensor | None = None
+) -> Field:
+    """The field of the object inside its mask, that of the scene outside, both of one size.
 
-    A mask (1 or N, h, w) of the picture that all frames are fetched from moves with its object; where `below` would
-    fetch the object a second time there is a hole. A mask of the frames is taken as it is. `over` counts in `here` only.
+    A mask (1, h, w) of the still image moves with its object; where the scene's field would show the object a second
+    time there is a hole. A mask (1 or N, h, w) of the frames does not move. The object's field counts in `box_mask` only.
     """
-    its = fetch_mask(mask, over.offset) if of_picture else mask.to(over.offset).expand_as(over.share)
-    its = its > 0.5 if here is None else (its > 0.5) & here
-    share = below.share
-    if of_picture:
-        share = share * (fetch_mask(mask, below.offset) <= 0.5)
-    return Field(torch.where(its[..., None], over.offset, below.offset), torch.where(its, over.share, share))
+    offset, valid = object_field
+    inside_mask = (fetch_mask(mask, offset) if of_still else mask.to(offset).expand_as(valid)) > 0.5
+    if box_mask is not None:
+        inside_mask = inside_mask & box_mask
+    scene_valid = scene_field.valid
+    if of_still:
+        scene_valid = scene_valid * (fetch_mask(mask, scene_field.offset) <= 0.5)
+    offset = torch.where(inside_mask[..., None], offset, scene_field.offset)
+    return Field(offset, torch.where(inside_mask, valid, scene_valid))

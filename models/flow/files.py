@@ -1,4 +1,4 @@
-"""Flow in files: .flo of the Middlebury benchmark, one field a file, and .npz with everything that is known of a clip.
+"""Flow in files: .flo of the Middlebury benchmark, one field a file, and .npz with all fields of a clip.
 
 Flow is in pixels, last axis (dx, dy). Letters: N frames, H and W pixels.
 """
@@ -15,16 +15,18 @@ import torch
 from torch import Tensor
 
 MAGIC = np.float32(202021.25).tobytes()
-UNKNOWN = 1e9  # and more: the benchmark's sign for pixels that nobody measured
+UNKNOWN = 1e9  # and more: the benchmark's mark for pixels without a measurement
 NAMES = ("to_picture", "forward", "backward")
 NUMBERED = re.compile(r"(.*?)(\d+)(\.flo)", re.IGNORECASE)
 
 
 def write_flo(path: Path, flow: Tensor) -> Path:
-    """(H, W, 2) to one file; nothing half-written has its name."""
+    """(H, W, 2) to one file; written under another name first."""
     height, width = flow.shape[:2]
     head = MAGIC + np.array([width, height], "<i4").tobytes()
-    return write(path, lambda file: file.write(head + flow.float().cpu().contiguous().numpy().astype("<f4").tobytes()))
+    return write_safely(
+        path, lambda file: file.write(head + flow.float().cpu().contiguous().numpy().astype("<f4").tobytes())
+    )
 
 
 def read_flo(path: Path) -> tuple[Tensor, Tensor]:
@@ -43,10 +45,10 @@ def read_flo(path: Path) -> tuple[Tensor, Tensor]:
     return flow * known[..., None] if known.all() else torch.where(known[..., None], flow, 0.0), known.float()
 
 
-def following(path: Path, most: int = 0) -> list[Path]:
-    """A numbered file and those that are numbered on from it without a gap, at most so many (0: all)."""
+def numbered_series(path: Path, max_files: int = 0) -> list[Path]:
+    """A numbered file and those that follow it without a gap, at most max_files (0: all)."""
     match, files = NUMBERED.fullmatch(path.name), [path]
-    while match and (not most or len(files) < most):
+    while match and (not max_files or len(files) < max_files):
         name, number, ending = match.groups()
         after = path.with_name(f"{name}{int(number) + len(files):0{len(number)}}{ending}")
         if not after.is_file():
@@ -58,11 +60,11 @@ def following(path: Path, most: int = 0) -> list[Path]:
 def write_npz(path: Path, flow: Mapping[str, Tensor]) -> Path:
     """A whole DUET_FLOW."""
     arrays = {name: value.float().cpu().numpy() for name, value in flow.items() if isinstance(value, Tensor)}
-    return write(path, lambda file: np.savez_compressed(file, **arrays))
+    return write_safely(path, lambda file: np.savez_compressed(file, **arrays))
 
 
 def read_npz(path: Path) -> dict[str, Tensor]:
-    """A DUET_FLOW; an array that belongs to none is left aside, and nothing but numbers is read."""
+    """A DUET_FLOW; other arrays are skipped, and only numbers are read."""
     wanted = [name + ending for name in NAMES for ending in ("", "_valid")]
     try:
         with np.load(path, allow_pickle=False) as file:
@@ -80,8 +82,8 @@ def read_npz(path: Path) -> dict[str, Tensor]:
     return {name: value for name, value in found.items() if name.removesuffix("_valid") in found}
 
 
-def write(path: Path, fill) -> Path:
-    """Fill a file under another name first."""
+def write_safely(path: Path, fill) -> Path:
+    """Write under another name first, so that no file is ever incomplete."""
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     try:
         with unfinished.open("wb") as file:

@@ -11,14 +11,14 @@ from ..view.camera import Camera
 
 
 def relative_motion(pose_from: Tensor, pose_to: Tensor) -> Tensor:
-    """(P, G, 3, 4) camera-space poses before and after to the motion between them, (P, G, 3, 4)."""
+    """(P, G, 3, 4) camera-space poses of two frames to the motion between them, (P, G, 3, 4)."""
     turn = pose_to[..., :3] @ pose_from[..., :3].transpose(-1, -2)
     shift = pose_to[..., 3:] - turn @ pose_from[..., 3:]
     return torch.cat((turn, shift), -1)
 
 
 def rigid_flow(depth: Tensor, owner: Tensor, motion: Tensor, camera: Camera) -> tuple[Tensor, Tensor]:
-    """Where each pixel's surface point goes: flow (P, H, W, 2) and its new depth (P, H, W).
+    """The motion of each pixel's surface point: flow (P, H, W, 2) and its new depth (P, H, W).
 
     depth (P, H, W) in metres, owner (P, H, W) int64 below G, motion (P, G, 3, 4).
     """
@@ -26,7 +26,7 @@ def rigid_flow(depth: Tensor, owner: Tensor, motion: Tensor, camera: Camera) -> 
     index = (owner + owners * torch.arange(pairs, device=owner.device)[:, None, None]).view(-1)
     still = torch.eye(3, 4, device=motion.device)
     moves = ((motion - still).abs().amax((2, 3)) > 1e-6).view(-1)
-    # Under a still camera most of a picture is a still room: only what moves is worth computing.
+    # Under a still camera most of a picture does not move: compute only what does.
     pixel = moves[index].nonzero()[:, 0]
     index = index[pixel]
     ray = camera.rays(depth.device).view(-1, 3)[pixel % (camera.height * camera.width)]
@@ -40,7 +40,7 @@ def rigid_flow(depth: Tensor, owner: Tensor, motion: Tensor, camera: Camera) -> 
 
 
 def arrives(flow: Tensor, new_depth: Tensor, layer: Tensor, layer_to: Tensor, depth_to: Tensor) -> Tensor:
-    """(P, H, W) bool: the point is inside the next picture and is what is seen there.
+    """(P, H, W) bool: the point is inside the next picture and visible there.
 
     All four pixels around the arrival must show the same layer at the expected depth.
     """
@@ -64,7 +64,7 @@ def arrives(flow: Tensor, new_depth: Tensor, layer: Tensor, layer_to: Tensor, de
 
 
 def warp(images: Tensor, flow: Tensor) -> Tensor:
-    """Fetch (P, H, W, C) images at where (P, H, W, 2) flow points, bilinear; the border is repeated."""
+    """Fetch (P, H, W, C) images at the end points of (P, H, W, 2) flow, bilinear; the border is repeated."""
     height, width = images.shape[1:3]
     y, x = torch.meshgrid(
         torch.arange(height, device=flow.device), torch.arange(width, device=flow.device), indexing="ij"
@@ -78,9 +78,9 @@ def warp(images: Tensor, flow: Tensor) -> Tensor:
     return out.permute(0, 2, 3, 1)
 
 
-def colour_wheel(offset: Tensor, largest: float | Tensor) -> Tensor:
-    """(..., 2) offsets to (..., 3) colours in [0, 1]: the hue is the direction, white is rest, full colour the largest."""
-    size = (offset.norm(dim=-1, keepdim=True) / largest).clamp(0, 1)
+def colour_wheel(offset: Tensor, max_motion: float | Tensor) -> Tensor:
+    """(..., 2) offsets to (..., 3) colours in [0, 1]: the hue is the direction, white is no motion, full colour max_motion."""
+    size = (offset.norm(dim=-1, keepdim=True) / max_motion).clamp(0, 1)
     direction = torch.atan2(offset[..., 1:], offset[..., :1])
     thirds = torch.arange(3, device=offset.device, dtype=offset.dtype) * (2 * torch.pi / 3)
     return 1 - size * (0.5 - 0.5 * torch.cos(direction - thirds))

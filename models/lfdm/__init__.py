@@ -1,1 +1,1 @@
-"""Latent flow diffusion (LFDM, CVPR 2023): a flow auto-encoder and a 3-D U-Net that dreams up the flow of a still picture."""
+"""Latent flow diffusion (LFDM, CVPR 2023): a flow autoencoder and a 3-D U-Net that generates the flow of a still image."""

@@ -33,7 +33,7 @@ class ChannelNorm(nn.Module):
 
 
 class FramePositions(nn.Module):
-    """How much each head minds the distance between two frames; one table for all layers."""
+    """A bias of each head for the distance between two frames; one table for all layers."""
 
     def __init__(self, heads: int):
         super().__init__()
@@ -45,38 +45,38 @@ class FramePositions(nn.Module):
         return rearrange(self.relative_attention_bias(buckets(frame[:, None] - frame)), "i j n -> n i j")
 
 
-def buckets(behind: Tensor) -> Tensor:
-    """By how many frames the key lies behind the query, any sign, to the rows of the table."""
-    distance, half = behind.abs(), BUCKETS // 2
+def buckets(delay: Tensor) -> Tensor:
+    """By how many frames the key is earlier than the query, any sign, to the rows of the table."""
+    distance, half = delay.abs(), BUCKETS // 2
     growth = torch.log(distance.clamp_min(1) / EXACT) / math.log(FARTHEST / EXACT)
     far = (EXACT + (growth * (half - EXACT)).long()).clamp_max(half - 1)
-    return half * (behind < 0) + torch.where(distance < EXACT, distance, far)
+    return half * (delay < 0) + torch.where(distance < EXACT, distance, far)
 
 
-def turns(frames: int, width: int, copies: int, device: torch.device) -> Tensor:
-    """(f, copies width / 2) complex numbers by which neighbouring pairs of channels turn from frame to frame."""
+def rotations(frames: int, width: int, copies: int, device: torch.device) -> Tensor:
+    """(f, copies width / 2) complex numbers that rotate neighbouring pairs of channels from frame to frame."""
     speed = 10000.0 ** (-torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
     angle = torch.arange(frames, device=device, dtype=torch.float32)[:, None] * speed
     return torch.polar(torch.ones_like(angle), angle).repeat(1, copies)
 
 
-def turned(x: Tensor, turn: Tensor) -> Tensor:
-    """(p f c) fresh queries and keys, each pair of channels turned by its frame's angle, in place where it can be."""
+def rotated(x: Tensor, rotation: Tensor) -> Tensor:
+    """(p f c) fresh queries and keys, each pair of channels rotated by its frame's angle, in place where possible."""
     pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs.mul_(turn)).flatten(-2).to(x.dtype)
+    return torch.view_as_real(pairs.mul_(rotation)).flatten(-2).to(x.dtype)
 
 
 def attended(q: Tensor, k: Tensor, v: Tensor, bias: Tensor) -> Tensor:
-    """(p n f d) queries, keys and values and (n f f) bias to answers."""
+    """(p n f d) queries, keys and values and (n f f) bias to outputs."""
     if q.device.type != "cpu":
         return F.scaled_dot_product_attention(q, k, v, bias)
-    # Thousands of matrices of a few frames each: torch's own attention on a CPU is made for few large ones.
+    # Thousands of matrices of a few frames each: torch's own attention on a CPU is fast for few large ones.
     scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
     return (scores + bias).softmax(-1) @ v
 
 
 class TimeAttention(nn.Module):
-    """Every pixel looks at itself in all frames."""
+    """Every pixel attends to itself in all frames."""
 
     def __init__(self, channels: int, heads: int, head_width: int):
         super().__init__()
@@ -89,23 +89,23 @@ class TimeAttention(nn.Module):
         """(b c f h w) features and (n, f, f) bias."""
         b, _, f, h, w = x.shape
         width = self.to_qkv.out_features
-        turn = turns(f, width // (3 * self.heads), 2 * self.heads, x.device)
+        rotation = rotations(f, width // (3 * self.heads), 2 * self.heads, x.device)
         tokens = rearrange(x, "b c f h w -> b (h w) f c")
-        out = in_pieces(lambda piece: self.attend(piece, bias.to(x.dtype), turn), tokens, b * f * width)
+        out = in_pieces(lambda piece: self.attend(piece, bias.to(x.dtype), rotation), tokens, b * f * width)
         return x + rearrange(out, "b (h w) f c -> b c f h w", h=h, w=w)
 
-    def attend(self, tokens: Tensor, bias: Tensor, turn: Tensor) -> Tensor:
+    def attend(self, tokens: Tensor, bias: Tensor, rotation: Tensor) -> Tensor:
         """(b p f c) tokens of some pixels."""
         pixels = tokens.shape[:2]
         qkv = self.to_qkv(self.norm(tokens)).flatten(0, 1)
         third = qkv.shape[-1] // 3
-        q, k = turned(qkv[..., : 2 * third], turn).chunk(2, -1)
+        q, k = rotated(qkv[..., : 2 * third], rotation).chunk(2, -1)
         heads = (rearrange(one, "p f (n d) -> p n f d", n=self.heads) for one in (q, k, qkv[..., 2 * third :]))
         return self.to_out(rearrange(attended(*heads, bias), "p n f d -> p f (n d)")).unflatten(0, pixels)
 
 
 class LinearAttention(nn.Module):
-    """The pixels of a frame share what they hold through one small matrix for each head."""
+    """Linear attention: the pixels of a frame exchange values through one small matrix for each head."""
 
     def __init__(self, channels: int, heads: int, head_width: int):
         super().__init__()
@@ -135,7 +135,7 @@ class LinearAttention(nn.Module):
 
 
 class SpaceAttention(nn.Module):
-    """Every pixel looks at all pixels of its frame; only where there are few."""
+    """Every pixel attends to all pixels of its frame; only at the smallest size."""
 
     def __init__(self, channels: int, heads: int, head_width: int):
         super().__init__()
@@ -154,7 +154,7 @@ class SpaceAttention(nn.Module):
 
 
 def in_pieces(function: Callable[[Tensor], Tensor], tokens: Tensor, numbers: int) -> Tensor:
-    """A function of (b, p, ...) tokens that treats every p alike; each of them makes so many numbers inside it."""
+    """A function of (b, p, ...) tokens that treats every p alike; each of them needs so many numbers."""
     if tokens.device.type != "cpu":
         return function(tokens)
     pieces = tokens.split(max(1, CACHED // numbers), 1)

@@ -1,4 +1,4 @@
-"""The flow auto-encoder: a generator that paints a picture moved by a flow, and the networks that find the flow.
+"""The flow autoencoder: a generator that renders a picture moved by a flow, and the networks that estimate the flow.
 
 Letters: B pictures, C channels, H and W pixels, h and w of the flow (a quarter of them).
 """
@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from torch import Tensor, nn
 
-from .config import PICTURE, CodecConfig
+from .config import PICTURE, AutoencoderConfig
 from .flow_predictor import BackgroundPredictor, PixelwiseFlowPredictor
-from .layers import Down, Res, Same, Up
+from .layers import ConvBlock, DownBlock, ResidualBlock, UpBlock
 from .regions import RegionPredictor, Regions
 from .warp import Motion
 
 
 class Encoded(NamedTuple):
-    """A picture with its features of every size, largest first; the last (B, 256, h, w) is what the U-Net sees."""
+    """A picture with its features of every size, largest first; the last (B, 256, h, w) is the condition of the U-Net."""
 
     picture: Tensor
     maps: tuple[Tensor, ...]
@@ -30,17 +30,19 @@ class Encoded(NamedTuple):
 
 
 class Generator(nn.Module):
-    """Encoder and decoder; every layer of the decoder takes what is still seen from the moved features."""
+    """Encoder and decoder; every layer of the decoder takes what stays visible from the moved features."""
 
-    def __init__(self, config: CodecConfig):
+    def __init__(self, config: AutoencoderConfig):
         super().__init__()
         widths = [min(config.max_width, config.width * 2**level) for level in range(config.levels + 1)]
         down, up = zip(widths, widths[1:], strict=False), zip(widths[::-1], widths[-2::-1], strict=False)
         self.pixelwise_flow_predictor = PixelwiseFlowPredictor(config)
-        self.first = Same(PICTURE, config.width, 7)
-        self.down_blocks = nn.ModuleList(Down(*pair) for pair in down)
-        self.bottleneck = nn.Sequential(OrderedDict((f"r{i}", Res(widths[-1])) for i in range(config.bottleneck)))
-        self.up_blocks = nn.ModuleList(Up(*pair) for pair in up)
+        self.first = ConvBlock(PICTURE, config.width, 7)
+        self.down_blocks = nn.ModuleList(DownBlock(*pair) for pair in down)
+        self.bottleneck = nn.Sequential(
+            OrderedDict((f"r{i}", ResidualBlock(widths[-1])) for i in range(config.bottleneck))
+        )
+        self.up_blocks = nn.ModuleList(UpBlock(*pair) for pair in up)
         self.final = nn.Conv2d(config.width, PICTURE, 7, padding=3)
 
     def encode(self, picture: Tensor) -> Encoded:
@@ -53,9 +55,9 @@ class Generator(nn.Module):
     def decode(self, source: Encoded, motion: Motion) -> Tensor:
         """One encoded picture, or B of them, and B motions to (B, 3, H, W) pictures in [0, 1]."""
         *shallow, deepest = source.maps
-        shown = motion.show(deepest)
+        visible = motion.warp_visible(deepest)
         hidden = 1 - motion.at(deepest.shape[-2:])[1]
-        x = shown + self.bottleneck(shown) * hidden
+        x = visible + self.bottleneck(visible) * hidden
         for block, features in zip(self.up_blocks, reversed(shallow), strict=True):
             x = motion.blend(features, block(x))
         return motion.blend(source.picture, self.final(x).sigmoid())
@@ -71,7 +73,7 @@ class Generator(nn.Module):
 class FlowAutoencoder(nn.Module):
     """The three networks that are trained together (stage 1), under the released files' names."""
 
-    def __init__(self, config: CodecConfig):
+    def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.config = config
         self.generator = Generator(config)
@@ -84,6 +86,6 @@ class FlowAutoencoder(nn.Module):
         return self.generator.pixelwise_flow_predictor(source, regions(source), regions(driving), background)
 
     def forward(self, source: Tensor, driving: Tensor) -> tuple[Tensor, Motion]:
-        """(B, 3, H, W) pictures to the driving picture painted from the source, and the motion."""
+        """(B, 3, H, W) pictures to the driving picture rendered from the source, and the motion."""
         motion = self.estimate(source, driving)
         return self.generator.decode(self.generator.encode(source), motion), motion

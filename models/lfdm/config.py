@@ -1,4 +1,4 @@
-"""What an LFDM is made of: the flow auto-encoder and the 3-D U-Net. One named instance for each released variant."""
+"""Configurations of the flow autoencoder and of the 3-D U-Net, with one instance for each released variant."""
 
 import json
 from dataclasses import asdict, dataclass, fields, replace
@@ -17,18 +17,18 @@ class Json:
 
     @classmethod
     def from_json(cls, text: str):
-        """Read a configuration; a name that this version does not know is refused, since it would change the answer."""
+        """Read a configuration; an unknown name is refused, since it would change the output."""
         values = json.loads(text)
         unknown = set(values) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(
-                f"The model was made by a newer version: it asks for {', '.join(sorted(unknown))}. Please update Duet."
+                f"The model is of a newer version: it needs {', '.join(sorted(unknown))}. Please update Duet."
             )
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
 @dataclass(frozen=True)
-class CodecConfig(Json):
+class AutoencoderConfig(Json):
     """An hourglass is (width, largest width, levels)."""
 
     regions: int = 10
@@ -39,9 +39,9 @@ class CodecConfig(Json):
     flow: tuple[int, int, int] = (64, 1024, 5)
     region: tuple[int, int, int] = (32, 1024, 5)
     background: tuple[int, int, int] = (32, 1024, 5)
-    scale: float = 0.25  # of the pictures that regions and flow are found in
+    scale: float = 0.25  # of the pictures in which regions and flow are estimated
     temperature: float = 0.1  # of the heat maps
-    heat_map_padding: int = 3  # of their convolution, 3 or 0; the weights do not show it
+    heat_map_padding: int = 3  # of their convolution, 3 or 0; it does not follow from the weights
 
     def __post_init__(self):
         if self.heat_map_padding not in (0, 3):
@@ -74,13 +74,15 @@ class FlowUNetConfig(Json):
     feature_width: int = 256  # of the encoded picture
     text_width: int = 768
     upsample: str = "deconv"  # or conv: nearest pixels and a convolution with a reflected border
-    null: str = "zeros"  # or learned: what stands for no text
-    # How it learned. The released models predict noise on grids; from noise alone that says nothing of the flow, and a
-    # grid is mostly place. Small models begin with velocity on offsets, and may go on with noise, as residual, on roots.
+    null: str = "zeros"  # or learned: the text vector of an empty prompt
+    # How it was trained. The released models predict noise on grids, which are mostly positions and hardly motion. Small
+    # models start with velocity on offsets and may continue with noise, as a residual, on roots.
     prediction: str = "eps"
-    motion: str = "grid"  # or offset: how far each point is from its own place, or root: the square root of that
+    motion: str = (
+        "grid"  # or offset: the distance of each point from its own position, or root: the square root of that
+    )
     motion_scale: float = 1.0  # by which offsets or roots are multiplied, to be about as large as the noise
-    residual: bool = False  # what the network says is added to the state it sees, which at first is nearly all noise
+    residual: bool = False  # the output is added to the input state, which at first is nearly all noise
 
     def __post_init__(self):
         for name, options in FLOW_CHOICES.items():
@@ -94,7 +96,7 @@ class FlowUNetConfig(Json):
 
     @property
     def limit(self) -> float:
-        """The size that no state exceeds: half a picture, in offsets or roots."""
+        """The largest value of a state: half a picture, in offsets or roots."""
         return self.motion_scale
 
     @property
@@ -107,10 +109,10 @@ class FlowUNetConfig(Json):
         return 2 ** (len(self.multiples) - 1)
 
 
-FRAMES = 40  # of every clip that the released models learned from
-MUG_CODEC = CodecConfig()
-MHAD_CODEC = NATOPS_CODEC = replace(MUG_CODEC, heat_map_padding=0)
+FRAMES = 40  # of the clips that the released models were trained on
+MUG_AUTOENCODER = AutoencoderConfig()
+MHAD_AUTOENCODER = NATOPS_AUTOENCODER = replace(MUG_AUTOENCODER, heat_map_padding=0)
 MUG_UNET = MHAD_UNET = FlowUNetConfig()
 NATOPS_UNET = replace(MUG_UNET, upsample="conv", null="learned")
-TINY_CODEC = CodecConfig(4, 8, 32, 2, 2, (8, 32, 3), (8, 32, 3), (8, 32, 3))  # for tests and small models
+TINY_AUTOENCODER = AutoencoderConfig(4, 8, 32, 2, 2, (8, 32, 3), (8, 32, 3), (8, 32, 3))  # for tests and small models
 TINY_UNET = FlowUNetConfig(width=16, multiples=(1, 2, 4), feature_width=12)

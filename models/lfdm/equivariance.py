@@ -1,4 +1,4 @@
-"""What keeps regions honest without labels: a bent picture must have bent regions (stage 1).
+"""Equivariance losses, which train regions without labels: a bent picture must have bent regions (stage 1).
 
 Letters: B pictures, K regions, N points, H and W pixels.
 """
@@ -10,46 +10,48 @@ from torch import Tensor
 
 from .layers import AntiAlias
 from .regions import Regions, inverse, without_flip
-from .warp import rest_grid
+from .warp import coordinate_grid
 
-PYRAMID = (1.0, 0.5, 0.25, 0.125)  # sizes at which a painted picture is compared with the true one
+PYRAMID = (1.0, 0.5, 0.25, 0.125)  # sizes at which a rendered picture is compared with the target
 AFFINE_SPREAD, BEND_SPREAD, CONTROL_POINTS = 0.05, 0.005, 5
 
 
 class Bend:
-    """A random affine map and a thin-plate spline: noise (B, 2, 3) around rest, and (B, 25) weights of its points."""
+    """A random affine map and a thin-plate spline.
+
+    Noise (B, 2, 3) around the identity, and (B, 25) weights of the control points."""
 
     def __init__(self, noise: Tensor, weights: Tensor):
         self.theta = torch.eye(2, 3, device=noise.device, dtype=noise.dtype) + noise
         self.weights = weights.flatten(1)
         side = round(self.weights.shape[1] ** 0.5)
-        self.points = rest_grid(side, side, noise).flatten(0, 1)
+        self.points = coordinate_grid(side, side, noise).flatten(0, 1)
 
     @classmethod
-    def drawn(cls, count: int, generator: torch.Generator | None = None) -> "Bend":
+    def random(cls, count: int, generator: torch.Generator | None = None) -> "Bend":
         draw = lambda *shape: torch.randn(count, *shape, generator=generator)
         return cls(AFFINE_SPREAD * draw(2, 3), BEND_SPREAD * draw(CONTROL_POINTS**2))
 
-    def __call__(self, place: Tensor) -> Tensor:
-        """(B, N, 2) points to where they go."""
-        moved = einsum(self.theta[..., :2], place, "b i j, b n j -> b n i") + self.theta[:, None, :, 2]
-        distance = (place[:, :, None] - self.points).abs().sum(-1)
+    def __call__(self, points: Tensor) -> Tensor:
+        """(B, N, 2) points to their new positions."""
+        moved = einsum(self.theta[..., :2], points, "b i j, b n j -> b n i") + self.theta[:, None, :, 2]
+        distance = (points[:, :, None] - self.points).abs().sum(-1)
         lift = distance**2 * torch.log(distance + 1e-6)
         return moved + einsum(lift, self.weights, "b n p, b p -> b n")[..., None]
 
-    def slope(self, place: Tensor) -> Tensor:
-        """(B, N, 2) points to (B, N, 2, 2): how the surroundings of each are turned and stretched."""
-        away = place[:, :, None] - self.points
+    def jacobian(self, points: Tensor) -> Tensor:
+        """(B, N, 2) points to (B, N, 2, 2): how its surroundings are rotated and stretched."""
+        away = points[:, :, None] - self.points
         distance = away.abs().sum(-1)
-        rise = 2 * distance * torch.log(distance + 1e-6) + distance**2 / (distance + 1e-6)
-        bend = einsum(rise, self.weights, away.sign(), "b n p, b p, b n p j -> b n j")
+        derivative = 2 * distance * torch.log(distance + 1e-6) + distance**2 / (distance + 1e-6)
+        bend = einsum(derivative, self.weights, away.sign(), "b n p, b p, b n p j -> b n j")
         return self.theta[:, None, :, :2] + bend[:, :, None]
 
-    def picture(self, picture: Tensor) -> Tensor:
+    def warp_picture(self, picture: Tensor) -> Tensor:
         """(B, 3, H, W) pictures bent; the border is mirrored."""
         size = picture.shape[-2:]
-        place = rest_grid(*size, picture).flatten(0, 1).expand(len(picture), -1, -1)
-        return F.grid_sample(picture, self(place).unflatten(1, size), padding_mode="reflection", align_corners=False)
+        points = coordinate_grid(*size, picture).flatten(0, 1).expand(len(picture), -1, -1)
+        return F.grid_sample(picture, self(points).unflatten(1, size), padding_mode="reflection", align_corners=False)
 
 
 def shift_loss(regions: Regions, bent: Regions, bend: Bend) -> Tensor:
@@ -58,8 +60,8 @@ def shift_loss(regions: Regions, bent: Regions, bend: Bend) -> Tensor:
 
 
 def affine_loss(regions: Regions, bent: Regions, bend: Bend) -> Tensor:
-    """How differently they turn and stretch."""
-    matrix = without_flip(inverse(regions.affine) @ bend.slope(bent.shift) @ bent.affine)
+    """How differently they are rotated and stretched."""
+    matrix = without_flip(inverse(regions.affine) @ bend.jacobian(bent.shift) @ bent.affine)
     return (torch.eye(2, device=matrix.device, dtype=matrix.dtype) - matrix).abs().mean()
 
 

@@ -8,16 +8,16 @@ from einops import einsum, rearrange, reduce
 from torch import Tensor, nn
 
 from ..unet.attention.capture import full_precision
-from .config import PICTURE, CodecConfig
+from .config import PICTURE, AutoencoderConfig
 from .layers import AntiAlias, Encoder, Hourglass
 from .regions import Regions, inverse, without_flip
-from .warp import Motion, fetch, rest_grid
+from .warp import Motion, coordinate_grid, fetch
 
 
 class BackgroundPredictor(nn.Module):
-    """(B, 3, H, W) source and driving pictures to (B, 3, 3): where a point of the driving background was."""
+    """(B, 3, H, W) source and driving pictures to (B, 3, 3): from the driving background to the source's."""
 
-    def __init__(self, config: CodecConfig):
+    def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.encoder = Encoder(2 * PICTURE, *config.background)
         width, largest, levels = config.background
@@ -34,9 +34,9 @@ class BackgroundPredictor(nn.Module):
 
 
 class PixelwiseFlowPredictor(nn.Module):
-    """Which region moves each pixel: its flow is the mean of the regions' motions."""
+    """A mask over regions for each pixel, whose flow is the weighted mean of the regions' motions."""
 
-    def __init__(self, config: CodecConfig):
+    def __init__(self, config: AutoencoderConfig):
         super().__init__()
         motions = config.regions + 1
         self.down = AntiAlias(PICTURE, config.scale)
@@ -49,7 +49,7 @@ class PixelwiseFlowPredictor(nn.Module):
         with full_precision(picture):  # half precision would move pixels
             picture = self.down(picture)
             size = picture.shape[-2:]
-            heat = bumps(driving, size) - bumps(source, size)
+            heat = region_gaussians(driving, size) - region_gaussians(source, size)
             heat = torch.cat((torch.zeros_like(heat[:, :1]), heat), 1)
             grids = torch.cat((background_grid(background, picture), region_grids(source, driving, picture)), 1)
             pictures = picture.repeat_interleave(grids.shape[1], 0)
@@ -61,25 +61,25 @@ class PixelwiseFlowPredictor(nn.Module):
             return Motion(grid, self.occlusion(features).sigmoid())
 
 
-def bumps(regions: Regions, size: tuple[int, int]) -> Tensor:
+def region_gaussians(regions: Regions, size: tuple[int, int]) -> Tensor:
     """(B, K, h, w): each region as a Gaussian of height 1."""
-    away = rest_grid(*size, regions.shift) - regions.shift[:, :, None, None]
+    away = coordinate_grid(*size, regions.shift) - regions.shift[:, :, None, None]
     distance = einsum(away, inverse(regions.covariance), away, "b k h w i, b k i j, b k h w j -> b k h w")
     return torch.exp(-0.5 * distance)
 
 
 def region_grids(source: Regions, driving: Regions, picture: Tensor) -> Tensor:
-    """(B, K, h, w, 2): where each point was if it belongs to region k."""
-    turn = without_flip(source.affine @ inverse(driving.affine))
-    away = rest_grid(*picture.shape[-2:], picture) - driving.shift[:, :, None, None]
-    return einsum(turn, away, "b k i j, b k h w j -> b k h w i") + source.shift[:, :, None, None]
+    """(B, K, h, w, 2): the position in the source of each point if it belongs to region k."""
+    rotation = without_flip(source.affine @ inverse(driving.affine))
+    away = coordinate_grid(*picture.shape[-2:], picture) - driving.shift[:, :, None, None]
+    return einsum(rotation, away, "b k i j, b k h w j -> b k h w i") + source.shift[:, :, None, None]
 
 
 def background_grid(background: Tensor | None, picture: Tensor) -> Tensor:
-    """(B, 1, h, w, 2): where each point was if it belongs to the background; at rest without a matrix."""
-    place = rest_grid(*picture.shape[-2:], picture).expand(len(picture), 1, -1, -1, -1)
+    """(B, 1, h, w, 2): the position in the source of each point of the background, which does not move without a matrix."""
+    points = coordinate_grid(*picture.shape[-2:], picture).expand(len(picture), 1, -1, -1, -1)
     if background is None:
-        return place
-    place = torch.cat((place, torch.ones_like(place[..., :1])), -1)
-    moved = einsum(background, place, "b i j, b k h w j -> b k h w i")
+        return points
+    points = torch.cat((points, torch.ones_like(points[..., :1])), -1)
+    moved = einsum(background, points, "b i j, b k h w j -> b k h w i")
     return moved[..., :2] / moved[..., 2:]

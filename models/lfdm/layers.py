@@ -1,4 +1,4 @@
-"""The 2-D blocks of the flow auto-encoder. Every network here is a stack of them.
+"""The 2-D blocks of the flow autoencoder's networks.
 
 Letters: B pictures, C channels, H and W pixels.
 """
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-class Same(nn.Module):
+class ConvBlock(nn.Module):
     """Convolution, norm, ReLU; the size stays."""
 
     def __init__(self, inside: int, outside: int, kernel: int = 3):
@@ -22,21 +22,21 @@ class Same(nn.Module):
         return F.relu(self.norm(self.conv(x)))
 
 
-class Down(Same):
-    """The same, then means of two by two pixels."""
+class DownBlock(ConvBlock):
+    """The same, then the mean of each two by two pixels."""
 
     def forward(self, x: Tensor) -> Tensor:
         return F.avg_pool2d(super().forward(x), 2)
 
 
-class Up(Same):
+class UpBlock(ConvBlock):
     """Every pixel becomes two by two, then the same."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(F.interpolate(x, scale_factor=2, mode="nearest"))
 
 
-class Res(nn.Module):
+class ResidualBlock(nn.Module):
     """Two convolutions around a residual, each after its norm."""
 
     def __init__(self, width: int):
@@ -54,7 +54,7 @@ class Encoder(nn.Module):
     def __init__(self, inside: int, width: int, largest: int, levels: int):
         super().__init__()
         widths = [inside, *(min(largest, width * 2 ** (level + 1)) for level in range(levels))]
-        self.down_blocks = nn.ModuleList(Down(*pair) for pair in zip(widths, widths[1:], strict=False))
+        self.down_blocks = nn.ModuleList(DownBlock(*pair) for pair in zip(widths, widths[1:], strict=False))
 
     def forward(self, x: Tensor) -> list[Tensor]:
         maps = [x]
@@ -71,7 +71,7 @@ class Decoder(nn.Module):
         at = lambda level: min(largest, width * 2**level)
         deepest = levels - 1
         self.up_blocks = nn.ModuleList(
-            Up(at(level + 1) * (1 if level == deepest else 2), at(level)) for level in range(deepest, -1, -1)
+            UpBlock(at(level + 1) * (1 if level == deepest else 2), at(level)) for level in range(deepest, -1, -1)
         )
         self.out_channels = width + inside
 

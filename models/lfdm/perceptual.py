@@ -1,4 +1,4 @@
-"""How unlike two pictures look: by features of VGG19 from a local file (LFDM section 3.2), or by plain colours and edges.
+"""Losses between two pictures: by features of VGG19 from a local file (LFDM section 3.2), or by plain colours and edges.
 
 Letters: B pictures, H and W pixels.
 """
@@ -12,8 +12,8 @@ from ..files.reading import read_weights
 from .equivariance import PYRAMID, pyramid
 
 WIDTHS = (64, 64, "pool", 128, 128, "pool", 256, 256, 256, 256, "pool", 512, 512, 512, 512, "pool", 512)
-CUTS = (2, 7, 12, 21, 30)  # layers after which VGG19 is looked at
-HALVED = 16  # pixels a side that become one
+FEATURE_LAYERS = (2, 7, 12, 21, 30)  # layers of VGG19 that are compared
+VGG_MIN_SIDE = 16  # pixels a side, which VGG19 reduces to one
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -37,48 +37,48 @@ class VGG19(nn.Module):
     @classmethod
     def from_file(cls, path: str | Path) -> "VGG19":
         """A file of torchvision's VGG19, with or without its classifier."""
-        file, made = read_weights(path), cls()
-        missing = sorted(set(made.state_dict()) - set(file.shapes))
+        file, vgg = read_weights(path), cls()
+        missing = sorted(set(vgg.state_dict()) - set(file.shapes))
         if missing:
             raise ValueError(
                 f"{Path(path).name} is no VGG19: it has no {missing[0]}. Give torchvision's vgg19 file, or leave vgg "
                 "out to compare colours and edges."
             )
-        made.load_state_dict({name: file.read(name).float() for name in made.state_dict()})
-        return made
+        vgg.load_state_dict({name: file.read(name).float() for name in vgg.state_dict()})
+        return vgg
 
     def forward(self, picture: Tensor) -> list[Tensor]:
         """(B, 3, H, W) in [0, 1] to the features of five depths."""
-        x, seen = (picture - self.mean) / self.std, []
+        x, features = (picture - self.mean) / self.std, []
         for number, layer in enumerate(self.features, 1):
             x = layer(x)
-            if number in CUTS:
-                seen.append(x)
-        return seen
+            if number in FEATURE_LAYERS:
+                features.append(x)
+        return features
 
 
-def perceptual(vgg: VGG19, made: Tensor, truth: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
+def perceptual(vgg: VGG19, output: Tensor, target: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
     """(B, 3, H, W) pictures to the sum, over sizes and depths, of the mean difference of features."""
     total = 0.0
-    for one, other in sizes(made, truth, scales, HALVED):
+    for one, other in sizes(output, target, scales, VGG_MIN_SIDE):
         with torch.no_grad():
-            goal = vgg(other)
-        total = total + sum((a - b).abs().mean() for a, b in zip(vgg(one), goal, strict=True))
+            wanted = vgg(other)
+        total = total + sum((a - b).abs().mean() for a, b in zip(vgg(one), wanted, strict=True))
     return total
 
 
-def photometric(made: Tensor, truth: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
-    """(B, 3, H, W) pictures to the sum over sizes of the mean difference of colours and of edges: no perception in it."""
-    return sum((one - other).abs().mean() + edges(one - other) for one, other in sizes(made, truth, scales, 4))
+def photometric(output: Tensor, target: Tensor, scales: tuple[float, ...] = PYRAMID) -> Tensor:
+    """(B, 3, H, W) pictures to the sum over sizes of the mean difference of colours and of edges."""
+    return sum((one - other).abs().mean() + edge_error(one - other) for one, other in sizes(output, target, scales, 4))
 
 
-def edges(error: Tensor) -> Tensor:
-    """(B, 3, H, W): how much the steps between neighbours are off."""
+def edge_error(error: Tensor) -> Tensor:
+    """(B, 3, H, W): the mean error of the steps between neighbouring pixels."""
     across, down = error.diff(dim=-1), error.diff(dim=-2)
     return sum(step.abs().mean() for step in (across, down) if step.numel())
 
 
-def sizes(made: Tensor, truth: Tensor, scales: tuple[float, ...], least: int) -> list[tuple[Tensor, Tensor]]:
-    """Both pictures at every size of the pyramid that leaves them so many pixels a side."""
-    fit = tuple(scale for scale in scales if min(made.shape[-2:]) * scale >= least)
-    return list(zip(pyramid(made.float(), fit).values(), pyramid(truth.float(), fit).values(), strict=True))
+def sizes(output: Tensor, target: Tensor, scales: tuple[float, ...], min_side: int) -> list[tuple[Tensor, Tensor]]:
+    """Both pictures at every size of the pyramid of at least min_side pixels a side."""
+    fit = tuple(scale for scale in scales if min(output.shape[-2:]) * scale >= min_side)
+    return list(zip(pyramid(output.float(), fit).values(), pyramid(target.float(), fit).values(), strict=True))

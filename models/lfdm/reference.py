@@ -1,7 +1,7 @@
-"""The flow U-Net as it is usually written: what the fast formulation is checked and timed against.
+"""The flow U-Net in its usual formulation, which the fast one is tested and timed against.
 
 The first convolution runs over the picture's features repeated for every frame, attention moves its tokens together,
-makes all queries and keys at once and writes every step of the softmax out. Same weights, same answer.
+computes all queries and keys at once and the softmax step by step. Same weights, same output.
 """
 
 import copy
@@ -36,14 +36,14 @@ def normed(norm: ChannelNorm, x: Tensor) -> Tensor:
 
 
 def attended(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | float = 0.0) -> Tensor:
-    """(... n i d) queries, keys and values to answers."""
+    """(... n i d) queries, keys and values to outputs."""
     scores = einsum(q, k, "... i d, ... j d -> ... i j") + bias
     weights = (scores - scores.amax(-1, keepdim=True).detach()).softmax(-1)
     return einsum(weights, v, "... i j, ... j d -> ... i d")
 
 
-def turned(x: Tensor) -> Tensor:
-    """(... f d) with neighbouring pairs of channels turned from frame to frame."""
+def rotated(x: Tensor) -> Tensor:
+    """(... f d) with neighbouring pairs of channels rotated from frame to frame."""
     speed = 10000.0 ** (-torch.arange(0, x.shape[-1], 2, device=x.device) / x.shape[-1])
     angle = (torch.arange(x.shape[-2], device=x.device)[:, None] * speed).repeat_interleave(2, -1)
     across = torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2)
@@ -51,7 +51,7 @@ def turned(x: Tensor) -> Tensor:
 
 
 class ReferenceUNet(FlowUNet):
-    def enter(self, state: Tensor, features: Tensor | None, picture_part: Tensor | None) -> Tensor:
+    def first_conv(self, state: Tensor, features: Tensor | None, still_part: Tensor | None) -> Tensor:
         features = features[:, :, None].expand(-1, -1, state.shape[2], -1, -1)
         return self.init_conv(torch.cat((state, features), 1).contiguous())
 
@@ -60,7 +60,7 @@ class ReferenceTimeAttention(TimeAttention):
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         tokens = rearrange(normed(self.norm, x), "b c f h w -> b (h w) f c")
         q, k, v = (rearrange(one, "b p f (n d) -> b p n f d", n=self.heads) for one in self.to_qkv(tokens).chunk(3, -1))
-        out = attended(turned(q * q.shape[-1] ** -0.5), turned(k), v, bias)
+        out = attended(rotated(q * q.shape[-1] ** -0.5), rotated(k), v, bias)
         out = self.to_out(rearrange(out, "b p n f d -> b p f (n d)"))
         return rearrange(out, "b (h w) f c -> b c f h w", h=x.shape[-2]).contiguous() + x
 

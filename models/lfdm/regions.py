@@ -1,4 +1,4 @@
-"""Where the moving parts of a picture are, and how each turns and stretches.
+"""The moving parts of a picture: the position, rotation and spread of each.
 
 Letters: B pictures, K regions, H and W pixels, h and w of a heat map.
 """
@@ -10,22 +10,22 @@ from einops import einsum, rearrange
 from torch import Tensor, nn
 
 from ..unet.attention.capture import full_precision
-from .config import PICTURE, CodecConfig
+from .config import PICTURE, AutoencoderConfig
 from .layers import AntiAlias, Hourglass
-from .warp import rest_grid
+from .warp import coordinate_grid
 
 
 class Regions(NamedTuple):
     shift: Tensor  # (B, K, 2) centres
     covariance: Tensor  # (B, K, 2, 2)
-    affine: Tensor  # (B, K, 2, 2) axes of the region, each as long as its spread
+    affine: Tensor  # (B, K, 2, 2) principal axes of the region, each as long as its spread
     heat_map: Tensor  # (B, K, h, w) shares that sum to 1
 
 
 class RegionPredictor(nn.Module):
     """(B, 3, H, W) pictures in [0, 1] to K regions."""
 
-    def __init__(self, config: CodecConfig):
+    def __init__(self, config: AutoencoderConfig):
         super().__init__()
         self.temperature = config.temperature
         self.down = AntiAlias(PICTURE, config.scale)
@@ -37,22 +37,22 @@ class RegionPredictor(nn.Module):
         with full_precision(features):  # a covariance is the small difference of large sums
             logits = self.regions(features.to(self.regions.weight))
             heat_map = (logits / self.temperature).flatten(2).softmax(-1).view_as(logits)
-            return measured(heat_map)
+            return region_moments(heat_map)
 
 
-def measured(heat_map: Tensor) -> Regions:
+def region_moments(heat_map: Tensor) -> Regions:
     """Mean and covariance of each heat map."""
-    place = rest_grid(*heat_map.shape[-2:], heat_map)
-    shift = einsum(heat_map, place, "b k h w, h w i -> b k i")
-    away = place - shift[:, :, None, None]
+    points = coordinate_grid(*heat_map.shape[-2:], heat_map)
+    shift = einsum(heat_map, points, "b k h w, h w i -> b k i")
+    away = points - shift[:, :, None, None]
     covariance = einsum(heat_map, away, away, "b k h w, b k h w i, b k h w j -> b k i j")
-    return Regions(shift, covariance, axes(covariance), heat_map)
+    return Regions(shift, covariance, principal_axes(covariance), heat_map)
 
 
-def axes(covariance: Tensor) -> Tensor:
-    """(..., 2, 2) to its main axes as columns, the longer first, each as long as the square root of its variance.
+def principal_axes(covariance: Tensor) -> Tensor:
+    """(..., 2, 2) to its principal axes as columns, the longer first, each as long as the square root of its variance.
 
-    Their order and handedness are those of a singular value decomposition, which the weights have learned with; the
+    Their order and handedness are those of a singular value decomposition, which the weights were trained with; the
     sign of both together cancels wherever two of them meet.
     """
     p, q, r = covariance[..., 0, 0], covariance[..., 0, 1], covariance[..., 1, 1]
@@ -72,5 +72,5 @@ def inverse(matrix: Tensor) -> Tensor:
 
 
 def without_flip(matrix: Tensor) -> Tensor:
-    """(..., 2, 2) with a first entry that is not negative: a region turned by half a turn looks the same."""
+    """(..., 2, 2) with a first entry that is not negative: a region rotated by half a turn is the same."""
     return matrix * matrix[..., :1, :1].sign()

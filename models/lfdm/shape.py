@@ -1,11 +1,11 @@
-"""The shape of a network from the shapes of its weights, so that a model of any size opens.
+"""The shape of a network from the shapes of its weights, so that models of any size open.
 
 Names are ours.
 """
 
 from collections.abc import Mapping
 
-from .config import PICTURE, STATE, CodecConfig, FlowUNetConfig
+from .config import PICTURE, STATE, AutoencoderConfig, FlowUNetConfig
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -23,19 +23,19 @@ def widths(shapes: Shapes, pattern: str) -> list[int]:
 
 
 def hourglass(shapes: Shapes, prefix: str, inside: int, first: int | None = None) -> tuple[int, int, int]:
-    """(width, largest width, levels); only a decoder tells a width that is not half of the first level's."""
+    """(width, largest width, levels); only a decoder shows a width that is not half of the first level's."""
     levels = widths(shapes, prefix + "down_blocks.{}.norm.weight")
     width = levels[0] // 2 if first is None else first - inside
     return width, max(levels), len(levels)
 
 
-def codec_shape(shapes: Shapes) -> CodecConfig:
-    """Of a flow auto-encoder."""
+def autoencoder_shape(shapes: Shapes) -> AutoencoderConfig:
+    """Of a flow autoencoder."""
     predictor = "generator.pixelwise_flow_predictor."
     regions, region_width = shapes["region_predictor.regions.weight"][:2]
     motions, flow_width = shapes[predictor + "mask.weight"][:2]
     generator = widths(shapes, "generator.down_blocks.{}.norm.weight")
-    return CodecConfig(
+    return AutoencoderConfig(
         regions=regions,
         width=shapes["generator.first.norm.weight"][0],
         max_width=max(generator),

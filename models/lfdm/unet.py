@@ -1,4 +1,4 @@
-"""The 3-D U-Net that takes the noise out of a flow (LFDM section 3.3).
+"""The 3-D U-Net that denoises a flow (LFDM section 3.3).
 
 It mixes frames by attention over time and by its norms, whose statistics run over the whole clip; convolutions stay
 inside a frame. Letters: b clips, c channels, f frames, h w points of the flow.
@@ -21,7 +21,7 @@ class FlowUNet(nn.Module):
         width, widths = config.width, config.widths
         heads = (config.heads, config.head_width)
         self.time_rel_pos_bias = FramePositions(config.heads)
-        self.init_conv = PictureConv(config.feature_width, width)
+        self.init_conv = StillConv(config.feature_width, width)
         self.init_temporal_attn = TimeAttention(width, *heads)
         self.time_mlp = nn.Sequential(
             Sinusoids(width), nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, 4 * width)
@@ -56,17 +56,17 @@ class FlowUNet(nn.Module):
         return nn.Sequential(ResBlock(2 * width, width, self.config.groups), nn.Conv3d(width, channels, 1))
 
     def null_text(self, like: Tensor) -> Tensor:
-        """What stands for no text, (b, text_width)."""
+        """The text vector of an empty prompt, (b, text_width)."""
         null = getattr(self, "null_cond_emb", None)
         return torch.zeros_like(like) if null is None else null.to(like).expand_as(like)
 
-    def picture_part(self, features: Tensor) -> Tensor:
-        """(b, feature_width, h, w) of the encoded picture to what it adds to each frame, (b c 1 h w): once for a clip."""
+    def still_part(self, features: Tensor) -> Tensor:
+        """(b, feature_width, h, w) of the still image to its part of the first convolution, (b c 1 h w)."""
         return self.init_conv(channels_last(features[:, :, None]))
 
-    def enter(self, state: Tensor, features: Tensor | None, picture_part: Tensor | None) -> Tensor:
-        """The first convolution over a state and the picture beside it."""
-        part = self.picture_part(features) if picture_part is None else picture_part
+    def first_conv(self, state: Tensor, features: Tensor | None, still_part: Tensor | None) -> Tensor:
+        """The first convolution, over a state and the picture's features."""
+        part = self.still_part(features) if still_part is None else still_part
         return self.init_conv(channels_last(state)) + part
 
     def forward(
@@ -75,38 +75,38 @@ class FlowUNet(nn.Module):
         time: Tensor,
         features: Tensor | None = None,
         text: Tensor | None = None,
-        picture_part: Tensor | None = None,
+        still_part: Tensor | None = None,
     ) -> Tensor:
         """(b 3 f h w) noisy state, (b,) times, features of the picture or its part, (b, width) text to the noise."""
-        check(state, self.config)
+        check_state(state, self.config)
         if text is None:
             text = self.null_text(state.new_zeros(len(state), self.config.text_width))
-        first = x = self.enter(state, features, picture_part)
-        # The sinusoids are made in full precision; everything after them is of the network's kind of number.
-        told = torch.cat((self.time_mlp[1:](self.time_mlp[0](time).to(x.dtype)), text.to(x.dtype)), -1)
+        first = x = self.first_conv(state, features, still_part)
+        # Sinusoids in full precision, everything after them in that of the network.
+        embedding = torch.cat((self.time_mlp[1:](self.time_mlp[0](time).to(x.dtype)), text.to(x.dtype)), -1)
         bias = self.time_rel_pos_bias(x.shape[2], x.device)
         x = self.init_temporal_attn(x, bias)
         skips = []
         for block1, block2, space, over_time, resize in self.downs:
-            x = over_time(space(block2(block1(x, told), told)), bias)
+            x = over_time(space(block2(block1(x, embedding), embedding)), bias)
             skips.append(x)
             x = resize(x)
-        x = self.mid_block1(x, told)
+        x = self.mid_block1(x, embedding)
         x = self.mid_temporal_attn(self.mid_spatial_attn(x), bias)
-        x = self.mid_block2(x, told)
+        x = self.mid_block2(x, embedding)
         for block1, block2, space, over_time, resize in self.ups:
-            x = block1(torch.cat((x, skips.pop()), 1), told)
-            x = resize(over_time(space(block2(x, told)), bias))
+            x = block1(torch.cat((x, skips.pop()), 1), embedding)
+            x = resize(over_time(space(block2(x, embedding)), bias))
         x = torch.cat((x, first), 1)
-        answer = torch.cat((self.final_conv(x), self.occlusion_map(x)), 1)
-        return state + answer if self.config.residual else answer
+        output = torch.cat((self.final_conv(x), self.occlusion_map(x)), 1)
+        return state + output if self.config.residual else output
 
 
-class PictureConv(nn.Conv3d):
-    """The first convolution, over the state and the features of the picture beside it.
+class StillConv(nn.Conv3d):
+    """The first convolution, over the state and the features of the picture.
 
-    The features are the same in every frame and at every step, so the sum is taken in two parts: features go through
-    their own part of the weights once, the state through the other.
+    The features are the same in every frame and at every step, so the sum is computed in two parts: once from the
+    features, at every step from the state.
     """
 
     def __init__(self, features: int, outside: int):
@@ -135,33 +135,33 @@ class Sinusoids(nn.Module):
 
 
 class Block(nn.Module):
-    """Convolution, norm over the clip, change by time and text, SiLU."""
+    """Convolution, norm over the clip, modulation by time and text, SiLU."""
 
     def __init__(self, inside: int, outside: int, groups: int):
         super().__init__()
         self.proj = nn.Conv3d(inside, outside, (1, 3, 3), padding=(0, 1, 1))
         self.norm = nn.GroupNorm(groups, outside)
 
-    def forward(self, x: Tensor, change: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def forward(self, x: Tensor, modulation: tuple[Tensor, Tensor] | None = None) -> Tensor:
         x = self.norm(self.proj(x))
-        if change is not None:
-            scale, shift = change
+        if modulation is not None:
+            scale, shift = modulation
             x = torch.addcmul(shift, x, scale + 1)
         return F.silu(x)
 
 
 class ResBlock(nn.Module):
-    def __init__(self, inside: int, outside: int, groups: int, told: int = 0):
+    def __init__(self, inside: int, outside: int, groups: int, embedding: int = 0):
         super().__init__()
-        if told:
-            self.mlp = nn.Sequential(nn.SiLU(), nn.Linear(told, 2 * outside))
+        if embedding:
+            self.mlp = nn.Sequential(nn.SiLU(), nn.Linear(embedding, 2 * outside))
         self.block1, self.block2 = Block(inside, outside, groups), Block(outside, outside, groups)
         self.res_conv = nn.Conv3d(inside, outside, 1) if inside != outside else nn.Identity()
 
-    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
-        """(b c f h w) features and (b, told) time and text."""
-        change = None if told is None else self.mlp(told)[..., None, None, None].chunk(2, 1)
-        return self.block2(self.block1(x, change)) + self.res_conv(x)
+    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
+        """(b c f h w) features and (b, width) embedding of time and text."""
+        modulation = None if embedding is None else self.mlp(embedding)[..., None, None, None].chunk(2, 1)
+        return self.block2(self.block1(x, modulation)) + self.res_conv(x)
 
 
 def down(width: int) -> nn.Conv3d:
@@ -169,7 +169,7 @@ def down(width: int) -> nn.Conv3d:
 
 
 class ReflectedConv(nn.Conv3d):
-    """torch's own way: what a host puts in its place for some versions of cuDNN would leave the reflected border out."""
+    """torch's own convolution: the replacement of a host for some versions of cuDNN would skip the reflected border."""
 
     def _conv_forward(self, x: Tensor, weight: Tensor, bias: Tensor | None, **_) -> Tensor:
         return nn.Conv3d._conv_forward(self, x, weight, bias)
@@ -182,20 +182,20 @@ def up(width: int, kind: str) -> nn.Module:
     return nn.Sequential(nn.Upsample(scale_factor=(1, 2, 2), mode="nearest"), conv)
 
 
-def check(state: Tensor, config: FlowUNetConfig) -> None:
-    """A state of the wrong shape is refused with the nearest that works."""
+def check_state(state: Tensor, config: FlowUNetConfig) -> None:
+    """A state of the wrong shape is refused with the nearest that fits."""
     if state.ndim != 5 or state.shape[1] != STATE or state.shape[-2] % config.step or state.shape[-1] % config.step:
         near = [max(config.step, round(side / config.step) * config.step) for side in state.shape[-2:]]
         raise ValueError(
             f"Expected a flow latent (clips, {STATE}, frames, height, width) whose height and width are multiples of "
-            f"{config.step}, got {tuple(state.shape)}: the nearest size that works is {near[0]} x {near[1]}."
+            f"{config.step}, got {tuple(state.shape)}: the nearest size that fits is {near[0]} x {near[1]}."
         )
 
 
 def guided(unet: FlowUNet, state: Tensor, time: Tensor, part: Tensor, text: Tensor, scale: float = 1.0) -> Tensor:
-    """The noise with classifier-free guidance: 1 is the text's answer as it is, 0 that of no text."""
-    null = None if scale == 1 else unet(state, time, text=unet.null_text(text), picture_part=part)
+    """The noise with classifier-free guidance: 1 is the output of the text, 0 that of an empty prompt."""
+    null = None if scale == 1 else unet(state, time, text=unet.null_text(text), still_part=part)
     if scale == 0:
         return null
-    answer = unet(state, time, text=text, picture_part=part)
-    return answer if null is None else null + (answer - null) * scale
+    output = unet(state, time, text=text, still_part=part)
+    return output if null is None else null + (output - null) * scale

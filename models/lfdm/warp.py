@@ -1,8 +1,9 @@
 """Fetching a picture through an absolute sampling grid, and blending by an occlusion map.
 
 A grid is (B, h, w, 2), the last axis (x, y) in parts of the picture: its own points are laid out from -1 to 1 on the
-first and the last pixel, but it is read with -1 and 1 on the borders of the picture. So a grid of rest is not quite a
-warp of rest; the released weights learned it so. Letters: B pictures, C channels, H and W pixels, h and w of the grid.
+first and the last pixel, but it is read with -1 and 1 on the borders of the picture. So this grid of
+points does not leave a picture quite unchanged; the released weights were trained with it.
+Letters: B pictures, C channels, H and W pixels, h and w of the grid.
 """
 
 import torch
@@ -10,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def rest_grid(height: int, width: int, like: Tensor) -> Tensor:
-    """(h, w, 2): where every point lies when nothing moves."""
+def coordinate_grid(height: int, width: int, like: Tensor) -> Tensor:
+    """(h, w, 2): the position of every point when nothing moves."""
     axis = lambda size: torch.linspace(-1, 1, size, device=like.device, dtype=like.dtype)
     y, x = torch.meshgrid(axis(height), axis(width), indexing="ij")
     return torch.stack((x, y), -1)
@@ -36,7 +37,7 @@ def warp(x: Tensor, grid: Tensor) -> Tensor:
 
 
 class Motion:
-    """A grid and its occlusion (B, 1, h, w): 1 shows the moved picture, 0 what is generated. Each size is made once."""
+    """A grid and its occlusion (B, 1, h, w): 1 shows the moved picture, 0 what is generated. Each size is computed once."""
 
     def __init__(self, grid: Tensor, occlusion: Tensor):
         self.grid, self.occlusion, self.sizes = grid, occlusion, {}
@@ -51,11 +52,11 @@ class Motion:
             self.sizes[size] = resized(self.grid, size), occlusion
         return self.sizes[size]
 
-    def show(self, x: Tensor) -> Tensor:
-        """What of (1 or B, C, H, W) is still seen after the motion, at its new place."""
+    def warp_visible(self, x: Tensor) -> Tensor:
+        """(1 or B, C, H, W) moved, and 0 where it is hidden."""
         grid, occlusion = self.at(x.shape[-2:])
         return fetch(x.expand(len(grid), -1, -1, -1), grid) * occlusion
 
     def blend(self, x: Tensor, generated: Tensor) -> Tensor:
-        """What is still seen of x, and the generated where it is hidden."""
-        return self.show(x) + generated * (1 - self.at(x.shape[-2:])[1])
+        """The visible part of x after the motion, and `generated` where it is hidden."""
+        return self.warp_visible(x) + generated * (1 - self.at(x.shape[-2:])[1])

@@ -1,10 +1,10 @@
-"""Flow: estimated, shown, moved by, composed, in files and as tensors."""
+"""Flow: estimated, drawn, warped by, composed, in files and as tensors."""
 
 from .compose import ComposeFlows
-from .drawing import FlowToPicture
+from .drawing import DrawFlow
 from .estimate import EstimateFlow
 from .files import LoadFlow, SaveFlow
-from .tensors import FlowFromTensor, FlowToTensor
+from .tensors import FlowToTensor, TensorToFlow
 from .warp import WarpByFlow
 
-NODES = [EstimateFlow, FlowToPicture, WarpByFlow, ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, FlowFromTensor]
+NODES = [EstimateFlow, DrawFlow, WarpByFlow, ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, TensorToFlow]

@@ -1,4 +1,4 @@
-"""Flows of several objects put together."""
+"""Flows of several objects in one."""
 
 from comfy_api.latest import io
 
@@ -6,103 +6,116 @@ from ..host.types import Flow
 from ..inputs.flows import PARTS
 
 CATEGORY = "Duet/flow"
-MASKS = ("picture", "frames")
+STILL, FRAMES = "still image", "every frame"
 
 
 class ComposeFlows(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        side = {"default": 0, "min": 0, "max": 16384, "step": 1}
+        box = {"default": 0, "min": 0, "max": 16384, "step": 1, "advanced": True}
         return io.Schema(
             node_id="DuetComposeFlows",
             display_name="Compose Flows",
             category=CATEGORY,
-            description="Gives one object of a picture its own motion and everything else another, or none. For several "
-            "objects put one node behind the other.",
-            search_aliases=["combine flows", "multiple objects", "mask flow", "merge motion", "two people"],
+            description="Gives one object of a picture a motion of its own and everything else another motion, or none. "
+            "Chain one node for each further object.",
+            search_aliases=[
+                "combine flows", "merge flows", "multiple objects", "mask flow", "merge motion", "two people",
+                "two characters",
+            ],
             inputs=[
-                Flow.Input("over", tooltip="The motion of the object."),
+                Flow.Input("object_flow", tooltip="The motion of the object."),
                 io.Mask.Input(
-                    "mask", tooltip="White where the object is, as large as the whole picture or in its shape."
+                    "object_mask", tooltip="White where the object is, as large as the whole picture or in its shape."
                 ),
-                Flow.Input("below", optional=True, tooltip="The motion of everything else. Without it all else rests."),
+                Flow.Input(
+                    "scene_flow", optional=True,
+                    tooltip="The motion of everything else. Without it everything else stands still.",
+                ),
                 io.Combo.Input(
-                    "mask_of", options=list(MASKS), default=MASKS[0],
-                    tooltip="picture: one mask, of the still picture; it moves with its object, and where the object was "
-                    "is a hole. frames: the mask shows where the object is in every frame.",
+                    "mask_frames", options=[STILL, FRAMES], default=STILL, advanced=True,
+                    tooltip="still image: object_mask is one mask of the still image and moves with the object, which "
+                    "leaves a hole behind. every frame: object_mask shows where the object is in each frame.",
                 ),
-                io.Int.Input("x", **side, tooltip="Left edge of the part of the picture that over was made for."),
-                io.Int.Input("y", **side, tooltip="Upper edge of that part, in pixels of the mask."),
-                io.Int.Input("width", **side, tooltip="Width of that part. 0: over was made for the whole picture."),
-                io.Int.Input("height", **side, tooltip="Height of that part. 0: over was made for the whole picture."),
+                io.Int.Input("x", **box, tooltip="Left edge, in pixels of the mask, of the crop that object_flow covers."),
+                io.Int.Input("y", **box, tooltip="Top edge of that crop, in pixels of the mask."),
+                io.Int.Input("width", **box, tooltip="Width of that crop. 0: object_flow covers the whole picture."),
+                io.Int.Input("height", **box, tooltip="Height of that crop. 0: object_flow covers the whole picture."),
             ],
             outputs=[Flow.Output(display_name="flow", tooltip="Both motions in one flow.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, over, mask, below=None, mask_of=MASKS[0], x=0, y=0, width=0, height=0) -> io.NodeOutput:
+    def execute(
+        cls, object_flow, object_mask, scene_flow=None, mask_frames=STILL, x=0, y=0, width=0, height=0
+    ) -> io.NodeOutput:
         from ..inputs import checks
         from ..inputs import flows as fields
 
-        mask = checks.mask(mask)
+        mask = checks.mask(object_mask, "object_mask")
         box = (x, y, width or mask.shape[2], height or mask.shape[1])
-        still, out = mask_of == MASKS[0], {}
-        for way in shared(over, below, mask if still else None):
-            out |= fields.as_flow(way, joined(over, below, way, mask, still, box))
+        of_still, out = mask_frames == STILL, {}
+        for direction in shared_directions(object_flow, scene_flow, mask if of_still else None):
+            out |= fields.as_flow(direction, joined(object_flow, scene_flow, direction, mask, of_still, box))
         return io.NodeOutput(out)
 
 
-def shared(over, below, still) -> list[str]:
-    """Which parts both flows have; a mask of the still picture is one and needs flows that fetch from it."""
-    from ..inputs.flows import MEANS, held
+def shared_directions(object_flow, scene_flow, still_mask) -> list[str]:
+    """The directions that both flows have; a mask of the still image must be one and needs flow to that image."""
+    from ..inputs.flows import MEANINGS, parts_of
 
-    both = [name for name in held(over) if below is None or name in held(below)]
-    if still is not None and len(still) != 1:
+    both = [name for name in parts_of(object_flow) if scene_flow is None or name in parts_of(scene_flow)]
+    if still_mask is not None and len(still_mask) != 1:
         raise ValueError(
-            f"mask: of the picture one was expected, got {len(still)}: trim them, or set mask_of to {MASKS[1]}."
+            f"object_mask: expected one mask of the {STILL}, got {len(still_mask)}: trim them, or set mask_frames to "
+            f"{FRAMES}."
         )
-    ways = [way for way, name in PARTS.items() if name in both and (still is None or name == "to_picture")]
-    if not ways:
-        leads = [MEANS[held(flow)[0]] for flow in (over, below) if flow is not None]
+    found = [way for way, name in PARTS.items() if name in both and (still_mask is None or name == "to_picture")]
+    if not found:
+        leads = [MEANINGS[parts_of(flow)[0]] for flow in (object_flow, scene_flow) if flow is not None]
         raise ValueError(
-            f"A mask of the {MASKS[0] if still is not None else MASKS[1]} cannot join flows that lead "
-            f"{' and '.join(leads)}: estimate both the same way, or set mask_of to {MASKS[1]} for flow between neighbours."
+            f"A mask of the {STILL if still_mask is not None else 'frames'} cannot join flows that lead "
+            f"{' and '.join(leads)}: estimate both the same way, or set mask_frames to {FRAMES} for flow between "
+            "neighbours."
         )
-    return ways
+    return found
 
 
-def joined(over, below, way: str, mask, of_picture: bool, box: tuple):
+def joined(object_flow, scene_flow, direction: str, mask, of_still: bool, box: tuple):
     """One part of both flows, the object's in its box, by a mask (1 or N, H, W)."""
-    from ...models.flow.fields import composed, placed, proportional, rest
+    from ...models.flow.fields import composed, placed, proportional, zero_flow
     from ..inputs import checks
     from ..inputs import flows as fields
 
-    top = fields.part(over, way)
-    bottom = None if below is None else fields.part(below, way)
-    checks.same_frames(over=top.share, below=None if bottom is None else bottom.share)
-    size = canvas(top, mask, box) if bottom is None else bottom.size
-    bottom = rest(len(top.share), size, top.share) if bottom is None else bottom
+    field = fields.field_of(object_flow, direction)
+    scene = None if scene_flow is None else fields.field_of(scene_flow, direction)
+    checks.same_frames(object_flow=field.valid, scene_flow=None if scene is None else scene.valid)
+    size = whole_size(field, mask, box) if scene is None else scene.size
+    scene = zero_flow(len(field.valid), size, field.valid) if scene is None else scene
     if not proportional(size, mask.shape[1:]):
         raise ValueError(
-            f"mask: expected the shape of the flow, {size[1]} x {size[0]}, got {mask.shape[2]} x {mask.shape[1]}: crop it."
+            f"object_mask: expected the shape of the flow, {size[1]} x {size[0]}, got {mask.shape[2]} x {mask.shape[1]}: "
+            "crop it."
         )
     box = in_points(box, mask, size)
-    top, here = placed(fields.fitted(top, box[3:1:-1], "its part of the picture"), box, size)
-    mask = checks.mask(for_frames(mask, way, len(top.share)), frames=None, size=size)
-    return composed(top, bottom, mask, of_picture, here)
+    field, box_mask = placed(fields.fitted(field, box[3:1:-1], "its crop of the picture"), box, size)
+    mask = checks.mask(for_frames(mask, direction, len(field.valid)), frames=None, size=size)
+    return composed(field, scene, mask, of_still, box_mask)
 
 
-def for_frames(mask, way: str, frames: int):
-    """Masks of N frames are those of the frames that the offsets start in: all but the last, or all but the first."""
-    if len(mask) == frames + 1 and way != "to picture":
-        return mask[:-1] if way == "to next" else mask[1:]
+def for_frames(mask, direction: str, frames: int):
+    """Masks of N frames are those of the frames where the offsets start: all but the last, or all but the first."""
+    if len(mask) == frames + 1 and direction != "to still":
+        return mask[:-1] if direction == "to next frame" else mask[1:]
     if len(mask) not in (1, frames):
-        raise ValueError(f"mask: expected 1 or {frames} masks for {frames} frames of flow, got {len(mask)}: trim them.")
+        raise ValueError(
+            f"object_mask: expected 1 or {frames} masks for {frames} frames of flow, got {len(mask)}: trim them."
+        )
     return mask
 
 
-def canvas(field, mask, box: tuple) -> tuple[int, int]:
-    """(h, w) of a flow of the whole picture, as fine as one made for a box of it."""
+def whole_size(field, mask, box: tuple) -> tuple[int, int]:
+    """(h, w) of a flow of the whole picture, as fine as the one of a box of it."""
     return tuple(
         max(1, round(side * points / of))
         for side, points, of in zip(mask.shape[1:], field.size, box[3:1:-1], strict=True)
@@ -115,8 +128,8 @@ def in_points(box: tuple, mask, size: tuple[int, int]) -> tuple[int, int, int, i
     x, y, w, h = box
     if x + w > wide or y + h > tall:
         raise ValueError(
-            f"The part at {x}, {y} of {w} x {h} pixels leaves the picture, whose mask is {wide} x {tall}: lower the "
-            "numbers, or set width and height to 0 for the whole picture."
+            f"The crop at {x}, {y} of {w} x {h} pixels leaves the picture, whose mask is {wide} x {tall}: lower x, y, "
+            "width or height, or set width and height to 0 for the whole picture."
         )
     left, top = round(x * width / wide), round(y * height / tall)
     return left, top, max(1, round((x + w) * width / wide) - left), max(1, round((y + h) * height / tall) - top)

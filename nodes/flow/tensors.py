@@ -4,8 +4,7 @@ import torch
 from comfy_api.latest import io
 
 from ..host.types import Flow
-from ..inputs.flows import AUTO
-from .files import WAYS, way_input
+from ..inputs.flows import AUTO, PARTS
 
 CATEGORY = "Duet/flow"
 LAYOUTS = ("frames, height, width, 2", "frames, 2, height, width")
@@ -18,74 +17,85 @@ class FlowToTensor(io.ComfyNode):
             node_id="DuetFlowToTensor",
             display_name="Flow to Tensor",
             category=CATEGORY,
-            description="One way of a flow as the plain tensor of offsets in pixels that nodes of other packs take.",
-            search_aliases=["flow adapter", "RAFT flow", "convert flow", "optical flow tensor"],
+            description="One direction of a flow as a plain tensor of offsets in pixels, for nodes of other packs that "
+            "take optical flow.",
+            search_aliases=["flow adapter", "convert flow", "RAFT flow", "optical flow tensor", "export flow"],
             inputs=[
                 Flow.Input("flow", tooltip="The flow."),
-                way_input("Which way. as it is takes the one from a picture, else to the next.", (AUTO, *WAYS)),
+                io.Combo.Input(
+                    "direction", options=[AUTO, *PARTS], default=AUTO,
+                    tooltip="Which direction to take. auto: the flow to the still image if there is one, else to the next "
+                    "frame.",
+                ),
                 io.Combo.Input(
                     "layout", options=list(LAYOUTS), default=LAYOUTS[0],
-                    tooltip="The order of the numbers that the other node wants.",
+                    tooltip="Order of the tensor's dimensions, as the other node wants it.",
                 ),
             ],
             outputs=[
                 io.AnyType.Output(display_name="tensor", tooltip="Offsets (dx, dy) in pixels."),
-                io.Mask.Output(display_name="valid", tooltip="White where the offset leads to what is seen there."),
+                io.Mask.Output(display_name="valid_mask", tooltip="White where the offset leads to a visible point."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, flow, way, layout) -> io.NodeOutput:
-        from ..inputs.flows import part
+    def execute(cls, flow, direction, layout) -> io.NodeOutput:
+        from ..inputs.flows import field_of
 
-        field = part(flow, way)
+        field = field_of(flow, direction)
         tensor = field.offset if layout == LAYOUTS[0] else field.offset.movedim(-1, 1)
-        return io.NodeOutput(tensor.contiguous().clone(), field.share.clone())
+        return io.NodeOutput(tensor.contiguous().clone(), field.valid.clone())
 
 
-class FlowFromTensor(io.ComfyNode):
+class TensorToFlow(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetFlowFromTensor",
-            display_name="Flow from Tensor",
+            node_id="DuetTensorToFlow",
+            display_name="Tensor to Flow",
             category=CATEGORY,
-            description="Takes the flow of a node of another pack: a plain tensor of offsets in pixels.",
-            search_aliases=["flow adapter", "RAFT flow", "convert flow", "optical flow tensor"],
+            description="Makes a flow from the tensor of another pack's optical flow node: offsets in pixels.",
+            search_aliases=["flow adapter", "convert flow", "RAFT flow", "optical flow tensor", "import flow"],
             inputs=[
                 io.AnyType.Input(
                     "tensor",
                     tooltip="Offsets (dx, dy) in pixels, as (frames, height, width, 2) or (frames, 2, height, width).",
                 ),
-                way_input("Where it leads. to picture: from each frame to one picture. to next, to previous: between "
-                          "neighbouring frames."),
+                io.Combo.Input(
+                    "direction", options=list(PARTS), default=next(iter(PARTS)),
+                    tooltip="Where the offsets lead. to still: from each frame to one still image. to next frame, to "
+                    "previous frame: between neighbouring frames.",
+                ),
                 io.Combo.Input(
                     "layout", options=[AUTO, *LAYOUTS], default=AUTO,
-                    tooltip="The order of its numbers. as it is finds out by itself where that is possible.",
+                    tooltip="Order of the tensor's dimensions. auto: found from its shape. Choose one if that is refused.",
                 ),
                 io.Mask.Input(
-                    "valid", optional=True, tooltip="White where the offset can be trusted: one, or one for each frame.",
+                    "valid_mask", optional=True,
+                    tooltip="White where the offset is reliable, one mask or one for each frame. Without it every offset "
+                    "counts.",
                 ),
             ],
             outputs=[Flow.Output(display_name="flow", tooltip="The same offsets as a flow of Duet.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, tensor, way, layout, valid=None) -> io.NodeOutput:
+    def execute(cls, tensor, direction, layout, valid_mask=None) -> io.NodeOutput:
         from ...models.flow.fields import Field
         from ..inputs import checks
         from ..inputs.flows import as_flow
 
         offset = offsets(tensor, layout)
         checks.finite(offset, "tensor")
-        share = offset.new_ones(offset.shape[:3])
-        if valid is not None:
-            share = checks.mask(valid, "valid", len(offset), tuple(offset.shape[1:3])).to(offset.device).clone()
-        return io.NodeOutput(as_flow(way, Field(offset, share)))
+        valid = offset.new_ones(offset.shape[:3])
+        if valid_mask is not None:
+            size = tuple(offset.shape[1:3])
+            valid = checks.mask(valid_mask, "valid_mask", len(offset), size).to(offset.device).clone()
+        return io.NodeOutput(as_flow(direction, Field(offset, valid)))
 
 
 def offsets(value, layout: str) -> torch.Tensor:
-    """A tensor, an array or a list of them as (N, H, W, 2) float; one frame or one clip may lack or have a dimension."""
+    """A tensor, an array or a list of them as (N, H, W, 2) float; a single frame or a batch of one clip is accepted."""
     try:
         value = torch.stack([torch.as_tensor(one) for one in value]) if isinstance(value, (list, tuple)) else value
         value = torch.as_tensor(value).float()

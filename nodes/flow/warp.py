@@ -1,86 +1,107 @@
-"""Pictures and latents moved along a flow."""
+"""Images and latents moved along a flow."""
 
 from comfy_api.latest import io
 
 from ..host.types import Flow
+from ..inputs.flows import AUTO
 
 CATEGORY = "Duet/flow"
-MOVES = ("move one picture", "to next frame", "to previous frame")
+FROM_STILL, TO_NEXT, TO_PREVIOUS = "from still", "to next frame", "to previous frame"
+DIRECTIONS = (AUTO, FROM_STILL, TO_NEXT, TO_PREVIOUS)
 
 
 class WarpByFlow(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        either = io.MatchType.Template("pictures", [io.Image, io.Latent])
+        either = io.MatchType.Template("images", [io.Image, io.Latent])
         return io.Schema(
             node_id="DuetWarpByFlow",
             display_name="Warp by Flow",
             category=CATEGORY,
-            description="Moves pictures, or latents of any model, along a flow. What nobody sees in the source becomes a "
-            "hole that a plate fills or a mask shows.",
-            search_aliases=["warp latent", "apply optical flow", "displace", "remap", "motion transfer", "advect"],
+            description="Moves images, or latents of any model, along a flow, and gives a mask of the holes that appear. "
+            "Good for animating a picture with pixels of its own, or for starting a sampler from a moved latent.",
+            search_aliases=[
+                "warp latent", "warp image", "apply optical flow", "displace", "displacement map", "remap", "advect",
+                "motion transfer", "animate still", "animate picture", "noise warping",
+            ],
             inputs=[
                 io.MatchType.Input(
-                    "pictures", either,
-                    tooltip="An IMAGE or a LATENT: one picture, or as many as the flow has frames.",
+                    "images", either,
+                    tooltip="An IMAGE or a LATENT: one picture, or a clip of one frame more than the flow between its "
+                    "neighbouring frames.",
                 ),
-                Flow.Input("flow", tooltip="A flow of the same shape; another size is scaled."),
+                Flow.Input("flow", tooltip="A flow of the same shape. A flow of another size is scaled."),
                 io.Combo.Input(
-                    "mode", options=list(MOVES), default=MOVES[0],
-                    tooltip="move one picture: every frame is fetched from it; a flow between neighbours is added up. to "
-                    "next frame: of a clip, each frame is moved to where the next one is. to previous frame: backwards.",
+                    "direction", options=list(DIRECTIONS), default=AUTO,
+                    tooltip="auto: from still for one picture, to next frame for a clip. from still: one picture becomes "
+                    "a clip; flow between neighbouring frames is added up. to next frame, to previous frame: each frame "
+                    "of a clip is moved onto the frame after or before it.",
                 ),
                 io.MatchType.Input(
                     "fill", either, optional=True,
-                    tooltip="What shows in the holes, of the same kind and size: a clean plate, or the frames of Render "
-                    "Flow Video. Without it the picture is stretched over them.",
+                    tooltip="Content for the holes, of the same kind and size: a clean scene, or the frames of Animate "
+                    "Still by Flow. Without it the image is stretched over them.",
                 ),
             ],
             outputs=[
-                io.MatchType.Output(either, display_name="moved", tooltip="The moved frames."),
+                io.MatchType.Output(either, display_name="warped", tooltip="The moved frames."),
                 io.Mask.Output(
-                    display_name="holes",
-                    tooltip="White where the source shows nothing: for Set Latent Noise Mask or an inpainting model.",
+                    display_name="hole_mask",
+                    tooltip="White where the source has no content, for Set Latent Noise Mask or an inpainting model.",
                 ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, pictures, flow, mode, fill=None) -> io.NodeOutput:
+    def execute(cls, images, flow, direction, fill=None) -> io.NodeOutput:
         from ...models.flow.fields import moved
         from ..inputs import flows as fields
 
-        sources, field = source_of(fields.planes(pictures, "pictures"), flow, mode)
+        sources, field = source_of(fields.as_planes(images, "images"), flow, direction)
         field = fields.fitted(field, sources.shape[-2:])
         if fill is not None:
-            fill = filling(fields.planes(fill, "fill"), sources)
+            fill = filling(fields.as_planes(fill, "fill"), sources)
         out, holes = moved(sources, field.to(sources.device), fill)
-        return io.NodeOutput(fields.like(pictures, out), holes)
+        return io.NodeOutput(fields.from_planes(out, images), holes)
 
 
-def source_of(planes, flow, mode: str) -> tuple:
+def source_of(planes, flow, direction: str) -> tuple:
     """(N, C, H, W) that each frame of the result is fetched from, and the field by which."""
     from ..inputs import flows as fields
 
-    if mode == MOVES[0]:
-        field = fields.from_picture(flow)
-        return fields.repeated(planes, len(field.share), "pictures"), field
-    field = fields.part(flow, "to previous" if mode == MOVES[1] else "to next")
-    if len(planes) != len(field.share) + 1:
+    if direction == AUTO:
+        only_still = fields.parts_of(flow) == ["to_picture"]
+        direction = FROM_STILL if len(planes) == 1 or only_still else TO_NEXT
+    if direction == FROM_STILL:
+        check_still(planes)
+        field = fields.field_to_still(flow)
+        return planes.expand(len(field.valid), *planes.shape[1:]), field
+    # Fetching backwards: a frame is moved to the next one by the flow that leads from there to it.
+    field = fields.field_of(flow, TO_PREVIOUS if direction == TO_NEXT else TO_NEXT)
+    if len(planes) != len(field.valid) + 1:
         raise ValueError(
-            f"pictures: a flow between neighbours of {len(field.share) + 1} frames moves a clip of as many, got "
-            f"{len(planes)}: trim one of them, or set mode to {MOVES[0]}."
+            f"images: a flow between neighbours of {len(field.valid) + 1} frames moves a clip of as many, got "
+            f"{len(planes)}: trim one of them, or connect one picture and set direction to {FROM_STILL}."
         )
-    return planes[:-1] if mode == MOVES[1] else planes[1:], field
+    return planes[:-1] if direction == TO_NEXT else planes[1:], field
+
+
+def check_still(planes) -> None:
+    """A whole clip fetched by a flow to its first frame would be moved twice and dissolve."""
+    if len(planes) != 1:
+        raise ValueError(
+            f"images: {FROM_STILL} moves one picture, got {len(planes)} frames: put Get Image from Batch (or Get Latent From "
+            f"Batch) in between, or set direction to {TO_NEXT} for a clip."
+        )
 
 
 def filling(fill, sources):
-    """(1 or N, C, H, W) as large as the sources, which may be one frame longer for a clip."""
+    """(1 or N, C, H, W) as large as the sources."""
     from ..inputs.flows import repeated
 
     if fill.shape[1:] != sources.shape[1:]:
         raise ValueError(
-            f"fill: expected frames of shape {tuple(sources.shape[1:])} like the pictures, got {tuple(fill.shape[1:])}: "
+            f"fill: expected frames of shape {tuple(sources.shape[1:])} like the images, got {tuple(fill.shape[1:])}: "
             "scale it, or encode it with the same VAE."
         )
     return repeated(fill, len(sources), "fill").to(sources)

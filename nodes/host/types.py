@@ -23,19 +23,19 @@ DA3Geometry = io.Custom("DA3_GEOMETRY")
 MoGeGeometry = io.Custom("MOGE_GEOMETRY")
 
 # DUET_FLOW is a dict. Offsets are in pixels (dx, dy) of the flow's own H and W, so a flow of another size is scaled with
-# its numbers. Validity is 1 where the point is seen there, 0 where it is not, and may lie between. It has one or more of
-# these pairs; a stage clip and Estimate Flow along a clip give the first two, everything made from one picture the third.
+# its numbers. Validity is 1 where the point is visible there, 0 where it is not, and may lie between. It has one or more
+# of these pairs; a stage clip and Estimate Flow along a clip give the first two, everything from one still image the third.
 #   "forward"          (N-1, H, W, 2)  from frame i to frame i+1
 #   "forward_valid"    (N-1, H, W)
 #   "backward"         (N-1, H, W, 2)  from frame i+1 to frame i
 #   "backward_valid"   (N-1, H, W)
-#   "to_picture"       (N, H, W, 2)    from frame i to the one still picture that all frames are fetched from
+#   "to_picture"       (N, H, W, 2)    from frame i to the one still image that all frames are fetched from
 #   "to_picture_valid" (N, H, W)
 Flow = io.Custom("DUET_FLOW")
 
-# DUET_FLOW_CODEC is a nodes.host.flow_codec.HostCodec: LFDM's flow auto-encoder in the hands of the host's memory
-# management. It encodes a picture once, finds the flow between pictures, and paints a picture moved by a flow.
-FlowCodec = io.Custom("DUET_FLOW_CODEC")
+# DUET_FLOW_AUTOENCODER is a nodes.host.lfdm.autoencoder.HostAutoencoder: LFDM's flow autoencoder under the host's memory
+# management. It encodes a still image once, estimates the flow between pictures, and renders a still image moved by a flow.
+FlowAutoencoder = io.Custom("DUET_FLOW_AUTOENCODER")
 
 # DUET_STAGE is a models.stage.Clip: F frames of one synthetic scene. Each group of its parts is computed on first use, then
 # kept; compute(group, ..., report=progress) does it with a progress bar. Tensors, but for the lists:

@@ -1,16 +1,15 @@
-"""Latent flow models: loaded, told, decoded, painted."""
+"""Latent flow models: loaded, conditioned, decoded, rendered."""
 
-from .conditioning import EncodeMotionText, EncodePictureForFlow
+from .conditioning import EncodeStill
 from .latent import DecodeFlow, EmptyFlowLatent
-from .loaders import LoadFlowCodec, LoadFlowModel
-from .render import RenderFlowVideo
+from .loaders import LoadFlowAutoencoder, LoadFlowModel
+from .render import AnimateStill
 
 NODES = [
     LoadFlowModel,
-    LoadFlowCodec,
-    EncodePictureForFlow,
-    EncodeMotionText,
+    LoadFlowAutoencoder,
+    EncodeStill,
     EmptyFlowLatent,
     DecodeFlow,
-    RenderFlowVideo,
+    AnimateStill,
 ]

@@ -1,18 +1,20 @@
-"""Loaders of latent flow models (LFDM): the model as the host's own MODEL, and its codec."""
+"""Loaders of latent flow models (LFDM): the host's MODEL and CLIP, and the flow autoencoder."""
 
 from comfy_api.latest import io
 
 from ..host.files.folders import PICKLED, SAFE, find_file, list_files, stamp
-from ..host.types import FlowCodec
+from ..host.types import FlowAutoencoder
 
-LOADERS = "Duet/loaders"
+CATEGORY = "Duet/models"
 FOLDERS = ("flow_models",)
+TEXT_FOLDERS = ("flow_models", "text_encoders")
 ENDINGS = (*SAFE, *PICKLED)
-PADDINGS = {"as in file": None, "3 (MUG)": 3, "0 (MHAD, NATOPS)": 0}
+AUTO = "auto"
+PADDINGS = {AUTO: None, "3 (MUG)": 3, "0 (MHAD, NATOPS)": 0}
 
 
 def open_flow(path: str, disable_dynamic: bool = False) -> tuple:
-    """The MODEL in a file and the text of what was found; the host calls this again when it needs a fresh copy."""
+    """The MODEL in a file and the report on it; the host calls this again when it needs a fresh copy."""
     from ...models.lfdm.labels import open_flow_model
     from ..host.lfdm.model import native_flow_model
 
@@ -22,38 +24,57 @@ def open_flow(path: str, disable_dynamic: bool = False) -> tuple:
     return model, report.text
 
 
-def open_codec(path: str, padding: str) -> tuple:
-    """The codec in a file and the text of what was found."""
+def open_autoencoder(path: str, padding: str) -> tuple:
+    """The flow autoencoder in a file and the report on it."""
     from ...models.lfdm import checkpoint
-    from ..host.lfdm.codec import HostCodec
+    from ..host.lfdm.autoencoder import HostAutoencoder
 
-    config, state, report = checkpoint.open_codec(path, PADDINGS[padding])
-    return HostCodec(checkpoint.load(config, state)), report.text
+    config, state, report = checkpoint.open_autoencoder(path, PADDINGS[padding])
+    return HostAutoencoder(checkpoint.load(config, state)), report.text
 
 
-def check_pair(codec, model) -> None:
-    """A model reads the pictures of its own codec only."""
-    made, read = codec.config.feature_width, model.model.flow.feature_width
-    if made != read:
+def open_clip(model, label_name: str, bert_folder: str):
+    """The CLIP of a flow model: its own labels, those of a file, or BERT."""
+    from ...models.lfdm.labels import open_labels
+    from ..host.lfdm.text import check_width, motion_encoder
+
+    width, labels = model.model.flow.text_width, model.model.labels
+    if label_name != AUTO:
+        labels = open_labels(find_file(label_name, *TEXT_FOLDERS))
+        check_width(labels.vectors, width, f"label_name: {label_name}")
+    return motion_encoder(width, labels, bert_folder.strip())
+
+
+def check_pair(autoencoder, model) -> None:
+    """A model takes the features of its own autoencoder only."""
+    given, taken = autoencoder.config.feature_width, model.model.flow.feature_width
+    if given != taken:
         raise ValueError(
-            f"The codec encodes pictures to {made} channels but the flow model reads {read}: choose the two files that "
-            "belong together, such as LFAE_MUG.pth and DM_MUG.pth."
+            f"The autoencoder encodes pictures to {given} channels but the flow model takes {taken}: choose the two files "
+            "that belong together, such as LFAE_MUG.pth and DM_MUG.pth."
         )
 
 
-def codec_inputs() -> list:
-    return [
-        io.Combo.Input(
-            "codec_name", options=list_files(*FOLDERS, endings=ENDINGS),
-            tooltip="The flow auto-encoder in models/flow_models: a released LFAE file, or one of Duet. Of a .pth only "
-            "the numbers are read.",
-        ),
-        io.Combo.Input(
-            "heat_map_padding", options=list(PADDINGS), default="as in file",
-            tooltip="Only for estimating flow: what the released codec was trained with, which its file does not show. "
-            "as in file is 3 for a released file, and what it says for one of Duet.",
-        ),
-    ]  # fmt: skip
+def file_input(name: str, shipped: str, tooltip: str) -> io.Combo.Input:
+    """A list of flow files that starts with the pack's own, where it is there."""
+    options = list_files(*FOLDERS, endings=ENDINGS)
+    return io.Combo.Input(name, options=options, default=shipped if shipped in options else None, tooltip=tooltip)
+
+
+def autoencoder_input() -> io.Combo.Input:
+    return file_input(
+        "autoencoder_name", "duet_flow_codec_64.safetensors",
+        tooltip="The flow autoencoder in models/flow_models: duet_flow_codec_64 of this pack, or a released LFAE file of "
+        "LFDM. It must belong to the flow model.",
+    )  # fmt: skip
+
+
+def padding_input() -> io.Combo.Input:
+    return io.Combo.Input(
+        "heat_map_padding", options=list(PADDINGS), default=AUTO, advanced=True,
+        tooltip="Padding that a released autoencoder was trained with, which its file does not show; it changes Estimate "
+        "Flow only. auto: 3 for released files, the stored value for files of Duet. Choose 0 for LFAE_MHAD and LFAE_NATOPS.",
+    )  # fmt: skip
 
 
 class LoadFlowModel(io.ComfyNode):
@@ -62,62 +83,89 @@ class LoadFlowModel(io.ComfyNode):
         return io.Schema(
             node_id="DuetLoadFlowModel",
             display_name="Load Flow Model",
-            category=LOADERS,
-            description="Opens a latent flow model (LFDM), which dreams up how a still picture moves, as a MODEL for "
-            "KSampler, and the codec that turns its flow into a clip.",
-            search_aliases=["LFDM", "latent flow diffusion", "image to video", "picture to motion", "DM_MUG", "LFAE"],
+            category=CATEGORY,
+            description="Loads a latent flow model (LFDM), which animates a still image by an action such as wave: the "
+            "model for KSampler, its text encoder, and the autoencoder that renders the clip.",
+            search_aliases=[
+                "image to video", "animate image", "animate picture", "animate still", "picture to motion", "LFDM",
+                "latent flow diffusion", "DM_MUG", "LFAE", "flow sampler", "wave", "motion prompt", "BERT",
+            ],
             inputs=[
-                io.Combo.Input(
-                    "model_name", options=list_files(*FOLDERS, endings=ENDINGS),
-                    tooltip="The flow model in models/flow_models: a released DM file of LFDM, or one of Duet. Of a .pth "
-                    "only the numbers are read.",
+                file_input(
+                    "model_name", "duet_flow_64.safetensors",
+                    tooltip="The flow model in models/flow_models: duet_flow_64 of this pack, or a released DM file of LFDM.",
                 ),
-                *codec_inputs(),
+                autoencoder_input(),
+                padding_input(),
+                io.Combo.Input(
+                    "label_name", options=[AUTO, *list_files(*TEXT_FOLDERS)], default=AUTO, advanced=True,
+                    tooltip="Source of the labels that prompts may use. auto: the model's own. Otherwise a .safetensors file "
+                    "of label vectors in models/flow_models or models/text_encoders, for released models.",
+                ),
+                io.String.Input(
+                    "bert_folder", default="", optional=True, advanced=True,
+                    tooltip="Folder with bert-base-cased, for released models: a full path, or a name in "
+                    "models/text_encoders. Prompts can then be any sentence, and labels are not used. It is loaded when a "
+                    "prompt is encoded.",
+                ),
             ],
             outputs=[
                 io.Model.Output(
                     display_name="model",
-                    tooltip="For KSampler, with an Empty Flow Latent. Its threshold against runaway flow is built in.",
+                    tooltip="For KSampler with Empty Latent for Model. The threshold of LFDM is applied at every step.",
                 ),
-                FlowCodec.Output(display_name="codec", tooltip="For the nodes that encode, estimate and render."),
-                io.String.Output(display_name="report", tooltip="What both files hold, for Preview as Text."),
+                io.Clip.Output(
+                    display_name="clip",
+                    tooltip="For CLIP Text Encode. The prompt is one of the labels in the report, such as wave; an empty "
+                    "prompt for the negative.",
+                ),
+                FlowAutoencoder.Output(
+                    display_name="autoencoder",
+                    tooltip="For Encode Still Image (Flow), Animate Still by Flow and Estimate Flow.",
+                ),
+                io.String.Output(display_name="report", tooltip="Contents of both files and the labels, for Preview as Text."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, model_name, codec_name, heat_map_padding) -> str:
-        return " ".join(stamp(name, *FOLDERS, endings=ENDINGS) for name in (model_name, codec_name))
+    def fingerprint_inputs(cls, model_name, autoencoder_name, heat_map_padding, label_name, bert_folder="") -> str:
+        stamps = [stamp(name, *FOLDERS, endings=ENDINGS) for name in (model_name, autoencoder_name)]
+        return " ".join(stamps if label_name == AUTO else [*stamps, stamp(label_name, *TEXT_FOLDERS)])
 
     @classmethod
-    def execute(cls, model_name, codec_name, heat_map_padding) -> io.NodeOutput:
-        model_file, codec_file = (find_file(name, *FOLDERS, endings=ENDINGS) for name in (model_name, codec_name))
+    def execute(cls, model_name, autoencoder_name, heat_map_padding, label_name, bert_folder="") -> io.NodeOutput:
+        model_file, file = (find_file(name, *FOLDERS, endings=ENDINGS) for name in (model_name, autoencoder_name))
         model, found = open_flow(str(model_file))
-        codec, found_codec = open_codec(str(codec_file), heat_map_padding)
-        check_pair(codec, model)
-        return io.NodeOutput(model, codec, f"{found}\n{found_codec}")
+        autoencoder, found_autoencoder = open_autoencoder(str(file), heat_map_padding)
+        check_pair(autoencoder, model)
+        clip = open_clip(model, label_name, bert_folder)
+        return io.NodeOutput(model, clip, autoencoder, f"{found}\n{found_autoencoder}")
 
 
-class LoadFlowCodec(io.ComfyNode):
+class LoadFlowAutoencoder(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetLoadFlowCodec",
-            display_name="Load Flow Codec",
-            category=LOADERS,
-            description="Opens only the codec of a latent flow model: enough to take the motion of a driving clip and "
-            "give it to a still picture.",
-            search_aliases=["LFAE", "motion transfer", "flow autoencoder", "face reenactment", "LFDM"],
-            inputs=codec_inputs(),
-            outputs=[
-                FlowCodec.Output(display_name="codec", tooltip="For Estimate Flow and Render Flow Video."),
-                io.String.Output(display_name="report", tooltip="What the file holds, for Preview as Text."),
+            node_id="DuetLoadFlowAutoencoder",
+            display_name="Load Flow Autoencoder",
+            category=CATEGORY,
+            description="Loads only the autoencoder of a latent flow model (LFDM): enough to transfer the motion of a "
+            "driving clip to a still image.",
+            search_aliases=[
+                "LFAE", "LFDM", "motion transfer", "driving video", "flow autoencoder", "face reenactment", "flow codec",
             ],
-        )
+            inputs=[autoencoder_input(), padding_input()],
+            outputs=[
+                FlowAutoencoder.Output(display_name="autoencoder", tooltip="For Estimate Flow and Animate Still by Flow."),
+                io.String.Output(display_name="report", tooltip="Contents of the file, for Preview as Text."),
+            ],
+        )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, codec_name, heat_map_padding) -> str:
-        return stamp(codec_name, *FOLDERS, endings=ENDINGS)
+    def fingerprint_inputs(cls, autoencoder_name, heat_map_padding) -> str:
+        return stamp(autoencoder_name, *FOLDERS, endings=ENDINGS)
 
     @classmethod
-    def execute(cls, codec_name, heat_map_padding) -> io.NodeOutput:
-        return io.NodeOutput(*open_codec(str(find_file(codec_name, *FOLDERS, endings=ENDINGS)), heat_map_padding))
+    def execute(cls, autoencoder_name, heat_map_padding) -> io.NodeOutput:
+        file = find_file(autoencoder_name, *FOLDERS, endings=ENDINGS)
+        return io.NodeOutput(*open_autoencoder(str(file), heat_map_padding))

@@ -10,7 +10,7 @@ from pathlib import Path
 import comfy.ldm.modules.attention as attention
 import comfy.model_management as memory
 import comfy.samplers
-import pack.models.lfdm.codec as codec_module
+import pack.models.lfdm.inference as inference_module
 import pytest
 import torch
 from pack.models.baselines.configs import ABLATIONS
@@ -18,13 +18,13 @@ from pack.models.baselines.separate import network
 from pack.models.files import open_character, open_controlnet, open_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
 from pack.nodes.host.character.conditioning import LAYERS, MOTION_CODE, REFERENCE
-from pack.nodes.host.lfdm.model import PICTURE
+from pack.nodes.host.lfdm.model import STILL
 from pack.nodes.host.oneshot.conditioning import DEPTH
 from pack.nodes.host.pair.boundary import MODALITY
 from pack.nodes.host.pair.conditioning import BACKGROUND
 from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.host.unet.model import native_model
-from pack.nodes.lfdm.loaders import open_codec, open_flow
+from pack.nodes.lfdm.loaders import open_autoencoder, open_flow
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -160,22 +160,23 @@ def test_the_flow_model(fake, place, monkeypatch):
     flow = place(patcher.model).flow
     monkeypatch.setattr(torch.Tensor, "any", lambda *_: True)  # whether a text is all zeros is a number too
     given = {"pooled_output": lambda: torch.rand(1, flow.text_width), "cross_attn": lambda: torch.rand(1, 1, flow.text_width),
-             PICTURE: lambda: torch.rand(1, flow.feature_width, SIDE, SIDE)}  # fmt: skip
+             STILL: lambda: torch.rand(1, flow.feature_width, SIDE, SIDE)}  # fmt: skip
     for made in answer(patcher, fake, (1, 3, 12, SIDE, SIDE), given, {}):
         assert made.device == GPU
         with fake:
             assert patcher.model.latent_format.latent_rgb_factors_reshape(made).device == GPU
 
 
-def test_the_flow_codec(fake, monkeypatch):
-    codec = open_codec(str(WEIGHTS / "flow_models/duet_flow_codec_64.safetensors"), "as in file")[0].codec
-    monkeypatch.setattr(codec_module, "check_motion", lambda *_: None)  # finite or not: numbers again
+def test_the_flow_autoencoder(fake, monkeypatch):
+    file = str(WEIGHTS / "flow_models/duet_flow_codec_64.safetensors")
+    autoencoder = open_autoencoder(file, "auto")[0].inference
+    monkeypatch.setattr(inference_module, "check_motion", lambda *_: None)  # finite or not: numbers again
     with fake:
-        codec.network.to_empty(device=GPU)
+        autoencoder.network.to_empty(device=GPU)
         picture, clip = torch.rand(1, 3, 64, 64, device=GPU), torch.rand(4, 3, 64, 64, device=GPU)
         with OneDevice():
-            motion = codec.estimate(picture, clip)
-            painted = list(codec.render(codec.encode(picture), *motion))
+            motion = autoencoder.estimate(picture, clip)
+            painted = list(autoencoder.render(autoencoder.encode(picture), *motion))
     assert {tensor.device for tensor in (*motion, *painted)} == {GPU}
 
 

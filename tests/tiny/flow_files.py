@@ -1,4 +1,4 @@
-"""A flow model and its codec, small and random, under the names that the workflows ask for, with labels of the stage."""
+"""A flow model and its autoencoder, small and random, under the names that the workflows ask for, with labels of the stage."""
 
 import json
 import re
@@ -11,25 +11,29 @@ from tiny.files import random_state
 
 
 def write_flow_models(models: Path) -> None:
-    """The model knows the actions of the stage."""
+    """The labels of the model are the stage's actions."""
     from pack.models.choices import ACTIONS
     from pack.models.lfdm.autoencoder import FlowAutoencoder
-    from pack.models.lfdm.checkpoint import LABELS, save
-    from pack.models.lfdm.config import TINY_CODEC, TINY_UNET
-    from pack.models.lfdm.labels import TEXTS
+    from pack.models.lfdm.checkpoint import LABEL_VECTORS, save
+    from pack.models.lfdm.config import TINY_AUTOENCODER, TINY_UNET
+    from pack.models.lfdm.labels import LABEL_NAMES
     from pack.models.lfdm.unet import FlowUNet
 
-    config = replace(TINY_UNET, feature_width=TINY_CODEC.feature_width)
+    config = replace(TINY_UNET, feature_width=TINY_AUTOENCODER.feature_width)
     folder = models / "flow_models"
     folder.mkdir(parents=True, exist_ok=True)
-    save(folder / "duet_flow_codec_64.safetensors", TINY_CODEC, codec_state(FlowAutoencoder(TINY_CODEC)))
+    save(
+        folder / "duet_flow_codec_64.safetensors",
+        TINY_AUTOENCODER,
+        autoencoder_state(FlowAutoencoder(TINY_AUTOENCODER)),
+    )
     state = random_state(FlowUNet(config), 21)
     vectors = torch.randn(len(ACTIONS), config.text_width, generator=torch.Generator().manual_seed(22))
-    notes = {TEXTS: json.dumps(list(ACTIONS))}
-    save(folder / "duet_flow_64.safetensors", config, state | {LABELS: vectors}, **notes)
+    notes = {LABEL_NAMES: json.dumps(list(ACTIONS))}
+    save(folder / "duet_flow_64.safetensors", config, state | {LABEL_VECTORS: vectors}, **notes)
 
 
-def codec_state(net: torch.nn.Module, seed: int = 20) -> dict[str, torch.Tensor]:
+def autoencoder_state(net: torch.nn.Module, seed: int = 20) -> dict[str, torch.Tensor]:
     """Random, but the kernels that make pictures smaller stay, the norms rest and the room moves a little."""
     drawn, state = random_state(net, seed, gain=1.0), net.state_dict()
     for name in state:
@@ -43,10 +47,10 @@ def codec_state(net: torch.nn.Module, seed: int = 20) -> dict[str, torch.Tensor]
 def write_labels(path: Path, labels) -> Path:
     """Vectors of labels as a file of their own."""
     from pack.models.files.writing import write_safely
-    from pack.models.lfdm.checkpoint import LABELS
-    from pack.models.lfdm.labels import TEXTS
+    from pack.models.lfdm.checkpoint import LABEL_VECTORS
+    from pack.models.lfdm.labels import LABEL_NAMES
 
-    return write_safely(path, {LABELS: labels.vectors}, {TEXTS: json.dumps(list(labels.names))})
+    return write_safely(path, {LABEL_VECTORS: labels.vectors}, {LABEL_NAMES: json.dumps(list(labels.names))})
 
 
 def released_name(name: str, shape: tuple[int, ...]) -> str:

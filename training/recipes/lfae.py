@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from ...models.flow.warp import colour_wheel
 from ...models.lfdm.autoencoder import FlowAutoencoder
-from ...models.lfdm.checkpoint import open_codec, save
-from ...models.lfdm.codec import check_picture
-from ...models.lfdm.config import MUG_CODEC
+from ...models.lfdm.checkpoint import open_autoencoder, save
+from ...models.lfdm.config import MUG_AUTOENCODER
 from ...models.lfdm.equivariance import AFFINE_SPREAD, BEND_SPREAD, CONTROL_POINTS, Bend, affine_loss, shift_loss
+from ...models.lfdm.inference import check_picture
 from ...models.lfdm.perceptual import VGG19, perceptual, photometric
 from ...models.lfdm.regions import Regions
-from ...models.lfdm.warp import Motion, resized, rest_grid, warp
+from ...models.lfdm.warp import Motion, coordinate_grid, resized, warp
 from ...models.stage.motion import MOVES, ROOM, StageMotion, as_grid
 from ...models.unet.attention.capture import full_precision
 from ..data import open_clips
@@ -181,7 +181,7 @@ class TrainCodec(Recipe):
     def steadiness(self, regions: Regions, driving: Tensor, bend: Bend) -> dict[str, Tensor]:
         """Whether the regions of a bent picture are bent alike."""
         with full_precision(driving):
-            picture = bend.picture(driving)
+            picture = bend.warp_picture(driving)
         bent = self.codec.region_predictor(picture)
         with full_precision(driving):
             return {"shift": shift_loss(regions, bent, bend), "affine": affine_loss(regions, bent, bend)}
@@ -241,7 +241,7 @@ def drawn_bend(draws: Draws, like: Tensor) -> Bend:
 
 def drawn_flow(motion: Motion) -> Tensor:
     """(B, 3, h, w): where each point came from, as the colour of a wheel, dark where it is hidden."""
-    offset = motion.grid - rest_grid(*motion.grid.shape[1:3], motion.grid)
+    offset = motion.grid - coordinate_grid(*motion.grid.shape[1:3], motion.grid)
     colours = colour_wheel(offset, offset.norm(dim=-1).amax().clamp_min(1e-3))
     return colours.permute(0, 3, 1, 2) * (0.5 + 0.5 * motion.occlusion)
 
@@ -266,8 +266,8 @@ def small(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def start_codec(model: dict) -> FlowAutoencoder:
     """A codec from a file, or a new one: the released shape, but for what `config` changes."""
     if not model.get("init"):
-        return FlowAutoencoder(configured(MUG_CODEC, model))
-    config, state, _ = open_codec(model["init"], model.get("heat_map_padding"))
+        return FlowAutoencoder(configured(MUG_AUTOENCODER, model))
+    config, state, _ = open_autoencoder(model["init"], model.get("heat_map_padding"))
     made = FlowAutoencoder(config)
     counters = {name: value for name, value in made.state_dict().items() if name.endswith("num_batches_tracked")}
     made.load_state_dict(counters | {name: value.float() for name, value in state.items()})

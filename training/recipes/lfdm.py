@@ -12,11 +12,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ...models.lfdm.checkpoint import LABELS, load, open_codec, save
-from ...models.lfdm.codec import FlowCodec, check_picture
+from ...models.lfdm.checkpoint import LABEL_VECTORS, load, open_autoencoder, save
 from ...models.lfdm.config import MUG_UNET, FlowUNetConfig
 from ...models.lfdm.diffusion import FlowSchedule, noise_loss
-from ...models.lfdm.labels import TEXTS, Labels, open_flow_model, open_labels
+from ...models.lfdm.inference import AutoencoderInference, check_picture
+from ...models.lfdm.labels import LABEL_NAMES, Labels, open_flow_model, open_labels
 from ...models.lfdm.state import from_network, motion_of, state_of, to_network
 from ...models.lfdm.unet import FlowUNet
 from ...models.lfdm.warp import Motion
@@ -50,9 +50,9 @@ class TrainFlow(Recipe):
                 "The recipe lfdm learns a motion for each label, but these clips have none: use data of kind stage, "
                 "labelled, mug, mhad or natops."
             )
-        config, state, _ = open_codec(model["codec"], model.get("heat_map_padding"))
+        config, state, _ = open_autoencoder(model["codec"], model.get("heat_map_padding"))
         self.codec = load(config, state)
-        self.analyst = FlowCodec(self.codec)
+        self.analyst = AutoencoderInference(self.codec)
         self.unet, known = start_unet(model, config.feature_width)
         fixed = bool(model.get("vectors"))  # of a text encoder; those of labels are learned
         self.labels = start_labels(self.clips.labels, self.unet.config.text_width, known, not fixed)
@@ -154,15 +154,17 @@ class TrainFlow(Recipe):
     def dreamt(self, features: Tensor, label: int, like: Tensor, number: int) -> Tensor:
         """A state like (1, 3, F, h, w) for one picture and one label, by 20 steps of DDIM."""
         text = self.labels(torch.tensor([label], device=features.device))
-        part = self.unet.picture_part(features)
-        predict = lambda x, t: self.unet(x, t, text=text, picture_part=part).float()
+        part = self.unet.still_part(features)
+        predict = lambda x, t: self.unet(x, t, text=text, still_part=part).float()
         made = sample_flow(predict, Draws(self.settings.seed, number).normal("start", like), self.schedule)
         return from_network(made, self.unet.config)
 
     def export(self, folder: Path) -> list[Path]:
         """The U-Net in half precision with the vectors of its labels beside it."""
-        state = small(self.unet.state_dict()) | {LABELS: self.labels.weight.detach().half()}
-        return [save(folder / "flow.safetensors", self.unet.config, state, **{TEXTS: json.dumps(self.clips.labels)})]
+        state = small(self.unet.state_dict()) | {LABEL_VECTORS: self.labels.weight.detach().half()}
+        return [
+            save(folder / "flow.safetensors", self.unet.config, state, **{LABEL_NAMES: json.dumps(self.clips.labels)})
+        ]
 
 
 def start_unet(model: dict, feature_width: int) -> tuple[FlowUNet, Labels | None]:

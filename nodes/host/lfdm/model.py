@@ -1,6 +1,6 @@
 """The flow U-Net as a native MODEL: a 5-D latent, the authors' noise schedule, and their threshold always in place.
 
-A latent is (B, 3, F, h, w): grid x, grid y and twice the occlusion less 1. Letters: B clips, F frames, h and w points of
+A latent is (B, 3, F, h, w): grid x, grid y and 2 occlusion - 1. Letters: B clips, F frames, h and w points of
 the flow, C channels.
 """
 
@@ -24,24 +24,27 @@ from ....models.lfdm.config import STATE, FlowUNetConfig
 from ....models.lfdm.labels import Labels
 from ..unet.attention import use_host_layers
 
-PICTURE = "duet_flow_picture"  # (1 or B, C, h, w) features of the picture, set on a conditioning
-SHOWN = 4  # frames of a preview
+STILL = "duet_flow_still"  # (1 or B, C, h, w) features of the still image, set on a conditioning
+PREVIEWED = 4  # frames of a preview
 
 
-def previewed(state: Tensor) -> Tensor:
-    """(B, 3, F, h, w) to (1, 3, 1, h, 4 w) in -1..1: the first clip's motion as a colour wheel, dark where hidden."""
+def preview_of(state: Tensor) -> Tensor:
+    """(B, 3, F, h, w) to (1, 3, 1, h, 4 w) in -1..1: the first clip's motion as colours, dark where hidden."""
     frames = (
-        torch.linspace(state.shape[2] / SHOWN, state.shape[2] - 1, SHOWN).round().long().clamp_max(state.shape[2] - 1)
+        torch.linspace(state.shape[2] / PREVIEWED, state.shape[2] - 1, PREVIEWED)
+        .round()
+        .long()
+        .clamp_max(state.shape[2] - 1)
     )
     clip = state[0].float().movedim(0, -1)
-    offset = clip[frames][..., :2] - clip[:1, ..., :2]  # the first frame is the picture itself
+    offset = clip[frames][..., :2] - clip[:1, ..., :2]  # the first frame is the still image itself
     colours = colour_wheel(offset, offset.norm(dim=-1).amax().clamp_min(0.1))
     shade = 0.5 + 0.5 * ((clip[frames][..., 2:] + 1) / 2).clamp(0, 1)
     return (2 * torch.cat((colours * shade).unbind(0), 1) - 1).movedim(-1, 0)[None, :, None]
 
 
 class FlowLatent(comfy.latent_formats.LatentFormat):
-    """Outside of the model a latent is always grid and occlusion, inside it is what the network learned."""
+    """Outside of the model a latent is always grid and occlusion, inside it has the form of the network."""
 
     latent_channels = STATE
     latent_dimensions = 3
@@ -62,8 +65,8 @@ class FlowLatent(comfy.latent_formats.LatentFormat):
         return from_network(latent, self.config)
 
     def latent_rgb_factors_reshape(self, latent: Tensor) -> Tensor:
-        """What the host's preview reads colours from: the motion itself, not what the network learned of it."""
-        return previewed(self.process_out(latent))
+        """The latent as the host's preview draws it: the motion itself, not its form inside the network."""
+        return preview_of(self.process_out(latent))
 
 
 class FlowSettings(BASE):
@@ -75,7 +78,7 @@ class FlowSettings(BASE):
 
 
 class FlowModel(BaseModel):
-    """What the host samples: the cosine schedule, and a conditioning of one vector of text and one picture."""
+    """The model that the host samples: the cosine schedule, conditioned on one text vector and one still image."""
 
     def __init__(self, settings: FlowSettings, unet: nn.Module, labels: Labels | None = None):
         from ....models.lfdm.diffusion import cosine_betas
@@ -85,73 +88,73 @@ class FlowModel(BaseModel):
         )
         self.model_sampling._register_schedule(given_betas=cosine_betas())  # the host's own cosine ends elsewhere
         self.flow: FlowUNetConfig = unet.config
-        self.labels = labels  # the words that the model knows, where its file says so
+        self.labels = labels  # the labels in the model's file, or None
         self.diffusion_model = unet
         memory.archive_model_dtypes(unet)
 
     def extra_conds(self, **kwargs) -> dict:
-        """The picture's part of the first convolution, made once here for all steps and frames, and the text."""
-        from ....models.lfdm.unet import check
+        """The still image's part of the first convolution, computed once for all steps and frames, and the text."""
+        from ....models.lfdm.unet import check_state
 
         noise, unet = kwargs["noise"], self.diffusion_model
-        check(noise, self.flow)
+        check_state(noise, self.flow)
         check_area(kwargs)
         cast = lambda value: value.to(kwargs["device"], self.get_dtype_inference())
-        features, text = kwargs.get(PICTURE), kwargs.get("pooled_output")
-        check_picture(features, noise, self.flow)
+        features, text = kwargs.get(STILL), kwargs.get("pooled_output")
+        check_still(features, noise, self.flow)
         text = cast(noise.new_zeros(1, self.flow.text_width) if text is None else text)
         check_text(text, self.flow)
         if not text.any():  # no text, also from the stock Conditioning Zero Out
             text = unet.null_text(text)
         return {
-            "picture_part": comfy.conds.CONDRegular(unet.picture_part(cast(features))),
+            "still_part": comfy.conds.CONDRegular(unet.still_part(cast(features))),
             "text": comfy.conds.CONDRegular(text),
         }
 
 
-def check_picture(features: Tensor | None, noise: Tensor, config: FlowUNetConfig) -> None:
-    """(1 or B, C, h, w) of the model's own codec, as large as the latent."""
+def check_still(features: Tensor | None, noise: Tensor, config: FlowUNetConfig) -> None:
+    """(1 or B, C, h, w) of the model's own autoencoder, as large as the latent."""
     if features is None:
         raise ValueError(
-            "A flow model moves a picture, but the conditioning has none: connect Encode Picture for Flow."
+            "A flow model animates a still image, but the conditioning has none: connect Encode Still Image (Flow)."
         )
     if features.shape[1] != config.feature_width:
         raise ValueError(
-            f"This flow model reads pictures encoded to {config.feature_width} channels, but the conditioning has "
-            f"{features.shape[1]}: encode the picture with the codec that belongs to the model."
+            f"This flow model takes pictures encoded to {config.feature_width} channels, but the conditioning has "
+            f"{features.shape[1]}: encode the still image with the autoencoder of the same Load Flow Model."
         )
     if features.shape[-2:] != noise.shape[-2:]:
         width, height = (FlowLatent.spacial_downscale_ratio * side for side in (features.shape[-1], features.shape[-2]))
         raise ValueError(
-            f"The picture needs a flow latent of {features.shape[-1]} x {features.shape[-2]} points, got "
-            f"{noise.shape[-1]} x {noise.shape[-2]}: make an Empty Flow Latent for {width} x {height} pixels."
+            f"The still image needs a flow latent of {features.shape[-1]} x {features.shape[-2]} points, got "
+            f"{noise.shape[-1]} x {noise.shape[-2]}: set Empty Latent for Model to {width} x {height} pixels."
         )
 
 
 def check_area(conditioning: dict) -> None:
-    """A flow says where in the whole picture each point comes from, so a part of it cut out would mean other places."""
+    """A flow holds positions in the whole picture, so a part cut out of it would point elsewhere."""
     if "area" in conditioning:
         raise ValueError(
-            "A flow model cannot be told something for an area of the picture only: use Conditioning Set Mask with "
-            "set_cond_area on default, or sample a flow for each object and join them with Compose Flows."
+            "A flow model takes no conditioning for an area of the picture: use Conditioning (Set Mask) with set_cond_area on "
+            "default, or sample a flow for each object and join them with Compose Flows."
         )
 
 
 def check_text(text: Tensor, config: FlowUNetConfig) -> None:
     if text.ndim != 2 or text.shape[-1] != config.text_width:
         raise ValueError(
-            f"A flow model reads its text as one vector of {config.text_width} numbers, got a tensor of shape "
-            f"{tuple(text.shape)}: connect Encode Motion Text."
+            f"A flow model takes a prompt as one vector of {config.text_width} numbers, got a tensor of shape "
+            f"{tuple(text.shape)}: use CLIP Text Encode with the clip of Load Flow Model."
         )
 
 
-def with_picture(conditioning: list, features: Tensor) -> list:
-    """A conditioning that also carries (1 or B, C, h, w) features of the picture."""
-    return node_helpers.conditioning_set_values(conditioning, {PICTURE: features})
+def with_still(conditioning: list, features: Tensor) -> list:
+    """A conditioning with the (1 or B, C, h, w) features of the still image added."""
+    return node_helpers.conditioning_set_values(conditioning, {STILL: features})
 
 
 def text_conditioning(text: Tensor) -> list:
-    """(1, width) of a text as a conditioning; the host wants tokens beside it, which nobody reads."""
+    """(1, width) of a text as a conditioning; the host wants tokens too, which this model does not use."""
     return [[text[:, None], {"pooled_output": text}]]
 
 
@@ -172,7 +175,7 @@ class HostDeconv(nn.ConvTranspose3d, comfy.ops.CastWeightBiasOp):
 
 @cache
 def host_unet_class() -> type:
-    """FlowUNet with the host's way of calling."""
+    """FlowUNet with the host's calling convention."""
     from ....models.lfdm.unet import FlowUNet
 
     class HostFlowUNet(FlowUNet):
@@ -180,15 +183,15 @@ def host_unet_class() -> type:
 
         @property
         def dtype(self) -> torch.dtype:
-            return self.host_dtype  # the host asks; a streamed or patched first parameter must not answer
+            return self.host_dtype  # the host reads it; the first parameter may be streamed or patched
 
         def forward(self, x, timesteps, context=None, control=None, transformer_options=None, **kwargs) -> Tensor:
             wrappers = get_all_wrappers(WrappersMP.DIFFUSION_MODEL, transformer_options or {})
             executor = WrapperExecutor.new_class_executor(self.predict, self, wrappers)
             return executor.execute(x, timesteps, context, control, transformer_options or {}, **kwargs)
 
-        def predict(self, x, timesteps, context, control, options, picture_part=None, text=None, **_) -> Tensor:
-            return super().forward(x, timesteps, text=text, picture_part=picture_part)
+        def predict(self, x, timesteps, context, control, options, still_part=None, text=None, **_) -> Tensor:
+            return super().forward(x, timesteps, text=text, still_part=still_part)
 
     return HostFlowUNet
 
@@ -204,7 +207,7 @@ def native_flow_model(
 ) -> comfy.model_patcher.ModelPatcher:
     """A MODEL of the host from a configuration and weights under our names.
 
-    source is (function, arguments) that build the same MODEL anew; without it the weights given here are kept for that.
+    source is (function, arguments) that build the same MODEL again; without it a copy is built from these weights.
     """
     device, offload = memory.get_torch_device(), memory.unet_offload_device()
     supported, size = FlowSettings.supported_inference_dtypes, sum(value.numel() for value in state_dict.values())
@@ -222,11 +225,11 @@ def native_flow_model(
     patcher = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
     patcher = patcher(model, load_device=device, offload_device=offload)
     patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype, labels))
-    patcher.set_model_sampler_post_cfg_function(hold)
+    patcher.set_model_sampler_post_cfg_function(apply_threshold)
     return patcher
 
 
-def hold(args: dict) -> Tensor:
+def apply_threshold(args: dict) -> Tensor:
     """After guidance, at every step: the clean flow within its threshold, without which samplers diverge."""
     from ....models.lfdm.diffusion import threshold
 
@@ -235,7 +238,7 @@ def hold(args: dict) -> Tensor:
 
 def host_unet(config: FlowUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype, operations) -> nn.Module:
     """The network on the given weights with the host's layers; a weight that is missing is refused."""
-    with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
+    with torch.device("meta"):  # weights that are replaced at once need no memory
         unet = host_unet_class()(config)
     unet.host_dtype = dtype
     missing, unexpected = unet.load_state_dict(
@@ -244,14 +247,14 @@ def host_unet(config: FlowUNetConfig, state_dict: dict[str, Tensor], dtype: torc
     if missing or unexpected:
         raise ValueError(
             f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
-            f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or load it as another kind of model."
+            f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or use another loader."
         )
     use_flow_layers(unet, operations)
     return unet.eval().requires_grad_(False)
 
 
 def use_flow_layers(network: nn.Module, operations) -> None:
-    """Retag every leaf layer in place, the one that the host does not have as ours."""
+    """Give every layer the host's class in place, and transposed convolutions ours."""
     use_host_layers(network, operations)
     for module in network.modules():
         if type(module) is nn.ConvTranspose3d:

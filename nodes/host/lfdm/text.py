@@ -1,22 +1,59 @@
-"""BERT from a local folder, as flow models were told what to do: one vector for a sentence."""
+"""The text encoder of flow models as the host's CLIP: labels, or BERT from a local folder, one vector for a prompt."""
 
 from pathlib import Path
 
+import comfy.sd
 import folder_paths
 import torch
 from torch import Tensor
 
-from ....models.lfdm.labels import mean_of_words
+from ....models.lfdm.labels import Labels, is_empty, mean_of_tokens
+from ..text_encoder import text_encoder
+
+
+def motion_encoder(width: int, labels: Labels | None, bert_folder: str = "") -> comfy.sd.CLIP:
+    """A CLIP that encodes a prompt as the vector (1, width) of its label, or of BERT where a folder is given."""
+
+    def encode(text: str) -> tuple[Tensor, Tensor]:
+        vector = text_vector(text, width, labels, bert_folder)
+        return vector[:, None], vector  # the host wants tokens; the model takes the pooled vector
+
+    return text_encoder(encode)
+
+
+def text_vector(text: str, width: int, labels: Labels | None, bert_folder: str) -> Tensor:
+    """(1, width) of a prompt; zeros for an empty one."""
+    if is_empty(text):
+        return torch.zeros(1, width)
+    if bert_folder:
+        vector = bert_vector(bert_folder, text)
+        check_width(vector, width, f"bert_folder: {bert_folder}")
+        return vector
+    if labels is None:
+        raise ValueError(
+            "This flow model has no labels of its own: in Load Flow Model set bert_folder to a local folder with "
+            "bert-base-cased, or choose a file of label vectors in label_name."
+        )
+    return labels.vector(text)
+
+
+def check_width(vectors: Tensor, width: int, name: str) -> None:
+    """Text vectors must be as wide as those that the model was trained on."""
+    if vectors.shape[-1] != width:
+        raise ValueError(
+            f"{name} gives text vectors of {vectors.shape[-1]} numbers, but this flow model takes {width} numbers: choose "
+            "the one that the model was trained with."
+        )
 
 
 def bert_vector(folder: str, text: str) -> Tensor:
-    """(1, width) of a text by the BERT in a folder, which is opened, asked and let go."""
+    """(1, width) of a text by the BERT in a folder, which is loaded for this call only."""
     model, tokenizer = open_bert(find_bert(folder))
-    longest = model.config.max_position_embeddings
-    tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=longest)
+    max_length = model.config.max_position_embeddings
+    tokens = tokenizer(text, return_tensors="pt", truncation=True, max_length=max_length)
     with torch.no_grad():
         states = model(**tokens).last_hidden_state
-    return mean_of_words(states.float(), tokens["attention_mask"])
+    return mean_of_tokens(states.float(), tokens["attention_mask"])
 
 
 def find_bert(folder: str) -> Path:
@@ -27,18 +64,18 @@ def find_bert(folder: str) -> Path:
             return path
     raise ValueError(
         f"bert_folder: expected a folder with config.json, vocab.txt and model.safetensors of BERT, found none at "
-        f"{folder}: put google-bert/bert-base-cased into models/text_encoders and give its name here."
+        f"{folder}: put google-bert/bert-base-cased into models/text_encoders and enter its name here."
     )
 
 
 def open_bert(path: Path):
-    """The model and its tokenizer, from safetensors only and with every weight there."""
+    """The model and its tokenizer, from safetensors only and with every weight present."""
     from transformers import AutoTokenizer, BertModel
 
     local = {"local_files_only": True, "trust_remote_code": False}
-    told = {"use_safetensors": True, "output_loading_info": True}
+    strict = {"use_safetensors": True, "output_loading_info": True}
     try:
-        model, found = BertModel.from_pretrained(path, **local, **told, add_pooling_layer=False)
+        model, found = BertModel.from_pretrained(path, **local, **strict, add_pooling_layer=False)
         tokenizer = AutoTokenizer.from_pretrained(path, **local)
     except Exception as error:  # each of its many parts raises its own kind
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -58,7 +58,7 @@ def test_a_sliding_picture_flows_as_it_slides(dx, dy):
 
 
 def test_flow_of_the_stage_is_near_the_exact_one(stage, estimated):
-    """On what moves, where the exact flow says that a point is seen again; no motion at all is the yardstick."""
+    """On what moves, where the exact flow has a point visible again, compared with no motion at all."""
     there, _, trusted = estimated
     away, moves = (there - stage.forward).norm(dim=-1), stage.forward.norm(dim=-1)
     moving = stage.forward_valid & (moves > 0.5)
@@ -80,8 +80,8 @@ def test_consistency_by_hand():
 
 
 def test_hidden_points_are_trusted_less(stage, estimated):
-    trusted, seen = estimated[2], stage.forward_valid
-    assert trusted[~seen].float().mean() < trusted[seen].float().mean() - 0.15
+    trusted, visible = estimated[2], stage.forward_valid
+    assert trusted[~visible].float().mean() < trusted[visible].float().mean() - 0.15
 
 
 def test_errors_are_those_of_opencvs_own_remap():
@@ -101,7 +101,7 @@ def test_errors_are_those_of_opencvs_own_remap():
 
 
 def test_a_change_of_brightness_is_its_own_error():
-    """Sliding and darker by 20 of 255 each frame: the motion is made good, the darkening stays."""
+    """Sliding and darker by 20 of 255 each frame: the motion is compensated, the darkening stays."""
     clip = 0.3 + 0.6 * sliding(3, 2, 0) - torch.arange(3)[:, None, None, None] * 20 / 255
     moved = sliding(3, 2, 0)
     errors, trusted = warp_errors(clip, moved)
@@ -121,10 +121,10 @@ def test_a_true_clip_has_a_small_error_and_flicker_and_disorder_a_large_one(stag
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 7), (8, 64), (12, 12), (16, 300), (31, 33)])
 def test_any_size_and_progress(size):
-    heard = []
+    reports = []
     clip = torch.rand(3, *size, 3, generator=torch.Generator().manual_seed(0))
-    errors, trusted = warp_errors(clip, clip, heard.append)
-    assert errors.shape == trusted.shape == (2, *size) and torch.isfinite(errors).all() and heard == [1, 2]
+    errors, trusted = warp_errors(clip, clip, reports.append)
+    assert errors.shape == trusted.shape == (2, *size) and torch.isfinite(errors).all() and reports == [1, 2]
 
 
 def test_half_precision_and_inputs_stay():

@@ -1,4 +1,4 @@
-"""The flow model against its authors' recorded answers, its files, and the same network in its usual formulation."""
+"""The flow model against its authors' recorded answers, its files, and the same build_network in its usual formulation."""
 
 import importlib.util
 import json
@@ -12,24 +12,32 @@ from pack.models.lfdm.autoencoder import FlowAutoencoder
 from pack.models.lfdm.checkpoint import (
     CONSTANT,
     PARTS,
+    build_network,
     convert,
     is_schedule,
     load,
-    network,
-    open_codec,
+    open_autoencoder,
     open_flow_unet,
     our_name,
     save,
 )
-from pack.models.lfdm.codec import FlowCodec, frames_at_once
-from pack.models.lfdm.config import MHAD_CODEC, MUG_CODEC, MUG_UNET, NATOPS_UNET, TINY_CODEC, TINY_UNET, FlowUNetConfig
+from pack.models.lfdm.config import (
+    MHAD_AUTOENCODER,
+    MUG_AUTOENCODER,
+    MUG_UNET,
+    NATOPS_UNET,
+    TINY_AUTOENCODER,
+    TINY_UNET,
+    FlowUNetConfig,
+)
 from pack.models.lfdm.diffusion import FlowSchedule, noise_loss, threshold
+from pack.models.lfdm.inference import AutoencoderInference, frames_at_once
 from pack.models.lfdm.reference import as_reference
-from pack.models.lfdm.regions import axes
-from pack.models.lfdm.shape import codec_shape, unet_shape
-from pack.models.lfdm.state import from_network, motion_of, own_places, state_of, to_network
+from pack.models.lfdm.regions import principal_axes
+from pack.models.lfdm.shape import autoencoder_shape, unet_shape
+from pack.models.lfdm.state import from_network, identity_grid, motion_of, state_of, to_network
 from pack.models.lfdm.unet import FlowUNet
-from pack.models.lfdm.warp import Motion, fetch, rest_grid
+from pack.models.lfdm.warp import Motion, coordinate_grid, fetch
 from safetensors import safe_open
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -55,8 +63,8 @@ def drawn(*shape, seed=0):
 
 
 @pytest.fixture(scope="module")
-def codec():
-    return FlowCodec(parity.codec(TINY_CODEC, ""))
+def autoencoder():
+    return AutoencoderInference(parity.autoencoder(TINY_AUTOENCODER, ""))
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +106,7 @@ def test_released_unets_have_exactly_our_weights(variant, config, count):
     shapes = {our_name(name): shape for name, shape in released.items() if not CONSTANT.search(name)}
     assert unet_shape(shapes) == config
     with torch.device("meta"):
-        net = network(config)
+        net = build_network(config)
         missing, unexpected = net.load_state_dict({name: torch.empty(shape) for name, shape in shapes.items()}, False)
     assert not missing and not unexpected
     assert sum(value.numel() for value in net.parameters()) == MANIFEST["parameters"][count]
@@ -107,20 +115,20 @@ def test_released_unets_have_exactly_our_weights(variant, config, count):
     }
 
 
-def test_released_codecs_have_exactly_our_weights():
+def test_released_autoencoders_have_exactly_our_weights():
     shapes = {f"{part}.{name}": tuple(shape) for part in PARTS for name, shape in MANIFEST[part].items()}
     with torch.device("meta"):
-        net = network(codec_shape(shapes))
+        net = build_network(autoencoder_shape(shapes))
         missing, unexpected = net.load_state_dict({name: torch.empty(shape) for name, shape in shapes.items()}, False)
-        named = network(MUG_CODEC).state_dict()
+        named = build_network(MUG_AUTOENCODER).state_dict()
     assert not missing and not unexpected
     assert {name: tuple(value.shape) for name, value in named.items()} == shapes
     for part in PARTS:
         assert sum(value.numel() for value in getattr(net, part).parameters()) == MANIFEST["parameters"][part]
 
 
-def released_codec(path, config=TINY_CODEC):
-    state = parity.codec(config, "").state_dict()
+def released_autoencoder(path, config=TINY_AUTOENCODER):
+    state = parity.autoencoder(config, "").state_dict()
     parts = {p: {n.removeprefix(f"{p}."): v for n, v in state.items() if n.startswith(f"{p}.")} for p in PARTS}
     torch.save({"example": 100, "epoch": 1, **parts, "optimizer": {"state": {0: {"exp_avg": drawn(3)}}}}, path)
     return path
@@ -139,16 +147,18 @@ def released_unet(path, config=TINY_UNET, change=lambda state: None):
     return path
 
 
-def test_a_released_codec_opens_and_converts(tmp_path, codec):
-    source = released_codec(tmp_path / "LFAE_MUG.pth")
-    config, state, report = open_codec(source)
-    assert config == TINY_CODEC and report.missing == report.unexpected == () and "MUG" in report.text
-    assert convert(source, tmp_path / "codec.safetensors", 0).found == report.found
-    again, saved, _ = open_codec(tmp_path / "codec.safetensors")
-    assert again == replace(TINY_CODEC, heat_map_padding=0) and all(torch.equal(saved[n], v) for n, v in state.items())
+def test_a_released_autoencoder_opens_and_converts(tmp_path, autoencoder):
+    source = released_autoencoder(tmp_path / "LFAE_MUG.pth")
+    config, state, report = open_autoencoder(source)
+    assert config == TINY_AUTOENCODER and report.missing == report.unexpected == () and "MUG" in report.text
+    assert convert(source, tmp_path / "autoencoder.safetensors", 0).found == report.found
+    again, saved, _ = open_autoencoder(tmp_path / "autoencoder.safetensors")
+    assert again == replace(TINY_AUTOENCODER, heat_map_padding=0) and all(
+        torch.equal(saved[n], v) for n, v in state.items()
+    )
     picture = drawn(1, 3, 32, 48).sigmoid()
     found = load(config, state).generator.encode(picture).features
-    assert torch.allclose(found, codec.encode(picture).features, atol=1e-5)
+    assert torch.allclose(found, autoencoder.encode(picture).features, atol=1e-5)
 
 
 @pytest.mark.parametrize("config, words", [(TINY_UNET, "MUG and MHAD"), (NATOPS, "NATOPS")])
@@ -176,19 +186,19 @@ def test_a_unet_that_does_not_fit_is_refused(tmp_path, change, words):
 
 
 def test_other_files_are_refused_in_a_sentence(tmp_path):
-    codec_file = released_codec(tmp_path / "LFAE.pth")
-    with pytest.raises(ValueError, match="holds a LFDM flow codec, but LFDM flow model was expected"):
-        open_flow_unet(codec_file)
+    autoencoder_file = released_autoencoder(tmp_path / "LFAE.pth")
+    with pytest.raises(ValueError, match="holds an LFDM flow autoencoder, but an LFDM flow model was expected"):
+        open_flow_unet(autoencoder_file)
     torch.save({"weight": drawn(2)}, tmp_path / "other.pth")
     with pytest.raises(ValueError, match="unknown kind"):
-        open_codec(tmp_path / "other.pth")
+        open_autoencoder(tmp_path / "other.pth")
     (tmp_path / "code.pth").write_bytes(pickle.dumps(Path("x")))
     with pytest.raises(ValueError, match="for safety"):
-        open_codec(tmp_path / "code.pth")
+        open_autoencoder(tmp_path / "code.pth")
     with pytest.raises(ValueError, match="there is none"):
-        open_codec(tmp_path / "absent.pth")
+        open_autoencoder(tmp_path / "absent.pth")
     with pytest.raises(ValueError, match="is the source itself"):
-        convert(codec_file, codec_file)
+        convert(autoencoder_file, autoencoder_file)
     with pytest.raises(ValueError, match="ends in .safetensors"):
         save(tmp_path / "a.pth", TINY_UNET, {})
 
@@ -201,7 +211,7 @@ def test_a_saved_file_that_changed_or_is_newer_is_refused(tmp_path, unet, monkey
     with pytest.raises(ValueError, match="checksum"):
         open_flow_unet(path)
     monkeypatch.setattr(FlowUNetConfig, "to_json", lambda self: json.dumps({"wings": 2}))
-    with pytest.raises(ValueError, match="asks for wings"):
+    with pytest.raises(ValueError, match="needs wings"):
         open_flow_unet(save(path, TINY_UNET, unet.state_dict()))
 
 
@@ -278,10 +288,10 @@ def test_the_right_answer_means_the_clean_state(prediction):
     assert torch.allclose(schedule.clean(state, schedule.target(clean, noise, t), t), clean, atol=1e-4)
 
 
-@pytest.mark.parametrize("way", ["offset", "root"])
-def test_offsets_are_nothing_where_nothing_moves_and_states_come_back(way):
-    config = replace(TINY_UNET, prediction="v", motion=way, motion_scale=4.0)
-    picture, still = drawn(1, 3, 6, 8), own_places(torch.zeros(1, 3, 5, 6, 8))
+@pytest.mark.parametrize("motion", ["offset", "root"])
+def test_offsets_are_nothing_where_nothing_moves_and_states_come_back(motion):
+    config = replace(TINY_UNET, prediction="v", motion=motion, motion_scale=4.0)
+    picture, still = drawn(1, 3, 6, 8), identity_grid(torch.zeros(1, 3, 5, 6, 8))
     grid = still.expand(1, 2, 5, 6, 8)
     assert torch.allclose(fetch(picture, grid[:, :, 0].movedim(1, -1)), picture, atol=1e-5)
     assert to_network(torch.cat((grid, grid[:, :1]), 1), config)[:, :2].abs().max() == 0
@@ -292,15 +302,15 @@ def test_offsets_are_nothing_where_nothing_moves_and_states_come_back(way):
 
 def test_the_root_of_a_small_motion_is_large_and_points_the_same_way():
     config = replace(TINY_UNET, motion="root", motion_scale=2.0)
-    still = own_places(torch.zeros(1, 3, 1, 6, 8)).expand(1, 2, 3, 6, 8)
+    still = identity_grid(torch.zeros(1, 3, 1, 6, 8)).expand(1, 2, 3, 6, 8)
     far = torch.tensor([0.01, -0.25, 1.0]).view(1, 1, 3, 1, 1)
-    told = to_network(torch.cat((still + far, torch.ones(1, 1, 3, 6, 8)), 1), config)
-    assert torch.allclose(told[:, :2], torch.tensor([0.2, -1.0, 2.0]).view(1, 1, 3, 1, 1).expand_as(still), atol=1e-5)
-    assert torch.equal(told[:, 2], torch.ones(1, 3, 6, 8)) and config.limit == 2
+    scaled = to_network(torch.cat((still + far, torch.ones(1, 1, 3, 6, 8)), 1), config)
+    assert torch.allclose(scaled[:, :2], torch.tensor([0.2, -1.0, 2.0]).view(1, 1, 3, 1, 1).expand_as(still), atol=1e-5)
+    assert torch.equal(scaled[:, 2], torch.ones(1, 3, 6, 8)) and config.limit == 2
 
 
-def test_a_residual_network_says_what_its_state_lacks():
-    """The same weights: what they answer, added to the state that they see."""
+def test_a_residual_network_is_added_to_its_state():
+    """The same weights: their output, added to the input state."""
     whole, rest = (FlowUNet(replace(TINY_UNET, residual=residual)).eval() for residual in (False, True))
     rest.load_state_dict(whole.state_dict())
     inputs = drawn(2, 3, 5, 8, 8), torch.tensor([3, 700]), drawn(2, 12, 8, 8, seed=1), drawn(2, 768, seed=2)
@@ -314,8 +324,8 @@ def test_an_error_in_the_noise_can_count_as_the_error_in_the_velocity_that_follo
     meant = clean + 0.3 * drawn(3, 3, 5, 8, 8, seed=2)
     state, like = noises.add_noise(clean, noise, t), noises.at("signal", t, clean)
     noise_meant = (state - like * meant) / noises.at("noise", t, clean)
-    say = lambda answer: lambda *given: answer
-    loss = lambda schedule, answer, **way: noise_loss(say(answer), schedule, clean, noise, t, None, None, **way)[0]
+    unet = lambda output: lambda *given: output
+    loss = lambda schedule, output, **how: noise_loss(unet(output), schedule, clean, noise, t, None, None, **how)[0]
     velocity = loss(velocities, velocities.target(meant, noise_meant, t))
     assert torch.isclose(loss(noises, noise_meant, as_velocity=True), velocity, rtol=1e-3)
     assert torch.equal(loss(velocities, velocities.target(meant, noise_meant, t), as_velocity=True), velocity)
@@ -324,7 +334,7 @@ def test_an_error_in_the_noise_can_count_as_the_error_in_the_velocity_that_follo
     assert torch.isclose(loss(noises, noise_meant), error.mean()), "as the paper counts it"
     assert torch.isclose(velocity, (error / kept).mean(), rtol=1e-3)
     end = torch.full((3,), 999)
-    wrong = noise_loss(say(noise + 0.1), noises, clean, noise, end, None, None, as_velocity=True)[0]
+    wrong = noise_loss(unet(noise + 0.1), noises, clean, noise, end, None, None, as_velocity=True)[0]
     assert torch.isclose(wrong, torch.tensor(0.01 / 0.005), rtol=1e-3), "nor more than 200 times at the last step"
 
 
@@ -348,21 +358,21 @@ def test_axes_are_those_of_a_singular_value_decomposition():
     root = drawn(500, 2, 2)
     covariance = root @ root.transpose(-1, -2) + 1e-3 * torch.eye(2)
     u, s, _ = torch.svd(covariance)
-    theirs, ours = u @ torch.diag_embed(s.sqrt()), axes(covariance)
+    theirs, ours = u @ torch.diag_embed(s.sqrt()), principal_axes(covariance)
     sign = (ours * theirs).sum((-2, -1), keepdim=True).sign()
     assert torch.allclose(ours * sign, theirs, atol=1e-4)
     assert torch.allclose(ours @ ours.transpose(-1, -2), covariance, atol=1e-5)
 
 
 def test_axes_of_a_round_region_are_finite():
-    assert torch.isfinite(axes(torch.eye(2) * 0.1)).all()
+    assert torch.isfinite(principal_axes(torch.eye(2) * 0.1)).all()
 
 
 def test_a_grid_between_pixel_centres_fetches_the_picture_itself():
-    """The pixel centres of the reading convention; the network's own resting grid lies half a pixel outside."""
+    """The pixel centres of the reading convention; the build_network's own resting grid lies half a pixel outside."""
     picture = drawn(1, 3, 8, 8).sigmoid()
-    assert torch.allclose(fetch(picture, rest_grid(8, 8, picture)[None] * 7 / 8), picture, atol=1e-5)
-    assert not torch.allclose(fetch(picture, rest_grid(8, 8, picture)[None]), picture, atol=0.05)
+    assert torch.allclose(fetch(picture, coordinate_grid(8, 8, picture)[None] * 7 / 8), picture, atol=1e-5)
+    assert not torch.allclose(fetch(picture, coordinate_grid(8, 8, picture)[None]), picture, atol=0.05)
 
 
 def test_a_motion_makes_each_size_once():
@@ -371,34 +381,34 @@ def test_a_motion_makes_each_size_once():
     assert motion.at((4, 4))[0] is motion.grid
 
 
-def test_the_codec_paints_many_frames_as_it_paints_one(codec):
+def test_the_autoencoder_renders_many_frames_as_it_renders_one(autoencoder):
     picture = drawn(1, 3, 32, 64).sigmoid()
-    source = codec.encode(picture)
-    grid, occlusion = rest_grid(8, 16, picture) + 0.2 * drawn(5, 8, 16, 2), drawn(5, 1, 8, 16).sigmoid()
-    clip = torch.cat(list(codec.render(source, grid, occlusion, piece=2)))
-    one = torch.cat([*codec.render(source, grid[3:4], occlusion[3:4])])
+    source = autoencoder.encode(picture)
+    grid, occlusion = coordinate_grid(8, 16, picture) + 0.2 * drawn(5, 8, 16, 2), drawn(5, 1, 8, 16).sigmoid()
+    clip = torch.cat(list(autoencoder.render(source, grid, occlusion, piece=2)))
+    one = torch.cat([*autoencoder.render(source, grid[3:4], occlusion[3:4])])
     assert clip.shape == (5, 3, 32, 64) and torch.allclose(clip[3:4], one, atol=1e-5)
 
 
-def test_fewer_frames_of_a_large_picture_are_painted_at_once():
+def test_fewer_frames_of_a_large_picture_are_rendered_at_once():
     assert [frames_at_once(side, side) for side in (64, 512, 1024, 2048)] == [8, 8, 2, 1]
     assert frames_at_once(512, 1024) == 4
 
 
-def test_the_codec_estimates_a_clip_as_it_estimates_a_pair(codec):
+def test_the_autoencoder_estimates_a_clip_as_it_estimates_a_pair(autoencoder):
     source, clip = drawn(1, 3, 64, 64).sigmoid(), drawn(3, 3, 64, 64, seed=1).sigmoid()
-    grid, occlusion = codec.estimate(source, clip, piece=2)
+    grid, occlusion = autoencoder.estimate(source, clip, piece=2)
     with torch.no_grad():
-        motion = codec.network.estimate(source, clip[2:])
+        motion = autoencoder.network.estimate(source, clip[2:])
     assert grid.shape == (3, 16, 16, 2) and occlusion.shape == (3, 1, 16, 16)
     assert torch.allclose(grid[2:], motion.grid, atol=1e-5) and torch.allclose(
         occlusion[2:], motion.occlusion, atol=1e-5
     )
 
 
-def test_the_codec_refuses_what_it_cannot_paint(codec):
+def test_the_autoencoder_refuses_what_it_cannot_render(autoencoder):
     picture = drawn(1, 3, 32, 64).sigmoid()
-    source = codec.encode(picture)
+    source = autoencoder.encode(picture)
     grid, occlusion = torch.zeros(2, 8, 16, 2), torch.ones(2, 1, 8, 16)
     broken = grid.clone()
     broken[1, 0, 0, 0] = float("nan")
@@ -408,16 +418,18 @@ def test_the_codec_refuses_what_it_cannot_paint(codec):
         ((broken, occlusion), "flow has NaN.*first in frame 1"),
     ):
         with pytest.raises(ValueError, match=words):
-            list(codec.render(source, *arguments))
+            list(autoencoder.render(source, *arguments))
     with pytest.raises(ValueError, match="multiples of 4 pixels, but it is 65 x 30: scale it to 64 x 32"):
-        codec.encode(drawn(1, 3, 30, 65))
+        autoencoder.encode(drawn(1, 3, 30, 65))
     with pytest.raises(ValueError, match="multiples of 32 pixels"):
-        codec.estimate(picture[..., :48], picture)
+        autoencoder.estimate(picture[..., :48], picture)
     with pytest.raises(ValueError, match="64 x 32 and the clip 64 x 64"):
-        codec.estimate(picture, drawn(1, 3, 64, 64))
+        autoencoder.estimate(picture, drawn(1, 3, 64, 64))
 
 
-@pytest.mark.parametrize("config, good, bad", [(MUG_CODEC, 128, 96), (MHAD_CODEC, 256, 160), (TINY_CODEC, 32, 48)])
+@pytest.mark.parametrize(
+    "config, good, bad", [(MUG_AUTOENCODER, 128, 96), (MHAD_AUTOENCODER, 256, 160), (TINY_AUTOENCODER, 32, 48)]
+)
 def test_the_rule_of_sizes_is_where_the_network_fails(config, good, bad):
     with torch.device("meta"):
         net = FlowAutoencoder(config).eval()
@@ -428,7 +440,7 @@ def test_the_rule_of_sizes_is_where_the_network_fails(config, good, bad):
 
 
 def test_a_new_background_is_at_rest():
-    found = FlowAutoencoder(TINY_CODEC).bg_predictor(drawn(1, 3, 32, 32), drawn(1, 3, 32, 32))
+    found = FlowAutoencoder(TINY_AUTOENCODER).bg_predictor(drawn(1, 3, 32, 32), drawn(1, 3, 32, 32))
     assert torch.equal(found, torch.eye(3)[None])
 
 

@@ -52,11 +52,11 @@ def test_a_motion_module(shelf):
 def test_the_two_files_of_latent_flow(shelf):
     """As LFDM's authors save them: the networks among other things, the U-Net under its wrappers' names."""
     from pack.models.lfdm.autoencoder import FlowAutoencoder
-    from pack.models.lfdm.checkpoint import PARTS, open_codec, open_flow_unet
-    from pack.models.lfdm.config import TINY_CODEC, TINY_UNET
+    from pack.models.lfdm.checkpoint import PARTS, open_autoencoder, open_flow_unet
+    from pack.models.lfdm.config import TINY_AUTOENCODER, TINY_UNET
     from pack.models.lfdm.unet import FlowUNet
 
-    unet, codec = FlowUNet(TINY_UNET).state_dict(), FlowAutoencoder(TINY_CODEC)
+    unet, codec = FlowUNet(TINY_UNET).state_dict(), FlowAutoencoder(TINY_AUTOENCODER)
     names = {released_name(name, tuple(value.shape)): value for name, value in unet.items()}
     torch.save({"diffusion": names, "optimizer_diff": {"state": {}}}, shelf / "flow_models" / "DM.pth")
     torch.save({part: getattr(codec, part).state_dict() for part in PARTS}, shelf / "flow_models" / "LFAE.pth")
@@ -65,8 +65,8 @@ def test_the_two_files_of_latent_flow(shelf):
     _, found, _ = open_flow_unet(shelf / "output" / "diffusion_models" / file)
     assert found.keys() == unet.keys() and all(torch.equal(found[name], unet[name].half()) for name in unet)
     file, report = convert("LFAE.pth")
-    assert "choose it in Load Flow Codec." in report
-    _, found, _ = open_codec(shelf / "output" / "diffusion_models" / file)
+    assert "choose it in Load Flow Autoencoder." in report
+    _, found, _ = open_autoencoder(shelf / "output" / "diffusion_models" / file)
     state = codec.state_dict()
     assert found and all(torch.equal(value, state[name]) for name, value in found.items())
 

@@ -5,9 +5,9 @@ import folder_paths
 import numpy as np
 import pytest
 import torch
-from pack.models.flow.files import following, read_flo, read_npz
+from pack.models.flow.files import numbered_series, read_flo, read_npz
 from pack.nodes.flow.files import LoadFlow, SaveFlow
-from pack.nodes.flow.tensors import FlowFromTensor, FlowToTensor
+from pack.nodes.flow.tensors import FlowToTensor, TensorToFlow
 
 FRAMES, HEIGHT, WIDTH = 3, 5, 7
 LAYOUTS = ("frames, height, width, 2", "frames, 2, height, width")
@@ -18,7 +18,7 @@ def noise(*shape, seed=0):
 
 
 @pytest.fixture
-def places(tmp_path):
+def folders(tmp_path):
     """The host's own input and output folders, elsewhere."""
     before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
     for name in ("in", "out"):
@@ -31,89 +31,89 @@ def places(tmp_path):
 
 
 def flow(*names):
-    made = {}
+    parts = {}
     for i, name in enumerate(names or ("to_picture", "forward", "backward")):
         frames = FRAMES - (name != "to_picture")
-        made[name] = 5 * noise(frames, HEIGHT, WIDTH, 2, seed=i)
-        made[f"{name}_valid"] = noise(frames, HEIGHT, WIDTH, seed=i + 9).sigmoid()
-    return made
+        parts[name] = 5 * noise(frames, HEIGHT, WIDTH, 2, seed=i)
+        parts[f"{name}_valid"] = noise(frames, HEIGHT, WIDTH, seed=i + 9).sigmoid()
+    return parts
 
 
-def save(made, format="npz", way="as it is", prefix="duet/flow"):
-    return SaveFlow.execute(made, prefix, format, way)
+def save(flow, file_format="npz", direction="auto", prefix="duet/flow"):
+    return SaveFlow.execute(flow, prefix, file_format, direction)
 
 
-def load(name, way="to picture", frames=0):
-    return LoadFlow.execute(name, way, frames)[0]
+def load(name, direction="to still", max_frames=0):
+    return LoadFlow.execute(name, direction, max_frames)[0]
 
 
-def test_npz_keeps_everything_and_overwrites_nothing(places):
-    made = flow()
-    answer = save(made)
+def test_npz_keeps_everything_and_overwrites_nothing(folders):
+    given = flow()
+    answer = save(given)
     name = answer[0]
     assert name == "duet/flow_00001_.npz [output]" and answer.ui["text"] == ("Saved flow_00001_.npz",)
     back = load(name)
-    assert set(back) == set(made) and all(torch.equal(back[key], made[key]) for key in made)
+    assert set(back) == set(given) and all(torch.equal(back[key], given[key]) for key in given)
     second = save(flow("forward"))[0]
-    assert second != name and set(load(second)) == {"forward", "forward_valid"} and set(load(name)) == set(made)
-    assert not [path for path in (places / "out").rglob("*") if path.suffix == ".tmp"]
+    assert second != name and set(load(second)) == {"forward", "forward_valid"} and set(load(name)) == set(given)
+    assert not [path for path in (folders / "out").rglob("*") if path.suffix == ".tmp"]
 
 
-def test_flo_is_read_by_opencv_and_opencvs_by_us(places):
-    made = flow()
-    name = save(made, "flo", "to picture")[0]
-    files = sorted((places / "out" / "duet").glob("*.flo"))
+def test_flo_is_read_by_opencv_and_opencvs_by_us(folders):
+    given = flow()
+    name = save(given, "flo", "to still")[0]
+    files = sorted((folders / "out" / "duet").glob("*.flo"))
     assert len(files) == FRAMES and name == f"duet/{files[0].name} [output]"
-    for file, offset in zip(files, made["to_picture"], strict=True):
+    for file, offset in zip(files, given["to_picture"], strict=True):
         assert np.array_equal(cv2.readOpticalFlow(str(file)), offset.numpy())
-    back = load(name, "to previous")
-    assert torch.equal(back["backward"], made["to_picture"]) and back["backward_valid"].all()
-    assert len(load(name, frames=2)["to_picture"]) == 2
-    assert cv2.writeOpticalFlow(str(places / "in" / "theirs.flo"), made["forward"][0].numpy())
-    theirs = load("theirs.flo", "to next")
+    back = load(name, "to previous frame")
+    assert torch.equal(back["backward"], given["to_picture"]) and back["backward_valid"].all()
+    assert len(load(name, max_frames=2)["to_picture"]) == 2
+    assert cv2.writeOpticalFlow(str(folders / "in" / "theirs.flo"), given["forward"][0].numpy())
+    theirs = load("theirs.flo", "to next frame")
     assert (
-        torch.equal(theirs["forward"][0], made["forward"][0])
+        torch.equal(theirs["forward"][0], given["forward"][0])
         and "theirs.flo" in LoadFlow.GET_SCHEMA().inputs[0].options
     )
 
 
-def test_pixels_that_a_flo_does_not_know_are_holes(places):
+def test_unknown_pixels_of_a_flo_are_holes(folders):
     offset = noise(HEIGHT, WIDTH, 2).numpy()
     offset[1, 2], offset[3, 4, 0] = 1.6e9, np.nan
-    cv2.writeOpticalFlow(str(places / "in" / "x.flo"), offset)
+    cv2.writeOpticalFlow(str(folders / "in" / "x.flo"), offset)
     back = load("x.flo")
     assert back["to_picture_valid"].sum() == HEIGHT * WIDTH - 2 and torch.isfinite(back["to_picture"]).all()
     assert not back["to_picture_valid"][0, 1, 2] and not back["to_picture_valid"][0, 3, 4]
 
 
-def test_numbered_files_end_at_the_first_gap(places):
+def test_numbered_files_end_at_the_first_gap(folders):
     for i in (8, 9, 10, 12):
-        cv2.writeOpticalFlow(str(places / "in" / f"frame_{i:04}.flo"), noise(HEIGHT, WIDTH, 2, seed=i).numpy())
-    names = [path.name for path in following(places / "in" / "frame_0008.flo")]
+        cv2.writeOpticalFlow(str(folders / "in" / f"frame_{i:04}.flo"), noise(HEIGHT, WIDTH, 2, seed=i).numpy())
+    names = [path.name for path in numbered_series(folders / "in" / "frame_0008.flo")]
     assert names == ["frame_0008.flo", "frame_0009.flo", "frame_0010.flo"]
     assert len(load("frame_0009.flo")["to_picture"]) == 2
-    cv2.writeOpticalFlow(str(places / "in" / "frame_0013.flo"), noise(HEIGHT, 9, 2).numpy())
+    cv2.writeOpticalFlow(str(folders / "in" / "frame_0013.flo"), noise(HEIGHT, 9, 2).numpy())
     with pytest.raises(ValueError, match="frame_0012.flo is 7 x 5 and frame_0013.flo 9 x 5"):
         load("frame_0012.flo")
 
 
 @pytest.mark.parametrize("name", ["../secret.npz", "/etc/passwd", "../out/x.npz", "a/../../secret.npz", "none.npz", "x.txt",
                                   "../secret.npz [output]"])  # fmt: skip
-def test_a_name_never_leads_out_of_its_folder(places, name):
-    (places / "secret.npz").write_bytes(b"x")
-    (places / "out" / "x.npz").write_bytes(b"x")
-    (places / "in" / "x.txt").write_bytes(b"x")
+def test_a_name_never_leads_out_of_its_folder(folders, name):
+    (folders / "secret.npz").write_bytes(b"x")
+    (folders / "out" / "x.npz").write_bytes(b"x")
+    (folders / "in" / "x.txt").write_bytes(b"x")
     with pytest.raises(ValueError, match="Found no file|ends in .npz or .flo"):
         load(name)
     assert isinstance(LoadFlow.validate_inputs(name), str)
 
 
-def test_a_prefix_never_leads_out_of_the_output(places):
+def test_a_prefix_never_leads_out_of_the_output(folders):
     with pytest.raises(Exception, match="outside the output folder"):
         save(flow(), prefix="../../secret")
     assert LoadFlow.validate_inputs(save(flow())[0]) is True
-    first = LoadFlow.fingerprint_inputs("duet/flow_00001_.npz [output]", "to picture", 0)
-    assert first and LoadFlow.fingerprint_inputs(None, "to picture", 0) == ""
+    first = LoadFlow.fingerprint_inputs("duet/flow_00001_.npz [output]", "to still", 0)
+    assert first and LoadFlow.fingerprint_inputs(None, "to still", 0) == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"PIEH", b"PIEH" + bytes(8), b"PIEH" + np.int32([7, 5]).tobytes() + bytes(9),
@@ -146,44 +146,46 @@ def test_a_damaged_or_foreign_npz_is_refused(tmp_path):
             read_npz(path)
 
 
-def test_an_unsound_flow_is_not_written(places):
-    made = flow("forward")
-    made["forward"][0, 0, 0, 0] = torch.nan
-    for format in ("npz", "flo"):
+def test_an_unsound_flow_is_not_written(folders):
+    given = flow("forward")
+    given["forward"][0, 0, 0, 0] = torch.nan
+    for file_format in ("npz", "flo"):
         with pytest.raises(ValueError, match="flow: expected finite"):
-            save(made, format)
-    assert not list((places / "out").rglob("*.*"))
+            save(given, file_format)
+    assert not list((folders / "out").rglob("*.*"))
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_tensors_of_other_packs_go_both_ways(layout):
-    made = flow("forward")
-    tensor, valid = FlowToTensor.execute(made, "as it is", layout).result
+    given = flow("forward")
+    tensor, valid = FlowToTensor.execute(given, "auto", layout).result
     assert tensor.shape == ((2, HEIGHT, WIDTH, 2) if layout == LAYOUTS[0] else (2, 2, HEIGHT, WIDTH))
-    assert torch.equal(valid, made["forward_valid"])
+    assert torch.equal(valid, given["forward_valid"])
     for form in (tensor, tensor.numpy(), list(tensor), tensor[None], tensor.half()):
-        back = FlowFromTensor.execute(form, "to next", layout, valid)[0]
-        assert torch.allclose(back["forward"], made["forward"], atol=0.02) and torch.equal(back["forward_valid"], valid)
-    one = FlowFromTensor.execute(tensor[0], "to picture", layout)[0]
-    assert torch.equal(one["to_picture"][0], made["forward"][0]) and one["to_picture_valid"].all()
+        back = TensorToFlow.execute(form, "to next frame", layout, valid)[0]
+        assert torch.allclose(back["forward"], given["forward"], atol=0.02) and torch.equal(
+            back["forward_valid"], valid
+        )
+    one = TensorToFlow.execute(tensor[0], "to still", layout)[0]
+    assert torch.equal(one["to_picture"][0], given["forward"][0]) and one["to_picture_valid"].all()
     back["forward"].zero_()
     assert tensor.any(), "what another node holds is not changed"
 
 
 def test_the_layout_is_found_where_it_can_be():
     for shape, frames in (((4, 5, 7, 2), 4), ((4, 2, 5, 7), 4), ((5, 7, 2), 1), ((1, 6, 2, 5, 7), 6)):
-        back = FlowFromTensor.execute(torch.zeros(shape), "to next", "as it is")[0]
+        back = TensorToFlow.execute(torch.zeros(shape), "to next frame", "auto")[0]
         assert back["forward"].shape == (frames, 5, 7, 2)
 
 
 @pytest.mark.parametrize("value, layout, words", [
-    (torch.zeros(3, 2, 5, 2), "as it is", "may be either: choose its layout"),
-    (torch.zeros(3, 4, 5, 3), "as it is", "connect a flow in pixels"),
+    (torch.zeros(3, 2, 5, 2), "auto", "may be either: choose its layout"),
+    (torch.zeros(3, 4, 5, 3), "auto", "connect a flow in pixels"),
     (torch.zeros(3, 2, 5, 7), LAYOUTS[0], r"expected \(frames, height, width, 2\), got \(3, 2, 5, 7\)"),
-    (torch.full((3, 5, 7, 2), torch.nan), "as it is", "tensor: expected finite"),
-    ("wave", "as it is", "a str"),
-    ({"flow": 1}, "as it is", "a dict"),
+    (torch.full((3, 5, 7, 2), torch.nan), "auto", "tensor: expected finite"),
+    ("wave", "auto", "a str"),
+    ({"flow": 1}, "auto", "a dict"),
 ])  # fmt: skip
 def test_what_is_no_tensor_of_offsets_is_refused(value, layout, words):
     with pytest.raises(ValueError, match=words):
-        FlowFromTensor.execute(value, "to next", layout)
+        TensorToFlow.execute(value, "to next frame", layout)

@@ -9,15 +9,15 @@ import torch
 from pack.models.flow.warp import colour_wheel
 from pack.models.lfdm.config import TINY_UNET
 from pack.models.lfdm.diffusion import FlowSchedule, threshold
-from pack.models.lfdm.state import from_network, own_places
+from pack.models.lfdm.state import from_network, identity_grid
 from pack.models.lfdm.unet import FlowUNet, guided, up
 from pack.nodes.host.lfdm.model import (
     HostDeconv,
-    hold,
+    apply_threshold,
     native_flow_model,
     text_conditioning,
     use_flow_layers,
-    with_picture,
+    with_still,
 )
 from tiny.model import gap, noise, random_weights, spied, without_threshold
 from torch import nn
@@ -51,7 +51,7 @@ def conditioning(seed: int | None = 1, features: torch.Tensor | None = None) -> 
     """A text, or none, and a picture."""
     text = torch.zeros(1, 768) if seed is None else noise((1, 768), seed)
     features = noise((1, 12, SIDE, SIDE), 20) if features is None else features
-    return with_picture(text_conditioning(text), features)
+    return with_still(text_conditioning(text), features)
 
 
 def sample(
@@ -74,9 +74,9 @@ def test_ksampler_gives_the_same_flow_twice_and_text_and_picture_change_it(model
 def test_the_hosts_layers_answer_what_the_network_answers(config):
     model, net = native_flow_model(config, weights(config)), network(config)
     x, t, text = noise((2, 3, FRAMES, SIDE, SIDE)), torch.tensor([3.0, 700.0]), noise((2, 768))
-    part = net.picture_part(noise((2, 12, SIDE, SIDE), 5))
-    theirs = net(x, t, text=text, picture_part=part)
-    assert gap(model.model.diffusion_model(x, t, text=text, picture_part=part), theirs) < 1e-5
+    part = net.still_part(noise((2, 12, SIDE, SIDE), 5))
+    theirs = net(x, t, text=text, still_part=part)
+    assert gap(model.model.diffusion_model(x, t, text=text, still_part=part), theirs) < 1e-5
 
 
 @pytest.mark.parametrize("streamed", [False, True])
@@ -111,25 +111,25 @@ def test_every_advised_schedule_stays_in_range(model, scheduler):
 
 def test_without_the_threshold_the_same_run_diverges(model):
     """The loader installs it: taken out, a network that errs a little throws the flow far away."""
-    assert hold in model.model_options["sampler_post_cfg_function"]
+    assert apply_threshold in model.model_options["sampler_post_cfg_function"]
     assert sample(model, steps=10).abs().max() <= 1
     assert sample(without_threshold(model), steps=10).abs().max() > 10
 
 
 @pytest.mark.parametrize("config", [OFFSETS, ROOTS], ids=["offsets", "roots"])
 def test_a_model_of_offsets_samples_what_its_own_network_means_and_hands_out_grids(config):
-    """One step from pure noise by the host against the same in the network's own words."""
-    model, net, seen = native_flow_model(config, weights(config)), network(config), []
+    """One step from pure noise by the host against the same by the network itself."""
+    model, net, calls = native_flow_model(config, weights(config)), network(config), []
     watched = model.clone()
-    watched.set_model_sampler_post_cfg_function(lambda args: seen.append(args) or args["denoised"])
-    made = sample(watched, steps=1)
+    watched.set_model_sampler_post_cfg_function(lambda args: calls.append(args) or args["denoised"])
+    output = sample(watched, steps=1)
     t, schedule = torch.tensor([999]), FlowSchedule.of(config)
-    x = model.model.model_sampling.calculate_input(seen[0]["sigma"], seen[0]["input"])
-    answer = net(x, t, text=noise((1, 768), 1), picture_part=net.picture_part(noise((1, 12, SIDE, SIDE), 20)))
+    x = model.model.model_sampling.calculate_input(calls[0]["sigma"], calls[0]["input"])
+    answer = net(x, t, text=noise((1, 768), 1), still_part=net.still_part(noise((1, 12, SIDE, SIDE), 20)))
     mine = schedule.clean(x, answer, t)
-    assert gap(seen[0]["denoised"], mine) < 1e-4
-    assert gap(made, from_network(mine, config)) < 1e-2  # a noise of 64,166 taken off in single precision
-    assert (made[:, :2] - own_places(made)).abs().max() <= 1 + 1e-2
+    assert gap(calls[0]["denoised"], mine) < 1e-4
+    assert gap(output, from_network(mine, config)) < 1e-2  # a noise of 64,166 taken off in single precision
+    assert (output[:, :2] - identity_grid(output)).abs().max() <= 1 + 1e-2
 
 
 @pytest.mark.parametrize("config", [OFFSETS, ROOTS], ids=["offsets", "roots"])
@@ -141,24 +141,24 @@ def test_a_given_flow_comes_back_from_a_model_of_offsets(config):
 
 
 def test_guidance_and_null_text_are_those_of_the_network():
-    """One prediction of the host against the same in the network's own words, for both kinds of null."""
+    """One prediction of the host against the same by the network itself, for both kinds of null."""
     for config in (TINY_UNET, NATOPS):
-        model, net, seen = native_flow_model(config, weights(config)), network(config), []
+        model, net, calls = native_flow_model(config, weights(config)), network(config), []
         watched = model.clone()
-        watched.set_model_sampler_post_cfg_function(lambda args, seen=seen: seen.append(args) or args["denoised"])
+        watched.set_model_sampler_post_cfg_function(lambda args, calls=calls: calls.append(args) or args["denoised"])
         sample(watched, cfg=2.5, steps=1)
-        x, sigma = seen[0]["input"], seen[0]["sigma"]
+        x, sigma = calls[0]["input"], calls[0]["sigma"]
         sampling, features = model.model.model_sampling, noise((1, 12, SIDE, SIDE), 20)
-        told = sampling.calculate_input(sigma, x), sampling.timestep(sigma).float()
-        answer = guided(net, *told, net.picture_part(features), noise((1, 768), 1), 2.5)
+        inputs = sampling.calculate_input(sigma, x), sampling.timestep(sigma).float()
+        answer = guided(net, *inputs, net.still_part(features), noise((1, 768), 1), 2.5)
         theirs = threshold(sampling.calculate_denoised(sigma, answer, x))
-        assert gap(seen[0]["denoised"], theirs) < 1e-4
+        assert gap(calls[0]["denoised"], theirs) < 1e-4
 
 
 def test_two_clips_are_two_and_guidance_is_batched(model):
-    seen = []
-    flow = sample(spied(model, seen), cfg=2.0, clips=2, steps=2)
-    assert seen == [(4, [1, 0])] * 2
+    calls = []
+    flow = sample(spied(model, calls), cfg=2.0, clips=2, steps=2)
+    assert calls == [(4, [1, 0])] * 2
     assert gap(flow[1], flow[0]) > 1e-3
 
 
@@ -172,29 +172,29 @@ def test_a_mask_keeps_frames(model):
 
 
 def test_cancel_stops_inside_a_forward_pass(model):
-    seen, done = [], []
-    cancel = lambda x: memory.interrupt_current_processing(len(seen) == 2)
+    calls, done = [], []
+    cancel = lambda x: memory.interrupt_current_processing(len(calls) == 2)
     hook = model.model.diffusion_model.occlusion_map.register_forward_hook(lambda *_: done.append(1))
     try:
         with pytest.raises(memory.InterruptProcessingException):
-            sample(spied(model, seen, cancel), steps=4)
+            sample(spied(model, calls, cancel), steps=4)
     finally:
         memory.interrupt_current_processing(False)
         hook.remove()
-    assert len(seen) == 2 and len(done) == 1
+    assert len(calls) == 2 and len(done) == 1
 
 
 @pytest.mark.parametrize("positive, words", [
-    (text_conditioning(noise((1, 768))), "Encode Picture for Flow"),
+    (text_conditioning(noise((1, 768))), r"connect Encode Still Image \(Flow\)"),
     (conditioning(1, noise((1, 256, SIDE, SIDE))), "12 channels.*256"),
-    (conditioning(1, noise((1, 12, 16, SIDE))), "8 x 16 points, got 8 x 8.*32 x 64 pixels"),
-    (with_picture(text_conditioning(noise((1, 512))), noise((1, 12, SIDE, SIDE))), "768 numbers.*512"),
+    (conditioning(1, noise((1, 12, 16, SIDE))), "8 x 16 points, got 8 x 8.*Empty Latent for Model to 32 x 64 pixels"),
+    (with_still(text_conditioning(noise((1, 512))), noise((1, 12, SIDE, SIDE))), "768 numbers.*512.*clip of Load Flow Model"),
 ])  # fmt: skip
 def test_a_conditioning_that_does_not_fit_is_refused_before_sampling(model, positive, words):
-    seen = []
+    calls = []
     with pytest.raises(ValueError, match=words):
-        sample(spied(model, seen), positive)
-    assert not seen
+        sample(spied(model, calls), positive)
+    assert not calls
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 8, 8), (1, 3, 5, 8, 10)])
@@ -204,7 +204,7 @@ def test_a_latent_that_does_not_fit_is_refused(model, shape):
         host.common_ksampler(model, 7, 2, 1.0, "euler", "normal", conditioning(), conditioning(None), latent)
 
 
-def test_preview_shows_the_motion_as_a_wheel(model):
+def test_preview_shows_the_motion_as_colours(model):
     from latent_preview import Latent2RGBPreviewer
 
     form = model.model.latent_format
@@ -234,7 +234,10 @@ def test_no_weight_stays_behind_when_the_model_is_streamed(model):
 def test_a_copy_and_half_weights_sample_nearly_the_same(model):
     function, arguments = model.cached_patcher_init
     again = function(*arguments)
-    assert torch.equal(sample(again), sample(model)) and hold in again.model_options["sampler_post_cfg_function"]
+    assert (
+        torch.equal(sample(again), sample(model))
+        and apply_threshold in again.model_options["sampler_post_cfg_function"]
+    )
     half = native_flow_model(TINY_UNET, weights(), dtype=torch.float16)
     assert (sample(half) - sample(model)).abs().mean() < 0.01
 

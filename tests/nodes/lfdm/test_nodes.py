@@ -1,4 +1,4 @@
-"""The nodes of latent flow on the host's own types: loaded, told, sampled, decoded and painted, on small random weights."""
+"""The nodes of latent flow on the host's own types: loaded, encoded, sampled, decoded and rendered, on small random weights."""
 
 import json
 from dataclasses import replace
@@ -10,32 +10,32 @@ import pytest
 import torch
 from pack.models.choices import ACTIONS
 from pack.models.lfdm import checkpoint
-from pack.models.lfdm.config import TINY_CODEC, TINY_UNET
-from pack.models.lfdm.labels import Labels, mean_of_words
+from pack.models.lfdm.config import TINY_AUTOENCODER, TINY_UNET
+from pack.models.lfdm.labels import Labels, mean_of_tokens
 from pack.models.lfdm.unet import FlowUNet
 from pack.nodes.flow.compose import ComposeFlows
-from pack.nodes.flow.drawing import FlowToPicture
+from pack.nodes.flow.drawing import DrawFlow
 from pack.nodes.flow.estimate import EstimateFlow
 from pack.nodes.flow.files import LoadFlow, SaveFlow
-from pack.nodes.flow.tensors import FlowFromTensor, FlowToTensor
+from pack.nodes.flow.tensors import FlowToTensor, TensorToFlow
 from pack.nodes.flow.warp import WarpByFlow
 from pack.nodes.host.files import folders
-from pack.nodes.host.lfdm.model import PICTURE, hold
-from pack.nodes.lfdm.conditioning import EncodeMotionText, EncodePictureForFlow
-from pack.nodes.lfdm.latent import DecodeFlow, EmptyFlowLatent
-from pack.nodes.lfdm.loaders import LoadFlowCodec, LoadFlowModel
-from pack.nodes.lfdm.render import RenderFlowVideo
+from pack.nodes.host.lfdm.model import STILL, apply_threshold, text_conditioning
+from pack.nodes.lfdm.conditioning import EncodeStill
+from pack.nodes.lfdm.latent import DecodeFlow
+from pack.nodes.lfdm.loaders import LoadFlowAutoencoder, LoadFlowModel
+from pack.nodes.lfdm.render import AnimateStill
 from tiny.files import random_state
 from tiny.flow_files import released_name, write_flow_models, write_labels
-from tiny.model import gap, noise, spied, tiny_model
+from tiny.model import gap, noise, spied
 
 import nodes as host
 
 NODES = [
-    LoadFlowModel, LoadFlowCodec, EncodePictureForFlow, EncodeMotionText, EmptyFlowLatent, DecodeFlow, EstimateFlow,
-    RenderFlowVideo, FlowToPicture, WarpByFlow, ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, FlowFromTensor,
+    LoadFlowModel, LoadFlowAutoencoder, EncodeStill, DecodeFlow, EstimateFlow, AnimateStill, DrawFlow, WarpByFlow,
+    ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, TensorToFlow,
 ]  # fmt: skip
-MODEL, CODEC, OWN = "duet_flow_64.safetensors", "duet_flow_codec_64.safetensors", "labels of the model"
+MODEL, AUTOENCODER = "duet_flow_64.safetensors", "duet_flow_codec_64.safetensors"
 SIZE, FRAMES = 64, 5
 
 
@@ -61,14 +61,19 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def loaded(models):
-    model, codec, report = LoadFlowModel.execute(MODEL, CODEC, "as in file").result
-    return SimpleNamespace(model=model, codec=codec, report=report)
+    return opened(MODEL, AUTOENCODER)
+
+
+def opened(model, autoencoder, padding="auto", label_name="auto", **more):
+    """What Load Flow Model gives."""
+    outputs = LoadFlowModel.execute(model, autoencoder, padding, label_name, **more).result
+    return SimpleNamespace(**dict(zip(("model", "clip", "autoencoder", "report"), outputs, strict=True)))
 
 
 @pytest.fixture(scope="module")
 def network(models):
-    """The same codec without the host."""
-    return checkpoint.load(*checkpoint.open_codec(models / CODEC)[:2])
+    """The same autoencoder without the host."""
+    return checkpoint.load(*checkpoint.open_autoencoder(models / AUTOENCODER)[:2])
 
 
 @pytest.fixture(scope="module")
@@ -76,14 +81,20 @@ def flow_latent(loaded):
     return sampled(loaded)
 
 
-def told(loaded, text="wave", **more):
-    return EncodeMotionText.execute(loaded.model, text, OWN, **more)[0]
+def prompt(loaded, text="wave"):
+    """What the stock CLIP Text Encode gives."""
+    return host.CLIPTextEncode().encode(loaded.clip, text)[0]
+
+
+def empty(width=SIZE, height=SIZE, frames=FRAMES, batch=1):
+    """An empty latent of a flow model."""
+    return {"samples": torch.zeros(batch, 3, frames, height // 4, width // 4), "downscale_ratio_spacial": 4}
 
 
 def sampled(loaded, text="wave", model=None, steps=4, batch=1, cfg=1.0):
     """What a graph of stock KSampler gives."""
-    both = EncodePictureForFlow.execute(loaded.codec, picture(), told(loaded, text), told(loaded, "")).result
-    latent = EmptyFlowLatent.execute(SIZE, SIZE, FRAMES, batch)[0]
+    both = EncodeStill.execute(loaded.autoencoder, picture(), prompt(loaded, text), prompt(loaded, "")).result
+    latent = empty(batch=batch)
     return host.KSampler().sample(model or loaded.model, 3, steps, cfg, "euler", "simple", *both, latent)[0]
 
 
@@ -100,12 +111,15 @@ def test_every_input_of_the_schema_is_one_of_execute(node, models):
 
 
 def test_both_files_open_and_say_what_they_are(loaded, models):
-    assert "knows 8 labels: wave, walk" in loaded.report and "flow codec" in loaded.report
-    assert loaded.model.model.flow == replace(TINY_UNET, feature_width=32) and loaded.codec.config == TINY_CODEC
-    assert hold in loaded.model.model_options["sampler_post_cfg_function"], "the threshold is always there"
-    alone, text = LoadFlowCodec.execute(CODEC, "0 (MHAD, NATOPS)").result
+    assert "Its 8 labels: wave, walk" in loaded.report and "flow autoencoder" in loaded.report
+    assert (
+        loaded.model.model.flow == replace(TINY_UNET, feature_width=32)
+        and loaded.autoencoder.config == TINY_AUTOENCODER
+    )
+    assert apply_threshold in loaded.model.model_options["sampler_post_cfg_function"], "the threshold is always there"
+    alone, text = LoadFlowAutoencoder.execute(AUTOENCODER, "0 (MHAD, NATOPS)").result
     assert alone.config.heat_map_padding == 0 and "padded by 0" in text
-    assert set(folders.list_files("flow_models", endings=(".safetensors",))) == {MODEL, CODEC}
+    assert set(folders.list_files("flow_models", endings=(".safetensors",))) == {MODEL, AUTOENCODER}
 
 
 def test_a_released_file_opens_by_its_numbers_alone(models, loaded):
@@ -113,29 +127,37 @@ def test_a_released_file_opens_by_its_numbers_alone(models, loaded):
     config, state, _ = checkpoint.open_flow_unet(models / MODEL)
     released = {released_name(name, value.shape): value for name, value in state.items()}
     torch.save({"diffusion": released, "optimizer_diff": {"state": {}}, "example": 3}, models / "DM_TEST.pth")
-    codec = checkpoint.open_codec(models / CODEC)[1]
-    parts = {part: {n.removeprefix(f"{part}."): v for n, v in codec.items() if n.startswith(part)}
+    autoencoder = checkpoint.open_autoencoder(models / AUTOENCODER)[1]
+    parts = {part: {n.removeprefix(f"{part}."): v for n, v in autoencoder.items() if n.startswith(part)}
              for part in checkpoint.PARTS}  # fmt: skip
     torch.save({**parts, "example": 3}, models / "LFAE_TEST.pth")
     try:
-        model, opened, report = LoadFlowModel.execute("DM_TEST.pth", "LFAE_TEST.pth", "3 (MUG)").result
-        assert model.model.labels is None and "labels" not in report
-        assert gap(sampled(loaded, model=model)["samples"], sampled(loaded)["samples"]) < 1e-5
-        with pytest.raises(ValueError, match="brings no labels.*bert_folder.*vectors_name"):
-            EncodeMotionText.execute(model, "wave", OWN)
+        released = opened("DM_TEST.pth", "LFAE_TEST.pth", "3 (MUG)")
+        assert released.model.model.labels is None and "labels" not in released.report
+        assert gap(sampled(loaded, model=released.model)["samples"], sampled(loaded)["samples"]) < 1e-5
+        for text in ("", "none"):
+            assert not prompt(released, text)[0][1]["pooled_output"].any(), "an empty prompt needs no labels"
+        with pytest.raises(ValueError, match="no labels of its own.*Load Flow Model.*bert_folder.*label_name"):
+            prompt(released, "wave")
     finally:
         (models / "DM_TEST.pth").unlink()
         (models / "LFAE_TEST.pth").unlink()
+
+
+def test_the_lists_start_with_the_files_of_the_pack(models):
+    """Both stand in one list, so that the first of it would be the wrong one for one of the inputs."""
+    defaults = {i.id: i.default for i in LoadFlowModel.GET_SCHEMA().inputs}
+    assert (defaults["model_name"], defaults["autoencoder_name"]) == (MODEL, AUTOENCODER)
 
 
 def test_files_that_do_not_belong_together_are_refused(models, loaded):
     wider = replace(TINY_UNET, feature_width=16)
     checkpoint.save(models / "other.safetensors", wider, random_state(FlowUNet(wider), 1))
     try:
-        with pytest.raises(ValueError, match="32 channels.*reads 16"):
-            LoadFlowModel.execute("other.safetensors", CODEC, "as in file")
-        with pytest.raises(ValueError, match="holds a LFDM flow codec, but LFDM flow model was expected"):
-            LoadFlowModel.execute(CODEC, CODEC, "as in file")
+        with pytest.raises(ValueError, match="32 channels.*takes 16"):
+            opened("other.safetensors", AUTOENCODER)
+        with pytest.raises(ValueError, match="holds an LFDM flow autoencoder, but an LFDM flow model was expected"):
+            opened(AUTOENCODER, AUTOENCODER)
     finally:
         (models / "other.safetensors").unlink()
 
@@ -148,13 +170,29 @@ def test_a_copy_of_the_host_knows_the_same_labels(loaded):
 def test_a_label_is_its_vector_and_no_text_is_nothing(loaded):
     vectors = loaded.model.model.labels.vectors
     for text in ("wave", " WAVE "):
-        assert torch.equal(told(loaded, text)[0][1]["pooled_output"], vectors[:1])
+        assert torch.equal(prompt(loaded, text)[0][1]["pooled_output"], vectors[:1])
     for text in ("", "  ", "None"):
-        assert not told(loaded, text)[0][1]["pooled_output"].any()
-    with pytest.raises(ValueError, match='"fly" is no label.*knows: wave, walk, squat, jump, turn, dance, kick, bow'):
-        told(loaded, "fly")
-    with pytest.raises(ValueError, match="Expected a flow model, got a"):
-        EncodeMotionText.execute(tiny_model(), "wave", OWN)
+        assert not prompt(loaded, text)[0][1]["pooled_output"].any()
+    with pytest.raises(
+        ValueError,
+        match='"fly" is not a label of this model: use one of wave, walk, squat, jump, turn, dance, kick, bow',
+    ):
+        prompt(loaded, "fly")
+
+
+def test_the_clip_gives_what_the_model_was_sampled_with_before(loaded):
+    """The stock node's conditioning is, bit for bit, the vector as token and as pooled output."""
+    for text, vector in (("dance", loaded.model.model.labels.vector("dance")), ("", torch.zeros(1, 768))):
+        (given, more), (token, pooled) = prompt(loaded, text)[0], text_conditioning(vector)[0]
+        assert torch.equal(given, token) and torch.equal(more["pooled_output"], pooled["pooled_output"])
+        assert given.dtype == token.dtype == torch.float32
+
+
+def test_a_copy_of_the_clip_and_stock_nodes_on_it_encode_the_same(loaded):
+    """Such as CLIP Set Last Layer: there are no layers to leave out."""
+    copy = host.CLIPSetLastLayer().set_last_layer(loaded.clip, -2)[0]
+    again = host.CLIPTextEncode().encode(copy, "kick")[0]
+    assert torch.equal(again[0][1]["pooled_output"], prompt(loaded, "kick")[0][1]["pooled_output"])
 
 
 def test_stored_vectors_of_labels_open_from_a_file(loaded, models):
@@ -162,14 +200,17 @@ def test_stored_vectors_of_labels_open_from_a_file(loaded, models):
     write_labels(models / "mug.safetensors", stored)
     write_labels(models / "narrow.safetensors", Labels(("a",), noise((1, 8))))
     try:
-        here = EncodeMotionText.execute(loaded.model, "look  left", "mug.safetensors")[0]
+        mug = opened(MODEL, AUTOENCODER, label_name="mug.safetensors")
+        here = prompt(mug, "look  left")
         assert torch.equal(here[0][1]["pooled_output"], stored.vectors[1:])
-        with pytest.raises(ValueError, match="It knows: anger, Look left"):
-            EncodeMotionText.execute(loaded.model, "wave", "mug.safetensors")
-        with pytest.raises(ValueError, match="holds no vectors of labels"):
-            EncodeMotionText.execute(loaded.model, "wave", CODEC)
-        with pytest.raises(ValueError, match="768 numbers"):
-            EncodeMotionText.execute(loaded.model, "a", "narrow.safetensors")
+        with pytest.raises(ValueError, match="use one of anger, Look left"):
+            prompt(mug, "wave")
+        with pytest.raises(ValueError, match="has no label vectors"):
+            opened(MODEL, AUTOENCODER, label_name=AUTOENCODER)
+        with pytest.raises(
+            ValueError, match="label_name: narrow.safetensors gives text vectors of 8 numbers.*takes 768 numbers"
+        ):
+            opened(MODEL, AUTOENCODER, label_name="narrow.safetensors")
     finally:
         (models / "mug.safetensors").unlink()
         (models / "narrow.safetensors").unlink()
@@ -188,7 +229,7 @@ def test_names_that_do_not_fit_their_vectors_are_refused(tmp_path):
 def test_words_are_pooled_as_the_authors_do():
     """All tokens but the first, the end included, padding left out."""
     states, mask = noise((2, 6, 4)), torch.tensor([[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]])
-    pooled = mean_of_words(states, mask)
+    pooled = mean_of_tokens(states, mask)
     assert torch.allclose(pooled[0], states[0, 1:4].mean(0), atol=1e-6)
     assert torch.allclose(pooled[1], states[1, 1], atol=1e-6)
 
@@ -209,55 +250,54 @@ def bert(tmp_path_factory):
     return folder, model.eval()
 
 
-def test_bert_reads_from_a_local_folder(loaded, bert):
+def test_bert_encodes_from_a_local_folder(models, bert):
     folder, model = bert
-    here = told(loaded, "the left Hand waves", bert_folder=str(folder))[0][1]["pooled_output"]
+    local = opened(MODEL, AUTOENCODER, bert_folder=f" {folder} ")
+    here = prompt(local, "the left Hand waves")[0][1]["pooled_output"]
     with torch.no_grad():
         states = model(torch.tensor([[2, 5, 6, 7, 8, 3]])).last_hidden_state
     assert torch.allclose(here, states[:, 1:].mean(1), atol=1e-5)
     with pytest.raises(ValueError, match="found none at nowhere.*text_encoders"):
-        told(loaded, "the", bert_folder="nowhere")
+        prompt(opened(MODEL, AUTOENCODER, bert_folder="nowhere"), "the")
     (folder / "model.safetensors").rename(folder / "away")
     try:
         with pytest.raises(ValueError, match="does not open as BERT"):
-            told(loaded, "the", bert_folder=str(folder))
+            prompt(local, "the")
     finally:
         (folder / "away").rename(folder / "model.safetensors")
 
 
-def test_the_picture_is_encoded_once_for_all_nodes(loaded, network):
+def test_the_still_is_encoded_once_for_all_nodes(loaded, network):
     runs = []
-    hook = loaded.codec.codec.network.generator.first.register_forward_hook(lambda *_: runs.append(1))
+    hook = loaded.autoencoder.inference.network.generator.first.register_forward_hook(lambda *_: runs.append(1))
     try:
-        positive, negative = EncodePictureForFlow.execute(
-            loaded.codec, picture(seed=9), told(loaded), told(loaded, "")
+        positive, negative = EncodeStill.execute(
+            loaded.autoencoder, picture(seed=9), prompt(loaded), prompt(loaded, "")
         ).result
         flow = {"to_picture": torch.zeros(3, 16, 16, 2), "to_picture_valid": torch.ones(3, 16, 16)}
-        RenderFlowVideo.execute(loaded.codec, picture(seed=9), flow)
+        AnimateStill.execute(loaded.autoencoder, picture(seed=9), flow)
         assert len(runs) == 1
-        EncodePictureForFlow.execute(loaded.codec, picture(seed=10), told(loaded), told(loaded, ""))
+        EncodeStill.execute(loaded.autoencoder, picture(seed=10), prompt(loaded), prompt(loaded, ""))
         assert len(runs) == 2
     finally:
         hook.remove()
     theirs = network.generator.encode(picture(seed=9).movedim(-1, 1)).features
     for conditioning in (positive, negative):
-        assert torch.allclose(conditioning[0][1][PICTURE], theirs, atol=1e-5)
+        assert torch.allclose(conditioning[0][1][STILL], theirs, atol=1e-5)
     assert positive[0][1]["pooled_output"].any() and not negative[0][1]["pooled_output"].any()
 
 
 @pytest.mark.parametrize("size, near", [((62, 66), "64 x 64"), ((30, 101), "100 x 32")])
-def test_sizes_that_the_codec_cannot_take_are_refused_with_the_nearest(loaded, size, near):
+def test_sizes_that_the_autoencoder_cannot_take_are_refused_with_the_nearest(loaded, size, near):
     with pytest.raises(ValueError, match=f"multiples of 4 pixels.*scale it to {near}"):
-        EncodePictureForFlow.execute(loaded.codec, picture(*size), told(loaded), told(loaded))
-    with pytest.raises(ValueError, match="multiples of 4 pixels, but it is 66 x 62: scale it to 64 x 64"):
-        EmptyFlowLatent.execute(66, 62, 4, 1)
+        EncodeStill.execute(loaded.autoencoder, picture(*size), prompt(loaded), prompt(loaded))
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
-        EstimateFlow.execute(rand(2, 72, 60, 3), None, loaded.codec)
+        EstimateFlow.execute(rand(2, 72, 60, 3), None, loaded.autoencoder)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
-        EstimateFlow.execute(rand(2, 72, 60, 3), rand(1, 72, 60, 3), loaded.codec)
+        EstimateFlow.execute(rand(2, 72, 60, 3), rand(1, 72, 60, 3), loaded.autoencoder)
 
 
-def test_sampling_through_the_nodes_is_finite_and_hears_its_text(loaded, flow_latent):
+def test_sampling_through_the_nodes_is_finite_and_follows_its_text(loaded, flow_latent):
     flow = flow_latent["samples"]
     assert flow.shape == (1, 3, FRAMES, 16, 16) and torch.isfinite(flow).all() and flow.abs().max() <= 1
     assert torch.equal(sampled(loaded)["samples"], flow)
@@ -269,7 +309,7 @@ def test_decode_and_render_paint_what_the_network_paints(loaded, flow_latent, ne
     """The numbers of a state go through pixels and back to the network's own grid without a loss."""
     flow = DecodeFlow.execute(flow_latent, 0)[0]
     assert flow["to_picture"].shape == (FRAMES, 16, 16, 2) and flow["to_picture_valid"].shape == (FRAMES, 16, 16)
-    video = RenderFlowVideo.execute(loaded.codec, picture(), flow)[0]
+    video = AnimateStill.execute(loaded.autoencoder, picture(), flow)[0]
     from pack.models.lfdm.warp import Motion
 
     state = flow_latent["samples"][0]
@@ -283,20 +323,20 @@ def test_decode_and_render_paint_what_the_network_paints(loaded, flow_latent, ne
     assert gap(second["to_picture"], flow["to_picture"]) > 0.01
 
 
-@pytest.mark.parametrize("latent, clip, words", [
+@pytest.mark.parametrize("latent, batch_index, words", [
     (torch.zeros(1, 4, 8, 8), 0, "flow latent \\(clips, 3, frames"),
     (torch.zeros(1, 4, 5, 8, 8), 0, "flow latent \\(clips, 3, frames"),
     (torch.zeros(2, 3, 5, 8, 8), 2, "below 2"),
     (torch.full((1, 3, 5, 8, 8), torch.nan), 0, "NaN.*frame 0"),
 ])  # fmt: skip
-def test_a_latent_that_is_no_flow_is_refused(latent, clip, words):
+def test_a_latent_that_is_no_flow_is_refused(latent, batch_index, words):
     with pytest.raises(ValueError, match=words):
-        DecodeFlow.execute({"samples": latent}, clip)
+        DecodeFlow.execute({"samples": latent}, batch_index)
 
 
 @pytest.mark.parametrize("change, words", [
     ({"to_picture": torch.full((3, 16, 16, 2), torch.nan)}, "flow: expected finite numbers.*frame 0"),
-    ({"to_picture": torch.zeros(3, 16, 24, 2), "to_picture_valid": torch.ones(3, 16, 24)}, "24 x 16 and the picture 16 x 16"),
+    ({"to_picture": torch.zeros(3, 16, 24, 2), "to_picture_valid": torch.ones(3, 16, 24)}, "24 x 16 and the image 16 x 16"),
     ({"to_picture": torch.zeros(0, 16, 16, 2), "to_picture_valid": torch.ones(0, 16, 16)}, "at least one frame"),
     ({"to_picture": torch.zeros(3, 16, 16)}, "frames, height, width, 2"),
     ({"to_picture_valid": torch.full((3, 16, 16), torch.inf)}, "validity of the flow"),
@@ -304,64 +344,64 @@ def test_a_latent_that_is_no_flow_is_refused(latent, clip, words):
 def test_a_flow_that_is_unsound_or_of_another_size_is_refused(loaded, change, words):
     flow = {"to_picture": torch.zeros(3, 16, 16, 2), "to_picture_valid": torch.ones(3, 16, 16)} | change
     with pytest.raises(ValueError, match=words):
-        RenderFlowVideo.execute(loaded.codec, picture(), flow)
+        AnimateStill.execute(loaded.autoencoder, picture(), flow)
 
 
 def test_what_is_no_flow_or_leads_elsewhere_is_refused(loaded):
     forward = {"forward": torch.zeros(3, 16, 16, 2), "forward_valid": torch.ones(3, 16, 16)}
-    with pytest.raises(ValueError, match="leads from every frame to the next, not from every frame to the one before"):
-        RenderFlowVideo.execute(loaded.codec, picture(), forward)
-    with pytest.raises(ValueError, match="connect Decode Flow"):
-        RenderFlowVideo.execute(loaded.codec, picture(), {})
+    with pytest.raises(ValueError, match="leads from every frame to the next, not from every frame to the previous"):
+        AnimateStill.execute(loaded.autoencoder, picture(), forward)
+    with pytest.raises(ValueError, match="connect Decode Flow Latent"):
+        AnimateStill.execute(loaded.autoencoder, picture(), {})
     with pytest.raises(ValueError, match="expected one picture, got 2"):
-        RenderFlowVideo.execute(loaded.codec, rand(2, 64, 64, 3), forward)
+        AnimateStill.execute(loaded.autoencoder, rand(2, 64, 64, 3), forward)
 
 
-def test_the_codec_estimates_what_its_network_does(loaded, network):
+def test_the_autoencoder_estimates_what_its_network_does(loaded, network):
     clip, still = rand(11, SIZE, SIZE, 3, seed=1), picture(seed=2)
-    flow = EstimateFlow.execute(clip, still, loaded.codec)[0]
+    flow = EstimateFlow.execute(clip, still, loaded.autoencoder)[0]
     with torch.no_grad():
         motion = network.estimate(still.movedim(-1, 1).expand(11, -1, -1, -1), clip.movedim(-1, 1))
     from pack.models.flow.fields import Field, to_grid
 
     grid, occlusion = to_grid(Field(flow["to_picture"], flow["to_picture_valid"]))
     assert torch.allclose(grid, motion.grid, atol=1e-4) and torch.allclose(occlusion, motion.occlusion, atol=1e-4)
-    painted = RenderFlowVideo.execute(loaded.codec, still, flow)[0]
+    rendered = AnimateStill.execute(loaded.autoencoder, still, flow)[0]
     with torch.no_grad():
         theirs = network.generator.decode(network.generator.encode(still.movedim(-1, 1)), motion)
-    assert torch.allclose(painted, theirs.movedim(1, -1), atol=1e-3)
-    along = EstimateFlow.execute(clip[:3], None, loaded.codec)[0]
-    one = EstimateFlow.execute(clip[1:2], clip[:1], loaded.codec)[0]  # frame 1 fetched from frame 0
+    assert torch.allclose(rendered, theirs.movedim(1, -1), atol=1e-3)
+    along = EstimateFlow.execute(clip[:3], None, loaded.autoencoder)[0]
+    one = EstimateFlow.execute(clip[1:2], clip[:1], loaded.autoencoder)[0]  # frame 1 fetched from frame 0
     assert along["backward"].shape == along["forward"].shape == (2, 16, 16, 2)
     assert torch.allclose(along["backward"][0], one["to_picture"][0], atol=1e-3)
-    back = EstimateFlow.execute(clip[:1], clip[1:2], loaded.codec)[0]
+    back = EstimateFlow.execute(clip[:1], clip[1:2], loaded.autoencoder)[0]
     assert torch.allclose(along["forward"][0], back["to_picture"][0], atol=1e-3)
 
 
-def test_a_mask_on_the_words_works_and_an_area_is_refused(loaded):
-    """Stock Conditioning Set Mask gives each half its own word; an area would cut the places out of the flow."""
+def test_a_mask_on_the_prompt_works_and_an_area_is_refused(loaded):
+    """Stock Conditioning (Set Mask) gives each half its own prompt; an area would cut positions out of the flow."""
     halves = []
     for left, word in ((1.0, "wave"), (0.0, "bow")):
         mask = torch.full((1, SIZE, SIZE), 1 - left)
         mask[..., : SIZE // 2] = left
-        halves += host.ConditioningSetMask().append(told(loaded, word), mask, "default", 1.0)[0]
-    positive, negative = EncodePictureForFlow.execute(loaded.codec, picture(), halves, told(loaded, "")).result
-    latent = EmptyFlowLatent.execute(SIZE, SIZE, FRAMES, 1)[0]
+        halves += host.ConditioningSetMask().append(prompt(loaded, word), mask, "default", 1.0)[0]
+    positive, negative = EncodeStill.execute(loaded.autoencoder, picture(), halves, prompt(loaded, "")).result
+    latent = empty()
     run = lambda words: host.common_ksampler(loaded.model, 3, 1, 1.0, "euler", "simple", words, negative, latent)[0]
-    seen, singles = run(positive)["samples"], []
+    both, singles = run(positive)["samples"], []
     for word in ("wave", "bow"):
         singles.append(
-            run(EncodePictureForFlow.execute(loaded.codec, picture(), told(loaded, word), told(loaded)).result[0])
+            run(EncodeStill.execute(loaded.autoencoder, picture(), prompt(loaded, word), prompt(loaded)).result[0])
         )
     left, right = (single["samples"][..., at] for single, at in zip(singles, (slice(0, 6), slice(10, 16)), strict=True))
     # The threshold divides a whole clip by one number, which both words share.
-    for ours, theirs in ((seen[..., :6], left), (seen[..., 10:], right)):
+    for ours, theirs in ((both[..., :6], left), (both[..., 10:], right)):
         scale = (ours * theirs).sum() / theirs.square().sum()
         assert gap(ours, scale * theirs) < 0.05 and 0.8 < scale < 1.25
-    area = host.ConditioningSetArea().append(told(loaded), 32, 32, 0, 0, 1.0)[0]
-    area = EncodePictureForFlow.execute(loaded.codec, picture(), area, told(loaded)).result[0]
+    area = host.ConditioningSetArea().append(prompt(loaded), 32, 32, 0, 0, 1.0)[0]
+    area = EncodeStill.execute(loaded.autoencoder, picture(), area, prompt(loaded)).result[0]
     calls = []
-    with pytest.raises(ValueError, match="for an area.*Conditioning Set Mask.*Compose Flows"):
+    with pytest.raises(ValueError, match="for an area.*Conditioning \\(Set Mask\\).*Compose Flows"):
         host.common_ksampler(spied(loaded.model, calls), 3, 1, 1.0, "euler", "simple", area, negative, latent)
     assert not calls
 

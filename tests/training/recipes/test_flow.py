@@ -7,12 +7,12 @@ from itertools import repeat
 
 import pytest
 import torch
-from pack.models.lfdm.checkpoint import open_codec, open_flow_unet
-from pack.models.lfdm.codec import FlowCodec
+from pack.models.lfdm.checkpoint import open_autoencoder, open_flow_unet
 from pack.models.lfdm.diffusion import FlowSchedule
+from pack.models.lfdm.inference import AutoencoderInference
 from pack.models.lfdm.labels import Labels, open_flow_model
-from pack.models.lfdm.perceptual import CUTS, VGG19, perceptual, photometric
-from pack.models.lfdm.state import motion_of, own_places
+from pack.models.lfdm.perceptual import FEATURE_LAYERS, VGG19, perceptual, photometric
+from pack.models.lfdm.state import identity_grid, motion_of
 from pack.models.lfdm.unet import FlowUNet
 from pack.models.lfdm.warp import Motion, fetch
 from pack.models.stage.motion import StageMotion, as_grid
@@ -166,7 +166,7 @@ def test_a_flow_model_can_learn_how_far_points_are_from_their_places(codec):
     made = flow_recipe(codec, model={"flow": "true", "config": UNET | way})
     batch = batch_of(made)
     clean = made.inputs(batch, Draws(0, 0))[0]
-    expected = (batch["state"][:, :2].float() - own_places(clean)) * 4
+    expected = (batch["state"][:, :2].float() - identity_grid(clean)) * 4
     assert clean[:, :2, 0].abs().max() < 1e-2 and torch.equal(clean[:, :2], expected)
     assert torch.equal(clean[:, 2], batch["state"][:, 2].float())
     silent = lambda state, t, features, text: torch.zeros_like(state)
@@ -177,7 +177,7 @@ def test_a_flow_model_can_learn_how_far_points_are_from_their_places(codec):
     found = trained(made, 6, 3e-3)
     assert found[-1] < found[0]
     dreamt = made.dreamt(batch["features"][:1].float(), 0, clean[:1], 0)
-    assert (dreamt[:, :2] - own_places(dreamt)).abs().max() <= 1 + 1e-4
+    assert (dreamt[:, :2] - identity_grid(dreamt)).abs().max() <= 1 + 1e-4
 
 
 def test_a_flow_model_goes_on_in_another_way_of_learning_and_keeps_its_shape(codec, tmp_path):
@@ -256,9 +256,9 @@ def test_the_codec_that_is_written_answers_as_the_one_that_was_trained(tmp_path)
     trained(made, 4, 1e-3)
     made.eval()
     file = made.export(tmp_path)[0]
-    config, state, report = open_codec(file)
+    config, state, report = open_autoencoder(file)
     assert config == made.codec.config and "0 missing" in report.text and len(state) > 100
-    opened, video = FlowCodec.from_file(file), made.clips.pictures(0, range(4)).float() / 255
+    opened, video = AutoencoderInference.from_file(file), made.clips.pictures(0, range(4)).float() / 255
     with torch.no_grad():
         motion = made.codec.estimate(video[:1].expand(4, -1, -1, -1), video)
     grid, occlusion = opened.estimate(video[:1], video)
@@ -323,7 +323,7 @@ def test_the_flow_model_that_is_written_opens_with_its_labels_and_in_the_host(co
     with torch.no_grad():
         expected = made.unet(x, t, features, made.labels.weight[:1])
         inner = model.model.diffusion_model
-        answer = inner(x, t, text=text, picture_part=inner.picture_part(features))
+        answer = inner(x, t, text=text, still_part=inner.still_part(features))
     assert (answer - expected).abs().max() < 0.02 * expected.abs().max()
     again = flow_recipe(codec, model={"init": str(file)}, data=DATA | {"actions": ["bow", "kick"]})
     assert (again.labels.weight[0] - made.labels.weight[1]).abs().max() < 2e-3, "a known word keeps its vector"
@@ -335,7 +335,7 @@ def test_vectors_of_a_text_encoder_are_taken_as_they_are(codec, tmp_path):
     made = flow_recipe(codec, model={"vectors": str(file)})
     assert made.unet.config.text_width == 12 and "labels.weight" not in made.trained()
     assert torch.equal(made.labels.weight[0], words.vectors[1])
-    with pytest.raises(ValueError, match="no label that the model knows"):
+    with pytest.raises(ValueError, match="not a label of this model"):
         flow_recipe(codec, model={"vectors": str(file)}, data=DATA | {"actions": ["kick"]})
 
 
@@ -381,7 +381,7 @@ def test_vgg_is_that_of_torchvision_and_a_file_of_something_else_is_refused(tmp_
     with torch.no_grad():
         for number, layer in enumerate(theirs, 1):
             x = layer(x)
-            seen += [x] if number in CUTS else []
+            seen += [x] if number in FEATURE_LAYERS else []
         found = ours(picture)
         assert all(torch.equal(a, b) for a, b in zip(found, seen, strict=True))
         assert perceptual(ours, picture, picture) == 0 and perceptual(ours, picture, picture.flip(-1)) > 0
@@ -457,8 +457,8 @@ def test_the_demo_fits_its_eight_mebibytes():
     """Weights in half precision, what is one number for each channel in full."""
     from pathlib import Path
 
-    from pack.models.lfdm.checkpoint import network
-    from pack.models.lfdm.config import MUG_CODEC, MUG_UNET
+    from pack.models.lfdm.checkpoint import build_network
+    from pack.models.lfdm.config import MUG_AUTOENCODER, MUG_UNET
     from pack.training.recipes.lfae import configured, start_codec
 
     runs = Path(__file__).resolve().parents[3] / "training" / "runs"
@@ -466,8 +466,8 @@ def test_the_demo_fits_its_eight_mebibytes():
     with torch.device("meta"):
         codec = start_codec(read("demo_lfae.json"))
         config = configured(MUG_UNET, read("demo_lfdm.json"))
-        unet = network(type(config)(**{**vars(config), "feature_width": codec.config.feature_width}))
-    assert isinstance(unet, FlowUNet) and codec.config != MUG_CODEC
+        unet = build_network(type(config)(**{**vars(config), "feature_width": codec.config.feature_width}))
+    assert isinstance(unet, FlowUNet) and codec.config != MUG_AUTOENCODER
     state = [*codec.state_dict().values(), *unet.state_dict().values()]
     size = sum(value.numel() * (2 if value.ndim > 1 else 4) for value in state if value.is_floating_point())
     assert size < 7.9 * 2**20

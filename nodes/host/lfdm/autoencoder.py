@@ -1,4 +1,4 @@
-"""The flow auto-encoder in the hands of the host's memory management; pictures are the host's, channels last.
+"""The flow autoencoder under the host's memory management; pictures are the host's, channels last.
 
 Letters: N frames, H and W pixels, h and w of the flow (a quarter of them).
 """
@@ -12,14 +12,14 @@ from torch import Tensor
 
 from ....models.flow.fields import Field, from_grid, to_grid
 from ....models.lfdm.autoencoder import Encoded, FlowAutoencoder
-from ....models.lfdm.codec import FlowCodec, check_picture, frames_at_once
+from ....models.lfdm.inference import AutoencoderInference, check_picture, frames_at_once
 
 Report = Callable[[int], None]
 
 
-class HostCodec:
+class HostAutoencoder:
     def __init__(self, network: FlowAutoencoder):
-        self.codec = FlowCodec(network)
+        self.inference = AutoencoderInference(network)
         self.patcher = comfy.model_patcher.ModelPatcher(
             network, load_device=memory.vae_device(), offload_device=memory.vae_offload_device()
         )
@@ -27,40 +27,40 @@ class HostCodec:
 
     @property
     def config(self):
-        return self.codec.config
+        return self.inference.config
 
-    def ready(self, pictures: Tensor) -> Tensor:
-        """(N, H, W, 3) to (N, 3, H, W) where the network is, which is loaded whole: its layers are torch's own."""
+    def to_device(self, pictures: Tensor) -> Tensor:
+        """(N, H, W, 3) to (N, 3, H, W) on the network's device; it is loaded whole, since its layers are torch's own."""
         size = pictures.shape[1:3]
         widest = self.config.width * size.numel() * 4
         memory.load_models_gpu([self.patcher], memory_required=6 * frames_at_once(*size) * widest, force_full_load=True)
-        self.patcher.model.to(self.patcher.load_device)  # --novram leaves behind what it cannot stream
+        self.patcher.model.to(self.patcher.load_device)  # --novram does not load what it cannot stream
         return pictures.movedim(-1, 1).to(self.patcher.load_device, torch.float32).contiguous()
 
     def encode(self, pictures: Tensor) -> Encoded:
         """(N, H, W, 3) to features of every size; those of the last call are kept, so one picture is encoded once."""
-        pictures = self.ready(pictures)
+        pictures = self.to_device(pictures)
         if self.last is None or not same(self.last.picture, pictures):
-            self.last = self.codec.encode(pictures)
+            self.last = self.inference.encode(pictures)
         return self.last
 
     def features(self, picture: Tensor) -> Tensor:
-        """(1, H, W, 3) to what a flow model is told of it, (1, C, h, w), where conditions wait."""
+        """(1, H, W, 3) to the condition of a flow model, (1, C, h, w), on the device of conditionings."""
         return self.encode(picture).features.to(memory.intermediate_device())
 
     def render(self, picture: Tensor, field: Field, report: Report) -> Tensor:
-        """(1, H, W, 3) and a field (N, h, w) of the features' size to the painted clip (N, H, W, 3)."""
+        """(1, H, W, 3) and a field (N, h, w) of the features' size to the clip (N, H, W, 3)."""
         source, pieces, done = self.encode(picture), [], 0
-        for piece in self.codec.render(source, *(part.to(source.picture) for part in to_grid(field))):
+        for piece in self.inference.render(source, *(part.to(source.picture) for part in to_grid(field))):
             pieces.append(piece.movedim(1, -1).to(memory.intermediate_device()))
             report(done := done + len(piece))
         return torch.cat(pieces)
 
     def estimate(self, picture: Tensor, clip: Tensor, report: Report) -> Field:
         """(1, H, W, 3) picture and (N, H, W, 3) frames to the field by which each frame is fetched from the picture."""
-        source, fields, done = self.ready(picture), [], 0
+        source, fields, done = self.to_device(picture), [], 0
         for frames in clip.split(frames_at_once(*clip.shape[1:3])):
-            grid, occlusion = self.codec.estimate(source, self.ready(frames))
+            grid, occlusion = self.inference.estimate(source, self.to_device(frames))
             fields.append(from_grid(grid, occlusion))
             report(done := done + len(frames))
         return joined(fields)
@@ -70,9 +70,9 @@ class HostCodec:
         """(P, H, W, 3) twice to the field by which each driving picture is fetched from its source."""
         fields, done, piece = [], 0, frames_at_once(*sources.shape[1:3])
         for pair in zip(sources.split(piece), drivings.split(piece), strict=True):
-            source, driving = (self.ready(pictures) for pictures in pair)
+            source, driving = (self.to_device(pictures) for pictures in pair)
             check_picture(driving, self.config.step, "the clip")
-            motion = self.codec.network.estimate(source, driving)
+            motion = self.inference.network.estimate(source, driving)
             fields.append(from_grid(motion.grid, motion.occlusion))
             report(done := done + len(source))
         return joined(fields)
@@ -87,8 +87,8 @@ def joined(fields: list[Field]) -> Field:
     return Field(*(torch.cat(parts).to(device) for parts in zip(*fields, strict=True)))
 
 
-def feature_size(codec: HostCodec, picture: Tensor) -> tuple[int, int]:
-    """(h, w) of the flow of (N, H, W, 3) pictures; sizes that the codec cannot take are refused."""
+def feature_size(autoencoder: HostAutoencoder, picture: Tensor) -> tuple[int, int]:
+    """(h, w) of the flow of (N, H, W, 3) pictures; sizes that do not fit the autoencoder are refused."""
     picture = picture.movedim(-1, 1)
-    check_picture(picture, codec.config.shrink, "the picture")
-    return picture.shape[-2] // codec.config.shrink, picture.shape[-1] // codec.config.shrink
+    check_picture(picture, autoencoder.config.shrink, "the still image")
+    return picture.shape[-2] // autoencoder.config.shrink, picture.shape[-1] // autoencoder.config.shrink

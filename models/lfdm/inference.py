@@ -1,4 +1,4 @@
-"""The flow auto-encoder at work: a picture is encoded once, then painted with as many flows as there are.
+"""Use of the flow autoencoder: a picture is encoded once, then rendered with any number of flows.
 
 Letters: N frames, H and W pixels, h and w of the flow (a quarter of them).
 """
@@ -10,30 +10,30 @@ import torch
 from torch import Tensor
 
 from .autoencoder import Encoded, FlowAutoencoder
-from .checkpoint import load, open_codec
-from .config import CodecConfig
+from .checkpoint import load, open_autoencoder
+from .config import AutoencoderConfig
 from .warp import Motion
 
-PIECE = 8  # frames that are painted together, fewer of those that are larger than this
+PIECE = 8  # frames that are rendered together, fewer of larger ones
 LARGE = 512 * 512  # pixels; at the released width 8 of them take 3 GB
 
 
-class FlowCodec:
+class AutoencoderInference:
     def __init__(self, network: FlowAutoencoder):
         self.network = network.eval().requires_grad_(False)
 
     @classmethod
-    def from_file(cls, path: str | Path, heat_map_padding: int | None = None) -> "FlowCodec":
-        config, state, _ = open_codec(path, heat_map_padding)
+    def from_file(cls, path: str | Path, heat_map_padding: int | None = None) -> "AutoencoderInference":
+        config, state, _ = open_autoencoder(path, heat_map_padding)
         return cls(load(config, state))
 
     @property
-    def config(self) -> CodecConfig:
+    def config(self) -> AutoencoderConfig:
         return self.network.config
 
     @torch.no_grad()
     def encode(self, picture: Tensor) -> Encoded:
-        """(1, 3, H, W) in [0, 1] to its features of every size; `features` is what the flow model reads."""
+        """(1, 3, H, W) in [0, 1] to its features of every size; `features` is the condition of the flow model."""
         check_picture(picture, self.config.shrink, "the picture")
         return self.network.generator.encode(picture)
 
@@ -47,7 +47,7 @@ class FlowCodec:
 
     @torch.no_grad()
     def estimate(self, source: Tensor, driving: Tensor, piece: int | None = None) -> tuple[Tensor, Tensor]:
-        """(1, 3, H, W) picture and (N, 3, H, W) frames to the grids and the occlusion that make these from that."""
+        """(1, 3, H, W) picture and (N, 3, H, W) frames to grids and occlusion from the picture to each frame."""
         check_picture(source, self.config.step, "the picture")
         check_picture(driving, self.config.step, "the clip")
         if source.shape[-2:] != driving.shape[-2:]:
@@ -60,16 +60,18 @@ class FlowCodec:
         return torch.cat([motion.grid for motion in motions]), torch.cat([motion.occlusion for motion in motions])
 
     def motion(self, source: Tensor, regions, driving: Tensor) -> Motion:
-        """The regions of the source are found once for all pieces."""
+        """Of (n, 3, H, W) frames; the regions of the source are computed once for all pieces."""
         repeat = lambda value: value.expand(len(driving), *value.shape[1:])
         network, source = self.network, repeat(source)
         background = network.bg_predictor(source, driving)
-        found = network.region_predictor(driving), type(regions)(*map(repeat, regions))
-        return network.generator.pixelwise_flow_predictor(source, found[1], found[0], background)
+        regions = type(regions)(*map(repeat, regions))
+        return network.generator.pixelwise_flow_predictor(
+            source, regions, network.region_predictor(driving), background
+        )
 
 
 def frames_at_once(height: int, width: int) -> int:
-    """How many frames of a size are painted together, so that a large picture takes no more memory than PIECE of LARGE."""
+    """How many frames of a size are rendered together, so that large ones need no more memory than PIECE of LARGE."""
     return max(1, min(PIECE, PIECE * LARGE // (height * width)))
 
 
@@ -82,7 +84,7 @@ def nearest(side: int, step: int) -> int:
 
 
 def check_picture(picture: Tensor, step: int, name: str) -> None:
-    """Sizes that the networks cannot halve often enough are refused with the nearest that work."""
+    """Refuse a size that the networks cannot halve often enough, with the nearest that fits."""
     height, width = picture.shape[-2:]
     if height % step or width % step:
         raise ValueError(
@@ -92,13 +94,13 @@ def check_picture(picture: Tensor, step: int, name: str) -> None:
 
 
 def check_motion(grid: Tensor, occlusion: Tensor, source: Encoded) -> None:
-    """A flow belongs to a picture of its own size and has numbers everywhere."""
+    """Refuse a flow of another size than the picture's features, or with NaN."""
     height, width = source.features.shape[-2:]
     if tuple(grid.shape[1:3]) != (height, width) or occlusion.shape[-2:] != (height, width):
         raise ValueError(
             f"A picture of {size_of(source.picture)} pixels needs a flow of {width} x {height}, got "
-            f"{grid.shape[2]} x {grid.shape[1]} with occlusion of {size_of(occlusion)}: give the picture that the flow "
-            "was made for, or scale it."
+            f"{grid.shape[2]} x {grid.shape[1]} with occlusion of {size_of(occlusion)}: use the picture of "
+            "that flow, or scale it."
         )
     if len(grid) != len(occlusion):
         raise ValueError(f"The flow has {len(grid)} frames but its occlusion {len(occlusion)}: give as many of both.")
