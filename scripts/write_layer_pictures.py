@@ -109,9 +109,6 @@ def motion_pictures(scene, clip, depth) -> None:
     noise = torch.rand(160, 160, 3, generator=torch.Generator().manual_seed(0))
     character = render_character(scene)[0][0]
     made = ("clip, to be made", noise)
-    black = clip.occluder[K, ..., None] * clip.rgb[K]
-    swap = [("character", on_white(scene)), ("body", body[K]), ("scene", clip.plate[K]), ("occluder", black)]
-    sheet("DuetEncodeSwap", [swap])
     files = ("reference_unet", "denoising_unet", "motion_module", "pose_guider")
     sheet("DuetLoadCharacterModel", [[(name, grid(k)) for k, name in enumerate(files)],
                                      [("the character", character), ("scene", clip.plate[K]), ("all frames", clip.rgb[K]), ("body", body[K])]])  # fmt: skip
@@ -126,11 +123,12 @@ def swap_of(seed: int, who: int) -> SimpleNamespace:
     grey = normalize_clip(clip.depth, source="distance", space="inverse")[0]
     layers = decomposed(clip, grey[..., None].expand(-1, -1, -1, 3))[0]
     layers, plate, far, _ = FillScene.execute(layers, True, 2).result
+    picture, mask = render_character(character)
     joints = character_keypoints(character)
     code, body = bench.fitted(clip.keypoints, joints, grey[..., None].expand(-1, -1, -1, 3))
     return SimpleNamespace(
         seed=1, source=clip, layers=layers, scene=plate, far=far, occluder=clip.occluder,
-        reference=render_character(character)[0], character=joints, motions={"fitted": code}, body=body,
+        reference=picture, mask=mask, character=joints, motions={"fitted": code}, body=body,
     )  # fmt: skip
 
 
@@ -138,18 +136,22 @@ def own_vae():
     return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(ROOT / "weights/vae/duet_vae_128.safetensors")))
 
 
-def swap_pictures(k: int = 9) -> None:
+def swap_pictures(k: int = 12) -> None:
     """A character swapped by the pack's own character model, as in the workflow character_swap."""
-    swap, way = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
+    swap, options = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
+    on_white = torch.ones_like(swap.reference[0]).lerp(swap.reference[0], swap.mask[0, ..., None])
+    swap.reference = torch.cat((swap.reference, swap.mask[..., None]), -1)
     model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"), AS_IN_FILE)[0]
     with torch.inference_mode():
-        made = bench.made_by(model, own_vae(), swap, "fitted", True, way)
+        made = bench.made_by(model, own_vae(), swap, "fitted", True, options)
         images = bench.put_back(made, swap)
     clip = [
         ("clip", swap.source.rgb[k]),
-        ("who comes in", swap.reference[0]),
+        ("who comes in", on_white),
         ("pose on that body", swap.motions["fitted"][k]),
     ]
+    given = [("character", on_white), ("body", swap.motions["fitted"][k]), ("scene", swap.scene[k])]
+    sheet("DuetEncodeSwap", [[*given, ("sampled clip", made[k])]])
     save("character_swap", [clip, [("scene", swap.scene[k]), ("as made", made[k]), ("the swap", images[k])]])
 
 
@@ -171,11 +173,6 @@ def joint_pictures(k: int = 9) -> None:
         "swap_with_depth",
         [clip, [("its depth, made with it", heat[k]), ("the swap", images[k]), ("its depth", near[k])]],
     )
-
-
-def on_white(scene) -> torch.Tensor:
-    picture, mask = render_character(scene)[:2]
-    return torch.ones_like(picture[0]).lerp(picture[0], mask[0][..., None])
 
 
 def box_of(crop: dict) -> list[int]:
