@@ -138,8 +138,7 @@ class DecomposeLayers(io.ComfyNode):
         images = clips.pictures(images)
         frames, size = len(images), tuple(images.shape[1:3])
         depth, depth_type = clips.depth(depth, depth_type, frames)
-        person = clips.masks(person_mask, "person_mask", frames)
-        objects = read_objects(object_masks, frames)
+        person, objects = clips.masks(person_mask, "person_mask", frames), read_objects(object_masks, frames)
         body = read_body(keypoints, depth, depth_type, size, frames)
         rule = Rule(nearer_fraction, stability_margin, min_hidden_percent / 100)
         by_depth = object_source == BY_DEPTH
