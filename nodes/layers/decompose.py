@@ -141,10 +141,8 @@ class DecomposeLayers(io.ComfyNode):
         person, objects = clips.masks(person_mask, "person_mask", frames), read_objects(object_masks, frames)
         body = read_body(keypoints, depth, depth_type, size, frames)
         rule = Rule(nearer_fraction, stability_margin, min_hidden_percent / 100)
-        by_depth = object_source == BY_DEPTH
-        return results(
-            decompose(images, person, depth, depth_type, objects, body, rule, by_depth, progress(2 * frames))
-        )
+        how = {"rule": rule, "by_depth": object_source == BY_DEPTH, "report": progress(2 * frames)}
+        return results(decompose(images, person, depth, depth_type, objects, body, **how))
 
 
 class EditLayers(io.ComfyNode):
