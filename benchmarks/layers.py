@@ -60,7 +60,7 @@ def work(step: str, layers, given) -> float:
     if step.startswith("complete"):
         kept = fill_scene(layers, FillSettings(grow_mask=4))
         return plane * (3 + 1 + 1) * bool(kept)
-    thing = Addition(layers.images[:1].flip(2), layers.human[:1].flip(2), rank=1)
+    thing = Addition(layers.images[:1].flip(2), layers.person[:1].flip(2), rank=1)
     changes = Changes(remove_person=True, additions=[thing])
     out = torch.empty_like(layers.images)
     for index in range(len(out)):
