@@ -37,8 +37,8 @@ Flow = io.Custom("DUET_FLOW")
 # management. It encodes a picture once, finds the flow between pictures, and paints a picture moved by a flow.
 FlowCodec = io.Custom("DUET_FLOW_CODEC")
 
-# SAM3_TRACK_DATA comes from the host's Run SAM3 Video Track. Duet reads:
-#   "packed_masks"  (N, K, h, w / 8) uint8, eight pixels a byte, the first in the lowest bit; None where no object was found
+# SAM3_TRACK_DATA is made by the host's Run SAM3 Video Track. Duet reads:
+#   "packed_masks"  (N, K, h, w / 8) uint8, eight pixels a byte, the first in the lowest bit; None where nothing was found
 #   "n_frames"      int
 # h and w are those of the tracker's network, not of the clip.
 SAM3TrackData = io.Custom("SAM3_TRACK_DATA")
