@@ -7,9 +7,10 @@ hides the character. Nothing of the new body in space is told: the skeleton is f
 
 import torch
 from _pack import ROOT
+from pack.models.choices import DEPTH_TYPES
 from pack.models.files import open_controlnet
 from pack.nodes.character.align import AlignPose
-from pack.nodes.character.motion_code import MotionCode
+from pack.nodes.character.body import DrawBody
 from pack.nodes.depth.edit import BlendDepth
 from pack.nodes.depth.heat_map import HeatMapToDepth
 from pack.nodes.depth.match import MaskByDepth, MatchDepth
@@ -36,13 +37,13 @@ def open_pair() -> dict:
 
 def on_new_body(keypoints, character) -> list:
     """The old actor's pose with the limbs of the new one, where the old one stood."""
-    return AlignPose.execute(keypoints, character, "feet", True, "the pose's").result[0]
+    return AlignPose.execute(keypoints, character, True, "clip", "feet").result[0]
 
 
 def drawn(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
     """A pose as pictures (F, H, W, 3) and as the silhouette of its body (F, H, W)."""
     pictures = DrawPose.execute(keypoints, 0, 0, 0.0, True, True, True, False, 0.3).result[0]
-    return pictures, MotionCode.execute(keypoints, 0, 0, "near is white").result[2]
+    return pictures, DrawBody.execute(keypoints, 0, 0, DEPTH_TYPES[0]).result[2]
 
 
 def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -66,8 +67,8 @@ def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor
     depth = BlendDepth.execute(depth, swap.far, "nearest", 1.0).result[0]
     matte = (matte + body).clamp(0, 1)
     images, depth, _ = CompositeLayers.execute(
-        swap.layers, "keep", "keep", 0.0, "by depth",
-        new_person=video, new_person_mask=matte, new_person_depth=depth,
+        swap.layers, "keep", "keep", "by depth", 0.0,
+        character=video, character_mask=matte, character_depth=depth,
     ).result  # fmt: skip
     return images, depth[..., 0]
 

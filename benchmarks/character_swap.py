@@ -31,17 +31,18 @@ from _joint_road import made_jointly, on_new_body, open_pair
 from _pack import ROOT
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_mask import GrowMask
-from pack.models.character.motion_code import pose_body, render_motion
-from pack.models.character.posed import posed
+from pack.models.character.from_keypoints import body_from_keypoints
+from pack.models.character.posed_body import pose_body, render_body
+from pack.models.choices import DEPTH_TYPES
 from pack.models.evaluate.metrics import depth_errors, psnr
 from pack.models.layers.layers import nearness
 from pack.models.stage import Clip, character_keypoints, render, render_character, sample_scene
-from pack.nodes.character.conditioning import EncodeLayers, EncodeMotionCode, EncodeReference
-from pack.nodes.character.motion_code import MotionCode
-from pack.nodes.host.character.conditioning import REFERENCE, with_layers
+from pack.nodes.character.body import DrawBody
+from pack.nodes.character.swap import EncodeSwap
+from pack.nodes.host.character.conditioning import REFERENCE, set_layers
 from pack.nodes.layers.composite import CompositeLayers
 from pack.nodes.layers.decompose import DecomposeLayers
-from pack.nodes.layers.scene import CompleteScene
+from pack.nodes.layers.scene import FillScene
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
@@ -79,14 +80,25 @@ def swap_of(seed: int) -> Swap:
     greys = lambda clip: (1 / clip.depth - low) / (high - low)
     depth = greys(source)[..., None].expand(-1, -1, -1, 3)
     layers, _, occluder, *_ = DecomposeLayers.execute(
-        source.rgb, depth, "near is white", source.person_mask, "as given", 0.4, 0.15, 0.25, objects, source.keypoints
+        source.rgb,
+        depth,
+        source.person_mask,
+        DEPTH_TYPES[0],
+        "object masks",
+        0.4,
+        0.15,
+        0.25,
+        objects,
+        source.keypoints,
     ).result
-    layers, scene, far, _ = CompleteScene.execute(layers, True, 2).result
+    layers, scene, far, _ = FillScene.execute(layers, True, 2).result
     picture, mask = render_character(new)
-    drawn = lambda motion: render_motion(motion, slice(0, FRAMES)).code
+    drawn = lambda posed: render_body(posed, slice(0, FRAMES)).body
     motions = {
         "joints": drawn(pose_body(truth.joints, new.view().focal, SIZE, SIZE)),
-        "seen": drawn(posed(source.keypoints, lambda i: nearness(source.depth[i], "distance"), SIZE, SIZE)),
+        "seen": drawn(
+            body_from_keypoints(source.keypoints, lambda i: nearness(source.depth[i], "distance"), SIZE, SIZE)
+        ),
         "skeleton": truth.pose,
     }
     motions["fitted"], body = fitted(source.keypoints, character_keypoints(new), depth)
@@ -99,7 +111,7 @@ def swap_of(seed: int) -> Swap:
 
 def fitted(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The old actor's pose on the new body: code (F, H, W, 3) and silhouette (F, H, W)."""
-    code, _, body = MotionCode.execute(on_new_body(keypoints, character), 0, 0, "near is white", depth).result
+    code, _, body = DrawBody.execute(on_new_body(keypoints, character), 0, 0, DEPTH_TYPES[0], depth).result
     return code, body
 
 
@@ -107,7 +119,7 @@ def put_back(made: torch.Tensor, swap) -> torch.Tensor:
     """(F, H, W, 3): of what was made the figure alone, among the layers of the clip."""
     matte = GrowMask.execute(swap.body, 2, True).result[0]
     return CompositeLayers.execute(
-        swap.layers, "keep", "keep", 0.0, "by depth", new_person=made, new_person_mask=matte
+        swap.layers, "keep", "keep", "by depth", 0.0, character=made, character_mask=matte
     ).result[0]
 
 
@@ -120,17 +132,18 @@ def blind(executor, *given, **conds):
 def made_by(model, vae, swap: Swap, motion: str, layers: bool, options) -> torch.Tensor:
     """(F, H, W, 3) by the stock sampler, with what passes in front laid over it if the clip is taken apart."""
     video = model.model.video
-    positive, negative = EncodeReference.execute(swap.reference, vae, SIZE, SIZE).result
+    front = {"occluder": swap.source.rgb, "occluder_mask": swap.occluder}
+    front = front if video.layer_codes == 2 and swap.occluder.any() else {}
+    positive, negative, latent = EncodeSwap.execute(
+        vae, swap.reference, swap.motions[motion], swap.scene, **front
+    ).result
     if not video.reference:
         positive = [[tokens, {k: v for k, v in more.items() if k != REFERENCE}] for tokens, more in positive]
-    if layers and video.layer_codes:
-        front = (swap.source.rgb, swap.occluder) if video.layer_codes == 2 and swap.occluder.any() else ()
-        positive, negative = EncodeLayers.execute(positive, negative, vae, swap.scene, *front).result
-    elif video.layer_codes:  # as in the share of training that has none
+    if not video.layer_codes:
+        positive, negative = set_layers(positive, None), set_layers(negative, None)
+    elif not layers:  # as in the share of training that has none
         nothing = torch.zeros(1, video.out_channels * video.layer_codes, SIZE // 8, SIZE // 8)
-        positive, negative = with_layers(positive, nothing), with_layers(negative, nothing)
-    positive, negative, frames = EncodeMotionCode.execute(positive, negative, swap.motions[motion]).result
-    latent = {"samples": torch.zeros(frames, 4, SIZE // 8, SIZE // 8)}
+        positive, negative = set_layers(positive, nothing), set_layers(negative, nothing)
     sampled = host.common_ksampler(
         model, swap.seed, options.sampling_steps, options.cfg, "euler", "simple", positive, negative, latent
     )[0]

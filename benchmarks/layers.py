@@ -17,9 +17,10 @@ from pathlib import Path
 
 import _pack  # noqa: F401
 import torch
-from pack.models.layers.complete import Fill, complete_scene
+from pack.models.choices import DEPTH_TYPES
 from pack.models.layers.composite import Addition, Changes, composite_frame
-from pack.models.layers.decompose import decompose, masks
+from pack.models.layers.decompose import decompose, layer_masks
+from pack.models.layers.fill import FillSettings, fill_scene
 from pack.models.stage import render, sample_scene
 
 STEPS = ("decompose", "complete, still camera", "complete, moving camera", "composite")
@@ -40,9 +41,9 @@ def clip(frames: int, height: int, width: int, camera: str):
 
 def measured(step: str, frames: int, height: int, width: int) -> dict:
     images, human, objects, near = clip(frames, height, width, "sway" if "moving" in step else "still")
-    layers = decompose(images, human, near, "near is white", objects)
+    layers = decompose(images, human, near, DEPTH_TYPES[0], objects)
     if step == "composite":
-        layers, _ = complete_scene(layers, Fill(grow=2))
+        layers, _ = fill_scene(layers, FillSettings(grow_mask=2))
     ctypes.CDLL(None).malloc_trim(0)  # what rendering left behind would be used again unseen
     with Watch() as watch:
         begin = time.perf_counter()
@@ -56,12 +57,12 @@ def work(step: str, layers, given) -> float:
     plane = layers.images[..., 0].numel() * 4 / 2**20
     if step == "decompose":
         images, human, near, objects = given
-        kept = masks(decompose(images, human, near, "near is white", objects))
+        kept = layer_masks(decompose(images, human, near, DEPTH_TYPES[0], objects))
         return plane * len(kept)
     if step.startswith("complete"):
-        kept = complete_scene(layers, Fill(grow=4))
+        kept = fill_scene(layers, FillSettings(grow_mask=4))
         return plane * (3 + 1 + 1) * bool(kept)
-    thing = Addition(layers.images[:1].flip(2), layers.human[:1].flip(2), rank=1)
+    thing = Addition(layers.images[:1].flip(2), layers.person[:1].flip(2), rank=1)
     changes = Changes(remove_person=True, additions=[thing])
     out = torch.empty_like(layers.images)
     for index in range(len(out)):

@@ -9,11 +9,12 @@ import json
 
 import _pack  # noqa: F401
 import torch
+from pack.models.choices import DEPTH_TYPES
 from pack.models.evaluate.metrics import psnr
-from pack.models.layers.complete import Fill, complete_scene
-from pack.models.layers.decompose import decompose, masks
-from pack.models.layers.guess import guessed
-from pack.models.layers.hidden import Source
+from pack.models.layers.decompose import decompose, layer_masks
+from pack.models.layers.fill import FillSettings, fill_scene
+from pack.models.layers.inpaint import inpaint
+from pack.models.layers.scene_frames import SceneFrames
 from pack.models.stage import CAMERAS, render, sample_scene
 from pack.models.stage.actors import stage_actors
 
@@ -66,11 +67,11 @@ def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: in
     if wear:
         human, objects = worn(human, seed), torch.stack([worn(o, seed + 1 + i) for i, o in enumerate(objects)])
     depth = estimated(clip.depth, noise, seed)
-    layers = decompose(clip.rgb, human, depth, "near is white", None if by_depth else objects, by_depth=by_depth)
+    layers = decompose(clip.rgb, human, depth, DEPTH_TYPES[0], None if by_depth else objects, by_depth=by_depth)
     truth = stage_actors(scene).in_front(scene.view(), slice(0, frames)).T
     shown = (clip.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
     right = 0 if by_depth else int(((layers.in_front == truth) & shown).sum())
-    pairs = zip(("person", "occluder", "scene"), masks(layers), strict=True)
+    pairs = zip(("person", "occluder", "scene"), layer_masks(layers), strict=True)
     found = {name: iou(mask, getattr(clip, f"{name}_mask")) for name, mask in pairs}
     return {"right": right, "shown": int(shown.sum()), **found}
 
@@ -98,10 +99,10 @@ def completion(clips: int, frames: int) -> list[dict]:
         for seed in range(FIRST, FIRST + clips):
             size = {"height": SIZE, "width": SIZE, "frames": frames, "frame_rate": 8}
             clip = render(sample_scene(seed, camera=camera, action="walk", objects=1, **size))
-            layers = decompose(clip.rgb, clip.person_mask, 1 / clip.depth, "near is white", clip.layers[1:, ..., 3])
-            filled, _ = complete_scene(layers, Fill(grow=2))
-            source, hole = Source(layers, 2), clip.scene_mask < 0.98
-            plain = torch.stack([guessed(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])
+            layers = decompose(clip.rgb, clip.person_mask, 1 / clip.depth, DEPTH_TYPES[0], clip.layers[1:, ..., 3])
+            filled, _ = fill_scene(layers, FillSettings(grow_mask=2))
+            source, hole = SceneFrames(layers, 2), clip.scene_mask < 0.98
+            plain = torch.stack([inpaint(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])
             ours.append(psnr(filled.scene[hole], clip.scene_images[hole]))
             theirs.append(psnr(plain[hole], clip.scene_images[hole]))
         mean = lambda values: sum(values) / len(values)

@@ -15,17 +15,18 @@ import character_swap as bench  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.utils  # noqa: E402
 import torch  # noqa: E402
+from pack.models.choices import DEPTH_TYPES  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.pose.drawing import draw  # noqa: E402
 from pack.models.stage import character_keypoints, render, render_character, sample_scene  # noqa: E402
 from pack.nodes.character.align import AlignPose  # noqa: E402
-from pack.nodes.character.motion_code import MotionCode  # noqa: E402
+from pack.nodes.character.body import DrawBody  # noqa: E402
 from pack.nodes.depth.heat_map import HeatMapToDepth  # noqa: E402
 from pack.nodes.depth.match import MaskByDepth, MatchDepth  # noqa: E402
 from pack.nodes.layers.composite import CompositeLayers  # noqa: E402
-from pack.nodes.layers.crop import CropToSubject, PasteBack  # noqa: E402
+from pack.nodes.layers.crop import CropToSubject, PasteCrop  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
-from pack.nodes.layers.scene import CompleteScene  # noqa: E402
+from pack.nodes.layers.scene import FillScene  # noqa: E402
 from pack.nodes.layers.split import SplitLayers  # noqa: E402
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model  # noqa: E402
 from write_pictures import grid, sheet, tiles  # noqa: E402
@@ -45,9 +46,9 @@ def decomposed(clip, depth):
     return DecomposeLayers.execute(
         clip.rgb,
         depth,
-        "near is white",
         clip.person_mask,
-        "as given",
+        DEPTH_TYPES[0],
+        "object masks",
         0.4,
         0.15,
         0.25,
@@ -57,7 +58,7 @@ def decomposed(clip, depth):
 
 
 def composite(layers, **changes):
-    options = {"person": "keep", "in_front": "keep", "soften": 0.0, "object_place": "by depth"} | changes
+    options = {"person": "keep", "occluder": "keep", "object_position": "by depth", "feather": 0.0} | changes
     return CompositeLayers.execute(layers, **options).result[0][K]
 
 
@@ -68,18 +69,18 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     edited = EditLayers.execute(layers, "", "0", 0, FRAMES - 1).result
     before, after = (shown[min(K, len(shown) - 1)] for shown in (preview, edited[-2]))
     sheet("DuetEditLayers", [[("before", before), ("object 0 to the scene", after)]])
-    full, scene, far, sure = CompleteScene.execute(layers, True, 4).result
+    full, scene, far, sure = FillScene.execute(layers, True, 4).result
     sheet(
-        "DuetCompleteScene",
-        [[("clip", clip.rgb[K]), ("scene", scene[K]), ("its depth", far[K]), ("how sure", sure[K])]],
+        "DuetFillScene",
+        [[("clip", clip.rgb[K]), ("scene", scene[K]), ("its depth", far[K]), ("confidence", sure[K])]],
     )
     parts = SplitLayers.execute(full, "straight", -1).result
     names = ("scene", "person", "occluder")
     kinds = ("", " alpha", " depth")
     sheet("DuetSplitLayers", [[(names[r] + kinds[c], parts[3 * r + c][K]) for r in range(3)] for c in range(3)])
-    new = {"new_person": other.rgb, "new_person_mask": other.person_mask, "new_person_depth": other_depth}
+    new = {"character": other.rgb, "character_mask": other.person_mask, "character_depth": other_depth}
     thing = {"object": other.rgb, "object_mask": other.occluder_mask, "object_depth": other_depth}
-    made = [("person removed", composite(full, person="remove")), ("a new person", composite(full, **new)),
+    made = [("person removed", composite(full, person="remove")), ("a character", composite(full, **new)),
             ("an object by depth", composite(full, **thing))]  # fmt: skip
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
     save("decompose_layers", [[("clip", clip.rgb[K]), ("layers", before)], [("scene", scene[K]), ("depth", far[K])]])
@@ -98,37 +99,29 @@ def crop_pictures(clip) -> None:
     for rows, columns in ((slice(top, top + 3), slice(left, right)), (slice(bottom - 3, bottom), slice(left, right)),
                           (slice(top, bottom), slice(left, left + 3)), (slice(top, bottom), slice(right - 3, right))):  # fmt: skip
         framed[rows, columns] = torch.tensor([1.0, 0.6, 0.0])
-    sheet("DuetCropToSubject", [[("clip", framed), *((f"cut {k}", cut[k]) for k in (0, K, 2 * K))]])
+    sheet("DuetCropToSubject", [[("clip", framed), *((f"crop {k}", cut[k]) for k in (0, K, 2 * K))]])
     grey = cut.mean(-1, keepdim=True).expand_as(cut).contiguous()
-    back = PasteBack.execute([clip.rgb], [grey], [crop], [8.0]).result[0]
-    sheet("DuetPasteBack", [[("changed cut", grey[K]), ("pasted back", back[K])]])
+    back = PasteCrop.execute([clip.rgb], [grey], [crop], [8.0]).result[0]
+    sheet("DuetPasteCrop", [[("edited crop", grey[K]), ("pasted back", back[K])]])
 
 
 def motion_pictures(scene, clip, depth) -> None:
-    code, near, silhouette = MotionCode.execute(clip.keypoints, SIZE, SIZE, "near is white", depth).result
+    body, near, mask = DrawBody.execute(clip.keypoints, SIZE, SIZE, DEPTH_TYPES[0], depth).result
     pose = draw(clip.keypoints[K : K + 1], SIZE, SIZE)[0]
-    sheet(
-        "DuetMotionCode", [[("keypoints", pose), ("code", code[K]), ("depth", near[K]), ("silhouette", silhouette[K])]]
-    )
+    sheet("DuetDrawBody", [[("keypoints", pose), ("body", body[K]), ("its depth", near[K]), ("its mask", mask[K])]])
     _, small, _ = stage(44, 0, "wave")
-    fitted = AlignPose.execute(clip.keypoints, small.keypoints, "feet", True).result[0]
+    fitted = AlignPose.execute(clip.keypoints, small.keypoints, True, "character", "feet").result[0]
     sheet(
-        "DuetAlignPoseToCharacter",
-        [[("dancer", pose), ("character", small.rgb[0]), ("fitted", draw(fitted[K : K + 1], SIZE, SIZE)[0])]],
+        "DuetAlignPose",
+        [[("clip", pose), ("character", small.rgb[0]), ("fitted", draw(fitted[K : K + 1], SIZE, SIZE)[0])]],
     )
     noise = torch.rand(160, 160, 3, generator=torch.Generator().manual_seed(0))
     character = render_character(scene)[0][0]
     made = ("clip, to be made", noise)
-    sheet("DuetEncodeMotionCode", [[("code", code[0]), (f"code {K}", code[K]), made]])
-    sheet("DuetEncodeReference", [[("picture", character), ("on white", on_white(scene))]])
-    black = clip.occluder_mask[K, ..., None] * clip.rgb[K]
-    sheet("DuetEncodeLayers", [[("scene", clip.scene_images[K]), ("in front", black), made]])
     files = ("reference_unet", "denoising_unet", "motion_module", "pose_guider")
     sheet("DuetLoadCharacterModel", [[(name, grid(k)) for k, name in enumerate(files)],
-                                     [("the character", character), ("scene", clip.scene_images[K]), ("all frames", clip.rgb[K]), ("motion", code[K])]])  # fmt: skip
-    save(
-        "animate_character", [[("character", character), ("motion", code[K])], [("scene", clip.scene_images[K]), made]]
-    )
+                                     [("the character", character), ("scene", clip.scene_images[K]), ("all frames", clip.rgb[K]), ("body", body[K])]])  # fmt: skip
+    save("animate_character", [[("character", character), ("body", body[K])], [("scene", clip.scene_images[K]), made]])
 
 
 def swap_of(seed: int, who: int) -> SimpleNamespace:
@@ -138,12 +131,13 @@ def swap_of(seed: int, who: int) -> SimpleNamespace:
     clip = render(scene)
     grey = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
     layers = decomposed(clip, grey[..., None].expand(-1, -1, -1, 3))[0]
-    layers, plate, far, _ = CompleteScene.execute(layers, True, 2).result
+    layers, plate, far, _ = FillScene.execute(layers, True, 2).result
+    picture, mask = render_character(character)
     joints = character_keypoints(character)
     code, body = bench.fitted(clip.keypoints, joints, grey[..., None].expand(-1, -1, -1, 3))
     return SimpleNamespace(
         seed=1, source=clip, layers=layers, scene=plate, far=far, occluder=clip.occluder_mask,
-        reference=render_character(character)[0], character=joints, motions={"fitted": code}, body=body,
+        reference=picture, mask=mask, character=joints, motions={"fitted": code}, body=body,
     )  # fmt: skip
 
 
@@ -151,18 +145,22 @@ def own_vae():
     return comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(ROOT / "weights/vae/duet_vae_128.safetensors")))
 
 
-def swap_pictures(k: int = 9) -> None:
+def swap_pictures(k: int = 12) -> None:
     """A character swapped by the pack's own character model, as in the workflow character_swap."""
-    swap, way = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
+    swap, options = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
+    on_white = torch.ones_like(swap.reference[0]).lerp(swap.reference[0], swap.mask[0, ..., None])
+    swap.reference = torch.cat((swap.reference, swap.mask[..., None]), -1)
     model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"), AS_IN_FILE)[0]
     with torch.inference_mode():
-        made = bench.made_by(model, own_vae(), swap, "fitted", True, way)
+        made = bench.made_by(model, own_vae(), swap, "fitted", True, options)
         images = bench.put_back(made, swap)
     clip = [
         ("clip", swap.source.rgb[k]),
-        ("who comes in", swap.reference[0]),
+        ("who comes in", on_white),
         ("pose on that body", swap.motions["fitted"][k]),
     ]
+    given = [("character", on_white), ("body", swap.motions["fitted"][k]), ("scene", swap.scene[k])]
+    sheet("DuetEncodeSwap", [[*given, ("sampled clip", made[k])]])
     save("character_swap", [clip, [("scene", swap.scene[k]), ("as made", made[k]), ("the swap", images[k])]])
 
 
@@ -186,11 +184,6 @@ def joint_pictures(k: int = 9) -> None:
         "swap_with_depth",
         [clip, [("its depth, made with it", heat[k]), ("the swap", images[k]), ("its depth", near[k])]],
     )
-
-
-def on_white(scene) -> torch.Tensor:
-    picture, mask = render_character(scene)[:2]
-    return torch.ones_like(picture[0]).lerp(picture[0], mask[0][..., None])
 
 
 def box_of(crop: dict) -> list[int]:

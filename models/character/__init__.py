@@ -1,1 +1,1 @@
-"""The character (MIMO): the picture that tells who acts, and the body that tells how."""
+"""The character model (MIMO): one picture of the character, and pictures of a body in motion."""

@@ -1,4 +1,4 @@
-"""A pose on another body: the size, the place and, if asked for, the limbs of a character that somebody else moves.
+"""A pose fitted to another body: its size, its place and, if chosen, the lengths of its limbs.
 
 Letters: N frames.
 """
@@ -7,75 +7,82 @@ import numpy as np
 
 from ..pose import formats
 from ..pose.formats import BODY, FACE, FOOT, LEFT_HAND, RIGHT_HAND, Frame
-from .skeleton import SURE
+from .skeleton import MIN_CONFIDENCE
 
 ANCHORS = ("feet", "hips", "neck")
-PLACES = ("the character's", "the pose's")
+CANVASES = ("character", "clip")
 BONES = ((2, 5), (8, 11), (1, 8), (1, 11), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13))
 TREE = (
     *((1, 2), (2, 3), (3, 4), (1, 5), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10), (1, 11), (11, 12), (12, 13)),
     *((1, 0), (0, 14), (14, 16), (0, 15), (15, 17)),
 )
 MIRROR = {2: 5, 3: 6, 4: 7, 8: 11, 9: 12, 10: 13}
-RIDES = {FACE: 0, RIGHT_HAND: 4, LEFT_HAND: 7}  # which joint carries which part
+CARRIED_BY = {FACE: 0, RIGHT_HAND: 4, LEFT_HAND: 7}  # the joint that each part moves with
 
 
-def align(keypoints: list, reference: list, anchor: str = "feet", limbs: bool = False, where: str = PLACES[0]) -> list:
-    """Keypoints of the first person, scaled to the size of the reference's first person and moved to where that stands.
+def align_pose(
+    keypoints: list,
+    character_keypoints: list,
+    anchor: str = "feet",
+    match_limbs: bool = False,
+    canvas: str = CANVASES[0],
+) -> list:
+    """Keypoints of the first person, scaled to the size of the character and moved to its place.
 
-    anchor: what comes to lie on the same place, over the clip on average. limbs: each limb gets the reference's length.
-    where: the place and canvas of the reference, or those of the keypoints; sizes are then shares of a canvas's height.
+    anchor: what is brought to the same place, over the clip on average. match_limbs: each limb gets the character's
+    length. canvas: the place and canvas of the character, or of the clip; sizes are then shares of a canvas's height.
     """
-    clip, target = formats.parse(keypoints), formats.parse(reference)
-    body, wanted = bodies(clip, "keypoints"), bodies(target, "reference")
-    stays = where == PLACES[1]
-    if stays:
-        wanted = scaled(wanted, clip[0].height / target[0].height)
-    own, new = lengths(body), lengths(wanted)
+    clip, target = formats.parse(keypoints), formats.parse(character_keypoints)
+    body, wanted = body_joints(clip, "keypoints"), body_joints(target, "character_keypoints")
+    in_clip = canvas == CANVASES[1]
+    if in_clip:
+        wanted = scale_points(wanted, clip[0].height / target[0].height)
+    own, new = limb_lengths(body), limb_lengths(wanted)
     common = [bone for bone in BONES if own.get(bone) and new.get(bone)]
     if not common:
         raise ValueError(
-            "Expected a limb that both poses show to compare their sizes by, found none: use a reference picture "
-            "that shows more of the body."
+            "character_keypoints: expected a limb that both poses show to compare their sizes by, found none: use a "
+            "picture of the character that shows more of the body."
         )
     scale = sum(new[bone] for bone in common) / sum(own[bone] for bone in common)
-    ratios = {bone: new[bone] / own[bone] for bone in common} if limbs else {}
-    moved = [move(frame, scale, ratios) for frame in clip]
-    shift = place(body if stays else wanted, anchor) - place(bodies(moved, "keypoints"), anchor)
-    size = clip[0] if stays else target[0]
-    return [formats.write(shifted(frame, shift, size), "SDPose") for frame in moved]
+    ratios = {bone: new[bone] / own[bone] for bone in common} if match_limbs else {}
+    moved = [scale_frame(frame, scale, ratios) for frame in clip]
+    target_place = anchor_place(body if in_clip else wanted, anchor)
+    shift = target_place - anchor_place(body_joints(moved, "keypoints"), anchor)
+    size = clip[0] if in_clip else target[0]
+    return [formats.write(shift_frame(frame, shift, size), "SDPose") for frame in moved]
 
 
-def bodies(frames: list[Frame], name: str) -> np.ndarray:
-    """(N, 18, 3) of the first person; zeros where nobody is seen."""
-    nobody = np.zeros((18, 3))
-    found = np.stack([frame.people[0][BODY] if frame.people else nobody for frame in frames])
-    if not (found[..., 2] > SURE).any():
+def body_joints(frames: list[Frame], name: str) -> np.ndarray:
+    """(N, 18, 3) of the first person; zeros in frames without a person."""
+    no_person = np.zeros((18, 3))
+    found = np.stack([frame.people[0][BODY] if frame.people else no_person for frame in frames])
+    if not (found[..., 2] > MIN_CONFIDENCE).any():
         raise ValueError(f"{name}: expected a person in at least one frame, got none: check the pose detector.")
     return found
 
 
-def lengths(body: np.ndarray) -> dict:
-    """How long each limb of (N, 18, 3) is in pixels: as long as it is ever seen, since it looks shorter when it leans."""
+def limb_lengths(body: np.ndarray) -> dict:
+    """Pixels of each limb of (N, 18, 3): its 0.9 quantile over the clip, since a limb that leans is shorter in the picture."""
     out = {}
     for a, b in BONES:
-        seen = (body[:, a, 2] > SURE) & (body[:, b, 2] > SURE)
-        if seen.any():
-            out[a, b] = float(np.quantile(np.linalg.norm(body[seen, a, :2] - body[seen, b, :2], axis=-1), 0.9))
-    return {bone: max(length, out.get(twin(bone), 0.0)) for bone, length in out.items()}
+        visible = (body[:, a, 2] > MIN_CONFIDENCE) & (body[:, b, 2] > MIN_CONFIDENCE)
+        if visible.any():
+            out[a, b] = float(np.quantile(np.linalg.norm(body[visible, a, :2] - body[visible, b, :2], axis=-1), 0.9))
+    return {bone: max(length, out.get(mirrored_limb(bone), 0.0)) for bone, length in out.items()}
 
 
-def twin(bone: tuple[int, int]) -> tuple[int, int]:
+def mirrored_limb(bone: tuple[int, int]) -> tuple[int, int]:
     """The same limb of the other side."""
     return tuple(MIRROR.get(joint, joint) for joint in bone)
 
 
-def move(frame: Frame, scale: float, ratios: dict) -> Frame:
-    """One frame about the picture's origin: all of it scaled, and the limbs by their own ratios from the neck outwards."""
+def scale_frame(frame: Frame, scale: float, ratios: dict) -> Frame:
+    """One frame scaled about the picture's origin, limbs by their own ratios from the neck outwards."""
     if not frame.people:
         return frame
     old = frame.people[0]
-    parts = {key: scaled(points, scale) for key, points in old.items()}
+    parts = {key: scale_points(points, scale) for key, points in old.items()}
     body = parts[BODY]
     for parent, child in TREE if ratios else ():
         if old[BODY][parent, 2] and old[BODY][child, 2]:
@@ -84,40 +91,40 @@ def move(frame: Frame, scale: float, ratios: dict) -> Frame:
                 ratio = ratios.get((2, 5), scale)
             step = old[BODY][child, :2] - old[BODY][parent, :2]
             body[child, :2] = body[parent, :2] + ratio * step
-    for key, joint in RIDES.items():
-        ride(parts[key], body[joint], old[BODY][joint], scale)
+    for key, joint in CARRIED_BY.items():
+        move_with_joint(parts[key], body[joint], old[BODY][joint], scale)
     for side, joint in ((slice(0, 3), 13), (slice(3, 6), 10)):
-        ride(parts[FOOT][side], body[joint], old[BODY][joint], scale)
+        move_with_joint(parts[FOOT][side], body[joint], old[BODY][joint], scale)
     return Frame(frame.width, frame.height, [parts])
 
 
-def scaled(points: np.ndarray, scale: float) -> np.ndarray:
-    """(K, 3) with x and y scaled; what is unseen stays zero."""
+def scale_points(points: np.ndarray, scale: float) -> np.ndarray:
+    """(K, 3) with x and y scaled; missing points stay zero."""
     return points * (scale, scale, 1.0)
 
 
-def ride(points: np.ndarray, joint: np.ndarray, before: np.ndarray, scale: float) -> None:
-    """Moves (K, 3) in place by as much as their joint left the place that scaling alone gives it."""
+def move_with_joint(points: np.ndarray, joint: np.ndarray, old_joint: np.ndarray, scale: float) -> None:
+    """Moves (K, 3) in place by as much as their joint was moved beyond scaling alone."""
     if joint[2]:
-        points[points[:, 2] > 0, :2] += joint[:2] - scale * before[:2]
+        points[points[:, 2] > 0, :2] += joint[:2] - scale * old_joint[:2]
 
 
-def place(body: np.ndarray, anchor: str) -> np.ndarray:
-    """(2,) where (N, 18, 3) stand: of the asked anchor, or of the next higher one that is seen."""
+def anchor_place(body: np.ndarray, anchor: str) -> np.ndarray:
+    """(2,) where the anchor of (N, 18, 3) is, or the next higher one where the anchor is not visible."""
     for name in ANCHORS[ANCHORS.index(anchor) :]:
         joints = {"feet": (10, 13), "hips": (8, 11), "neck": (1,)}[name]
-        seen = (body[:, joints, 2] > SURE).all(1)
-        if seen.any():
-            points = body[seen][:, joints, :2]
+        visible = (body[:, joints, 2] > MIN_CONFIDENCE).all(1)
+        if visible.any():
+            points = body[visible][:, joints, :2]
             across = points[..., 0].mean(1)
             down = points[..., 1].max(1) if name == "feet" else points[..., 1].mean(1)
             return np.array([np.median(across), np.median(down)])
-    points = body[body[..., 2] > SURE]
+    points = body[body[..., 2] > MIN_CONFIDENCE]
     return np.median(points[:, :2], axis=0)
 
 
-def shifted(frame: Frame, shift: np.ndarray, size: Frame) -> Frame:
-    """A frame on the canvas of another, everything that is seen moved by (2,) pixels."""
+def shift_frame(frame: Frame, shift: np.ndarray, size: Frame) -> Frame:
+    """A frame on the canvas of another, its visible points moved by (2,) pixels."""
     people = [
         {key: np.where(points[:, 2:] > 0, points + (*shift, 0.0), points) for key, points in person.items()}
         for person in frame.people[:1]

@@ -1,4 +1,4 @@
-"""The network that reads pictures of the motion (MIMO section 3).
+"""The pose guider: the network that reads the pictures of the body (MIMO section 3).
 
 Letters as in pair/layout.py; H and W pixels.
 """
@@ -7,11 +7,11 @@ import torch
 from diffusers.models.controlnets.controlnet import ControlNetConditioningEmbedding
 from torch import Tensor, nn
 
-PICTURES = 8  # how many pictures of the motion are read at once
+CHUNK = 8  # how many pictures are read at once
 
 
 class PoseGuider(ControlNetConditioningEmbedding):
-    """(k m f) 3 H W pictures of the motion in [0, 1] to (k m f) C0 h w features that join the noise; silent at birth.
+    """(k m f) 3 H W pictures in [0, 1] to (k m f) C0 h w features that are added to the noise; zero until trained.
 
     Each width after the first halves the size. Names are those of the released files.
     """
@@ -20,12 +20,12 @@ class PoseGuider(ControlNetConditioningEmbedding):
         super().__init__(width, block_out_channels=widths)
 
     @property
-    def shrinks(self) -> int:
+    def downscale(self) -> int:
         """How many pixels a side make one latent."""
         return 2 ** (len(self.blocks) // 2)
 
 
-def read_motion(guider: nn.Module, pictures: Tensor, like: Tensor, device=None) -> Tensor:
-    """Features of f 3 H W pictures in [0, 1], a few at a time; `like` says where and how precisely to work."""
-    parts = pictures.split(PICTURES)
+def body_features(guider: nn.Module, pictures: Tensor, like: Tensor, device=None) -> Tensor:
+    """Features of f 3 H W pictures in [0, 1], a few at a time, computed on the device and in the dtype of `like`."""
+    parts = pictures.split(CHUNK)
     return torch.cat([guider(part.to(like.device, like.dtype)).to(device or like.device) for part in parts])

@@ -12,7 +12,7 @@ WHITE = (1.0, 1.0, 1.0)
 
 
 def portrait(images: Tensor, mask: Tensor | None, width: int, height: int) -> Tensor:
-    """(N, H, W, 3) pictures to (N, height, width, 3): the character on white, whole and in the middle."""
+    """(N, H, W, 3) pictures to (N, height, width, 3): the whole character on white, in the middle."""
     images = person_alone(images, mask, WHITE).movedim(-1, 1)
     scale = min(height / images.shape[2], width / images.shape[3])
     size = [max(1, round(side * scale)) for side in images.shape[2:]]

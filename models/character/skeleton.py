@@ -1,7 +1,7 @@
-"""Flat joints to joints in space: lengths of limbs say how far each leans, depth says which way.
+"""Flat joints to joints in space: the length of a limb gives how far it leans, depth gives the direction.
 
-A limb that looks shorter than it is leans out of the picture by the missing side of a triangle (Taylor, CVIU 2000);
-whether towards the viewer or away, only depth knows. Camera axes as in OpenCV, metres.
+A limb that is shorter in the picture than in space leans by the missing side of a triangle (Taylor, CVIU 2000); whether
+it leans towards the camera or away from it follows from depth. Camera axes as in OpenCV, metres.
 Letters: N frames, 18 OpenPose joints, H and W pixels.
 """
 
@@ -13,10 +13,10 @@ from torch.nn.functional import normalize
 
 from ..stage.body.character import Character, build_body
 from ..stage.body.skeleton import Angles, openpose_joints, pose_bones
-from .gaps import filled
+from .interpolate import interpolate_gaps
 
-FOCAL = 1.5  # longer sides of a picture: the lens of a camera whose lens nobody told
-SURE = 0.3  # scores above this count as seen
+FOCAL = 1.5  # longer sides of a picture: the focal length where it is not given
+MIN_CONFIDENCE = 0.3  # joints with less confidence count as missing
 SPINE, HIPS, SHOULDERS = (1, (8, 11)), (8, 11), (2, 5)
 LIMBS = ((2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12), (12, 13))
 CHAIN = ((1, 2), (1, 5), (1, 8), (1, 11), *LIMBS, (1, 0), (0, 14), (0, 15), (14, 16), (15, 17))
@@ -35,28 +35,28 @@ def standard_length(a: int, b: int) -> float:
     return (joints[a] - joints[b]).norm().item()
 
 
-def complete(points: Tensor, scores: Tensor) -> Tensor:
-    """(N, 18, 2) pixels without gaps: what is unseen for a while lies between, what is never seen hangs as at rest."""
-    seen = scores > SURE
-    if not (seen[:, 1] | (seen[:, 2] & seen[:, 5])).any():
+def complete_joints(points: Tensor, scores: Tensor) -> Tensor:
+    """(N, 18, 2) pixels without gaps: what is missing for a while is interpolated, what is missing throughout hangs as at rest."""
+    visible = scores > MIN_CONFIDENCE
+    if not (visible[:, 1] | (visible[:, 2] & visible[:, 5])).any():
         raise ValueError(
             "keypoints: expected a person with neck or shoulders in at least one frame, got none: check the detector."
         )
-    out = points.where(seen[..., None], torch.nan)
-    out[:, 1] = out[:, 1].where(seen[:, 1, None], out[:, [2, 5]].mean(1))
+    out = points.where(visible[..., None], torch.nan)
+    out[:, 1] = out[:, 1].where(visible[:, 1, None], out[:, [2, 5]].mean(1))
     for joint in range(18):
         for axis in range(2):
-            out[:, joint, axis] = filled(out[:, joint, axis])
+            out[:, joint, axis] = interpolate_gaps(out[:, joint, axis])
     rest, _ = standard_joints()
     flat = torch.stack((rest[:, 0], -rest[:, 1]), -1)
     for parent, child in CHAIN:
         if torch.isnan(out[:, child]).any():
-            out[:, child] = out[:, parent] + (flat[child] - flat[parent]) * pixels_a_metre(out)[:, None]
+            out[:, child] = out[:, parent] + (flat[child] - flat[parent]) * pixels_per_metre(out)[:, None]
     return out
 
 
-def pixels_a_metre(points: Tensor) -> Tensor:
-    """(N,) size of the person: the longest limbs and the trunk lie about in the picture, the others lean out of it."""
+def pixels_per_metre(points: Tensor) -> Tensor:
+    """(N,) size of the person: the longest limbs and the trunk lie about in the picture plane, the others lean."""
     length = lambda a, b: (points[:, a] - points[:, b]).norm(dim=-1) / standard_length(a, b)
     ratios = torch.stack([length(a, b) for a, b in (*LIMBS, (1, 8), (1, 11))], -1)
     ratios = torch.nan_to_num(ratios)
@@ -65,15 +65,15 @@ def pixels_a_metre(points: Tensor) -> Tensor:
     return window.median(-1).values
 
 
-def lean(across: Tensor, length: float, toward: Tensor) -> Tensor:
-    """(N,) metres in depth of a limb that is (N,) metres across the picture; toward (N,) in -1..1 is positive nearer."""
+def depth_difference(across: Tensor, length: float, toward: Tensor) -> Tensor:
+    """(N,) metres in depth of a limb that is (N,) metres across the picture; toward (N,) in -1..1, positive is nearer."""
     return -toward * (length**2 - across.square()).clamp_min(0).sqrt()
 
 
-def lift(points: Tensor, scores: Tensor, near: Tensor | None, height: int, width: int) -> tuple[Tensor, float]:
+def lift_joints(points: Tensor, scores: Tensor, near: Tensor | None, height: int, width: int) -> tuple[Tensor, float]:
     """(N, 18, 2) pixels, (N, 18) scores and nearness at the joints (N, 18) to joints (N, 18, 3), and the focal length."""
-    flat = complete(points, scores)
-    scale = pixels_a_metre(flat)
+    flat = complete_joints(points, scores)
+    scale = pixels_per_metre(flat)
     focal, centre = FOCAL * max(height, width), flat.new_tensor(((width - 1) / 2, (height - 1) / 2))
     metres = flat / scale[:, None, None]
     away = torch.zeros(flat.shape[:2])
@@ -81,30 +81,32 @@ def lift(points: Tensor, scores: Tensor, near: Tensor | None, height: int, width
 
     def place(parent: int, child: int) -> None:
         across = (metres[:, child] - metres[:, parent]).norm(dim=-1)
-        away[:, child] = away[:, parent] + lean(across, standard_length(parent, child), toward(parent, child))
+        away[:, child] = away[:, parent] + depth_difference(
+            across, standard_length(parent, child), toward(parent, child)
+        )
 
     for pair in (SHOULDERS, HIPS):
         across = (metres[:, pair[1]] - metres[:, pair[0]]).norm(dim=-1)
-        turn = lean(across, standard_length(*pair), toward(*pair)) / 2
+        turn = depth_difference(across, standard_length(*pair), toward(*pair)) / 2
         away[:, pair[0]], away[:, pair[1]] = -turn, turn
     for parent, child in LIMBS:
         place(parent, child)
     depth = (focal / scale[:, None] + away)[..., None]
     joints = torch.cat(((flat - centre) * depth / focal, depth), -1)
-    seen = (scores > SURE)[:, [0]] & (scores > SURE)[:, 14:16].any(1, keepdim=True)
-    return with_head(joints, seen), focal
+    face = (scores > MIN_CONFIDENCE)[:, [0]] & (scores > MIN_CONFIDENCE)[:, 14:16].any(1, keepdim=True)
+    return add_head(joints, face), focal
 
 
 def direction(near: Tensor | None, start: int, end: int) -> Tensor | float:
-    """(N,) in -1..1, positive where the end is nearer than the start; little difference is little lean."""
+    """(N,) in -1..1, positive where the end is nearer than the start; a small difference gives a small value."""
     if near is None:
         return 0.0
     spread = near[:, 1:14].std(1).clamp_min(1e-9)
     return torch.tanh(2 * (near[:, end] - near[:, start]) / spread)
 
 
-def with_head(joints: Tensor, face: Tensor) -> Tensor:
-    """(N, 18, 3) with nose, eyes and ears on a round head that looks where the nose points, or with the chest."""
+def add_head(joints: Tensor, face: Tensor) -> Tensor:
+    """(N, 18, 3) with nose, eyes and ears on a round head that faces where the nose points, or as the chest does."""
     rest, radius = standard_joints()
     neck, nose = joints[:, 1], joints[:, 0]
     up = normalize(neck - joints[:, list(HIPS)].mean(1), dim=-1)
@@ -125,7 +127,7 @@ def with_head(joints: Tensor, face: Tensor) -> Tensor:
     return out
 
 
-def sample(plane: Tensor, points: Tensor) -> Tensor:
+def sample_at(plane: Tensor, points: Tensor) -> Tensor:
     """(H, W) at (18, 2) pixels, the nearest pixel inside the picture."""
     height, width = plane.shape
     x, y = points.round().long().unbind(-1)

@@ -1,1 +1,1 @@
-"""A clip taken apart into scene, person and what passes before them, and put together again."""
+"""A clip decomposed into scene, person and occluders, and composited again."""

@@ -1,4 +1,4 @@
-"""The whole body in a frame, also where something hides it: of capsules where a skeleton is known, else a hull.
+"""The whole body in a frame, also where an object hides it: of capsules where the pose is known, else a convex hull.
 
 Letters: N frames, h and w pixels of the small pictures that decisions are made on.
 """
@@ -8,18 +8,18 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..character.motion_code import Motion, render_motion
+from ..character.posed_body import PosedBody, render_body
 from ..opencv import import_cv2
 
-SMALL = 240  # pixels of the shorter side that decisions are made on
+DECISION_SIZE = 240  # pixels of the shorter side that decisions are made on
 
 
-def small(size: tuple[int, int]) -> int:
+def decision_step(size: tuple[int, int]) -> int:
     """Every how many pixels are enough for a decision."""
-    return max(1, min(size) // SMALL)
+    return max(1, min(size) // DECISION_SIZE)
 
 
-def hull(mask: Tensor) -> Tensor:
+def convex_hull(mask: Tensor) -> Tensor:
     """(h, w) bool to the smallest convex outline around it, as bool."""
     cv2 = import_cv2()
     points = mask.nonzero()[:, [1, 0]].to(torch.int32).cpu().numpy()
@@ -29,29 +29,29 @@ def hull(mask: Tensor) -> Tensor:
     return torch.from_numpy(out).bool().to(mask.device)
 
 
-def whole_bodies(human: Callable[[int], Tensor], seen: Tensor, motion: Motion | None) -> Callable[[int], Tensor]:
+def whole_bodies(person: Callable[[int], Tensor], present: Tensor, body: PosedBody | None) -> Callable[[int], Tensor]:
     """A function from a frame to the whole body (h, w) in it.
 
-    human gives the small mask (h, w) bool of a frame, seen (N,) says where there is one. A frame without a person takes
-    the hull of the nearest frame in time that shows one.
+    person gives the small mask (h, w) bool of a frame, present (N,) is true where there is one. A frame without a person
+    takes the hull of the nearest frame in time that has one.
     """
-    nearest = nearest_seen(seen)
+    nearest = nearest_true(present)
 
     def by_hull(index: int) -> Tensor:
-        return hull(human(nearest[index]))
+        return convex_hull(person(nearest[index]))
 
     def by_capsules(index: int) -> Tensor:
-        mask = human(index)
-        silhouette = render_motion(motion, slice(index, index + 1), tuple(mask.shape)).silhouette[0] > 0
-        return silhouette | mask
+        mask = person(index)
+        capsules = render_body(body, slice(index, index + 1), tuple(mask.shape)).mask[0] > 0
+        return capsules | mask
 
-    return by_hull if motion is None else by_capsules
+    return by_hull if body is None else by_capsules
 
 
-def nearest_seen(seen: Tensor) -> list[int]:
+def nearest_true(values: Tensor) -> list[int]:
     """(N,) bool to the nearest True for each place, itself where nothing is True."""
-    places = seen.nonzero()[:, 0]
+    places = values.nonzero()[:, 0]
     if not len(places):
-        return list(range(len(seen)))
-    away = (torch.arange(len(seen), device=seen.device)[:, None] - places).abs()
-    return places[away.argmin(1)].tolist()
+        return list(range(len(values)))
+    distance = (torch.arange(len(values), device=values.device)[:, None] - places).abs()
+    return places[distance.argmin(1)].tolist()

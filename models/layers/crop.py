@@ -1,6 +1,6 @@
-"""Boxes that follow a subject, cut out of a clip and put back without a seam.
+"""Boxes that follow a subject, cut out of a clip and pasted back without a seam.
 
-Within one clip the box keeps its size and only glides, so the subject keeps its scale; a subject that becomes much
+Within one clip the box keeps its size and moves smoothly, so the subject keeps its scale; a subject that becomes much
 larger or smaller, or a clip longer than a model takes, begins a new clip that overlaps the one before.
 Letters: N frames, n frames of one clip, H and W pixels of the picture, h and w of a box, C channels.
 """
@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
-from ..character.gaps import filled
+from ..character.interpolate import interpolate_gaps
 
-SHRINKS = 0.25  # of the largest area so far: a subject smaller than that begins a new clip
-ALIKE = 0.5 / 255  # a pixel that differs by less is unchanged
+MIN_AREA = 0.25  # of the largest area so far: a smaller subject begins a new clip
+UNCHANGED = 0.5 / 255  # a pixel that differs by less is unchanged
 
 
 @dataclass(frozen=True)
@@ -31,22 +31,22 @@ class Clip:
 
 @dataclass(frozen=True)
 class Crop:
-    """Where the pictures of a crop come from; the keys of the socket are these names."""
+    """The places that cropped pictures come from; the keys of the socket are these names."""
 
     frames: int
     size: tuple[int, int]  # H, W
-    picture: tuple[int, int] | None  # height and width of the cut pictures; None: as large as their box
+    output_size: tuple[int, int] | None  # height and width of the cropped pictures; None: as large as their box
     clips: list[Clip]
 
 
 @dataclass(frozen=True)
 class Framing:
     padding: float = 0.1  # of the subject's size on every side
-    smooth: int = 9  # frames that the way of the box is averaged over
-    longest: int = 0  # frames of a clip, 0 for no limit
-    overlap: int = 4
+    smoothing_frames: int = 9  # frames that the path of the box is averaged over
+    max_frames: int = 0  # frames of a clip, 0 for no limit
+    overlap_frames: int = 4
     multiple: int = 8
-    picture: tuple[int, int] | None = None
+    output_size: tuple[int, int] | None = None
 
 
 def subject_bounds(mask: Callable[[int], Tensor], frames: int) -> Tensor:
@@ -59,25 +59,26 @@ def subject_bounds(mask: Callable[[int], Tensor], frames: int) -> Tensor:
             out[index] = torch.tensor([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=torch.float32)
     if torch.isnan(out).all():
         raise ValueError(
-            f"mask: expected the subject in at least one of {frames} frames, got only empty masks: check what makes them."
+            f"subject_mask: expected the subject in at least one of {frames} frames, got only empty masks: check what "
+            "creates them."
         )
-    return torch.stack([filled(side) for side in out.unbind(1)], 1)
+    return torch.stack([interpolate_gaps(side) for side in out.unbind(1)], 1)
 
 
-def plan(mask: Callable[[int], Tensor], frames: int, size: tuple[int, int], framing: Framing) -> Crop:
-    """Follow the subject of N masks (H, W) through a clip."""
+def plan_crop(mask: Callable[[int], Tensor], frames: int, size: tuple[int, int], framing: Framing) -> Crop:
+    """Boxes that follow the subject of N masks (H, W) through a clip."""
     bounds = subject_bounds(mask, frames)
-    centre = glided((bounds[:, :2] + bounds[:, 2:]) / 2, framing.smooth)
+    centre = smooth_path((bounds[:, :2] + bounds[:, 2:]) / 2, framing.smoothing_frames)
     reach = torch.maximum(bounds[:, 2:] - centre, centre - bounds[:, :2]) * 2 * (1 + 2 * framing.padding)
     extent = bounds[:, 2:] - bounds[:, :2]
     clips = [
-        Clip(start, boxes(centre[start:stop], reach[start:stop].amax(0), size, framing))
-        for start, stop in cuts(extent.prod(1).tolist(), framing)
+        Clip(start, fixed_size_boxes(centre[start:stop], reach[start:stop].amax(0), size, framing))
+        for start, stop in clip_ranges(extent.prod(1).tolist(), framing)
     ]
-    return Crop(frames, size, framing.picture, clips)
+    return Crop(frames, size, framing.output_size, clips)
 
 
-def glided(path: Tensor, window: int) -> Tensor:
+def smooth_path(path: Tensor, window: int) -> Tensor:
     """(N, 2) averaged over some frames twice, so that it neither trembles nor lags."""
     window = min(window, len(path)) | 1
     for _ in range(2):
@@ -86,23 +87,23 @@ def glided(path: Tensor, window: int) -> Tensor:
     return path
 
 
-def cuts(areas: list[float], framing: Framing) -> list[tuple[int, int]]:
+def clip_ranges(areas: list[float], framing: Framing) -> list[tuple[int, int]]:
     """Start and stop of each clip by the area of the subject in each frame; neighbours share some frames."""
     out, start, low, high = [], 0, areas[0], areas[0]
     for index, area in enumerate(areas):
         low, high = min(low, area), max(high, area)
-        full = framing.longest and index - start >= framing.longest
-        if index - start > framing.overlap and (full or low < SHRINKS * high):
+        full = framing.max_frames and index - start >= framing.max_frames
+        if index - start > framing.overlap_frames and (full or low < MIN_AREA * high):
             out.append((start, index))
-            start, low, high = index - framing.overlap, area, area
+            start, low, high = index - framing.overlap_frames, area, area
     return [*out, (start, len(areas))]
 
 
-def boxes(centre: Tensor, reach: Tensor, size: tuple[int, int], framing: Framing) -> Tensor:
+def fixed_size_boxes(centre: Tensor, reach: Tensor, size: tuple[int, int], framing: Framing) -> Tensor:
     """(n, 2) centres and the (2,) width and height that all need, to boxes (n, 4) of one size inside the picture."""
     wide, high = reach.tolist()
-    if framing.picture is not None:
-        ratio = framing.picture[1] / framing.picture[0]
+    if framing.output_size is not None:
+        ratio = framing.output_size[1] / framing.output_size[0]
         wide, high = max(wide, high * ratio), max(high, wide / ratio)
         whole = [max(1, round(side)) for side in (wide, high)]
     else:
@@ -114,15 +115,15 @@ def boxes(centre: Tensor, reach: Tensor, size: tuple[int, int], framing: Framing
     return torch.cat((low, low + torch.tensor(whole)), 1)
 
 
-def cut(picture: Tensor, box: Tensor, size: tuple[int, int] | None) -> Tensor:
-    """(H, W, C) to what a box shows (h, w, C), resized where a size is asked for; beyond the border it is repeated."""
+def cut_box(picture: Tensor, box: Tensor, size: tuple[int, int] | None) -> Tensor:
+    """(H, W, C) to the content of a box (h, w, C), resized if a size is given; beyond the border it is repeated."""
     left, top, right, bottom = box.tolist()
     rows = torch.arange(top, bottom).clamp(0, picture.shape[0] - 1)
     columns = torch.arange(left, right).clamp(0, picture.shape[1] - 1)
-    return resized(picture[rows][:, columns], size)
+    return resize(picture[rows][:, columns], size)
 
 
-def resized(picture: Tensor, size: tuple[int, int] | None) -> Tensor:
+def resize(picture: Tensor, size: tuple[int, int] | None) -> Tensor:
     """(h, w, C) at another size; the same size is the same picture."""
     if size is None or tuple(picture.shape[:2]) == tuple(size):
         return picture
@@ -130,35 +131,37 @@ def resized(picture: Tensor, size: tuple[int, int] | None) -> Tensor:
     return interpolate(channels_first, size=tuple(size), mode="bicubic", antialias=True)[0].permute(1, 2, 0).clamp(0, 1)
 
 
-def paste(source: Tensor, made: Tensor, box: Tensor, feather: float, keep: Tensor | None = None) -> Tensor:
-    """A made picture (h, w, C) back into its box of (H, W, C); `keep` (H, W) is 1 where the source stays in front.
+def paste_box(original: Tensor, edited: Tensor, box: Tensor, feather: float, protect: Tensor | None = None) -> Tensor:
+    """An edited picture (h, w, C) pasted into its box of (H, W, C); where `protect` (H, W) is 1 the original stays.
 
-    Resizing there and back would blur what nobody touched, so pixels that are as they were cut keep the source.
+    Resizing there and back would blur unchanged pixels, so pixels that are as they were cut keep the original.
     """
-    height, width = source.shape[:2]
+    height, width = original.shape[:2]
     left, top, right, bottom = box.tolist()
-    weight = fade(box, (height, width), feather)
-    original = cut(source, box, tuple(made.shape[:2]))
-    if original.shape[:2] != (bottom - top, right - left):
-        weight = weight * touched(made, original, (bottom - top, right - left))
-    made = resized(made, (bottom - top, right - left))
+    weight = edge_weight(box, (height, width), feather)
+    unedited = cut_box(original, box, tuple(edited.shape[:2]))
+    if unedited.shape[:2] != (bottom - top, right - left):
+        weight = weight * changed_mask(edited, unedited, (bottom - top, right - left))
+    edited = resize(edited, (bottom - top, right - left))
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
     weight = weight[inside]
-    weight = weight if keep is None else weight * (1 - keep[rows, columns])
-    out = source.clone()
-    out[rows, columns] = torch.lerp(source[rows, columns], made[inside].to(source), weight[..., None].to(source))
+    weight = weight if protect is None else weight * (1 - protect[rows, columns])
+    out = original.clone()
+    out[rows, columns] = torch.lerp(
+        original[rows, columns], edited[inside].to(original), weight[..., None].to(original)
+    )
     return out
 
 
-def touched(made: Tensor, original: Tensor, size: tuple[int, int]) -> Tensor:
-    """(h, w) in 0..1 at another size: where a picture differs from what was cut."""
-    other = ((made - original).abs().amax(-1) > ALIKE).float()
+def changed_mask(edited: Tensor, unedited: Tensor, size: tuple[int, int]) -> Tensor:
+    """(h, w) in 0..1 at another size: where an edited picture differs from the one that was cut."""
+    other = ((edited - unedited).abs().amax(-1) > UNCHANGED).float()
     other = max_pool2d(other[None, None], 5, 1, 2)
     return interpolate(other, size=size, mode="bilinear", align_corners=False)[0, 0]
 
 
-def fade(box: Tensor, size: tuple[int, int], feather: float) -> Tensor:
+def edge_weight(box: Tensor, size: tuple[int, int], feather: float) -> Tensor:
     """(h, w) in 0..1 that fades towards the sides of a box, but not where the picture itself ends."""
     left, top, right, bottom = box.tolist()
     lines = []
@@ -173,8 +176,8 @@ def fade(box: Tensor, size: tuple[int, int], feather: float) -> Tensor:
     return lines[0][:, None] * lines[1]
 
 
-def covering(crop: Crop, index: int) -> list[tuple[int, int, float]]:
-    """The clips that show a frame: number, place in it, and how much it counts over the clips before it."""
+def clips_at(crop: Crop, index: int) -> list[tuple[int, int, float]]:
+    """The clips that contain a frame: number, place in it, and its weight over the clips before it."""
     out = []
     for number, clip in enumerate(crop.clips):
         if clip.start <= index < clip.stop:
@@ -185,26 +188,26 @@ def covering(crop: Crop, index: int) -> list[tuple[int, int, float]]:
 
 
 def paste_frame(
-    source: Tensor, made: list[Tensor], crop: Crop, index: int, feather: float, keep: Tensor | None
+    original: Tensor, edited: list[Tensor], crop: Crop, index: int, feather: float, protect: Tensor | None
 ) -> Tensor:
-    """One frame (H, W, C) with the made clips, each (n, h, w, C), in it; where two clips overlap they cross-fade."""
+    """One frame (H, W, C) with the edited clips, each (n, h, w, C), in it; where two clips overlap they cross-fade."""
     out = None
-    for number, place, amount in covering(crop, index):
-        new = paste(source, made[number][place], crop.clips[number].boxes[place], feather, keep)
+    for number, place, amount in clips_at(crop, index):
+        new = paste_box(original, edited[number][place], crop.clips[number].boxes[place], feather, protect)
         out = new if out is None else torch.lerp(out, new, amount)
-    return source if out is None else out
+    return original if out is None else out
 
 
-def split_clips(made: list[Tensor], crop: Crop) -> list[Tensor]:
+def split_clips(edited: list[Tensor], crop: Crop) -> list[Tensor]:
     """Pictures of all clips, as a list or one after the other in one batch, to one batch a clip."""
     lengths = [len(clip.boxes) for clip in crop.clips]
-    if [len(batch) for batch in made] == lengths:
-        return made
-    if len(made) == 1 and len(made[0]) == sum(lengths):
-        return list(made[0].split(lengths))
-    came = ", ".join(str(len(batch)) for batch in made)
-    asked = ", ".join(map(str, lengths))
+    if [len(batch) for batch in edited] == lengths:
+        return edited
+    if len(edited) == 1 and len(edited[0]) == sum(lengths):
+        return list(edited[0].split(lengths))
+    found = ", ".join(str(len(batch)) for batch in edited)
+    expected = ", ".join(map(str, lengths))
     raise ValueError(
-        f"images: expected the {len(lengths)} clips of Crop to Subject with {asked} frames, got {came}: "
+        f"images: expected the {len(lengths)} clips of Crop to Subject with {expected} frames, got {found}: "
         "keep the number of frames between cropping and pasting."
     )

@@ -1,4 +1,4 @@
-"""Who stands before the person, frame by frame: the rule, a memory against flicker, and the reason in words.
+"""Which objects are in front of the person, frame by frame: the rule, its stabilization over time, and the reason.
 
 Letters: N frames, K objects.
 """
@@ -10,21 +10,21 @@ from torch import Tensor
 
 from .measure import Measures
 
-OF_HUMAN, OF_OBJECT = 0.8, 0.5  # a mask that holds so much of the person, or lies so much on it, is the person
-FILLS = 0.9  # of the picture: not an object but everything
-LARGER, GROUND = 6.0, 40.0  # how many times the least overlap is asked of what is larger than the person, or is ground
+OF_PERSON, OF_OBJECT = 0.8, 0.5  # a mask that holds so much of the person, or lies so much on it, is the person
+FULL = 0.9  # of the picture: not an object but everything
+LARGE, GROUND = 6.0, 40.0  # times the threshold, for objects larger than the person and for the ground
 GROUND_ROWS = 0.9  # of the lowest rows
 
 
 @dataclass(frozen=True)
 class Rule:
-    nearer: float = 0.4  # share of an object that is nearer than the person
-    margin: float = 0.15  # around it, in which a frame keeps what the frames before it said
-    overlap: float = 0.0025  # share of the body that an object hides at least once: 100 pixels of a person at 720p
+    nearer_fraction: float = 0.4  # of an object that is nearer than the person
+    stability_margin: float = 0.15  # around it, in which a frame keeps the decision of the frame before
+    min_hidden: float = 0.0025  # share of the body that an object hides at least once: 100 pixels of a person at 720p
 
 
-def decide(measures: Measures, rule: Rule) -> tuple[Tensor, list[str]]:
-    """(N, K) bool, before the person, and one sentence for each object."""
+def decide_in_front(measures: Measures, rule: Rule) -> tuple[Tensor, list[str]]:
+    """(N, K) bool, in front of the person, and one sentence for each object."""
     frames, count = measures.area.shape
     chosen, report = torch.zeros(frames, count, dtype=torch.bool), []
     for k in range(count):
@@ -35,67 +35,67 @@ def decide(measures: Measures, rule: Rule) -> tuple[Tensor, list[str]]:
 
 
 def decide_one(m: Measures, k: int, rule: Rule) -> tuple[Tensor, str]:
-    """(N,) bool and the verdict on one object."""
+    """(N,) bool and the decision on one object."""
     present = m.area[:, k] > 0
-    nothing = torch.zeros_like(present)
+    never = torch.zeros_like(present)
     if not present.any():
-        return nothing, "dropped, its mask is empty in every frame."
-    if not (m.human > 0).any():
-        return nothing, "dropped, there is no person that it could stand before."
-    met = present & (m.human > 0)
-    mine = met & ((m.on_human[:, k] > OF_HUMAN * m.human) | (m.on_human[:, k] > OF_OBJECT * m.area[:, k]))
-    full = m.area[:, k] > FILLS
-    if met.any() and 2 * (mine & full).sum() > met.sum():
-        return nothing, f"dropped, it fills {100 * m.area[met, k].mean():.0f} % of the picture and holds the person."
-    if met.any() and 2 * mine.sum() > met.sum():
-        return nothing, "dropped, it is the person: the masks lie on each other."
+        return never, "dropped, its mask is empty in every frame."
+    if not (m.person_area > 0).any():
+        return never, "dropped, there is no person that it could be in front of."
+    met = present & (m.person_area > 0)
+    is_person = met & ((m.on_person[:, k] > OF_PERSON * m.person_area) | (m.on_person[:, k] > OF_OBJECT * m.area[:, k]))
+    full = m.area[:, k] > FULL
+    if met.any() and 2 * (is_person & full).sum() > met.sum():
+        return never, f"dropped, it fills {100 * m.area[met, k].mean():.0f} % of the picture and holds the person."
+    if met.any() and 2 * is_person.sum() > met.sum():
+        return never, "dropped, it is the person: the masks lie on each other."
     share = torch.where(m.outside[:, k] > 0, m.nearer[:, k] / m.outside[:, k].clamp_min(1e-9), torch.nan)
-    front = steady(share, m.outside[:, k], rule) & ~(mine & full)
-    return overlapping(m, k, front, share, rule)
+    front = stabilize(share, m.outside[:, k], rule) & ~(is_person & full)
+    return check_hidden_area(m, k, front, share, rule)
 
 
-def overlapping(m: Measures, k: int, front: Tensor, share: Tensor, rule: Rule) -> tuple[Tensor, str]:
-    """(N,) bool and the verdict on an object whose frames before the person are known, by what it hides of the body."""
+def check_hidden_area(m: Measures, k: int, front: Tensor, share: Tensor, rule: Rule) -> tuple[Tensor, str]:
+    """(N,) bool and the decision on an object that is in front in some frames, by how much of the body it hides."""
     present = m.area[:, k] > 0
     mean = torch.nanmean(share[present]).item() if torch.isfinite(share[present]).any() else 0.0
     if not (front & present).any():
         return front & False, f"dropped, {100 * mean:.0f} % of it is nearer than the person: it stays in the scene."
-    asked = torch.full_like(share, rule.overlap)
-    asked = asked.where(m.area[:, k] <= m.human, LARGER * rule.overlap)
-    asked = asked.where(m.bottom[:, k] <= GROUND_ROWS, GROUND * rule.overlap)
+    threshold = torch.full_like(share, rule.min_hidden)
+    threshold = threshold.where(m.area[:, k] <= m.person_area, LARGE * rule.min_hidden)
+    threshold = threshold.where(m.bottom[:, k] <= GROUND_ROWS, GROUND * rule.min_hidden)
     hidden = m.hides[:, k] / m.body.clamp_min(1e-9)
-    crossing = front & (hidden >= asked)
+    crossing = front & (hidden >= threshold)
     most = hidden[front].max().item()
     if not crossing.any():
         return front & False, (
             f"dropped, nearer than the person but it hides {100 * most:.2f} % of the body at most, less than the "
-            f"{100 * asked[front].min().item():.2f} % asked for."
+            f"{100 * threshold[front].min().item():.2f} % that are needed."
         )
     return front, (
-        f"kept, before the person in {int((front & present).sum())} of {int(present.sum())} frames; "
+        f"kept, in front of the person in {int((front & present).sum())} of {int(present.sum())} frames; "
         f"{100 * mean:.0f} % of it is nearer, it hides up to {100 * most:.1f} % of the body."
     )
 
 
-def steady(share: Tensor, weight: Tensor, rule: Rule) -> Tensor:
-    """(N,) shares, NaN where nothing is seen, to bool: a frame in doubt says what the last sure frame said.
+def stabilize(share: Tensor, weight: Tensor, rule: Rule) -> Tensor:
+    """(N,) shares, NaN where the object is not visible, to bool: an uncertain frame keeps the last certain decision.
 
     Shares are averaged with their neighbours, large masks counting more, so that one bad frame does not flip a layer.
     """
-    seen = torch.isfinite(share)
-    weight = weight * seen
+    visible = torch.isfinite(share)
+    weight = weight * visible
     values = torch.nan_to_num(share)
     pool = lambda x: torch.nn.functional.avg_pool1d(x[None, None], 3, 1, 1, count_include_pad=False)[0, 0]
     smooth = pool(values * weight) / pool(weight).clamp_min(1e-12)
-    sure = torch.where(smooth >= rule.nearer + rule.margin, 1, 0) - torch.where(
-        smooth <= rule.nearer - rule.margin, 1, 0
+    certain = torch.where(smooth >= rule.nearer_fraction + rule.stability_margin, 1, 0) - torch.where(
+        smooth <= rule.nearer_fraction - rule.stability_margin, 1, 0
     )
-    sure = sure * seen
+    certain = certain * visible
     mean = (values * weight).sum() / weight.sum().clamp_min(1e-12)
-    first = sure[sure != 0]
-    state = bool(first[0] > 0) if len(first) else bool(mean >= rule.nearer)
+    first = certain[certain != 0]
+    state = bool(first[0] > 0) if len(first) else bool(mean >= rule.nearer_fraction)
     out = []
-    for vote in sure.tolist():
+    for vote in certain.tolist():
         state = state if vote == 0 else vote > 0
         out.append(state)
     return torch.tensor(out)

@@ -1,4 +1,4 @@
-"""Layers for another compositor: colour, alpha and depth of each, frame by frame.
+"""Layers for another compositor: colours, alpha and depth of each, frame by frame.
 
 Letters: N frames, H and W pixels.
 """
@@ -8,19 +8,19 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from .composite import Seen, split
-from .layers import Layers
+from .composite import LayerPart, split_layers
+from .layers import DISTANCE, Layers
 
-COLOURS = ("straight", "premultiplied")
+ALPHA_MODES = ("straight", "premultiplied")
 
 
 def grey_range(layers: Layers) -> tuple[float, float]:
     """The nearness that becomes black and the one that becomes white; a picture's greys stay as they are."""
-    if layers.depth is None or layers.depth_source != "distance":
+    if layers.depth is None or layers.depth_type != DISTANCE:
         return 0.0, 1.0
     low, high = torch.inf, -torch.inf
     for index in range(len(layers.images)):
-        near = layers.near(index)
+        near = layers.frame_nearness(index)
         low, high = min(low, near.min().item()), max(high, near.max().item())
     return low, high
 
@@ -32,31 +32,33 @@ def as_grey(near: Tensor, limits: tuple[float, float]) -> Tensor:
 
 
 def export(
-    layers: Layers, colour: str, chosen: int = -1, report: Callable[[int], None] = lambda done: None
+    layers: Layers, alpha_mode: str, object_number: int = -1, report: Callable[[int], None] = lambda done: None
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Scene, person and what stands before, each as colour (N, H, W, 3), alpha (N, H, W) and depth (N, H, W).
+    """Scene, person and occluder, each as colours (N, H, W, 3), alpha (N, H, W) and depth (N, H, W).
 
-    chosen: the number of one object in place of all that stand before the person.
+    object_number: one object in place of all that are in front of the person.
     """
     frames, limits = len(layers.images), grey_range(layers)
     shape = (frames, *layers.size)
     out = [(torch.zeros(*shape, 3), torch.zeros(shape), torch.zeros(shape)) for _ in range(3)]
     for index in range(frames):
-        parts = split(layers, index)
-        before = layers.front_objects(index)
-        groups = [parts[:1], parts[1:2], [p for p, k in zip(parts[2:], before, strict=True) if chosen in (-1, k)]]
+        parts = split_layers(layers, index)
+        front = zip(parts[2:], layers.front_objects(index), strict=True)
+        groups = [parts[:1], parts[1:2], [part for part, k in front if object_number in (-1, k)]]
         for (colours, alphas, depths), group in zip(out, groups, strict=True):
-            put(group, colour, limits, colours[index], alphas[index], depths[index])
+            write_sum(group, alpha_mode, limits, colours[index], alphas[index], depths[index])
         report(index + 1)
     return out
 
 
-def put(group: list[Seen], colour: str, limits: tuple, colours: Tensor, alphas: Tensor, depths: Tensor) -> None:
+def write_sum(
+    group: list[LayerPart], alpha_mode: str, limits: tuple, colours: Tensor, alphas: Tensor, depths: Tensor
+) -> None:
     """Writes the sum of some layers of one frame into (H, W, 3), (H, W) and (H, W)."""
     for part in group:
         colours += part.colour
-        alphas += part.cover
-        if part.near is not None:
-            depths.copy_(torch.where(part.cover > 0, as_grey(part.near, limits), depths))
-    if colour == "straight":
+        alphas += part.coverage
+        if part.nearness is not None:
+            depths.copy_(torch.where(part.coverage > 0, as_grey(part.nearness, limits), depths))
+    if alpha_mode == "straight":
         colours.div_(alphas.clamp_min(1e-6)[..., None]).clamp_(0, 1)

@@ -1,6 +1,6 @@
-"""The layers of a clip: what came in, who stands where, and how one frame of it is read.
+"""The layers of a clip: its pictures, masks and depth, what is in front of the person, and how a frame of it is read.
 
-Nothing is copied: pictures, masks and depth stay the tensors that came in, and every step reads them frame by frame.
+Nothing is copied: pictures, masks and depth stay the given tensors, and every step reads them frame by frame.
 Letters: N frames, K objects, H and W pixels.
 """
 
@@ -9,22 +9,25 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .masks import count_objects, fitted, mask_frame, object_frame
+from ..choices import DEPTH_TYPES
+from .masks import count_objects, fit, mask_frame, object_frame
+
+NEAR_IS_WHITE, FAR_IS_WHITE, DISTANCE = DEPTH_TYPES
 
 
 @dataclass(frozen=True)
 class Layers:
-    """A clip and what it is made of; the keys of the socket are these names."""
+    """A clip and its layers; the keys of the socket are these names."""
 
     images: Tensor  # (N, H, W, 3) in 0..1
-    human: Tensor  # (N or 1, h, w) in 0..1, the person as given
+    person: Tensor  # (N or 1, h, w) in 0..1, the person's mask as given
     depth: Tensor | None  # (N, h, w) in its own units
-    depth_source: str  # what its numbers mean, one of DEPTH_TYPES
+    depth_type: str  # what its numbers mean, one of DEPTH_TYPES
     objects: Tensor | None  # (K, N or 1, h, w) masks in 0..1, or (N, K, h, w / 8) bytes as SAM3 packs them
-    in_front: Tensor  # (N, K) bool: stands before the person in that frame
-    nearness: Tensor  # (N, K + 1) of each object, then of the person; larger is nearer, NaN where it is not seen
+    in_front: Tensor  # (N, K) bool: the object is in front of the person in that frame
+    nearness: Tensor  # (N, K + 1) of each object, then of the person; larger is nearer, NaN where it is not visible
     report: list[str]  # one sentence for each object
-    scene: Tensor | None = None  # (N or 1, H, W, 3) without person and without what stands before
+    scene: Tensor | None = None  # (N or 1, H, W, 3) without person and occluders
     scene_depth: Tensor | None = None  # (N or 1, H, W) nearness of it
 
     @property
@@ -39,59 +42,59 @@ class Layers:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def front_objects(self, index: int) -> list[int]:
-        """Who stands before the person in a frame, the farthest first."""
+        """The objects in front of the person in a frame, the farthest first."""
         chosen = self.in_front[index].nonzero()[:, 0].tolist()
         return sorted(chosen, key=lambda k: torch.nan_to_num(self.nearness[index, k], -torch.inf).item())
 
-    def covers(self, index: int) -> tuple[Tensor, dict[int, Tensor]]:
-        """What is seen of the person (H, W) and of each object before it; with the scene they add up to 1."""
-        left = torch.ones(self.size)
+    def coverages(self, index: int) -> tuple[Tensor, dict[int, Tensor]]:
+        """The visible part of the person (H, W) and of each object in front; with the scene they add up to 1."""
+        rest = torch.ones(self.size)
         objects = {}
         for k in reversed(self.front_objects(index)):
-            objects[k] = torch.minimum(object_frame(self.objects, k, index, self.size), left)
-            left = left - objects[k]
-        return torch.minimum(mask_frame(self.human, index, self.size), left), objects
+            objects[k] = torch.minimum(object_frame(self.objects, k, index, self.size), rest)
+            rest = rest - objects[k]
+        return torch.minimum(mask_frame(self.person, index, self.size), rest), objects
 
-    def near(self, index: int) -> Tensor | None:
+    def frame_nearness(self, index: int) -> Tensor | None:
         """(H, W) nearness of a frame, larger is nearer."""
-        return None if self.depth is None else nearness(self.depth[index], self.depth_source, self.size)
+        return None if self.depth is None else nearness(self.depth[index], self.depth_type, self.size)
 
 
-def read(value: object) -> Layers:
+def read_layers(value: object) -> Layers:
     """The value of the socket to layers."""
     names = {field.name for field in fields(Layers)}
-    if not isinstance(value, dict) or not {"images", "human", "in_front"} <= value.keys():
-        raise ValueError(f"layers: expected DUET_LAYERS, got {type(value).__name__}: connect Decompose Layers.")
+    if not isinstance(value, dict) or not {"images", "person", "in_front"} <= value.keys():
+        raise ValueError(f"layers: expected DUET_LAYERS, got {type(value).__name__}: connect Decompose into Layers.")
     return Layers(**{name: value[name] for name in names if name in value})
 
 
-def nearness(depth: Tensor, source: str, size: tuple[int, int] | None = None) -> Tensor:
-    """(h, w) depth of any kind to (H, W) where larger is nearer: the one place where the sign is turned.
+def nearness(depth: Tensor, depth_type: str, size: tuple[int, int] | None = None) -> Tensor:
+    """(h, w) depth of any type to (H, W) where larger is nearer: the one place where the sign is turned.
 
-    A distance becomes its reciprocal, which every estimator of relative depth gives as well. What is unknown is as far
-    as anything in the frame.
+    A distance becomes its reciprocal, which every estimator of relative depth gives as well. Unknown depth becomes as
+    far as the farthest of the frame.
     """
     depth = depth.float()
     good = torch.isfinite(depth)
-    if source == "distance":
+    if depth_type == DISTANCE:
         good &= depth > 0
         near = 1 / depth.where(good, 1.0)
     else:
-        near = depth if source == "near is white" else 1 - depth
+        near = depth if depth_type == NEAR_IS_WHITE else 1 - depth
     if not good.all():
         near = near.where(good, near[good].min() if good.any() else 0.0)
-    return near if size is None else fitted(near, size, "nearest-exact")
+    return near if size is None else fit(near, size, "nearest-exact")
 
 
 @dataclass(frozen=True)
 class NearnessClip:
-    """Depth (N or 1, H, W) of any kind, read as nearness frame by frame."""
+    """Depth (N or 1, H, W) of any type, read as nearness frame by frame."""
 
     depth: Tensor
-    source: str
+    depth_type: str
 
     def __len__(self) -> int:
         return len(self.depth)
 
     def __getitem__(self, index: int) -> Tensor:
-        return nearness(self.depth[index], self.source)
+        return nearness(self.depth[index], self.depth_type)

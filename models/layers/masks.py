@@ -1,6 +1,6 @@
-"""Masks of any size and count and the tracks of SAM3, read one frame at a time so that a long clip stays where it is.
+"""Masks of any size and count and the tracks of SAM3, read one frame at a time so that a long clip is not copied.
 
-Letters: N frames, K objects, H and W pixels, h and w the size of the masks as they came.
+Letters: N frames, K objects, H and W pixels, h and w the size of the masks as given.
 """
 
 import numpy as np
@@ -13,10 +13,10 @@ def mask_frame(mask: Tensor, index: int, size: tuple[int, int]) -> Tensor:
     """(H, W) in 0..1 of one frame of (N or 1, h, w) masks; another size takes the nearest pixel."""
     one = mask[index if len(mask) > 1 else 0]
     one = one if one.dtype == torch.float32 else one.float()
-    return fitted(one, size, "nearest-exact").clamp(0, 1)
+    return fit(one, size, "nearest-exact").clamp(0, 1)
 
 
-def fitted(plane: Tensor, size: tuple[int, int], mode: str) -> Tensor:
+def fit(plane: Tensor, size: tuple[int, int], mode: str) -> Tensor:
     """(h, w) at another size; the same size is the same tensor."""
     if tuple(plane.shape) == tuple(size):
         return plane
@@ -35,7 +35,7 @@ def object_frame(objects: Tensor, k: int, index: int, size: tuple[int, int]) -> 
     """(H, W) in 0..1: object k in one frame, from masks (K, N or 1, h, w) or packed tracks (N, K, h, w / 8)."""
     if objects.dtype != torch.uint8:
         return mask_frame(objects[k], index, size)
-    return fitted(unpack(objects[index, k]).float(), size, "bilinear")
+    return fit(unpack(objects[index, k]).float(), size, "bilinear")
 
 
 def pack(mask: Tensor) -> Tensor:
@@ -49,35 +49,35 @@ def unpack(packed: Tensor) -> Tensor:
     return torch.from_numpy(bits).bool().to(packed.device)
 
 
-def stacked_masks(masks: Tensor, frames: int) -> Tensor:
+def objects_from_masks(masks: Tensor, frames: int) -> Tensor:
     """(M, h, w) masks to (K, N or 1, h, w): one for the clip, one a frame, or those of K objects one after the other."""
     count = len(masks)
     if frames == 1 or count == 1:
         return masks[:, None]
     if count % frames:
         raise ValueError(
-            f"objects: expected 1 mask, {frames} masks for {frames} frames, or {frames} for each of several objects one "
-            f"after the other, got {count}: trim or repeat them."
+            f"object_masks: expected 1 mask, {frames} masks for {frames} frames, or {frames} for each of several objects "
+            f"one after the other, got {count}: trim or repeat them."
         )
     return masks.unflatten(0, (count // frames, frames))
 
 
-def track_masks(track: dict, frames: int) -> Tensor | None:
-    """SAM3_TRACK_DATA to packed tracks (N, K, h, w / 8), or None where nothing was found."""
+def objects_from_track(track: dict, frames: int) -> Tensor | None:
+    """SAM3_TRACK_DATA to packed tracks (N, K, h, w / 8), or None where it holds no object."""
     packed = track.get("packed_masks") if isinstance(track, dict) else None
     if packed is None or 0 in packed.shape:
         if isinstance(track, dict) and "n_frames" in track:
             return None
         raise ValueError(
-            "objects: expected masks or the track of Run SAM3 Video Track, got something else: connect one of them."
+            "object_masks: expected masks or the track of Run SAM3 Video Track, got something else: connect one of them."
         )
     if packed.ndim != 4 or packed.dtype != torch.uint8:
         raise ValueError(
-            f"objects: expected a track with packed masks (N, K, h, w / 8) of bytes, got {tuple(packed.shape)} of "
+            f"object_masks: expected a track with packed masks (N, K, h, w / 8) of bytes, got {tuple(packed.shape)} of "
             f"{packed.dtype}: connect Run SAM3 Video Track."
         )
     if len(packed) != frames:
         raise ValueError(
-            f"objects: expected a track of {frames} frames like the clip, got {len(packed)}: track the same frames."
+            f"object_masks: expected a track of {frames} frames like the clip, got {len(packed)}: track the same frames."
         )
     return packed

@@ -11,7 +11,7 @@ from diffusers.models.transformers.transformer_2d import Transformer2DModel
 from einops import rearrange
 from torch import Tensor, nn
 
-from ..character.reference import ReadsReference
+from ..character.reference import ReferenceAttention
 from ..pair.layout import ClipLayout
 from .attention.sparse_causal import SparseCausal
 from .attention.temporal import TemporalAttention, TemporalConv
@@ -82,7 +82,7 @@ class VideoTransformerBlock(BasicTransformerBlock):
         if config.self_attention == "sparse_causal":
             grown.attn1.set_processor(SparseCausal(layout))
         if config.reference:
-            grown.attn1.set_processor(ReadsReference(layout))
+            grown.attn1.set_processor(ReferenceAttention(layout))
         if config.temporal == "native":
             grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
             grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)

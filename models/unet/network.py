@@ -13,7 +13,7 @@ from diffusers import UNet2DConditionModel
 from torch import Tensor, nn
 
 from ..character.guider import PoseGuider
-from ..character.reference import Features, features_of, show, without_answer
+from ..character.reference import Features, reference_features, remove_output, set_reference
 from ..pair.layout import ClipLayout
 from .attention.cross_modal import CrossModalAttention
 from .attention.same_place import SamePlace
@@ -58,7 +58,7 @@ class VideoUNet(UNet2DConditionModel):
             self.clip_proj = nn.Linear(video.foreground_width, video.cross_attention_dim, bias=False)
         self.readers = [block.attn1.processor for block in self.transformer_blocks()] if video.reference else []
         if video.reference:
-            self.reference = without_answer(VideoUNet(video.reference_unet()))
+            self.reference = remove_output(VideoUNet(video.reference_unet()))
         if video.motion_code:
             self.pose_guider = PoseGuider(video.block_out_channels[0], video.motion_code)
 
@@ -73,7 +73,7 @@ class VideoUNet(UNet2DConditionModel):
 
     def read_reference(self, latents: Tensor, context: Tensor) -> list[Features]:
         """b C h w clean latents and b t c tokens of characters to what self-attention sees of each."""
-        return features_of(self.reference, latents, context)
+        return reference_features(self.reference, latents, context)
 
     @property
     def skip_count(self) -> int:
@@ -134,7 +134,7 @@ class VideoUNet(UNet2DConditionModel):
     ) -> Walk:  # fmt: skip
         """Everything that comes before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
-        show(self.readers, reference, chunks)
+        set_reference(self.readers, reference, chunks)
         emb = self.embed(sample, timestep, labels)
         if self.video.foreground_width and context.shape[-1] == self.video.foreground_width:
             context = self.clip_proj(context)
@@ -179,7 +179,7 @@ class VideoUNet(UNet2DConditionModel):
 
     def leave(self, walk: Walk) -> Tensor:
         if not torch.is_grad_enabled():  # a backward pass may walk the blocks once more
-            show(self.readers, None, self.layout.chunks)
+            set_reference(self.readers, None, self.layout.chunks)
         norm = self.conv_norm_out
         x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
         return self.conv_out(self.conv_act(x))

@@ -1,8 +1,8 @@
-"""Characters: their model, and who acts, where and how."""
+"""The character model: its files, its conditioning, pictures of the body, and poses fitted to a character."""
 
 from .align import AlignPose
-from .conditioning import EncodeLayers, EncodeMotionCode, EncodeReference
+from .body import DrawBody
 from .loaders import LoadCharacterModel
-from .motion_code import MotionCode
+from .swap import EncodeSwap
 
-NODES = [LoadCharacterModel, EncodeReference, EncodeLayers, EncodeMotionCode, MotionCode, AlignPose]
+NODES = [LoadCharacterModel, EncodeSwap, DrawBody, AlignPose]

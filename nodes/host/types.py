@@ -55,27 +55,27 @@ Stage = io.Custom("DUET_STAGE")
 # h and w are those of the tracker's network, not of the clip.
 SAM3TrackData = io.Custom("SAM3_TRACK_DATA")
 
-# POSE_KEYPOINT may carry per person "pose_keypoints_3d": 18 times x, y, z, score of the body joints in metres before the
-# camera (x right, y down, z forward). Motion Code then takes these and guesses nothing; other nodes do not see them.
+# POSE_KEYPOINT may carry per person "pose_keypoints_3d": 18 times x, y, z, score of the body joints in metres in front of
+# the camera (x right, y down, z forward). Draw Body takes these as they are; other nodes do not use them.
 
-# DUET_LAYERS is a dict, a clip taken apart. Clips and masks in it are the tensors that came in, not copies.
+# DUET_LAYERS is a dict, a decomposed clip. Clips and masks in it are the given tensors, not copies.
 #   "images"        (N, H, W, 3)             the clip, 0..1
-#   "human"         (N or 1, h, w)           the person's mask as given, 0..1
+#   "person"        (N or 1, h, w)           the person's mask as given, 0..1
 #   "depth"         (N, h, w)                depth as given, or None
-#   "depth_source"  str                      what its numbers mean: "near is white", "far is white" or "distance"
+#   "depth_type"    str                      what its numbers mean: "near is white", "far is white" or "distance"
 #   "objects"       (K, N or 1, h, w) float  masks of the objects, 0..1; or (N, K, h, w / 8) uint8 as SAM3 packs them; or
 #                                            None where there are no objects
-#   "in_front"      (N, K) bool              the object stands before the person in that frame, else it is scene
-#   "nearness"      (N, K + 1)               of each object, then of the person; larger is nearer, NaN where unseen
+#   "in_front"      (N, K) bool              the object is in front of the person in that frame, else in the scene
+#   "nearness"      (N, K + 1)               of each object, then of the person; larger is nearer, NaN where not visible
 #   "report"        list of str              notes on the clip, then one sentence an object: kept or dropped, and why
-#   "scene"         (N or 1, H, W, 3)        the clip without the person and what stands before; None until completed
+#   "scene"         (N or 1, H, W, 3)        the clip without person and occluders; None until filled
 #   "scene_depth"   (N or 1, H, W)           its nearness in the units of "nearness", or None
 Layers = io.Custom("DUET_LAYERS")
 
-# DUET_CROP is a dict, where the pictures of Crop to Subject come from.
-#   "frames"   int                       of the source clip
-#   "size"     (H, W)                    of the source clip
-#   "picture"  (h, w) or None            size of the cut pictures; None: as large as their box
-#   "clips"    list of {"start": int, "boxes": (n, 4) int64}  left, top, right, bottom in source pixels of each frame; a
-#                                        box may reach beyond the picture, whose border is then repeated
+# DUET_CROP is a dict, the places that the pictures of Crop to Subject come from.
+#   "frames"       int                       of the original clip
+#   "size"         (H, W)                    of the original clip
+#   "output_size"  (h, w) or None            of the cropped pictures; None: as large as their box
+#   "clips"        list of {"start": int, "boxes": (n, 4) int64}  left, top, right, bottom in pixels of the original in
+#                                            each frame; a box may reach beyond the picture, whose border is repeated
 Crop = io.Custom("DUET_CROP")

@@ -63,20 +63,20 @@ def depth(depth: Tensor | dict, depth_type: str, frames: int, name: str = "depth
     return plane.expand(frames, -1, -1) if len(plane) == 1 else plane, depth_type
 
 
-def same_size(name: str, clip: Tensor, size: tuple[int, int], frames: int) -> Tensor:
+def same_size(name: str, clip: Tensor, size: tuple[int, int], frames: int, like: str = "the clip") -> Tensor:
     """Refuses a clip (n, h, w, ...) of another size, or of neither 1 nor as many frames."""
     if tuple(clip.shape[1:3]) != tuple(size):
         raise ValueError(
-            f"{name}: expected pictures of {size[1]} x {size[0]} like the clip, got {clip.shape[2]} x {clip.shape[1]}: "
+            f"{name}: expected pictures of {size[1]} x {size[0]} like {like}, got {clip.shape[2]} x {clip.shape[1]}: "
             "put Upscale Image in front of it."
         )
     if len(clip) not in (1, frames):
-        raise ValueError(f"{name}: expected 1 or {frames} frames like the clip, got {len(clip)}: trim or repeat them.")
+        raise ValueError(f"{name}: expected 1 or {frames} frames like {like}, got {len(clip)}: trim or repeat them.")
     return clip
 
 
 def layers(value: object):
     """DUET_LAYERS as models/layers reads them."""
-    from ...models.layers.layers import read
+    from ...models.layers.layers import read_layers
 
-    return read(value)
+    return read_layers(value)

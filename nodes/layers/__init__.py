@@ -1,9 +1,9 @@
-"""Layers of a clip: taken apart, completed, cropped, put together."""
+"""Layers of a clip: decomposed, edited, split, filled, composited, cropped."""
 
 from .composite import CompositeLayers
-from .crop import CropToSubject, PasteBack
+from .crop import CropToSubject, PasteCrop
 from .decompose import DecomposeLayers, EditLayers
-from .scene import CompleteScene
+from .scene import FillScene
 from .split import SplitLayers
 
-NODES = [DecomposeLayers, EditLayers, SplitLayers, CompleteScene, CompositeLayers, CropToSubject, PasteBack]
+NODES = [DecomposeLayers, EditLayers, SplitLayers, FillScene, CompositeLayers, CropToSubject, PasteCrop]

@@ -1,131 +1,154 @@
-"""Layers put together again."""
+"""Layers composited to a clip again."""
 
 from comfy_api.latest import io
 
+from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry
 from .decompose import CATEGORY
 
+DISTANCE = DEPTH_TYPES[2]
 KEEP, REMOVE = "keep", "remove"
-PLACES = {"by depth": None, "behind the person": 0, "before the person": 1, "before everything": 1000}
-
-
-def addition(layers, images, mask, depth, name: str, rank: int | None):
-    """A picture with its mask or its alpha, checked against the clip, as something to be put in."""
-    from ...models.layers.composite import Addition
-    from ...models.layers.layers import NearnessClip
-    from ..inputs import clips
-
-    frames, size = len(layers.images), layers.size
-    alpha = images[..., 3] if mask is None and images.ndim == 4 and images.shape[-1] == 4 else mask
-    if alpha is None:
-        raise ValueError(f"{name}: expected a mask or a picture with alpha, got neither: connect {name}_mask.")
-    images = clips.same_size(name, clips.pictures(images, name), size, frames)
-    alpha = clips.same_size(f"{name}_mask", clips.masks(alpha, f"{name}_mask", frames), size, frames)
-    if depth is not None:
-        plane, source = clips.depth(depth, layers.depth_source, frames, f"{name}_depth")
-        clips.same_size(f"{name}_depth", plane, size, frames)
-        greys = source == "distance" and not isinstance(depth, dict) and plane.max() <= 1
-        if greys or (source == "distance") != (layers.depth_source == "distance"):
-            raise ValueError(
-                f"{name}_depth: expected the kind of depth that the layers were made with, got {'greys' if greys else source} "
-                f"beside {layers.depth_source}: give both as geometry, or both as depth pictures."
-            )
-        depth = NearnessClip(plane, source)
-    return Addition(images, alpha, depth, rank)
+POSITIONS = {"by depth": None, "behind the person": 0, "in front of the person": 1, "in front of everything": 1000}
 
 
 class CompositeLayers(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         kinds = [io.Image, DA3Geometry, MoGeGeometry]
-        same = "The same kind of depth, in the same range, as Decompose Layers had."
+        same = "Use the same kind of depth, in the same range, as for Decompose into Layers."
         return io.Schema(
             node_id="DuetCompositeLayers",
             display_name="Composite Layers",
             category=CATEGORY,
-            description="Puts the layers together again: with another scene, without the person, with another person, or "
-            "with an object between them. What stood in front stays in front. What you do not change stays exactly as it "
-            "was.",
-            search_aliases=["compositing", "insert object", "replace person", "remove person", "over", "z merge"],
+            description="Composites layers to a clip again: without the person, with a character in place of the person, with "
+            "another scene, or with an object at its depth. Objects in front stay in front; unchanged pixels stay exactly the "
+            "same.",
+            search_aliases=[
+                "compositing", "composite depth", "depth composite", "insert object", "place object", "replace person",
+                "replace character", "character swap", "remove person", "replace background", "over", "z merge",
+            ],
             inputs=[
-                Layers.Input("layers", tooltip="The clip taken apart. To remove somebody, put Complete Scene before it."),
-                io.Combo.Input("person", options=[KEEP, REMOVE], default=KEEP, tooltip="Keep the person or take it out."),
-                io.Combo.Input(
-                    "in_front", options=[KEEP, REMOVE], default=KEEP,
-                    tooltip="Keep what stands before the person or take it out.",
-                ),
-                io.Float.Input(
-                    "soften", default=0.0, min=0.0, max=64.0, step=0.5,
-                    tooltip="Over how many pixels the edges of hard masks fade. 0 keeps the edges of the masks.",
-                ),
-                io.Combo.Input(
-                    "object_place", options=list(PLACES), default="by depth",
-                    tooltip="Where the object below goes. by depth: whatever is nearer hides it, pixel by pixel.",
+                Layers.Input(
+                    "layers",
+                    tooltip="The decomposed clip. To remove or replace the person, connect Fill Scene Behind Person.",
                 ),
                 io.Image.Input(
-                    "scene", optional=True, tooltip="Another scene in place of the clip's: one picture or one for each frame."
+                    "scene", optional=True,
+                    tooltip="Another scene in place of the clip's: one picture or one for each frame.",
                 ),
                 io.Image.Input(
-                    "new_person", optional=True,
-                    tooltip="Another person in place of the clip's, behind what stood in front. Alpha serves as mask.",
+                    "character", optional=True,
+                    tooltip="A character in place of the person, behind the objects in front: one picture or one for each "
+                    "frame. Alpha serves as mask.",
                 ),
-                io.Mask.Input("new_person_mask", optional=True, tooltip="White where the new person is."),
+                io.Mask.Input("character_mask", optional=True, tooltip="White where the character is."),
                 io.MultiType.Input(
-                    "new_person_depth", types=kinds, optional=True,
-                    tooltip=f"The depth of the new person: then depth decides who hides whom. {same}",
+                    "character_depth", types=kinds, optional=True,
+                    tooltip=f"The depth of the character: whatever is nearer then hides it, pixel by pixel. {same}",
                 ),
                 io.Image.Input(
                     "object", optional=True,
-                    tooltip="Something to put in: one picture or one for each frame. Alpha serves as mask.",
+                    tooltip="An object to add: one picture or one for each frame. Alpha serves as mask.",
                 ),
                 io.Mask.Input("object_mask", optional=True, tooltip="White where the object is."),
                 io.MultiType.Input(
-                    "object_depth", types=kinds, optional=True, tooltip=f"The depth of the object. {same}",
+                    "object_depth", types=kinds, optional=True,
+                    tooltip=f"The depth of the object, needed for the position by depth. {same}",
+                ),
+                io.Combo.Input("person", options=[KEEP, REMOVE], default=KEEP, tooltip="Whether the person stays in the clip."),
+                io.Combo.Input(
+                    "occluder", options=[KEEP, REMOVE], default=KEEP,
+                    tooltip="Whether the objects in front of the person stay in the clip.",
+                ),
+                io.Combo.Input(
+                    "object_position", options=list(POSITIONS), default="by depth",
+                    tooltip="Place of the added object among the layers. by depth: whatever is nearer hides it, pixel by "
+                    "pixel.",
+                ),
+                io.Float.Input(
+                    "feather", default=0.0, min=0.0, max=64.0, step=0.5, advanced=True,
+                    tooltip="Pixels over which the edges of the layers fade. Raise it if hard masks leave sharp edges.",
                 ),
             ],
             outputs=[
-                io.Image.Output(display_name="images", tooltip="The clip put together."),
-                io.Image.Output(display_name="depth", tooltip="Its depth, near is white."),
-                io.Mask.Output(display_name="changed", tooltip="White where a pixel is no longer the clip's own."),
+                io.Image.Output(display_name="images", tooltip="The composited clip."),
+                io.Image.Output(display_name="depth", tooltip="The depth of the composited clip, near is white."),
+                io.Mask.Output(display_name="changed_mask", tooltip="White where a pixel differs from the original clip."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, person, in_front, soften, object_place, **more) -> io.NodeOutput:
+    def execute(cls, layers, person, occluder, object_position, feather, **optional) -> io.NodeOutput:
         from ..inputs import clips
 
         layers = clips.layers(layers)
-        return io.NodeOutput(*put_together(layers, changes(layers, person, in_front, object_place, **more), soften))
+        changes = read_changes(layers, person, occluder, object_position, **optional)
+        return io.NodeOutput(*composite(layers, changes, feather))
 
 
-def changes(
-    layers, person, in_front, object_place, scene=None, new_person=None, new_person_mask=None, new_person_depth=None,
+def read_changes(
+    layers, person, occluder, object_position, scene=None, character=None, character_mask=None, character_depth=None,
     object=None, object_mask=None, object_depth=None,
 ):  # fmt: skip
-    """What the inputs of Composite Layers ask for."""
+    """The changes that the inputs of Composite Layers ask for."""
     from ...models.layers.composite import Changes
     from ..inputs import clips
 
     if scene is not None:
         scene = clips.same_size("scene", clips.pictures(scene, "scene"), layers.size, len(layers.images))
-    gone = person == REMOVE or new_person is not None
-    if (gone or in_front == REMOVE) and scene is None and layers.scene is None:
+    no_person = person == REMOVE or character is not None
+    if (no_person or occluder == REMOVE) and scene is None and layers.scene is None:
         raise ValueError(
-            "Composite Layers needs to know what is behind: put Complete Scene before it, or connect a scene."
+            "Expected a scene for the place of what is removed, got none: put Fill Scene Behind Person in front of "
+            "Composite Layers, or connect scene."
         )
     added = []
-    if new_person is not None:
-        rank = 1 if new_person_depth is None else None
-        added.append(addition(layers, new_person, new_person_mask, new_person_depth, "new_person", rank))
+    if character is not None:
+        rank = 1 if character_depth is None else None
+        added.append(read_addition(layers, character, character_mask, character_depth, "character", rank))
     if object is not None:
-        rank = PLACES[object_place]
+        rank = POSITIONS[object_position]
         if rank is None and object_depth is None:
-            raise ValueError("object_depth: expected the depth of the object to place it by, got none: connect it.")
-        added.append(addition(layers, object, object_mask, None if rank is not None else object_depth, "object", rank))
-    return Changes(scene, None, gone, in_front == REMOVE, added)
+            raise ValueError(
+                "object_depth: expected the depth of the object for the position by depth, got none: connect it, or "
+                "choose another object_position."
+            )
+        depth = None if rank is not None else object_depth
+        added.append(read_addition(layers, object, object_mask, depth, "object", rank))
+    return Changes(scene, None, no_person, occluder == REMOVE, added)
 
 
-def put_together(layers, changes, soften: float):
+def read_addition(layers, images, mask, depth, name: str, rank: int | None):
+    """A picture with its mask or its alpha, checked against the clip, as something to add."""
+    from ...models.layers.composite import Addition
+    from ..inputs import clips
+
+    frames, size = len(layers.images), layers.size
+    alpha = images[..., 3] if mask is None and images.ndim == 4 and images.shape[-1] == 4 else mask
+    if alpha is None:
+        raise ValueError(f"{name}_mask: expected a mask, or alpha in {name}, got neither: connect {name}_mask.")
+    images = clips.same_size(name, clips.pictures(images, name), size, frames)
+    alpha = clips.same_size(f"{name}_mask", clips.masks(alpha, f"{name}_mask", frames), size, frames)
+    return Addition(images, alpha, None if depth is None else read_depth(layers, depth, f"{name}_depth"), rank)
+
+
+def read_depth(layers, depth, name: str):
+    """Depth of something to add as nearness in the units of the layers; another kind of depth is refused."""
+    from ...models.layers.layers import NearnessClip
+    from ..inputs import clips
+
+    plane, depth_type = clips.depth(depth, layers.depth_type, len(layers.images), name)
+    clips.same_size(name, plane, layers.size, len(layers.images))
+    greys = depth_type == DISTANCE and not isinstance(depth, dict) and plane.max() <= 1
+    if greys or (depth_type == DISTANCE) != (layers.depth_type == DISTANCE):
+        raise ValueError(
+            f"{name}: expected the same kind of depth as in the layers, {layers.depth_type}, got "
+            f"{'greys' if greys else depth_type}: use geometry for both, or depth pictures for both."
+        )
+    return NearnessClip(plane, depth_type)
+
+
+def composite(layers, changes, feather: float):
     """Pictures (N, H, W, 3), depth pictures (N, H, W, 3) and where they changed (N, H, W)."""
     import torch
 
@@ -138,7 +161,7 @@ def put_together(layers, changes, soften: float):
     report, images = progress(frames), torch.empty_like(layers.images)
     depth, changed = (torch.zeros(images.shape[:3]) for _ in range(2))
     for index in range(frames):
-        images[index], near, changed[index] = composite_frame(layers, changes, index, soften)
+        images[index], near, changed[index] = composite_frame(layers, changes, index, feather)
         if near is not None:
             depth[index] = as_grey(near, limits)
         report(index + 1)

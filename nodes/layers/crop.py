@@ -1,4 +1,4 @@
-"""A subject cut out of a clip with a box that follows it, and put back."""
+"""A subject cropped out of a clip with a box that follows it, and pasted back."""
 
 from comfy_api.latest import io
 
@@ -13,70 +13,87 @@ class CropToSubject(io.ComfyNode):
             node_id="DuetCropToSubject",
             display_name="Crop to Subject",
             category=CATEGORY,
-            description="Cuts a person or an object out of a clip with a box that glides along with it, so that a model "
-            "works on what matters at its best size. Paste Back puts the result into the clip again.",
-            search_aliases=["ROI", "inpaint crop", "moving crop", "zoom", "face crop", "track crop", "stitch"],
+            description="Crops a person or an object out of a clip with a box that follows it smoothly, so that a model works "
+            "on it at its best size. Paste Crop Back puts the result into the clip again.",
+            search_aliases=[
+                "crop person", "crop to mask", "inpaint crop", "moving crop", "track crop", "face crop", "zoom", "stitch", "ROI",
+            ],
             inputs=[
                 io.Image.Input("images", tooltip="The frames of the clip."),
-                io.Mask.Input("mask", tooltip="White where the subject is, for example human of Decompose Layers."),
+                io.Mask.Input(
+                    "subject_mask",
+                    tooltip="White where the subject is, for example person_mask of Decompose into Layers.",
+                ),
                 io.Int.Input(
                     "width", default=0, min=0, max=8192, step=8,
-                    tooltip="Width of the cut pictures. 0 keeps the pixels of the clip, which is exact and cannot blur.",
+                    tooltip="Width of the cropped pictures in pixels. 0 keeps the pixels of the clip without scaling.",
                 ),
                 io.Int.Input(
                     "height", default=0, min=0, max=8192, step=8,
-                    tooltip="Height of the cut pictures. 0 keeps the pixels of the clip.",
+                    tooltip="Height of the cropped pictures in pixels. 0 keeps the pixels of the clip without scaling.",
                 ),
                 io.Float.Input(
                     "padding", default=0.1, min=0.0, max=4.0, step=0.01,
-                    tooltip="Room around the subject on every side, as a share of its size.",
+                    tooltip="Space around the subject on every side, as a fraction of its size. Raise it for motion or hair "
+                    "outside the mask.",
                 ),
                 io.Int.Input(
-                    "smooth", default=9, min=1, max=1001, step=2,
-                    tooltip="Frames over which the way of the box is averaged. More glides more and needs a larger box.",
+                    "smoothing_frames", default=9, min=1, max=1001, step=2, advanced=True,
+                    tooltip="Frames over which the path of the box is averaged. Raise it if the box shakes; the box becomes "
+                    "larger.",
                 ),
                 io.Int.Input(
-                    "longest", default=0, min=0, max=100000, step=1,
-                    tooltip="The most frames of one clip, for models with a limit. 0 does not split by length.",
+                    "max_frames", default=0, min=0, max=100000, step=1, advanced=True,
+                    tooltip="Most frames of one cropped clip, for models with a limit. 0 does not split by length.",
                 ),
                 io.Int.Input(
-                    "overlap", default=4, min=0, max=256, step=1,
-                    tooltip="Frames that two clips share; Paste Back cross-fades over them.",
+                    "overlap_frames", default=4, min=0, max=256, step=1, advanced=True,
+                    tooltip="Frames that two cropped clips share, over which Paste Crop Back fades from one to the other.",
                 ),
             ],
             outputs=[
                 io.Image.Output(
                     display_name="images", is_output_list=True,
-                    tooltip="The cut clips: usually one, more where the subject becomes much smaller or larger. What "
-                    "follows runs once for each.",
+                    tooltip="The cropped clips: usually one, more if the subject becomes much smaller or larger. Connected "
+                    "nodes run once for each.",
                 ),
-                io.Mask.Output(display_name="masks", is_output_list=True, tooltip="The mask, cut in the same way."),
-                Crop.Output(display_name="crop", tooltip="Where the cut pictures come from, for Paste Back."),
+                io.Mask.Output(
+                    display_name="masks", is_output_list=True, tooltip="The subject mask, cropped in the same way."
+                ),
+                Crop.Output(display_name="crop", tooltip="The places of the cropped pictures, for Paste Crop Back."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, mask, width, height, padding, smooth, longest, overlap) -> io.NodeOutput:
+    def execute(
+        cls, images, subject_mask, width, height, padding, smoothing_frames, max_frames, overlap_frames
+    ) -> io.NodeOutput:
         from dataclasses import asdict
 
-        from ...models.layers.crop import Framing, plan
+        from ...models.layers.crop import Framing, plan_crop
         from ...models.layers.masks import mask_frame
         from ..inputs import clips
 
         images = clips.pictures(images)
-        mask, size = clips.masks(mask, "mask", len(images)), tuple(images.shape[1:3])
-        if longest and longest <= 2 * overlap:
-            raise ValueError(
-                f"longest: expected more than twice the overlap of {overlap}, got {longest}: lower the overlap."
-            )
-        framing = Framing(padding, smooth, longest, overlap, picture=picture_size(width, height))
-        crop = plan(lambda index: mask_frame(mask, index, size), len(images), size, framing)
-        pictures, masks = cut_clips(images, mask, crop)
-        return io.NodeOutput(pictures, masks, asdict(crop))
+        mask, size = clips.masks(subject_mask, "subject_mask", len(images)), tuple(images.shape[1:3])
+        check_overlap(max_frames, overlap_frames)
+        output_size = read_size(width, height)
+        framing = Framing(padding, smoothing_frames, max_frames, overlap_frames, output_size=output_size)
+        crop = plan_crop(lambda index: mask_frame(mask, index, size), len(images), size, framing)
+        return io.NodeOutput(*cut_clips(images, mask, crop), asdict(crop))
 
 
-def picture_size(width: int, height: int) -> tuple[int, int] | None:
-    """Height and width that were asked for, or None for the clip's own pixels."""
+def check_overlap(max_frames: int, overlap_frames: int) -> None:
+    """Refuses clips so short that three of them would share a frame."""
+    if max_frames and max_frames <= 2 * overlap_frames:
+        raise ValueError(
+            f"max_frames: expected more than twice the overlap_frames of {overlap_frames}, got {max_frames}: lower "
+            "overlap_frames."
+        )
+
+
+def read_size(width: int, height: int) -> tuple[int, int] | None:
+    """Height and width of the cropped pictures, or None for the clip's own pixels."""
     if bool(width) != bool(height):
         raise ValueError(f"Expected both width and height or neither, got {width} x {height}: set the other one.")
     return (height, width) if width else None
@@ -86,7 +103,7 @@ def cut_clips(images, mask, crop) -> tuple[list, list]:
     """Pictures (n, h, w, 3) and masks (n, h, w) of each clip."""
     import torch
 
-    from ...models.layers.crop import cut
+    from ...models.layers.crop import cut_box
     from ...models.layers.masks import mask_frame
     from ..host.progress import progress
 
@@ -96,7 +113,7 @@ def cut_clips(images, mask, crop) -> tuple[list, list]:
         parts = []
         for index, box in zip(range(clip.start, clip.stop), clip.boxes, strict=True):
             both = torch.cat((images[index], mask_frame(mask, index, crop.size)[..., None]), -1)
-            parts.append(cut(both, box, crop.picture))
+            parts.append(cut_box(both, box, crop.output_size))
             report(done := done + 1)
         whole = torch.stack(parts)
         pictures.append(whole[..., :3].contiguous())
@@ -104,45 +121,48 @@ def cut_clips(images, mask, crop) -> tuple[list, list]:
     return pictures, masks
 
 
-class PasteBack(io.ComfyNode):
+class PasteCrop(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetPasteBack",
-            display_name="Paste Back",
+            node_id="DuetPasteCrop",
+            display_name="Paste Crop Back",
             category=CATEGORY,
-            description="Puts what was cut out by Crop to Subject back into the clip, with soft edges that do not fade "
-            "where the picture itself ends. Pixels that nobody changed stay the clip's own.",
-            search_aliases=["ROI", "stitch", "uncrop", "inpaint stitch", "paste crop"],
+            description="Pastes the pictures of Crop to Subject back into the clip after they were edited, with soft edges. "
+            "Unchanged pixels stay those of the clip.",
+            search_aliases=["paste back", "uncrop", "stitch", "inpaint stitch", "paste crop", "crop person", "ROI"],
             is_input_list=True,
             inputs=[
-                io.Image.Input("source", tooltip="The clip that was cropped."),
-                io.Image.Input("images", tooltip="The cut clips after your work, with as many frames as they had."),
-                Crop.Input("crop", tooltip="From Crop to Subject."),
+                io.Image.Input("original_images", tooltip="The clip that was cropped."),
+                io.Image.Input("images", tooltip="The cropped clips after editing, with the same numbers of frames."),
+                Crop.Input("crop", tooltip="The places of the cropped pictures, from Crop to Subject."),
+                io.Mask.Input(
+                    "protect_mask", optional=True,
+                    tooltip="White where the original clip stays, for example occluder_mask of Decompose into Layers.",
+                ),
                 io.Float.Input(
                     "feather", default=16.0, min=0.0, max=512.0, step=1.0,
-                    tooltip="Over how many pixels the edge of the box fades into the clip.",
-                ),
-                io.Mask.Input(
-                    "keep", optional=True,
-                    tooltip="White where the clip stays in front, for example occluder of Decompose Layers.",
+                    tooltip="Pixels over which the edge of the box fades into the clip. Raise it if a border is visible.",
                 ),
             ],
-            outputs=[io.Image.Output(display_name="images", tooltip="The clip with the cut clips in it.")],
+            outputs=[io.Image.Output(display_name="images", tooltip="The clip with the edited pictures in it.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, source, images, crop, feather, keep=None) -> io.NodeOutput:
+    def execute(cls, original_images, images, crop, feather, protect_mask=None) -> io.NodeOutput:
         from ...models.layers.crop import split_clips
         from ..inputs import clips
 
-        source, crop = clips.pictures(source[0], "source"), read_crop(crop[0])
-        clips.same_size("source", source, crop.size, crop.frames)
-        if len(source) != crop.frames:
-            raise ValueError(f"source: expected the {crop.frames} frames that were cropped, got {len(source)}.")
-        made = split_clips([clips.pictures(batch) for batch in images], crop)
-        keep = None if keep is None else clips.masks(keep[0], "keep", crop.frames)
-        return io.NodeOutput(pasted(source, made, crop, feather[0], keep))
+        original, crop = clips.pictures(original_images[0], "original_images"), read_crop(crop[0])
+        clips.same_size("original_images", original, crop.size, crop.frames)
+        if len(original) != crop.frames:
+            raise ValueError(
+                f"original_images: expected the {crop.frames} frames that were cropped, got {len(original)}: connect "
+                "the clip that went into Crop to Subject."
+            )
+        edited = split_clips([clips.pictures(batch) for batch in images], crop)
+        protect = None if protect_mask is None else clips.masks(protect_mask[0], "protect_mask", crop.frames)
+        return io.NodeOutput(paste_clips(original, edited, crop, feather[0], protect))
 
 
 def read_crop(value):
@@ -150,23 +170,23 @@ def read_crop(value):
     from ...models.layers.crop import Clip
     from ...models.layers.crop import Crop as Plan
 
-    if not isinstance(value, dict) or not {"frames", "size", "picture", "clips"} <= value.keys():
+    if not isinstance(value, dict) or not {"frames", "size", "output_size", "clips"} <= value.keys():
         raise ValueError(f"crop: expected DUET_CROP, got {type(value).__name__}: connect Crop to Subject.")
     clips = [Clip(clip["start"], clip["boxes"]) for clip in value["clips"]]
-    return Plan(value["frames"], tuple(value["size"]), value["picture"], clips)
+    return Plan(value["frames"], tuple(value["size"]), value["output_size"], clips)
 
 
-def pasted(source, made: list, crop, feather: float, keep):
-    """The clip (N, H, W, 3) with the made clips in it."""
+def paste_clips(original, edited: list, crop, feather: float, protect):
+    """The clip (N, H, W, 3) with the edited clips in it."""
     import torch
 
     from ...models.layers.crop import paste_frame
     from ...models.layers.masks import mask_frame
     from ..host.progress import progress
 
-    out, report = torch.empty_like(source), progress(len(source))
-    for index in range(len(source)):
-        front = None if keep is None else mask_frame(keep, index, crop.size)
-        out[index] = paste_frame(source[index], made, crop, index, feather, front)
+    out, report = torch.empty_like(original), progress(len(original))
+    for index in range(len(original)):
+        mask = None if protect is None else mask_frame(protect, index, crop.size)
+        out[index] = paste_frame(original[index], edited, crop, index, feather, mask)
         report(index + 1)
     return out

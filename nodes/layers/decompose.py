@@ -1,61 +1,64 @@
-"""A clip taken apart: scene, person, and what stands before the person."""
+"""A clip decomposed into the person, what is in front of the person, and the scene."""
 
 from comfy_api.latest import io
 
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry, PoseKeypoint, SAM3TrackData
 
-CATEGORY = "Duet/layers"
-BY_DEPTH, GIVEN = "found by depth", "as given"
+CATEGORY = "Duet/layers and swap"
+OBJECT_SOURCES = MASKS, BY_DEPTH = ("object masks", "depth")
 
 
 def outputs() -> list:
-    """What both nodes that decide about layers hand out."""
+    """The outputs of both nodes that decide about layers."""
     return [
-        Layers.Output(display_name="layers", tooltip="The clip taken apart, for the other layer nodes."),
-        io.Mask.Output(display_name="human", tooltip="What is seen of the person."),
-        io.Mask.Output(display_name="occluder", tooltip="What is seen of everything that stands before the person."),
-        io.Mask.Output(display_name="scene", tooltip="Everything else. The three masks add up to 1."),
+        Layers.Output(display_name="layers", tooltip="The decomposed clip, for the other layer nodes."),
+        io.Mask.Output(display_name="person_mask", tooltip="The visible part of the person."),
+        io.Mask.Output(display_name="occluder_mask", tooltip="The visible part of everything in front of the person."),
+        io.Mask.Output(display_name="scene_mask", tooltip="Everything else. The three masks add up to 1."),
         io.Image.Output(
             display_name="preview",
-            tooltip="Frames with the numbers of the objects: green the person, orange before the person, blue scene.",
+            tooltip="Frames with the numbers of the objects: the person green, objects in front of the person orange, "
+            "objects of the scene blue.",
         ),
-        io.String.Output(display_name="report", tooltip="One sentence for each object: kept or dropped, and why."),
+        io.String.Output(
+            display_name="report", tooltip="One sentence for each object: whether it is in front, and why."
+        ),
     ]
 
 
-def answer(layers) -> io.NodeOutput:
+def results(layers) -> io.NodeOutput:
     """Layers with their masks, preview and report."""
-    from ...models.layers.decompose import masks
+    from ...models.layers.decompose import layer_masks
     from ...models.layers.preview import preview
     from ..host.progress import progress
 
-    human, occluder, scene = masks(layers, progress(len(layers.images)))
-    return io.NodeOutput(layers.as_dict(), human, occluder, scene, preview(layers), "\n".join(layers.report))
+    masks = layer_masks(layers, progress(len(layers.images)))
+    return io.NodeOutput(layers.as_dict(), *masks, preview(layers), "\n".join(layers.report))
 
 
-def candidates(objects, frames: int):
-    """Masks or a track to what the layers keep: (K, N or 1, h, w), or packed (N, K, h, w / 8), or None."""
-    from ...models.layers.masks import stacked_masks, track_masks
+def read_objects(object_masks, frames: int):
+    """Masks or a track as layers keep them: (K, N or 1, h, w), or packed (N, K, h, w / 8), or None."""
+    from ...models.layers.masks import objects_from_masks, objects_from_track
     from ..inputs import clips
 
-    if objects is None:
+    if object_masks is None:
         return None
-    if isinstance(objects, dict):
-        return track_masks(objects, frames)
-    return stacked_masks(clips.masks(objects, "objects"), frames)
+    if isinstance(object_masks, dict):
+        return objects_from_track(object_masks, frames)
+    return objects_from_masks(clips.masks(object_masks, "object_masks"), frames)
 
 
-def body_of(keypoints, depth, source: str, size: tuple[int, int], frames: int):
+def read_body(keypoints, depth, depth_type: str, size: tuple[int, int], frames: int):
     """The posed body of keypoints, or None without them."""
-    from ...models.character.posed import posed
+    from ...models.character.from_keypoints import body_from_keypoints
     from ...models.layers.layers import nearness
     from ..inputs import checks
 
     if keypoints is None:
         return None
     checks.same_frames(images=range(frames), keypoints=keypoints)
-    return posed(keypoints, lambda index: nearness(depth[index], source, size), *size)
+    return body_from_keypoints(keypoints, lambda index: nearness(depth[index], depth_type, size), *size)
 
 
 class DecomposeLayers(io.ComfyNode):
@@ -63,54 +66,60 @@ class DecomposeLayers(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetDecomposeLayers",
-            display_name="Decompose Layers",
+            display_name="Decompose into Layers",
             category=CATEGORY,
-            description="Takes a clip apart into the person, what passes in front of the person, and the scene. An "
-            "object is in front where it is nearer than the person and hides some of the body.",
-            search_aliases=["occlusion", "layers", "MIMO", "foreground", "background", "depth order", "take apart", "roto"],
+            description="Decomposes a clip into the person, what is in front of the person, and the scene, using depth. "
+            "For removing or replacing the person, putting objects at their depth, and masks of what hides the person.",
+            search_aliases=[
+                "layers", "separate layers", "split layers", "occlusion", "occluder mask", "remove person", "replace person",
+                "character swap", "swap character", "rotoscope", "roto", "matte", "foreground", "background", "depth order",
+                "parallax", "MIMO",
+            ],
             inputs=[
                 io.Image.Input("images", tooltip="The frames of the clip."),
                 io.MultiType.Input(
                     "depth", types=[io.Image, DA3Geometry, MoGeGeometry],
                     tooltip="Depth pictures of the same frames, or the geometry of Depth Anything 3 or MoGe.",
                 ),
-                io.Combo.Input(
-                    "source", options=list(DEPTH_TYPES), default=DEPTH_TYPES[0],
-                    tooltip="What the numbers of a depth picture mean. near is white: like the depth of ControlNets. Geometry is always "
-                    "a distance.",
-                ),
                 io.Mask.Input(
-                    "human",
-                    tooltip="White where the person is: one mask for each frame, of any size. From SAM3 or background removal.",
-                ),
-                io.Combo.Input(
-                    "object_masks", options=[GIVEN, BY_DEPTH], default=GIVEN,
-                    tooltip="as given: the objects below are judged one by one. found by depth: without a model for "
-                    "objects, everything nearer than the person that reaches into the body is one object.",
-                ),
-                io.Float.Input(
-                    "nearer", default=0.4, min=0.0, max=1.0, step=0.01,
-                    tooltip="Which share of an object must be nearer than the person. Raise it if objects behind are taken "
-                    "for objects in front.",
-                ),
-                io.Float.Input(
-                    "margin", default=0.15, min=0.0, max=0.5, step=0.01,
-                    tooltip="How far around that share a frame is in doubt and says what the frame before said. More is "
-                    "steadier.",
-                ),
-                io.Float.Input(
-                    "overlap", default=0.25, min=0.0, max=100.0, step=0.05,
-                    tooltip="Percent of the whole body that an object must hide at least once. 0 keeps everything nearer.",
+                    "person_mask",
+                    tooltip="White where the person is, from SAM3 or Remove Background. One mask for each frame, of any size; "
+                    "a single mask is used for all frames.",
                 ),
                 io.MultiType.Input(
-                    "objects", types=[io.Mask, SAM3TrackData], optional=True,
-                    tooltip="What may stand in front: the track of SAM3 as it is, or masks. N masks are one object in N "
-                    "frames; those of several objects follow each other.",
+                    "object_masks", types=[io.Mask, SAM3TrackData], optional=True,
+                    tooltip="Objects that may be in front of the person: the track of SAM3, or masks. N masks are one object "
+                    "in N frames; masks of several objects follow one after the other.",
                 ),
                 PoseKeypoint.Input(
                     "keypoints", optional=True,
-                    tooltip="The pose of the person. With it the hidden parts of the body are known; without it the "
-                    "outline around what is seen counts as the body.",
+                    tooltip="The pose of the person, which gives the hidden parts of the body. Without it the outline around "
+                    "the visible parts counts as the body.",
+                ),
+                io.Combo.Input(
+                    "depth_type", options=list(DEPTH_TYPES), default=DEPTH_TYPES[0],
+                    tooltip="What the numbers of a depth picture mean. Change it if the report finds 0 % of an object nearer "
+                    "that clearly is in front. Geometry is always a distance.",
+                ),
+                io.Combo.Input(
+                    "object_source", options=list(OBJECT_SOURCES), default=MASKS,
+                    tooltip="object masks: each object in object_masks is checked. depth: everything nearer than the person "
+                    "that reaches over the body is one object; choose it if there are no masks of objects.",
+                ),
+                io.Float.Input(
+                    "nearer_fraction", default=0.4, min=0.0, max=1.0, step=0.01, advanced=True,
+                    tooltip="Fraction of an object, from 0 to 1, that must be nearer than the person. Raise it if objects "
+                    "behind the person are taken for objects in front.",
+                ),
+                io.Float.Input(
+                    "stability_margin", default=0.15, min=0.0, max=0.5, step=0.01, advanced=True,
+                    tooltip="Distance from nearer_fraction within which a frame keeps the decision of the frame before. "
+                    "Raise it if an object flickers between front and scene.",
+                ),
+                io.Float.Input(
+                    "min_hidden_percent", default=0.25, min=0.0, max=100.0, step=0.05, advanced=True,
+                    tooltip="Percent of the body that an object must hide in at least one frame. Set it to 0 to keep "
+                    "everything nearer than the person.",
                 ),
             ],
             outputs=outputs(),
@@ -118,8 +127,9 @@ class DecomposeLayers(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images, depth, source, human, object_masks, nearer, margin, overlap, objects=None, keypoints=None
-    ) -> io.NodeOutput:
+        cls, images, depth, person_mask, depth_type, object_source, nearer_fraction, stability_margin, min_hidden_percent,
+        object_masks=None, keypoints=None,
+    ) -> io.NodeOutput:  # fmt: skip
         from ...models.layers.decide import Rule
         from ...models.layers.decompose import decompose
         from ..host.progress import progress
@@ -127,13 +137,12 @@ class DecomposeLayers(io.ComfyNode):
 
         images = clips.pictures(images)
         frames, size = len(images), tuple(images.shape[1:3])
-        depth, source = clips.depth(depth, source, frames)
-        human = clips.masks(human, "human", frames)
-        objects = candidates(objects, frames)
-        body = body_of(keypoints, depth, source, size, frames)
-        rule = Rule(nearer, margin, overlap / 100)
-        by_depth = object_masks == BY_DEPTH
-        return answer(decompose(images, human, depth, source, objects, body, rule, by_depth, progress(2 * frames)))
+        depth, depth_type = clips.depth(depth, depth_type, frames)
+        person, objects = clips.masks(person_mask, "person_mask", frames), read_objects(object_masks, frames)
+        body = read_body(keypoints, depth, depth_type, size, frames)
+        rule = Rule(nearer_fraction, stability_margin, min_hidden_percent / 100)
+        how = {"rule": rule, "by_depth": object_source == BY_DEPTH, "report": progress(2 * frames)}
+        return results(decompose(images, person, depth, depth_type, objects, body, **how))
 
 
 class EditLayers(io.ComfyNode):
@@ -143,19 +152,23 @@ class EditLayers(io.ComfyNode):
             node_id="DuetEditLayers",
             display_name="Edit Layers",
             category=CATEGORY,
-            description="Puts objects in front of the person or into the scene by hand, by their numbers in the preview "
-            "of Decompose Layers. Several of these nodes in a row make changes over time.",
-            search_aliases=["override layer", "force occluder", "layer order", "fix occlusion"],
+            description="Corrects which objects are in front of the person and which belong to the scene, by their numbers "
+            "in the preview of Decompose into Layers. Several of these nodes in a row make changes over time.",
+            search_aliases=["layer order", "override layer", "force occluder", "fix occlusion", "reorder layers"],
             inputs=[
-                Layers.Input("layers", tooltip="From Decompose Layers or another Edit Layers."),
+                Layers.Input("layers", tooltip="From Decompose into Layers or another Edit Layers."),
                 io.String.Input(
-                    "front", default="",
-                    tooltip="Numbers of the objects that stand before the person, for example 0, 2.",
+                    "front_objects", default="",
+                    tooltip="Numbers of the objects to put in front of the person, for example 0, 2.",
                 ),
-                io.String.Input("back", default="", tooltip="Numbers of the objects that belong to the scene."),
-                io.Int.Input("first", default=0, min=0, max=100000, step=1, tooltip="The first frame of the change."),
+                io.String.Input(
+                    "scene_objects", default="", tooltip="Numbers of the objects to put into the scene, for example 1."
+                ),
                 io.Int.Input(
-                    "last", default=-1, min=-1, max=100000, step=1,
+                    "first_frame", default=0, min=0, max=100000, step=1, tooltip="The first frame of the change, from 0."
+                ),
+                io.Int.Input(
+                    "last_frame", default=-1, min=-1, max=100000, step=1,
                     tooltip="The last frame of the change; -1 is the end of the clip.",
                 ),
             ],
@@ -163,8 +176,9 @@ class EditLayers(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, front, back, first, last) -> io.NodeOutput:
-        from ...models.layers.decompose import edit, numbers_of
+    def execute(cls, layers, front_objects, scene_objects, first_frame, last_frame) -> io.NodeOutput:
+        from ...models.layers.decompose import edit_layers, parse_numbers
         from ..inputs import clips
 
-        return answer(edit(clips.layers(layers), numbers_of(front), numbers_of(back), first, last))
+        front, scene = parse_numbers(front_objects), parse_numbers(scene_objects)
+        return results(edit_layers(clips.layers(layers), front, scene, first_frame, last_frame))

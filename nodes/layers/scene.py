@@ -1,4 +1,4 @@
-"""The scene behind everybody."""
+"""The scene behind the person."""
 
 from comfy_api.latest import io
 
@@ -6,60 +6,68 @@ from ..host.types import Layers
 from .decompose import CATEGORY
 
 
-class CompleteScene(io.ComfyNode):
+class FillScene(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetCompleteScene",
-            display_name="Complete Scene",
+            node_id="DuetFillScene",
+            display_name="Fill Scene Behind Person",
             category=CATEGORY,
-            description="Fills in the scene where the person and what stands before hide it: from other frames, where the "
-            "same place is seen, then from a plate of yours or from around. The depth is filled in as well.",
-            search_aliases=["clean plate", "remove person", "video inpaint", "background", "object removal", "ProPainter"],
+            description="Fills the scene where the person and objects in front hide it: from other frames that show the same "
+            "place, then from an inpainted picture or from around the hole. Also fills its depth. For clean plates, removing "
+            "a person, and parallax.",
+            search_aliases=[
+                "clean plate", "clean background", "remove person", "remove object", "object removal", "inpaint background",
+                "inpaint video", "video inpaint", "complete scene", "empty scene", "parallax", "ProPainter",
+            ],
             inputs=[
-                Layers.Input("layers", tooltip="From Decompose Layers or Edit Layers."),
+                Layers.Input("layers", tooltip="From Decompose into Layers or Edit Layers."),
+                io.Image.Input(
+                    "fill_image", optional=True,
+                    tooltip="The empty scene from an inpainting model, for places that no frame shows: one picture or one "
+                    "for each frame. Without it these places are filled from around.",
+                ),
                 io.Boolean.Input(
-                    "other_frames", default=True,
-                    tooltip="Take what other frames show, following the camera. Off: only the plate or a guess.",
+                    "use_other_frames", default=True,
+                    tooltip="On: hidden places come from frames that show them, also if the camera moves. Off: only from "
+                    "fill_image or from around.",
                 ),
                 io.Int.Input(
-                    "grow", default=4, min=0, max=64, step=1,
-                    tooltip="Pixels around the masks that are filled too. Raise it if a rim of the person stays.",
-                ),
-                io.Image.Input(
-                    "plate", optional=True,
-                    tooltip="For places that no frame shows: the empty scene by any inpainting model, one picture or one "
-                    "for each frame. Without it they are drawn in from around.",
+                    "grow_mask", default=4, min=0, max=64, step=1,
+                    tooltip="Pixels around the masks that are filled too. Raise it if a rim of the person stays visible.",
                 ),
             ],
             outputs=[
-                Layers.Output(display_name="layers", tooltip="The layers with a completed scene."),
-                io.Image.Output(display_name="scene", tooltip="The clip without the person and what stands before."),
-                io.Image.Output(display_name="scene_depth", tooltip="The depth of that, near is white."),
+                Layers.Output(
+                    display_name="layers", tooltip="The layers with the filled scene, for Composite Layers."
+                ),
+                io.Image.Output(display_name="scene", tooltip="The clip without the person and the objects in front."),
+                io.Image.Output(display_name="scene_depth", tooltip="The depth of the filled scene, near is white."),
                 io.Mask.Output(
-                    display_name="confidence",
-                    tooltip="White: seen in the frame itself. Grey: from other frames, the more the brighter. Black: from "
-                    "the plate or a guess.",
+                    display_name="confidence_mask",
+                    tooltip="White: visible in the frame itself. Grey: from other frames, brighter with more of them. Black: "
+                    "from fill_image or from around.",
                 ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, other_frames, grow, plate=None) -> io.NodeOutput:
-        from ...models.layers.complete import Fill, complete_scene
+    def execute(cls, layers, use_other_frames, grow_mask, fill_image=None) -> io.NodeOutput:
+        from ...models.layers.fill import FillSettings, fill_scene
         from ..host.progress import progress
         from ..inputs import clips
 
         layers = clips.layers(layers)
         frames = len(layers.images)
-        if plate is not None:
-            plate = clips.same_size("plate", clips.pictures(plate, "plate"), layers.size, frames)
-        layers, sure = complete_scene(layers, Fill(other_frames, plate, grow), progress(frames))
-        return io.NodeOutput(layers.as_dict(), layers.scene, scene_depth(layers), sure)
+        if fill_image is not None:
+            fill_image = clips.same_size("fill_image", clips.pictures(fill_image, "fill_image"), layers.size, frames)
+        settings = FillSettings(use_other_frames, fill_image, grow_mask)
+        layers, confidence = fill_scene(layers, settings, progress(frames))
+        return io.NodeOutput(layers.as_dict(), layers.scene, scene_depth(layers), confidence)
 
 
 def scene_depth(layers):
-    """The completed depth as grey pictures (N, H, W, 3)."""
+    """The filled depth as grey pictures (N, H, W, 3)."""
     import torch
 
     from ...models.layers.exports import as_grey, grey_range

@@ -1,55 +1,67 @@
-"""Layers handed out one by one, for another compositor."""
+"""Layers as separate images, for another compositor."""
 
 from comfy_api.latest import io
 
 from ..host.types import Layers
 from .decompose import CATEGORY
 
-COLOURS = ("straight", "premultiplied")
+ALPHA_MODES = ("straight", "premultiplied")
 
 
 class SplitLayers(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        names = (("scene", "the scene"), ("human", "the person"), ("occluder", "what stands before the person"))
+        names = (("scene", "the scene"), ("person", "the person"), ("occluder", "the objects in front of the person"))
         outputs = []
         for name, words in names:
             outputs += [
                 io.Image.Output(display_name=name, tooltip=f"The colours of {words}."),
-                io.Mask.Output(display_name=f"{name}_alpha", tooltip=f"How much of each pixel is {words}."),
+                io.Mask.Output(
+                    display_name=f"{name}_alpha", tooltip=f"The share of {words} in each pixel, white is all of it."
+                ),
                 io.Image.Output(display_name=f"{name}_depth", tooltip=f"The depth of {words}, near is white."),
             ]
         return io.Schema(
             node_id="DuetSplitLayers",
-            display_name="Split Layers",
+            display_name="Split Layers into Images",
             category=CATEGORY,
-            description="Hands out every layer with its alpha and its depth, for another compositor or for nodes that "
-            "work on one layer. After Complete Scene the colours at soft edges are free of the scene behind.",
-            search_aliases=["layers to images", "RGBA", "alpha", "matte", "export layers", "AOV"],
+            description="Gives the colours, alpha and depth of each layer as images and masks, for another compositor such "
+            "as After Effects or Nuke, or for nodes that work on one layer.",
+            search_aliases=[
+                "layers to images", "export layers", "separate layers", "RGBA", "alpha", "matte", "AOV", "parallax",
+                "compositing", "After Effects",
+            ],
             inputs=[
-                Layers.Input("layers", tooltip="From Decompose Layers, Edit Layers or Complete Scene."),
+                Layers.Input(
+                    "layers",
+                    tooltip="From Decompose into Layers or Edit Layers. From Fill Scene Behind Person, soft edges are free of "
+                    "the colours of the scene.",
+                ),
                 io.Combo.Input(
-                    "colour", options=list(COLOURS), default=COLOURS[0],
+                    "alpha_mode", options=list(ALPHA_MODES), default=ALPHA_MODES[0], advanced=True,
                     tooltip="straight: full colours up to the edge, as most programs expect. premultiplied: colours times "
-                    "alpha; the three layers add up to the clip.",
+                    "alpha; the three layers then add up to the clip.",
                 ),
                 io.Int.Input(
-                    "object", default=-1, min=-1, max=1000, step=1,
-                    tooltip="The number of one object for the occluder outputs; -1 takes all that stand in front.",
+                    "object_number", default=-1, min=-1, max=1000, step=1, advanced=True,
+                    tooltip="Number of one object for the occluder outputs, as in the preview; -1 takes all objects in front "
+                    "of the person.",
                 ),
             ],
             outputs=outputs,
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, colour, object) -> io.NodeOutput:
+    def execute(cls, layers, alpha_mode, object_number) -> io.NodeOutput:
         from ...models.layers.exports import export
         from ..host.progress import progress
         from ..inputs import clips
         from ..inputs.depth import as_image
 
         layers = clips.layers(layers)
-        if object >= layers.count:
-            raise ValueError(f"object: expected a number below {layers.count}, got {object}: read it off the preview.")
-        parts = export(layers, colour, object, progress(len(layers.images)))
+        if object_number >= layers.count:
+            raise ValueError(
+                f"object_number: expected a number below {layers.count}, got {object_number}: take it from the preview."
+            )
+        parts = export(layers, alpha_mode, object_number, progress(len(layers.images)))
         return io.NodeOutput(*(out for image, alpha, depth in parts for out in (image, alpha, as_image(depth))))

@@ -17,7 +17,7 @@ from pack.models.baselines.configs import ABLATIONS
 from pack.models.baselines.separate import network
 from pack.models.files import open_character, open_controlnet, open_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
-from pack.nodes.host.character.conditioning import LAYERS, MOTION_CODE, REFERENCE
+from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.lfdm.model import STILL
 from pack.nodes.host.oneshot.conditioning import DEPTH
 from pack.nodes.host.pair.boundary import MODALITY
@@ -114,7 +114,7 @@ GIVEN = {
     "character": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.cross_attention_dim),
                             REFERENCE: lambda: torch.rand(1, 4, SIDE, SIDE),
                             LAYERS: lambda: torch.rand(FRAMES, 8, SIDE, SIDE),
-                            MOTION_CODE: lambda: (torch.rand(FRAMES, 3, 128, 128),)},
+                            BODY: lambda: (torch.rand(FRAMES, 3, 128, 128),)},
 }  # fmt: skip
 
 

@@ -10,9 +10,9 @@ from random import Random
 import torch
 from torch import Tensor
 
-from ...models.character.motion_code import Motion, pose_body, render_motion
+from ...models.character.from_keypoints import body_from_keypoints
 from ...models.character.portrait import portrait
-from ...models.character.posed import posed
+from ...models.character.posed_body import PosedBody, pose_body, render_body
 from ...models.choices import ACTIONS
 from ...models.layers.layers import nearness
 from ...models.pair.foreground import GREY, person_alone
@@ -41,7 +41,7 @@ def character_clip(scene: Scene) -> dict[str, Tensor]:
     clip = render(scene)
     empty, outside = empty_scene(scene, clip), (1 - clip.whole_person_mask)[..., None]
     front = bool((clip.occluder_mask > 0).any())
-    occluder = person_alone(clip.rgb, clip.occluder_mask, (GREY,) * 3)  # as Encode Layers paints it
+    occluder = person_alone(clip.rgb, clip.occluder_mask, (GREY,) * 3)  # as Encode Character Swap paints it
     on = lambda around: (clip.person_images + outside * (around - GREY)).clamp(0, 1)
     return {
         "video": pixels(clip.rgb),
@@ -58,7 +58,7 @@ def character_clip(scene: Scene) -> dict[str, Tensor]:
 
 
 def references(scene: Scene) -> Tensor:
-    """(R, H, W, 3) pictures of the character on white, as Encode Reference shows them: none is a frame of the clip."""
+    """(R, H, W, 3) pictures of the character on white, as Encode Character Swap fits them: none is a frame of the clip."""
     r = keyed(scene.motion_seed, "reference")
     action, seed = r.choice([name for name in ACTIONS if name != scene.action]), scene.motion_seed + ELSEWHERE
     elsewhere = {
@@ -80,18 +80,18 @@ def motion_code(scene: Scene, clip: Clip, r: Random) -> Tensor:
         return drawn(body_in_space(scene, clip))
     if way < LIFTED:
         near = lambda index: nearness(clip.depth[index], "distance")
-        return drawn(posed(clip.keypoints, near, scene.height, scene.width))
+        return drawn(body_from_keypoints(clip.keypoints, near, scene.height, scene.width))
     return clip.body
 
 
-def body_in_space(scene: Scene, clip: Clip) -> Motion:
+def body_in_space(scene: Scene, clip: Clip) -> PosedBody:
     """The standard body on the true joints of a clip."""
     return pose_body(clip.joints, scene.view().focal, scene.height, scene.width)
 
 
-def drawn(motion: Motion) -> Tensor:
-    """(F, H, W, 3) as the node Motion Code gives it."""
-    return render_motion(motion, slice(0, len(motion.present))).code
+def drawn(posed: PosedBody) -> Tensor:
+    """(F, H, W, 3) as the node Draw Body gives it."""
+    return render_body(posed, slice(0, len(posed.present))).body
 
 
 def empty_scene(scene: Scene, clip: Clip, samples: int = 2) -> Tensor:

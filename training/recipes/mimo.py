@@ -13,7 +13,7 @@ from random import Random
 import torch
 from torch import Tensor
 
-from ...models.character.guider import read_motion
+from ...models.character.guider import body_features
 from ...models.files import save_model
 from ...models.pair.foreground import latent_tokens
 from ...models.unet.schedule import NoiseSchedule
@@ -152,7 +152,7 @@ class Character(Recipe):
                 known["tokens"] = tokens + 0 * sum(part.sum() for part in features[0])
         if self.unet.video.motion_code:
             pictures = batch["motion"].flatten(0, 1).float() / 255
-            known["motion"] = read_motion(self.unet.pose_guider, pictures, pictures)
+            known["motion"] = body_features(self.unet.pose_guider, pictures, pictures)
         return known
 
     def predict(self, noisy: Tensor, time: Tensor, known: dict) -> Tensor:

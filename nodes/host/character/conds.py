@@ -1,4 +1,4 @@
-"""The character in the host's conditioning: who acts, where, and how, each made ready once for all steps.
+"""Character, scene and body of the host's conditioning, each prepared once for all steps.
 
 Letters: B latents of the batch, F frames, n layers, C channels, h and w latent pixels, H and W pixels, s tokens.
 """
@@ -11,16 +11,9 @@ from torch import Tensor
 
 from ....models.character.reference import Features
 from ....models.oneshot.depth_channel import same_view
-from .conditioning import LAYERS, MOTION_CODE, REFERENCE
+from .conditioning import BODY, LAYERS, REFERENCE
 
-MISSING = {
-    REFERENCE: "This model draws a character, but the positive conditioning has none: send it through Encode Reference.",
-    LAYERS: "This model reads the scene beside the noise, but its positive or negative conditioning has none: send both "
-    "through Encode Layers, with a plain picture where the scene shall be plain.",
-    MOTION_CODE: "This model reads pictures of the motion, but its positive or negative conditioning has none: send both "
-    "through Encode Motion Code.",
-}
-UNREAD = {REFERENCE: "Encode Reference", LAYERS: "Encode Layers", MOTION_CODE: "Encode Motion Code"}
+PARTS = {REFERENCE: "a character", LAYERS: "a scene", BODY: "pictures of a body"}
 
 
 class References:
@@ -31,9 +24,9 @@ class References:
 
 
 class ReferenceCond(comfy.conds.CONDRegular):
-    """What one conditioning knows of the character, (1, s, C) for each attention, or None.
+    """The character's features in one conditioning, (1, s, C) for each attention, or None.
 
-    It serves every frame, area and window alike, and goes with any other into one forward pass.
+    They serve every frame, area and window alike and combine with any others in one forward pass.
     """
 
     def process_cond(self, batch_size, **kwargs):
@@ -50,28 +43,36 @@ class ReferenceCond(comfy.conds.CONDRegular):
 
 
 def character_conds(model, tokens: Tensor | None, given: dict) -> dict:
-    """What a model's extra_conds adds: features of the reference and of the motion, computed here and at no step."""
+    """What a model's extra_conds adds: features of the character and of the body, computed here and at no step."""
     video = model.video
-    reads = {REFERENCE: video.reference, LAYERS: video.layer_codes > 0, MOTION_CODE: bool(video.motion_code)}
+    reads = {REFERENCE: video.reference, LAYERS: video.layer_codes > 0, BODY: bool(video.motion_code)}
     for key, read in reads.items():
         if given.get(key) is not None and not read:
             raise ValueError(
-                f"This model does not read what {UNREAD[key]} gives: remove that node, or load a character model."
+                f"Expected a model that reads {PARTS[key]}, got one that does not: remove Encode Character Swap, or load a "
+                "character model."
             )
     conds = {}
     if video.reference:
         conds[REFERENCE] = ReferenceCond(features_of_reference(model, tokens, given))
     if video.motion_code:
-        conds[MOTION_CODE] = comfy.conds.CONDNoiseShape(features_of_motion(model, given))
+        conds[BODY] = comfy.conds.CONDNoiseShape(features_of_body(model, given))
     return conds
 
 
+def missing(key: str, where: str) -> ValueError:
+    """The refusal of a conditioning that lacks a part."""
+    return ValueError(
+        f"This model reads {PARTS[key]}, but {where} has none: connect positive and negative of Encode Character Swap."
+    )
+
+
 def features_of_reference(model, tokens: Tensor | None, given: dict) -> Features | None:
-    """(1, C, h, w) latents and (1, t, c) tokens to what self-attention sees; None for the negative."""
+    """(1, C, h, w) latents and (1, t, c) tokens to the features for self-attention; None for the negative."""
     latents = given.get(REFERENCE)
     if latents is None:
         if given.get("prompt_type") == "positive":
-            raise ValueError(MISSING[REFERENCE])
+            raise missing(REFERENCE, "the positive conditioning")
         return None
     where = {"device": given["device"], "dtype": model.get_dtype_inference()}
     latents = model.process_latent_in(latents).to(**where)
@@ -79,39 +80,39 @@ def features_of_reference(model, tokens: Tensor | None, given: dict) -> Features
         return model.diffusion_model.read_reference(latents[:1], tokens[:1].to(**where))[0]
 
 
-def features_of_motion(model, given: dict) -> Tensor:
+def features_of_body(model, given: dict) -> Tensor:
     """(1 or F, 3, H, W) pictures to (B, C0, h, w) on the CPU: the host brings what a window needs to the device."""
-    from ....models.character.guider import read_motion
+    from ....models.character.guider import body_features
 
-    if given.get(MOTION_CODE) is None:
-        raise ValueError(MISSING[MOTION_CODE])
-    (pictures,), noise = given[MOTION_CODE], given["noise"]
-    check_count(pictures, noise, model.video.modalities, "motion code")
+    if given.get(BODY) is None:
+        raise missing(BODY, "the positive or negative conditioning")
+    (pictures,), noise = given[BODY], given["noise"]
+    check_count(pictures, noise, model.video.modalities, "body")
     guider = model.diffusion_model.pose_guider
-    height, width = (side * guider.shrinks for side in noise.shape[-2:])
-    check_view(pictures, noise, "motion code")
+    height, width = (side * guider.downscale for side in noise.shape[-2:])
+    check_view(pictures, noise, "body")
     pictures = comfy.utils.common_upscale(pictures.float(), width, height, "bilinear", "disabled")
     like = torch.empty(0, device=given["device"], dtype=model.get_dtype_inference())
     with torch.no_grad():
-        features = read_motion(guider, pictures, like, memory.intermediate_device())
+        features = body_features(guider, pictures, like, memory.intermediate_device())
     return comfy.utils.repeat_to_batch_size(features, noise.shape[0])
 
 
 def layer_codes(model, given: dict) -> Tensor:
-    """(B, n C, h, w): the latents of the layers, scaled as those that are sampled; nothing in front is a code of zeros."""
+    """(B, n C, h, w): the latents of the layers, scaled as those that are sampled; a missing occluder is zeros."""
     layers, noise = given.get(LAYERS), given["noise"]
     channels, count = model.video.out_channels, model.video.layer_codes
     if layers is None:
-        raise ValueError(MISSING[LAYERS])
+        raise missing(LAYERS, "the positive or negative conditioning")
     if layers.shape[1] > channels * count:
         raise ValueError(
-            "This model reads the scene alone, but the conditioning also has what passes in front: leave occluder out of "
-            "Encode Layers, and lay it over the finished frames."
+            "Expected a scene alone, which is all that this model reads, got a scene and an occluder: disconnect occluder "
+            "from Encode Character Swap, and put it in front of the finished frames with Composite Layers."
         )
     check_count(layers, noise, model.video.modalities, "scene")
     layers = model.process_latent_in(layers)
-    silent = layers.new_zeros(len(layers), channels * count - layers.shape[1], *layers.shape[2:])
-    layers = torch.cat((layers, silent), 1)
+    empty = layers.new_zeros(len(layers), channels * count - layers.shape[1], *layers.shape[2:])
+    layers = torch.cat((layers, empty), 1)
     layers = comfy.utils.common_upscale(layers, noise.shape[-1], noise.shape[-2], "bilinear", "disabled")
     return comfy.utils.repeat_to_batch_size(layers, noise.shape[0])
 
@@ -121,7 +122,7 @@ def check_count(given: Tensor, noise: Tensor, m: int, name: str) -> None:
     if given.shape[0] not in (1, noise.shape[0] // m, noise.shape[0]):
         raise ValueError(
             f"The {name} has {given.shape[0]} frames, which do not fit a batch of {noise.shape[0]} latents: "
-            "give it one frame, or as many as the clip has."
+            "use one frame, or as many as the clip has."
         )
 
 

@@ -9,15 +9,15 @@ from functools import cache, partial
 from comfy.ldm.modules.attention import optimized_attention
 from torch import Tensor, nn
 
-from ....models.character.reference import ReadsReference
+from ....models.character.reference import ReferenceAttention
 from ....models.unet.attention.shared_maps import SharedMaps
 from ....models.unet.attention.sparse_causal import SparseCausal
 
 LEAVES = (
     nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose2d, nn.GroupNorm, nn.LayerNorm, nn.Embedding,
 )  # fmt: skip
-Rule = SharedMaps | SparseCausal | ReadsReference  # our processors that say who looks at what
-RULES = (SharedMaps, SparseCausal, ReadsReference)  # the host's kernel runs inside them
+Rule = SharedMaps | SparseCausal | ReferenceAttention  # our processors that say who looks at what
+RULES = (SharedMaps, SparseCausal, ReferenceAttention)  # the host's kernel runs inside them
 
 
 def use_host_layers(network: nn.Module, operations) -> None:
@@ -116,7 +116,7 @@ class PatchedAttention:
 
     def ruled(self, attn) -> Callable:
         """Our rule's way of attending; a reference comes from elsewhere and is still to be projected."""
-        return partial(self.rule.over, attn=attn) if isinstance(self.rule, ReadsReference) else self.rule.over
+        return partial(self.rule.over, attn=attn) if isinstance(self.rule, ReferenceAttention) else self.rule.over
 
     def extra(self, attn, options: dict) -> dict:
         """What the host's own U-Net tells a patch about the attention that calls it."""

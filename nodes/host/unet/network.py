@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ....models.choices import MODALITIES
 from ....models.unet.config import VideoUNetConfig
-from ..character.conditioning import MOTION_CODE, REFERENCE
+from ..character.conditioning import BODY, REFERENCE
 from ..pair.boundary import MODALITY
 from ..pair.given import HALF, LATENTS, with_given
 
@@ -58,7 +58,7 @@ class HostCall:
     def more(self, options: dict, conds: dict) -> dict:
         """Arguments that only some networks take."""
         seen = conds.get(REFERENCE)
-        character = {"reference": None if seen is None else seen.chunks, "motion": conds.get(MOTION_CODE)}
+        character = {"reference": None if seen is None else seen.chunks, "motion": conds.get(BODY)}
         return {"change": change_of_skips(options), **character}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:

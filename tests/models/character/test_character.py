@@ -1,4 +1,4 @@
-"""The character network: released names and answers, a silent birth, and what the reference may reach."""
+"""The character network: released names and outputs, its start as the picture model, and what the reference may reach."""
 
 import importlib.util
 import json
@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import DDIMScheduler, UNet2DConditionModel
-from pack.models.character.guider import PoseGuider, read_motion
+from pack.models.character.guider import PoseGuider, body_features
 from pack.models.character.portrait import portrait
-from pack.models.character.reference import ReadsReference, beside
+from pack.models.character.reference import ReferenceAttention, append_tokens
 from pack.models.pair.layout import ClipLayout
 from pack.models.unet.birth import inflated
 from pack.models.unet.config import IDOL, MIMO, MIMO_PAPER, SD1, TINY, VideoUNetConfig
@@ -84,7 +84,7 @@ def test_at_birth_without_a_reference_it_is_the_picture_model(config):
     flat, state = picture_model(config)
     net = inflated(state, config).eval()
     x, context = inputs(config, 4)
-    motion = read_motion(net.pose_guider, parity.drawn("motion", (4, 3, 64, 64)), x)
+    motion = body_features(net.pose_guider, parity.drawn("motion", (4, 3, 64, 64)), x)
     theirs = flat(x[:, :4], T, context).sample
     assert not motion.any()
     assert parity.differences(net(x, T, context, chunks=2, motion=motion), theirs)[1] < 1e-6
@@ -116,15 +116,15 @@ def test_attention_to_the_reference_written_out():
     layout, weights = ClipLayout(), [parity.drawn(name, (12, 12)) for name in "qkv"]
     layout.cut(6, 2, 1)
     x, seen = parity.drawn("tokens", (6, 5, 12)), parity.drawn("seen", (1, 7, 12))
-    rule, attend = ReadsReference(layout), lambda q, k, v: (q @ k.mT / 12**0.5).softmax(-1) @ v
-    rule.seen = [None, seen]
+    rule, attend = ReferenceAttention(layout), lambda q, k, v: (q @ k.mT / 12**0.5).softmax(-1) @ v
+    rule.features = [None, seen]
     attn = type("Projections", (), {"to_k": lambda s: s @ weights[1], "to_v": lambda s: s @ weights[2]})
     answer = rule.over(attend, *(x @ w for w in weights), attn)
     for i, frame in enumerate(x):
         keys = frame if i < 3 else torch.cat((frame, seen[0]))
         expected = attend(frame @ weights[0], keys @ weights[1], keys @ weights[2])
         assert torch.allclose(answer[i], expected, atol=1e-5)
-    assert beside(x, seen).shape == (6, 12, 12)
+    assert append_tokens(x, seen).shape == (6, 12, 12)
 
 
 @torch.no_grad()
@@ -163,7 +163,7 @@ def test_a_pair_of_video_and_depth_can_have_a_character():
     )
     net = filled(config)
     x, context = inputs(config, 8)
-    motion = read_motion(net.pose_guider, parity.drawn("m", (8, 3, 64, 64)), x)
+    motion = body_features(net.pose_guider, parity.drawn("m", (8, 3, 64, 64)), x)
     (one,), (other,) = reference_of(net, "one"), reference_of(net, "other")
     one, other = (net(x, T, context, chunks=2, reference=[None, r], motion=motion) for r in (one, other))
     assert parity.differences(one[:4], other[:4])[1] < 1e-5
@@ -178,7 +178,7 @@ def test_gradients_reach_both_networks_also_with_checkpointing():
         if way == "checkpointed":
             net.enable_gradient_checkpointing()
         net.zero_grad()
-        motion = read_motion(net.pose_guider, parity.drawn("m", (2, 3, 64, 64)), x)
+        motion = body_features(net.pose_guider, parity.drawn("m", (2, 3, 64, 64)), x)
         net(x, T, context, reference=reference_of(net), motion=motion).square().mean().backward()
         parts = {"reference.down_blocks.0.resnets.0.conv1.weight", "pose_guider.conv_in.weight", "conv_in.weight"}
         found = {name: value.grad.clone() for name, value in net.named_parameters() if name in parts}
@@ -214,13 +214,13 @@ def test_a_schedule_that_ends_in_noise_alone_is_diffusers():
     assert torch.allclose(ours.signal**2, theirs, atol=1e-5)
 
 
-def test_the_pose_guider_shrinks_by_halves_and_reads_a_few_pictures_at_a_time():
+def test_the_pose_guider_downscales_by_halves_and_reads_a_few_pictures_at_a_time():
     guider = PoseGuider(SMALL.block_out_channels[0], (4, 8, 8, 16)).eval()
     torch.nn.init.normal_(guider.conv_out.weight)
     pictures = torch.rand(19, 3, 32, 48, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
-        features = read_motion(guider, pictures, torch.empty(0))
-        assert features.shape == (19, 64, 4, 6) and guider.shrinks == 8
+        features = body_features(guider, pictures, torch.empty(0))
+        assert features.shape == (19, 64, 4, 6) and guider.downscale == 8
         assert torch.allclose(features[17:18], guider(pictures[17:18]), atol=1e-6)
 
 

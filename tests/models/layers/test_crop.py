@@ -1,8 +1,19 @@
-"""Boxes that follow a subject, and the way back."""
+"""Boxes that follow a subject, and pasting back."""
 
 import pytest
 import torch
-from pack.models.layers.crop import Clip, Crop, Framing, covering, cut, cuts, fade, paste_frame, plan, split_clips
+from pack.models.layers.crop import (
+    Clip,
+    Crop,
+    Framing,
+    clip_ranges,
+    clips_at,
+    cut_box,
+    edge_weight,
+    paste_frame,
+    plan_crop,
+    split_clips,
+)
 
 FRAMES, HIGH, WIDE = 12, 60, 80
 
@@ -22,34 +33,34 @@ def walker(size=lambda index: 10):
 
 
 def planned(mask, **framing):
-    return plan(lambda index: mask[index], len(mask), (HIGH, WIDE), Framing(**framing))
+    return plan_crop(lambda index: mask[index], len(mask), (HIGH, WIDE), Framing(**framing))
 
 
 def cut_all(clip, crop):
     return [
-        torch.stack([cut(clip[part.start + i], box, crop.picture) for i, box in enumerate(part.boxes)])
+        torch.stack([cut_box(clip[part.start + i], box, crop.output_size) for i, box in enumerate(part.boxes)])
         for part in crop.clips
     ]
 
 
-def back(clip, made, crop, feather=6.0, keep=None):
+def back(clip, edited, crop, feather=6.0, protect=None):
     return torch.stack(
-        [paste_frame(clip[i], made, crop, i, feather, None if keep is None else keep[i]) for i in range(FRAMES)]
+        [paste_frame(clip[i], edited, crop, i, feather, None if protect is None else protect[i]) for i in range(FRAMES)]
     )
 
 
-@pytest.mark.parametrize("picture", [None, (48, 48), (33, 57)])
-@pytest.mark.parametrize("longest", [0, 6])
-def test_there_and_back_is_the_source(picture, longest):
+@pytest.mark.parametrize("output_size", [None, (48, 48), (33, 57)])
+@pytest.mark.parametrize("max_frames", [0, 6])
+def test_there_and_back_is_the_original(output_size, max_frames):
     clip, mask = rand(FRAMES, HIGH, WIDE, 3), walker()
-    crop = planned(mask, picture=picture, longest=longest, overlap=2)
-    assert len(crop.clips) == (1 if longest == 0 else 3)
+    crop = planned(mask, output_size=output_size, max_frames=max_frames, overlap_frames=2)
+    assert len(crop.clips) == (1 if max_frames == 0 else 3)
     assert torch.equal(back(clip, cut_all(clip, crop), crop), clip)
 
 
 def test_the_box_holds_the_subject_keeps_its_size_and_glides():
     mask = walker()
-    crop = planned(mask, smooth=5)
+    crop = planned(mask, smoothing_frames=5)
     boxes = crop.clips[0].boxes
     assert len({(b[2] - b[0], b[3] - b[1]) for b in boxes.tolist()}) == 1
     for index, (left, top, right, bottom) in enumerate(boxes.tolist()):
@@ -61,8 +72,8 @@ def test_the_box_holds_the_subject_keeps_its_size_and_glides():
 def test_outside_the_box_nothing_changes_and_inside_everything_does():
     clip, mask = rand(FRAMES, HIGH, WIDE, 3), walker()
     crop = planned(mask)
-    made = [torch.zeros_like(batch) for batch in cut_all(clip, crop)]
-    pasted, feather = back(clip, made, crop, feather=4.0), 4
+    edited = [torch.zeros_like(batch) for batch in cut_all(clip, crop)]
+    pasted, feather = back(clip, edited, crop, feather=4.0), 4
     for index, (left, top, right, bottom) in enumerate(crop.clips[0].boxes.tolist()):
         outside = torch.ones(HIGH, WIDE, dtype=torch.bool)
         outside[top:bottom, left:right] = False
@@ -72,64 +83,64 @@ def test_outside_the_box_nothing_changes_and_inside_everything_does():
 
 
 def test_a_border_of_the_picture_does_not_fade():
-    weight = fade(torch.tensor([0, 10, 40, 60]), (HIGH, WIDE), 8.0)
+    weight = edge_weight(torch.tensor([0, 10, 40, 60]), (HIGH, WIDE), 8.0)
     assert (weight[8:, 0] == 1).all(), "the left side is the picture's own"
     assert (weight[-1, :32] == 1).all() and weight[0].max() < 0.1 and weight[8:, -1].max() < 0.1
 
 
-def test_what_stays_in_front_is_kept():
-    clip, mask, keep = rand(FRAMES, HIGH, WIDE, 3), walker(), torch.zeros(FRAMES, HIGH, WIDE)
-    keep[:, 25:35] = 1
-    crop = planned(mask, picture=(40, 40))
-    pasted = back(clip, [torch.zeros_like(batch) for batch in cut_all(clip, crop)], crop, keep=keep)
+def test_what_is_protected_stays():
+    clip, mask, protect = rand(FRAMES, HIGH, WIDE, 3), walker(), torch.zeros(FRAMES, HIGH, WIDE)
+    protect[:, 25:35] = 1
+    crop = planned(mask, output_size=(40, 40))
+    pasted = back(clip, [torch.zeros_like(batch) for batch in cut_all(clip, crop)], crop, protect=protect)
     assert torch.equal(pasted[:, 25:35], clip[:, 25:35]) and not torch.equal(pasted, clip)
 
 
 def test_clips_cross_fade_where_they_overlap():
     boxes = torch.tensor([[0, 0, WIDE, HIGH]])
     crop = Crop(FRAMES, (HIGH, WIDE), None, [Clip(0, boxes.expand(8, 4)), Clip(4, boxes.expand(8, 4))])
-    made = [torch.zeros(8, HIGH, WIDE, 3), torch.ones(8, HIGH, WIDE, 3)]
-    levels = back(torch.full((FRAMES, HIGH, WIDE, 3), 0.5), made, crop)[:, 9, 9, 0]
+    edited = [torch.zeros(8, HIGH, WIDE, 3), torch.ones(8, HIGH, WIDE, 3)]
+    levels = back(torch.full((FRAMES, HIGH, WIDE, 3), 0.5), edited, crop)[:, 9, 9, 0]
     assert torch.allclose(levels, torch.tensor([0, 0, 0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1, 1, 1]))
-    assert [number for number, _, _ in covering(crop, 5)] == [0, 1]
+    assert [number for number, _, _ in clips_at(crop, 5)] == [0, 1]
 
 
 def test_a_subject_that_comes_near_begins_a_new_clip():
-    crop = planned(walker(lambda index: 3 + 2 * max(0, index - 6)), overlap=2)
+    crop = planned(walker(lambda index: 3 + 2 * max(0, index - 6)), overlap_frames=2)
     assert len(crop.clips) > 1 and crop.clips[1].start < crop.clips[0].stop
     sizes = [(clip.boxes[0, 2] - clip.boxes[0, 0]).item() for clip in crop.clips]
     assert sizes[0] < sizes[-1]
     assert crop.clips[0].start == 0 and crop.clips[-1].stop == FRAMES
-    assert cuts([1.0] * 10, Framing(longest=4, overlap=1)) == [(0, 4), (3, 7), (6, 10)]
+    assert clip_ranges([1.0] * 10, Framing(max_frames=4, overlap_frames=1)) == [(0, 4), (3, 7), (6, 10)]
 
 
 def test_a_box_larger_than_the_picture_repeats_the_border():
     clip, mask = rand(FRAMES, HIGH, WIDE, 3), torch.ones(FRAMES, HIGH, WIDE)
-    crop = planned(mask, padding=0.5, picture=(64, 64))
+    crop = planned(mask, padding=0.5, output_size=(64, 64))
     left, top, right, bottom = crop.clips[0].boxes[0].tolist()
     assert top < 0 < HIGH < bottom and left < 0 < WIDE < right
-    made = cut_all(clip, crop)
-    assert made[0].shape == (FRAMES, 64, 64, 3)
-    assert torch.equal(back(clip, made, crop), clip)
+    edited = cut_all(clip, crop)
+    assert edited[0].shape == (FRAMES, 64, 64, 3)
+    assert torch.equal(back(clip, edited, crop), clip)
 
 
 def test_frames_without_a_subject_and_none_at_all():
     mask = walker()
     mask[4:7] = 0
     boxes = planned(mask).clips[0].boxes
-    assert boxes[:, 0].diff().min() >= 0, "the box walks on while nobody is seen"
+    assert boxes[:, 0].diff().min() >= 0, "the box moves on while there is no subject"
     with pytest.raises(ValueError, match="only empty masks"):
         planned(torch.zeros(FRAMES, HIGH, WIDE))
 
 
 def test_clips_come_back_as_a_list_or_in_one_batch():
-    clip, crop = rand(FRAMES, HIGH, WIDE, 3), planned(walker(), longest=6, overlap=2)
-    made = cut_all(clip, crop)
+    clip, crop = rand(FRAMES, HIGH, WIDE, 3), planned(walker(), max_frames=6, overlap_frames=2)
+    edited = cut_all(clip, crop)
     assert all(
         torch.equal(a, b)
         for a, b in zip(
-            split_clips([torch.cat([b[:, :9, :9] for b in made])], crop), [b[:, :9, :9] for b in made], strict=True
+            split_clips([torch.cat([b[:, :9, :9] for b in edited])], crop), [b[:, :9, :9] for b in edited], strict=True
         )
     )
     with pytest.raises(ValueError, match="keep the number of frames"):
-        split_clips([made[0][:2]], crop)
+        split_clips([edited[0][:2]], crop)

@@ -1,4 +1,4 @@
-"""Character models on the host: what reaches whom, what is computed once, windows, memory, files, and the four nodes."""
+"""Character models on the host: what depends on what, what is computed once, windows, memory, files, and the nodes."""
 
 import folder_paths
 import pytest
@@ -9,10 +9,11 @@ from comfy_extras.nodes_sag import SelfAttentionGuidance
 from diffusers import DDIMScheduler
 from pack.models.character.portrait import portrait
 from pack.models.files import save_model
+from pack.models.pair.foreground import GREY, latent_tokens, person_alone
 from pack.models.unet.network import VideoUNet
-from pack.nodes.character.conditioning import EncodeLayers, EncodeMotionCode, EncodeReference
 from pack.nodes.character.loaders import LoadCharacterModel
-from pack.nodes.host.character.conditioning import LAYERS, MOTION_CODE, REFERENCE
+from pack.nodes.character.swap import EncodeSwap
+from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.unet.model import native_model, weights_of
 from pack.nodes.pair.windows import PairedContextWindows
 from pack.nodes.unet.loaders import LoadVideoModel
@@ -60,7 +61,7 @@ def conds(who=1, frames=range(FRAMES), layers=1, scene=None, motion=None):
     """What the nodes give: a character, a scene and a motion, of which `frames` are taken."""
     scene = noise((FRAMES, 4 * layers, 8, 8), 20)[list(frames)] if scene is None else scene
     motion = pictures()[list(frames)].movedim(-1, 1) if motion is None else motion
-    both = {LAYERS: scene, MOTION_CODE: (motion,)}
+    both = {LAYERS: scene, BODY: (motion,)}
     positive = conditioning(3, tokens=1, **both, **{REFERENCE: noise((1, 4, 8, 8), who)})
     return positive, [[torch.zeros(1, 1, 768), both]]
 
@@ -91,7 +92,7 @@ def test_both_halves_in_one_batch_and_the_reference_and_the_motion_once_for_all_
     assert len(read) == 1 and len(motion) == 2, "once a run; the motion for positive and negative"
     assert torch.isfinite(clip).all() and clip.std() > 0.1 and torch.equal(sampled(model), clip)
     assert gap(out, clip) > 1e-3
-    assert all(seen is None for reader in unet.readers for seen in reader.seen), "nothing of it stays in memory"
+    assert all(features is None for rule in unet.readers for features in rule.features), "nothing of it stays in memory"
 
 
 def test_a_full_memory_splits_the_halves(model, clip, monkeypatch):
@@ -114,7 +115,7 @@ def test_each_frame_has_its_own_scene_and_motion(still):
     batch = sampled(still)
     for i in (0, 3):
         assert gap(sampled(still, conds(frames=[i]), 1, index=[i]), batch[i : i + 1]) < 1e-5
-    moved = conds()[0][0][1][MOTION_CODE][0].clone()
+    moved = conds()[0][0][1][BODY][0].clone()
     moved[3] = 1 - moved[3]
     change = (sampled(still, conds(motion=moved)) - batch).abs().amax((1, 2, 3)) > 1e-5
     assert change.tolist() == [False, False, False, True, False]
@@ -152,7 +153,7 @@ def test_sampling_is_that_of_diffusers_ddim_on_noise_alone_to_the_end(model):
     start, process = x.clone(), model.model.process_latent_in
     scene = process(given[LAYERS])
     with torch.no_grad():
-        motion = net.pose_guider(given[MOTION_CODE][0])
+        motion = net.pose_guider(given[BODY][0])
         who = net.read_reference(process(given[REFERENCE]), token)
         for t in scheduler.timesteps:
             both = torch.cat([torch.cat((x, scene), 1)] * 2)
@@ -174,12 +175,12 @@ def ksampled_from(model, start, steps, cfg):
 
 
 @pytest.mark.parametrize("change, words", [
-    (lambda p, n: (strip(p, REFERENCE), n), "positive conditioning has none: send it through Encode Reference"),
-    (lambda p, n: (p, strip(n, LAYERS)), "conditioning has none: send both through Encode Layers"),
-    (lambda p, n: (p, strip(n, MOTION_CODE)), "conditioning has none: send both through Encode Motion Code"),
+    (lambda p, n: (strip(p, REFERENCE), n), "a character, but the positive conditioning has none.*Encode Character Swap"),
+    (lambda p, n: (p, strip(n, LAYERS)), "a scene, but .*conditioning has none.*Encode Character Swap"),
+    (lambda p, n: (p, strip(n, BODY)), "pictures of a body, but .*conditioning has none.*Encode Character Swap"),
     (lambda p, n: conds(frames=[0, 1]), "has 2 frames, which do not fit a batch of 5"),
-    (lambda p, n: conds(motion=torch.rand(5, 3, 64, 96)), "motion code is 96 x 64 pixels.* pictures of 64 x 64"),
-    (lambda p, n: conds(layers=2), "reads the scene alone"),
+    (lambda p, n: conds(motion=torch.rand(5, 3, 64, 96)), "body is 96 x 64 pixels.* pictures of 64 x 64"),
+    (lambda p, n: conds(layers=2), "Expected a scene alone"),
     (lambda p, n: (conditioning(3, width=512), n), "positive.*768.*512"),
 ])  # fmt: skip
 def test_what_does_not_fit_is_refused_before_sampling(model, change, words):
@@ -195,9 +196,9 @@ def strip(conditioning, key):
 
 def test_other_models_refuse_what_only_character_models_read():
     plain = tiny_model(**PICTURES)
-    for key, name in ((REFERENCE, "Encode Reference"), (LAYERS, "Encode Layers"), (MOTION_CODE, "Encode Motion Code")):
+    for key, name in ((REFERENCE, "a character"), (LAYERS, "a scene"), (BODY, "pictures of a body")):
         positive = conditioning(1, **{key: conds()[0][0][1][key]})
-        with pytest.raises(ValueError, match=f"does not read what {name} gives"):
+        with pytest.raises(ValueError, match=f"model that reads {name}, got one that does not.*Encode Character Swap"):
             ksampler(plain, positive, pair=latent(FRAMES))
 
 
@@ -254,7 +255,7 @@ def test_a_pair_of_video_and_depth_has_one_character():
     one, other = (sampled(pair, conds(who), 2 * FRAMES) for who in (1, 2))
     assert torch.isfinite(one).all()
     assert ((one - other).abs().amax((1, 2, 3)) > 1e-4).all(), "video and depth alike"
-    tiled = conds(scene=torch.cat([given[0][0][1][LAYERS]] * 2), motion=torch.cat([given[0][0][1][MOTION_CODE][0]] * 2))
+    tiled = conds(scene=torch.cat([given[0][0][1][LAYERS]] * 2), motion=torch.cat([given[0][0][1][BODY][0]] * 2))
     assert gap(sampled(pair, tiled, 2 * FRAMES), one) < 1e-5, "scene and motion of F frames serve both halves"
 
 
@@ -278,56 +279,6 @@ def vae():
     return comfy.sd.VAE(sd=vae_state())
 
 
-def test_the_nodes_from_pictures_to_a_clip(vae):
-    """Small models read latent tokens; the mask or the alpha of the picture decides who is meant."""
-    from pack.models.pair.foreground import latent_width
-
-    tiny = tiny_model(**CHARACTER, foreground_width=latent_width())
-    image, mask = pictures(2, 48, 1), torch.zeros(48, 48)
-    mask[8:40, 8:40] = 1
-    positive, negative = EncodeReference.execute(image, vae, 64, 64, mask).result
-    rgba = torch.cat((image, mask.expand(2, -1, -1)[..., None]), -1)
-    same, _ = EncodeReference.execute(rgba, vae, 64, 64).result
-    assert torch.equal(same[0][0], positive[0][0]) and torch.equal(same[0][1][REFERENCE], positive[0][1][REFERENCE])
-    assert (
-        positive[0][1][REFERENCE].shape == (1, 4, 8, 8) and not negative[0][0].any() and REFERENCE not in negative[0][1]
-    )
-
-    before = dict(negative[0][1])
-    positive, negative = EncodeLayers.execute(positive, negative, vae, pictures(1, seed=2)).result
-    *both, frames = EncodeMotionCode.execute(positive, negative, pictures(seed=3)).result
-    assert frames == FRAMES and before == {}
-    out = ksampler(tiny, *both, latent(frames))
-    assert torch.isfinite(out).all() and out.std() > 0.01
-    other, _ = EncodeReference.execute(pictures(1, 48, 9), vae, 64, 64).result
-    for key in (LAYERS, MOTION_CODE):
-        other[0][1][key] = both[0][0][1][key]
-    assert gap(ksampler(tiny, other, both[1], latent(frames)), out) > 1e-4
-
-
-def test_layers_of_the_scene_and_of_what_passes_in_front(vae):
-    scene, occluder, mask = pictures(1, seed=2), pictures(seed=4), torch.zeros(FRAMES, 64, 64)
-    mask[2] = 1
-    positive, _ = EncodeLayers.execute(conditioning(1), conditioning(2), vae, scene, occluder, mask).result
-    layers = positive[0][1][LAYERS]
-    assert layers.shape == (FRAMES, 8, 8, 8)
-    assert torch.equal(layers[0, :4], layers[2, :4]), "one scene for all frames"
-    grey = vae.encode(torch.full((1, 64, 64, 3), 0.5))
-    assert gap(layers[:1, 4:], grey) < 1e-5 and gap(layers[2:3, 4:], grey) > 1e-2
-    with pytest.raises(ValueError, match="scene has 2, occluder has 5"):
-        EncodeLayers.execute([], [], vae, pictures(2), occluder)
-
-
-@pytest.mark.parametrize("image, mask, words", [
-    (pictures(1), torch.zeros(1, 64, 64), "got an empty mask"),
-    (pictures(1) * 255, None, "divide them first"),
-    (torch.rand(64, 64, 3), None, "IMAGE batch"),
-])  # fmt: skip
-def test_pictures_that_show_nobody_are_refused(vae, image, mask, words):
-    with pytest.raises(ValueError, match=words):
-        EncodeReference.execute(image, vae, 64, 64, mask)
-
-
 @pytest.fixture(scope="module")
 def vision():
     """The host's own CLIP Vision model, small, with random weights."""
@@ -342,17 +293,121 @@ def vision():
     return made
 
 
-def test_clip_sees_the_whole_picture_in_a_square(vae, vision):
-    """A tall picture is seen to its ends, with white beside it."""
-    tall = pictures(1, 64)[:, :, :32]
-    positive, negative = EncodeReference.execute(tall, vae, 64, 128, None, vision).result
+def in_three_steps(vae, image, body, scene, mask=None, occluder=None, occluder_mask=None, clip_vision=None):
+    """What Encode Reference, Encode Layers and Encode Motion Code gave in a row, from the models' own functions."""
+    height, width = body.shape[1:3]
+    reference = vae.encode(portrait(image[:1], mask, width, height))
+    square = portrait(image[:1], mask, max(width, height), max(width, height))
+    tokens = latent_tokens(reference)
+    if clip_vision is not None:
+        tokens = clip_vision.encode_image(square, crop=False)["image_embeds"][:, None]
+    layers = [vae.encode(scene)]
+    if occluder is not None:
+        layers.append(vae.encode(person_alone(occluder, occluder_mask, (GREY, GREY, GREY))))
+    count = max(map(len, layers))
+    both = {LAYERS: torch.cat([one.expand(count, -1, -1, -1) for one in layers], 1), BODY: (body.movedim(-1, 1),)}
+    return [[tokens, both | {REFERENCE: reference}]], [[torch.zeros_like(tokens), both]]
+
+
+def same_conditioning(ours, theirs):
+    """Bit-equal tokens and values, under the same keys."""
+    [[tokens, given]], [[expected, wanted]] = ours, theirs
+    assert torch.equal(tokens, expected) and given.keys() == wanted.keys()
+    flat = lambda value: value[0] if isinstance(value, tuple) else value
+    return all(torch.equal(flat(given[key]), flat(wanted[key])) for key in wanted)
+
+
+@pytest.mark.parametrize("given", ["scene", "frames", "occluder", "clip"])
+def test_one_encoder_gives_what_three_in_a_row_gave(vae, vision, given):
+    """Bit for bit, in a clip that is wider than high, so that a swapped height and width would show."""
+    wide = lambda count, seed: pictures(count, 64, seed)[:, :48]
+    image, body, scene = pictures(2, 48, 1)[:, :, :32], wide(FRAMES, 3), wide(FRAMES if given == "frames" else 1, 2)
+    mask = torch.zeros(1, 48, 32)
+    mask[:, 8:40, 8:24] = 1
+    more = {}
+    if given == "occluder":
+        more = {"occluder": wide(FRAMES, 4), "occluder_mask": (wide(FRAMES, 5)[..., 0] > 0.5).float()}
+    more |= {"clip_vision": vision} if given == "clip" else {}
+    positive, negative, latent_ = EncodeSwap.execute(vae, image, body, scene, character_mask=mask, **more).result
+    expected = in_three_steps(vae, image, body, scene, mask, **more)
+    assert same_conditioning(positive, expected[0]) and same_conditioning(negative, expected[1])
+    assert latent_["samples"].shape == (FRAMES, 4, 6, 8) and not latent_["samples"].any()
+
+
+def test_without_a_scene_it_is_white(vae):
+    ours = EncodeSwap.execute(vae, pictures(1, 48), pictures()).result
+    white = EncodeSwap.execute(vae, pictures(1, 48), pictures(), torch.ones(1, 64, 64, 3)).result
+    assert same_conditioning(ours[0], white[0]) and same_conditioning(ours[1], white[1])
+    assert torch.equal(ours[0][0][1][LAYERS], vae.encode(torch.ones(1, 64, 64, 3)))
+
+
+@pytest.mark.parametrize("given, words", [
+    ({"scene": pictures(1, 32)}, "scene: expected pictures of 64 x 64 like body, got 32 x 32"),
+    ({"scene": pictures(2)}, "scene: expected 1 or 5 frames like body, got 2"),
+    ({"occluder": pictures(1, 128)}, "occluder: expected pictures of 64 x 64 like body, got 128 x 128"),
+    ({"occluder": pictures(6)}, "occluder: expected 1 or 5 frames like body, got 6"),
+    ({"body": pictures()[:, :60, :50]}, "multiples of 8, got 50 x 60: .* to 48 x 64"),
+    ({"body": pictures() * 255}, "body: .*divide them first"),
+])  # fmt: skip
+def test_what_does_not_fit_the_body_is_refused_with_both_numbers(vae, given, words):
+    with pytest.raises(ValueError, match=words):
+        EncodeSwap.execute(vae, **{"character": pictures(1, 48), "body": pictures()} | given)
+
+
+def test_the_node_from_pictures_to_a_clip(vae):
+    """Small models read latent tokens; the mask or the alpha of the picture selects the character."""
+    from pack.models.pair.foreground import latent_width
+
+    tiny = tiny_model(**CHARACTER, foreground_width=latent_width())
+    image, mask = pictures(2, 48, 1), torch.zeros(48, 48)
+    mask[8:40, 8:40] = 1
+    encode = lambda who, **more: EncodeSwap.execute(vae, who, pictures(seed=3), pictures(1, seed=2), **more).result
+    positive, negative, empty = encode(image, character_mask=mask)
+    rgba = torch.cat((image, mask.expand(2, -1, -1)[..., None]), -1)
+    assert same_conditioning(encode(rgba)[0], positive)
+    assert positive[0][1][REFERENCE].shape == (1, 4, 8, 8)
+    assert not negative[0][0].any() and REFERENCE not in negative[0][1]
+    assert len(empty["samples"]) == FRAMES
+    out = ksampler(tiny, positive, negative, latent(FRAMES))
+    assert torch.isfinite(out).all() and out.std() > 0.01
+    other = encode(pictures(1, 48, 9))[0]
+    assert gap(ksampler(tiny, other, negative, latent(FRAMES)), out) > 1e-4
+
+
+def test_layers_of_the_scene_and_of_the_occluder(vae):
+    scene, occluder, mask = pictures(1, seed=2), pictures(seed=4), torch.zeros(FRAMES, 64, 64)
+    mask[2] = 1
+    given = {"occluder": occluder, "occluder_mask": mask}
+    positive, *_ = EncodeSwap.execute(vae, pictures(1, 48), pictures(), scene, **given).result
+    layers = positive[0][1][LAYERS]
+    assert layers.shape == (FRAMES, 8, 8, 8)
+    assert torch.equal(layers[0, :4], layers[2, :4]), "one scene for all frames"
+    grey = vae.encode(torch.full((1, 64, 64, 3), 0.5))
+    assert gap(layers[:1, 4:], grey) < 1e-5 and gap(layers[2:3, 4:], grey) > 1e-2
+
+
+@pytest.mark.parametrize("image, mask, words", [
+    (pictures(1), torch.zeros(1, 64, 64), "character_mask: .* got an empty mask"),
+    (pictures(1) * 255, None, "character: .*divide them first"),
+    (torch.rand(64, 64, 3), None, "character: .*IMAGE batch"),
+])  # fmt: skip
+def test_pictures_without_a_character_are_refused(vae, image, mask, words):
+    with pytest.raises(ValueError, match=words):
+        EncodeSwap.execute(vae, image, pictures(), character_mask=mask)
+
+
+def test_clip_reads_the_whole_picture_in_a_square(vae, vision):
+    """A tall picture is read to its ends, with white beside it."""
+    tall, body = pictures(1, 64)[:, :, :32], torch.zeros(FRAMES, 128, 64, 3)
+    encode = lambda who: EncodeSwap.execute(vae, who, body, clip_vision=vision).result
+    positive, negative, _ = encode(tall)
     square = portrait(tall, None, 128, 128)
     expected = vision.encode_image(square, crop=False)["image_embeds"]
     assert square[0, :, :30].min() == 1 and square[0, :, 34:94].std() > 0.1
     assert torch.equal(positive[0][0], expected[:, None]) and positive[0][0].shape == (1, 1, 768)
     changed = tall.clone()
     changed[:, :4] = 0
-    other, _ = EncodeReference.execute(changed, vae, 64, 128, None, vision).result
+    other, *_ = encode(changed)
     assert not torch.equal(other[0][0], positive[0][0]), "the head counts"
     assert positive[0][1][REFERENCE].shape == (1, 4, 16, 8)
     assert negative[0][0].shape == (1, 1, 768) and not negative[0][0].any()
@@ -378,7 +433,7 @@ def test_load_character_model_in_released_files_and_as_one(shelf):
         parts[prefix][name.removeprefix(prefix)] = value
     for prefix, name in (("", "denoising_unet"), ("reference.", "reference_unet"), ("pose_guider.", "pose_guider")):
         torch.save(parts[prefix], shelf / f"{name}.pth")
-    files = "denoising_unet.pth", "reference_unet.pth", "pose_guider.pth", "in the model file"
+    files = "denoising_unet.pth", "reference_unet.pth", "pose_guider.pth", "auto"
     options = [i.options for i in LoadCharacterModel.GET_SCHEMA().inputs]
     assert all(name in found for name, found in zip(files, options, strict=True))
     model, report = LoadCharacterModel.execute(*files).result
@@ -392,13 +447,21 @@ def test_load_character_model_in_released_files_and_as_one(shelf):
     found, weights = weights_of(model)
     assert found.block_out_channels == config.block_out_channels and weights.keys() == state.keys()
     save_model(shelf / "mimo.safetensors", weights, found)
-    whole, _ = LoadCharacterModel.execute("mimo.safetensors", *["in the model file"] * 3).result
+    whole, _ = LoadCharacterModel.execute("mimo.safetensors", *["auto"] * 3).result
     other, _ = LoadVideoModel.execute("mimo.safetensors", "as in file").result
     for again in (whole, other):  # weights in a mapped file lie elsewhere, and kernels round by that
         assert gap(sampled(again), made) < 1e-5
     first = LoadCharacterModel.fingerprint_inputs(*files)
     torch.save({}, shelf / "pose_guider.pth")
     assert LoadCharacterModel.fingerprint_inputs(*files) != first
+
+
+def test_the_shipped_character_model_is_the_default(shelf):
+    for name in ("a_model.safetensors", "duet_character_128.safetensors"):
+        (shelf / name).touch()
+    model, *parts = LoadCharacterModel.GET_SCHEMA().inputs
+    assert model.options[0] == "a_model.safetensors" and model.default == "duet_character_128.safetensors"
+    assert all(part.advanced and part.default == part.options[0] == "auto" for part in parts)
 
 
 def test_a_weight_that_is_missing_is_refused():
@@ -422,7 +485,7 @@ def test_areas_leave_the_reference_whole(model):
     left = host.ConditioningSetArea().append(conds()[0], 64, 64, 0, 0, 1.0)[0]
     size = {"scene": noise((FRAMES, 4, 16, 16), 20), "motion": pictures(side=128).movedim(-1, 1)}
     for _, given in left:
-        given |= {LAYERS: size["scene"], MOTION_CODE: (size["motion"],)}
+        given |= {LAYERS: size["scene"], BODY: (size["motion"],)}
     whole = conds(2, **size)
     out = ksampler(model, left + whole[0], whole[1], latent(FRAMES, 16), steps=1)
     plain = ksampler(model, *whole, latent(FRAMES, 16), steps=1)

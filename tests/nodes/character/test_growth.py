@@ -6,7 +6,7 @@ import pytest
 import torch
 from pack.models.files import open_character, save_model
 from pack.models.unet.config import SD1, TINY
-from pack.nodes.host.character.conditioning import LAYERS, MOTION_CODE, REFERENCE
+from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.unet.model import weights_of
 from pack.nodes.unet.loaders import ADAPTERS, AS_IN_FILE, add_adapters, open_video_model
 from tiny.model import conditioning, gap, ksampler, latent, noise, tiny_weights
@@ -21,8 +21,8 @@ def file(tmp_path_factory):
 
 
 def conds(**more):
-    """Scene, what passes in front and motion for both halves, and the character of the positive."""
-    both = {LAYERS: noise((FRAMES, 8, 8, 8), 3), MOTION_CODE: (torch.rand(FRAMES, 3, 64, 64),)}
+    """Scene, occluder and body for both halves, and the character of the positive."""
+    both = {LAYERS: noise((FRAMES, 8, 8, 8), 3), BODY: (torch.rand(FRAMES, 3, 64, 64),)}
     return conditioning(1, tokens=1, **both, **more), conditioning(2, tokens=1, **both)
 
 
@@ -34,7 +34,7 @@ def test_it_makes_the_pictures_of_the_picture_model_until_it_is_trained(file, tm
     assert "Adapters for character were added" in report and "looked at already" in report
     plain = ksampler(flat, *(conditioning(seed, tokens=1) for seed in (1, 2)), latent(FRAMES), cfg=0.0)
     who = {REFERENCE: noise((1, 4, 8, 8), 5)}
-    assert gap(ksampler(grown, *conds(**who), latent(FRAMES), cfg=0.0), plain) < 1e-5, "the half of nobody"
+    assert gap(ksampler(grown, *conds(**who), latent(FRAMES), cfg=0.0), plain) < 1e-5, "the half without a character"
     one, other = (ksampler(grown, *conds(**{REFERENCE: noise((1, 4, 8, 8), s)}), latent(FRAMES)) for s in (5, 6))
     assert gap(one, other) > 1e-3, "a copy of the network reads the reference"
 

@@ -264,8 +264,8 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
     import comfy.sample
     import comfy.sd
     import comfy.utils
-    from pack.nodes.character.conditioning import EncodeLayers, EncodeMotionCode, EncodeReference
     from pack.nodes.character.loaders import open_character_model
+    from pack.nodes.character.swap import EncodeSwap
 
     made = recipe(vae)
     stir(made)
@@ -274,10 +274,8 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
     [file] = made.export(tmp_path)
     model, _ = open_character_model((str(file), None, None, None))
     codec = comfy.sd.VAE(sd=comfy.utils.load_torch_file(vae))
-    conds = EncodeReference.execute(picture("references"), codec, 32, 32).result
-    conds = EncodeLayers.execute(*conds, codec, picture("scene"), picture("occluder")).result
-    *conds, frames = EncodeMotionCode.execute(*conds, picture("code")).result
-    latent = {"samples": torch.zeros(frames, 4, 4, 4)}
+    given = {"scene": picture("scene"), "occluder": picture("occluder")}
+    *conds, latent = EncodeSwap.execute(codec, picture("references"), picture("code"), **given).result
     theirs = host.common_ksampler(model, 5, 2, 1.0, "euler", "simple", *conds, latent)[0]["samples"] * SCALE
 
     kept = made.encode_clip(clip, torch.device("cpu"))

@@ -1,10 +1,13 @@
-"""Values over time without gaps."""
+"""Gaps in values over time.
+
+Letters: N frames.
+"""
 
 import torch
 from torch import Tensor
 
 
-def filled(values: Tensor) -> Tensor:
+def interpolate_gaps(values: Tensor) -> Tensor:
     """(N,) with every NaN on the line between its neighbours; the ends are held; all NaN stays."""
     known = torch.isfinite(values).nonzero()[:, 0]
     if not len(known):
@@ -13,5 +16,5 @@ def filled(values: Tensor) -> Tensor:
     after = torch.searchsorted(known, places).clamp_max(len(known) - 1)
     before = (torch.searchsorted(known, places, right=True) - 1).clamp_min(0)
     low, high = known[before], known[after]
-    way = (places - low) / (high - low).clamp_min(1)
-    return values[low].lerp(values[high], way.clamp(0, 1))
+    part = (places - low) / (high - low).clamp_min(1)
+    return values[low].lerp(values[high], part.clamp(0, 1))

@@ -1,4 +1,4 @@
-"""Frames of a clip with nearness as a fourth colour, and what hides the scene in them.
+"""Frames of a clip with nearness as a fourth colour, and the holes where the scene is hidden in them.
 
 Letters: N frames, H and W pixels, C colours and, last, nearness.
 """
@@ -12,19 +12,19 @@ from ..opencv import import_cv2
 from .layers import Layers, nearness
 from .masks import pack, unpack
 
-HIDDEN = 0.02  # of a pixel covered by others: it is no scene
+COVERED = 0.02  # of a pixel covered by person or occluders: it belongs to the hole
 
 
-class Source:
-    """A clip as its scene sees it; what hides it is worked out once a frame and kept in bits."""
+class SceneFrames:
+    """The frames of a clip and their holes; a hole is computed once a frame and kept in bits."""
 
-    def __init__(self, layers: Layers, grow: int):
-        self.layers, self.grow = layers, grow
+    def __init__(self, layers: Layers, grow_mask: int):
+        self.layers, self.grow_mask = layers, grow_mask
         self.channels = 3 if layers.depth is None else 4
         height, width = layers.size
         # One piece of memory: small ones would be strewn among the pictures that come and go, and it would grow.
         self.holes = torch.empty(len(layers.images), height, -(-width // 8), dtype=torch.uint8)
-        self.known: set[int] = set()
+        self.computed: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.layers.images)
@@ -32,7 +32,7 @@ class Source:
     def frame(self, index: int) -> Tensor:
         """(H, W, C)."""
         picture = self.layers.images[index]
-        near = self.layers.near(index)
+        near = self.layers.frame_nearness(index)
         return picture if near is None else torch.cat((picture, near[..., None].to(picture)), -1)
 
     def rows(self, index: int, part: slice) -> Tensor:
@@ -40,20 +40,20 @@ class Source:
         layers = self.layers
         if layers.depth is None or tuple(layers.depth.shape[1:]) != layers.size:
             return self.frame(index)[part]
-        near = nearness(layers.depth[index, part], layers.depth_source)
+        near = nearness(layers.depth[index, part], layers.depth_type)
         return torch.cat((layers.images[index, part], near[..., None].to(layers.images)), -1)
 
     def hole(self, index: int) -> Tensor:
-        """(H, W) bool: not the scene, or too near to what is not."""
-        if index not in self.known:
-            self.holes[index] = pack(self.hidden(index))
-            self.known.add(index)
+        """(H, W) bool: not the scene, or too close to what is not."""
+        if index not in self.computed:
+            self.holes[index] = pack(self.find_hole(index))
+            self.computed.add(index)
         return unpack(self.holes[index])[:, : self.layers.size[1]]
 
-    def hidden(self, index: int) -> Tensor:
-        cv2, side = import_cv2(), 2 * self.grow + 1
-        human, objects = self.layers.covers(index)
-        covered = (sum(objects.values(), human) > HIDDEN).to(torch.uint8).cpu().numpy()
+    def find_hole(self, index: int) -> Tensor:
+        cv2, side = import_cv2(), 2 * self.grow_mask + 1
+        person, objects = self.layers.coverages(index)
+        covered = (sum(objects.values(), person) > COVERED).to(torch.uint8).cpu().numpy()
         kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         return torch.from_numpy(cv2.dilate(covered, kernel)).bool()
 

@@ -1,7 +1,7 @@
-"""Joints to the part-and-position code: the standard body posed on them, seen by the z-buffer of the stage.
+"""Joints to pictures of a body: the standard body posed on them and rendered by the z-buffer of the stage.
 
-Each point of the body has the colour of its place on the standard body in A-pose, so the code says which part is seen,
-where on it, and what of the body hides what (the motion code of MIMO, section 3.2, without SMPL).
+Each point of the body has the colour of its place on the standard body in A-pose, so a picture shows which part is
+visible, where on it, and what of the body hides what (the motion code of MIMO, section 3.2, without SMPL).
 Letters: N frames, B bones, K capsules, H and W pixels.
 """
 
@@ -22,27 +22,27 @@ SIDES = (("right", (2, 3, 4), (8, 9, 10)), ("left", (5, 6, 7), (11, 12, 13)))
 
 
 @dataclass(frozen=True)
-class Motion:
-    """A posed body before its camera."""
+class PosedBody:
+    """A body in the pose of each frame, and its camera."""
 
     actors: Actors
     camera: Camera
-    present: Tensor  # (N,) bool: somebody is there
+    present: Tensor  # (N,) bool: there is a person in the frame
 
 
 @dataclass(frozen=True)
-class MotionPictures:
-    code: Tensor  # (N, H, W, 3) place on the standard body, 0 outside
+class BodyPictures:
+    body: Tensor  # (N, H, W, 3) place on the standard body, 0 outside
     depth: Tensor  # (N, H, W) metres, 0 outside
-    silhouette: Tensor  # (N, H, W) 0 or 1
+    mask: Tensor  # (N, H, W) 0 or 1
     part: Tensor  # (N, H, W) uint8, 0 outside, else 1 + bone
 
 
-def pose_body(joints: Tensor, focal: float, height: int, width: int, present: Tensor | None = None) -> Motion:
-    """The standard body on (N, 18, 3) joints in camera space, seen by a camera of that focal length in pixels."""
+def pose_body(joints: Tensor, focal: float, height: int, width: int, present: Tensor | None = None) -> PosedBody:
+    """The standard body on (N, 18, 3) joints in camera space, for a camera of that focal length in pixels."""
     frames = len(joints)
-    body = fitted_body(joints)
-    turns, origins = bones(joints, body)
+    body = fit_body(joints)
+    turns, origins = bone_poses(joints, body)
     still = torch.eye(3).expand(frames, 1, 3, 3)
     actors = Actors(
         body=body,
@@ -58,16 +58,16 @@ def pose_body(joints: Tensor, focal: float, height: int, width: int, present: Te
     )
     camera = Camera(still[:, 0], torch.zeros(frames, 3), focal, height, width)
     present = torch.ones(frames, dtype=torch.bool) if present is None else present
-    return Motion(actors, camera, present)
+    return PosedBody(actors, camera, present)
 
 
-def fitted_body(joints: Tensor) -> Body:
-    """The standard body with the limbs, shoulders and head of (N, 18, 3) joints, each as long as it is ever seen."""
+def fit_body(joints: Tensor) -> Body:
+    """The standard body with the limbs, shoulders and head of (N, 18, 3) joints, each as long as over the whole clip."""
     body, (_, radius) = build_body(Character()), standard_joints()
-    length = lambda a, b: longest(joints[:, a] - joints[:, b])
+    length = lambda a, b: limb_length(joints[:, a] - joints[:, b])
     ratio = lambda pairs: sum(length(a, b) / standard_length(a, b) for a, b in pairs) / len(pairs)
     wide = ratio([(2, 5)])
-    trunk = longest(joints[:, 1] - joints[:, [8, 11]].mean(1)) / 0.445
+    trunk = limb_length(joints[:, 1] - joints[:, [8, 11]].mean(1)) / 0.445
     head = length(16, 17) / (1.96 * radius)
     tall = {"upper_arm": ratio([(2, 3), (5, 6)]), "forearm": ratio([(3, 4), (6, 7)]), "pelvis": trunk, "chest": trunk}
     tall |= {"thigh": ratio([(8, 9), (11, 12)]), "shin": ratio([(9, 10), (12, 13)]), "head": head}
@@ -87,12 +87,12 @@ def fitted_body(joints: Tensor) -> Body:
     )
 
 
-def longest(limb: Tensor) -> Tensor:
-    """The length of (N, 3) limbs without the tenth that is longest by mistake: flat joints make limbs look shorter."""
+def limb_length(limb: Tensor) -> Tensor:
+    """The length of (N, 3) limbs: their 0.9 quantile, since flat joints make limbs shorter and errors make them longer."""
     return limb.norm(dim=-1).quantile(0.9)
 
 
-def bones(joints: Tensor, body: Body) -> tuple[Tensor, Tensor]:
+def bone_poses(joints: Tensor, body: Body) -> tuple[Tensor, Tensor]:
     """(N, 18, 3) joints to rotations (N, B, 3, 3) and origins (N, B, 3) of the bones; limbs swing without a twist."""
     hips, neck = joints[:, [8, 11]].mean(1), joints[:, 1]
     up = neck - hips
@@ -120,13 +120,13 @@ def bones(joints: Tensor, body: Body) -> tuple[Tensor, Tensor]:
 
 
 def head_bone(joints: Tensor, radius: float) -> tuple[Tensor, Tensor]:
-    """Rotation and origin of the head from the nose and the ears, which sit on it as on the stage's figures."""
+    """Rotation and origin of the head from the nose and the ears, which are placed as on the people of the stage."""
     side = normalize(joints[:, 17] - joints[:, 16], dim=-1)
     ears = joints[:, 16:18].mean(1)
     ahead = joints[:, 0] - ears
     ahead = normalize(ahead - (ahead * side).sum(-1, keepdim=True) * side, dim=-1)
     above = torch.linalg.cross(ahead, side)
-    # Seen from the ears the nose is 1.15 ahead and 0.2 below.
+    # From the ears the nose is 1.15 ahead and 0.2 down.
     up = normalize(1.15 * above - 0.2 * ahead, dim=-1)
     return torch.stack((side, up, torch.linalg.cross(side, up)), -1), ears - 1.2 * radius * up
 
@@ -151,20 +151,20 @@ def swing(parent: Tensor, along: Tensor) -> Tensor:
     return turn @ parent
 
 
-def render_motion(motion: Motion, frames: slice, size: tuple[int, int] | None = None) -> MotionPictures:
-    """The pictures of some frames, at the size of the camera or at another of the same shape."""
-    height, width = size or (motion.camera.height, motion.camera.width)
-    focal = motion.camera.focal * height / motion.camera.height
-    camera = replace(motion.camera, focal=focal, height=height, width=width)
-    count = len(range(*frames.indices(len(motion.present))))
-    hits = z_buffer(motion.actors.capsules(camera, frames), camera, 1)
-    there = motion.present[frames][hits.frame]
+def render_body(posed: PosedBody, frames: slice, size: tuple[int, int] | None = None) -> BodyPictures:
+    """The pictures of some frames, at the size of the camera or at another of the same aspect ratio."""
+    height, width = size or (posed.camera.height, posed.camera.width)
+    focal = posed.camera.focal * height / posed.camera.height
+    camera = replace(posed.camera, focal=focal, height=height, width=width)
+    count = len(range(*frames.indices(len(posed.present))))
+    hits = z_buffer(posed.actors.capsules(camera, frames), camera, 1)
+    there = posed.present[frames][hits.frame]
     pixel = hits.pixel[there]
     blank = lambda *channels, dtype=torch.float32: torch.zeros(count * height * width, *channels, dtype=dtype)
-    code, depth, part = blank(3), blank(), blank(dtype=torch.uint8)
-    code[pixel] = motion.actors.canonical(hits, camera, frames)[there]
+    body, depth, part = blank(3), blank(), blank(dtype=torch.uint8)
+    body[pixel] = posed.actors.canonical(hits, camera, frames)[there]
     depth[pixel] = hits.depth[there]
-    part[pixel] = motion.actors.owner[hits.capsule][there].to(torch.uint8)
+    part[pixel] = posed.actors.owner[hits.capsule][there].to(torch.uint8)
     shape = (count, height, width)
     depth = depth.view(shape)
-    return MotionPictures(code.view(*shape, 3), depth, (depth > 0).float(), part.view(shape))
+    return BodyPictures(body.view(*shape, 3), depth, (depth > 0).float(), part.view(shape))

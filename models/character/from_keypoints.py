@@ -1,4 +1,4 @@
-"""POSE_KEYPOINT to a posed body: from 18 flat joints of any detector, or from joints in space where somebody knows them.
+"""POSE_KEYPOINT to a posed body: from 18 flat joints of any detector, or from joints in space where they are given.
 
 Letters: N frames, H and W pixels.
 """
@@ -9,23 +9,25 @@ import torch
 from torch import Tensor
 
 from ..pose import formats
-from .motion_code import Motion, pose_body
-from .skeleton import SURE, lift, sample
+from .posed_body import PosedBody, pose_body
+from .skeleton import MIN_CONFIDENCE, lift_joints, sample_at
 
 SPACE = "pose_keypoints_3d"  # per person: 18 times x, y, z, score in metres, camera axes as in OpenCV
 
 
-def posed(keypoints: list, near: Callable[[int], Tensor] | None, height: int, width: int) -> Motion:
-    """The first person of N frames before a camera of (H, W); near gives the nearness (H, W) of a frame."""
+def body_from_keypoints(
+    keypoints: list, nearness: Callable[[int], Tensor] | None, height: int, width: int
+) -> PosedBody:
+    """The body of the first person of N frames in a camera of (H, W); nearness gives the (H, W) nearness of a frame."""
     frame = formats.parse(keypoints)[0]
     points, scores = formats.joints(keypoints)
     points = (points + 0.5) * torch.tensor([width / frame.width, height / frame.height]) - 0.5
-    present = (scores > SURE).any(1)
+    present = (scores > MIN_CONFIDENCE).any(1)
     space = joints_in_space(keypoints)
     if space is not None:
         return pose_body(space, focal_length(points, scores, space, height, width), height, width, present)
-    depths = None if near is None else torch.stack([sample(near(i), points[i]) for i in range(len(points))])
-    joints, focal = lift(points, scores, depths, height, width)
+    near = None if nearness is None else torch.stack([sample_at(nearness(i), points[i]) for i in range(len(points))])
+    joints, focal = lift_joints(points, scores, near, height, width)
     return pose_body(joints, focal, height, width, present)
 
 
@@ -43,8 +45,8 @@ def joints_in_space(keypoints: list) -> Tensor | None:
 
 
 def focal_length(points: Tensor, scores: Tensor, joints: Tensor, height: int, width: int) -> float:
-    """Pixels: what brings joints (N, 18, 3) nearest to where (N, 18, 2) shows them, by least squares."""
-    seen = scores > SURE
-    flat = (points - points.new_tensor([(width - 1) / 2, (height - 1) / 2]))[seen]
-    slope = (joints[..., :2] / joints[..., 2:])[seen]
+    """Pixels: the focal length that projects joints (N, 18, 3) closest to points (N, 18, 2), by least squares."""
+    visible = scores > MIN_CONFIDENCE
+    flat = (points - points.new_tensor([(width - 1) / 2, (height - 1) / 2]))[visible]
+    slope = (joints[..., :2] / joints[..., 2:])[visible]
     return ((flat * slope).sum() / slope.square().sum().clamp_min(1e-9)).item()
