@@ -1,7 +1,7 @@
 """Latent flow models: loaded, told, decoded, painted."""
 
 from .conditioning import EncodeMotionText, EncodePictureForFlow
-from .latent import DecodeFlow, EmptyFlowLatent
+from .latent import DecodeFlow
 from .loaders import LoadFlowCodec, LoadFlowModel
 from .render import RenderFlowVideo
 
@@ -10,7 +10,6 @@ NODES = [
     LoadFlowCodec,
     EncodePictureForFlow,
     EncodeMotionText,
-    EmptyFlowLatent,
     DecodeFlow,
     RenderFlowVideo,
 ]

@@ -22,9 +22,10 @@ from pack.nodes.flow.warp import WarpByFlow
 from pack.nodes.host.files import folders
 from pack.nodes.host.lfdm.model import PICTURE, hold
 from pack.nodes.lfdm.conditioning import EncodeMotionText, EncodePictureForFlow
-from pack.nodes.lfdm.latent import DecodeFlow, EmptyFlowLatent
+from pack.nodes.lfdm.latent import DecodeFlow
 from pack.nodes.lfdm.loaders import LoadFlowCodec, LoadFlowModel
 from pack.nodes.lfdm.render import RenderFlowVideo
+from pack.nodes.pair.latent import EmptyLatent
 from tiny.files import random_state
 from tiny.flow_files import released_name, write_flow_models, write_labels
 from tiny.model import gap, noise, spied, tiny_model
@@ -32,7 +33,7 @@ from tiny.model import gap, noise, spied, tiny_model
 import nodes as host
 
 NODES = [
-    LoadFlowModel, LoadFlowCodec, EncodePictureForFlow, EncodeMotionText, EmptyFlowLatent, DecodeFlow, EstimateFlow,
+    LoadFlowModel, LoadFlowCodec, EncodePictureForFlow, EncodeMotionText, DecodeFlow, EstimateFlow,
     RenderFlowVideo, FlowToPicture, WarpByFlow, ComposeFlows, SaveFlow, LoadFlow, FlowToTensor, FlowFromTensor,
 ]  # fmt: skip
 MODEL, CODEC, OWN = "duet_flow_64.safetensors", "duet_flow_codec_64.safetensors", "labels of the model"
@@ -83,7 +84,7 @@ def told(loaded, text="wave", **more):
 def sampled(loaded, text="wave", model=None, steps=4, batch=1, cfg=1.0):
     """What a graph of stock KSampler gives."""
     both = EncodePictureForFlow.execute(loaded.codec, picture(), told(loaded, text), told(loaded, "")).result
-    latent = EmptyFlowLatent.execute(SIZE, SIZE, FRAMES, batch)[0]
+    latent = EmptyLatent.execute(loaded.model, SIZE, SIZE, FRAMES, batch)[0]
     return host.KSampler().sample(model or loaded.model, 3, steps, cfg, "euler", "simple", *both, latent)[0]
 
 
@@ -249,8 +250,8 @@ def test_the_picture_is_encoded_once_for_all_nodes(loaded, network):
 def test_sizes_that_the_codec_cannot_take_are_refused_with_the_nearest(loaded, size, near):
     with pytest.raises(ValueError, match=f"multiples of 4 pixels.*scale it to {near}"):
         EncodePictureForFlow.execute(loaded.codec, picture(*size), told(loaded), told(loaded))
-    with pytest.raises(ValueError, match="multiples of 4 pixels, but it is 66 x 62: scale it to 64 x 64"):
-        EmptyFlowLatent.execute(66, 62, 4, 1)
+    with pytest.raises(ValueError, match="multiples of 16 pixels, but it is 66 x 62: scale it to 64 x 64"):
+        EmptyLatent.execute(loaded.model, 66, 62, 4, 1)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
         EstimateFlow.execute(rand(2, 72, 60, 3), None, loaded.codec)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
@@ -346,7 +347,7 @@ def test_a_mask_on_the_words_works_and_an_area_is_refused(loaded):
         mask[..., : SIZE // 2] = left
         halves += host.ConditioningSetMask().append(told(loaded, word), mask, "default", 1.0)[0]
     positive, negative = EncodePictureForFlow.execute(loaded.codec, picture(), halves, told(loaded, "")).result
-    latent = EmptyFlowLatent.execute(SIZE, SIZE, FRAMES, 1)[0]
+    latent = EmptyLatent.execute(loaded.model, SIZE, SIZE, FRAMES, 1)[0]
     run = lambda words: host.common_ksampler(loaded.model, 3, 1, 1.0, "euler", "simple", words, negative, latent)[0]
     seen, singles = run(positive)["samples"], []
     for word in ("wave", "bow"):

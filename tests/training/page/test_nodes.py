@@ -213,7 +213,7 @@ def test_the_codec_and_then_its_flow_follow_each_other_and_the_model_opens(run):
     loaded = run({
         "1": node("DuetLoadFlowModel", **files, heat_map_padding="as in file"),
         "2": node("DuetEncodeMotionText", model=["1", 0], text="wave", vectors_name="labels of the model", bert_folder=""),
-        "3": node("DuetEmptyFlowLatent", width=32, height=32, frames=2, batch_size=1),
+        "3": node("DuetEmptyLatent", model=["1", 0], width=32, height=32, frames=2, batch_size=1),
         "4": node("EmptyImage", width=32, height=32, batch_size=1, color=0x8040C0),
         "5": node("DuetEncodePictureForFlow", codec=["1", 1], picture=["4", 0], positive=["2", 0], negative=["2", 0]),
         "6": node("KSampler", model=["1", 0], seed=1, steps=1, cfg=1.0, sampler_name="euler", scheduler="simple",
