@@ -6,6 +6,7 @@ figures are those of the family's benchmark, on clips that no weights were train
 
 import importlib.util
 import sys
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -41,6 +42,19 @@ def bench(name: str):
         finally:
             sys.path.remove(str(ROOT / "benchmarks"))
     return sys.modules[name]
+
+
+@cache
+def truth_of(family: str):
+    """A clip that no weights were trained on, as the family's benchmark has it."""
+    if family == "dance":
+        return bench("_dance").truth_of(3, frames=16)
+    if family == "character":
+        return bench("character_swap").swap_of(0)  # without occluders
+    if family == "flow":
+        return bench("flow_demo").truth_of(8, SimpleNamespace(size=64, frames=12, fps=8.0))
+    stage = bench("_stage_edits")
+    return render(stage.scene_of(stage.data_of(1, stage.held_out(1)[0])))
 
 
 class Graph:
@@ -119,7 +133,7 @@ def played(server, run):
 
 def dance(graph: Graph, play) -> dict[str, float]:
     """As joint_dance does it, which samples in windows."""
-    truth = bench("_dance").truth_of(3, frames=16)
+    truth = truth_of("dance")
     model = [graph.add("DuetLoadVideoModel", model_name="shipped/duet_dance_128.safetensors"), 0]
     vae = [graph.add("VAELoader", vae_name=VAE), 0]
     control = graph.add("DuetLoadPoseControlNet", control_net_name="shipped/duet_dance_128_pose.safetensors")
@@ -140,8 +154,7 @@ def dance(graph: Graph, play) -> dict[str, float]:
 
 
 def words(graph: Graph, play) -> dict[str, float]:
-    stage = bench("_stage_edits")
-    clip = render(stage.scene_of(stage.data_of(1, stage.held_out(1)[0])))
+    clip = truth_of("words")
     low, high = (1 / clip.depth).aminmax()
     depth = graph.pictures("depth", ((1 / clip.depth - low) / (high - low))[..., None].expand(-1, -1, -1, 3))
     loaded = graph.add("DuetLoadVideoModel", model_name="shipped/duet_words_128.safetensors")
@@ -154,9 +167,8 @@ def words(graph: Graph, play) -> dict[str, float]:
 
 
 def character(graph: Graph, play) -> dict[str, float]:
-    """A clip without occluders; the latent is that of Encode Character Swap."""
-    swaps = bench("character_swap")
-    swap = swaps.swap_of(0)
+    """The latent is that of Encode Character Swap."""
+    swap = truth_of("character")
     model = graph.add("DuetLoadVideoModel", model_name="shipped/duet_character_128.safetensors")
     vae = [graph.add("VAELoader", vae_name=VAE), 0]
     picture = graph.pictures("character", swap.reference)
@@ -168,12 +180,12 @@ def character(graph: Graph, play) -> dict[str, float]:
                       scene=[scene, 0])  # fmt: skip
     latent = graph.sampled([model, 0], [conds, 0], [conds, 1], [conds, 2])
     graph.saved([graph.add("VAEDecode", samples=latent, vae=vae), 0], "video")
-    found = swaps.score(play(graph)["video"], None, swap)
+    found = bench("character_swap").score(play(graph)["video"], None, swap)
     return {name: found[name] for name in ("psnr", "person_psnr", "ssim")}
 
 
 def flow(graph: Graph, play) -> dict[str, float]:
-    truth = bench("flow_demo").truth_of(8, SimpleNamespace(size=64, frames=12, fps=8.0))
+    truth = truth_of("flow")
     loaded = graph.add("DuetLoadFlowModel", model_name="shipped/duet_flow_64.safetensors",
                        autoencoder_name="shipped/duet_flow_codec_64.safetensors")  # fmt: skip
     still = [graph.pictures("still", truth["video"][:1].movedim(1, -1)), 0]
