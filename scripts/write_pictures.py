@@ -97,7 +97,10 @@ def pair_pictures(clip, picture) -> None:
     video = [(f"video {i}", clip.rgb[k]) for i, k in enumerate(frames)]
     far = [(f"depth {i}", picture[k]) for i, k in enumerate(frames)]
     both, one = [("V", VIDEO)] * 6 + [("D", DEPTH)] * 6, [("V", VIDEO)] * 6
-    rows = [("video and depth", both, "6 frames: a batch of 12"), ("one kind of picture", one, "6 frames: a batch of 6")]
+    rows = [
+        ("video and depth", both, "6 frames: a batch of 12"),
+        ("one kind of picture", one, "6 frames: a batch of 6"),
+    ]
     bars("DuetEmptyLatent", [*rows, ("flow", [("F", FLOW)] * 6, "6 frames in one entry of the batch")])
     choices = [("video and depth", both, "12 latents for 6 frames"), ("video only", one, "6 latents for 6 frames")]
     bars("DuetSelectModality", [*choices, ("depth only", both[6:], "6 latents for 6 frames")])
