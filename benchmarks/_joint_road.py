@@ -16,9 +16,9 @@ from pack.nodes.depth.heat_map import HeatMapToDepth
 from pack.nodes.depth.match import MaskByDepth, MatchDepth
 from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.layers.composite import CompositeLayers
-from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
-from pack.nodes.pair.latent import EmptyVideoDepthLatent, SplitVideoDepth
-from pack.nodes.pair.sampler import JOINT, ModalityConditionedSampler
+from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
+from pack.nodes.pair.latent import EmptyLatent, SplitPair
+from pack.nodes.pair.sampler import ALL, SampleLatent
 from pack.nodes.pose.pose import DrawPose
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
@@ -49,15 +49,15 @@ def drawn(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
 def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Video and heat maps of depth, both (F, H, W, 3), of the new character in the completed scene."""
     frames, height, width = poses.shape[:3]
-    positive, negative = EncodeForeground.execute(swap.reference, vae=vae).result
-    positive, negative = EncodeBackground.execute(positive, negative, vae, swap.scene).result
+    positive, negative = EncodePairCharacter.execute(swap.reference, vae=vae).result
+    positive, negative = EncodePairScene.execute(positive, negative, vae, swap.scene).result
     apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
     positive, negative = apply(positive, negative, pair["pose"], poses, 1.0, 0.0, 1.0, vae=vae)
-    empty = EmptyVideoDepthLatent.execute(width, height, frames).result[0]
-    sampled = ModalityConditionedSampler.execute(
-        pair["model"], swap.seed, steps, CFG, "ddim", "ddim_uniform", positive, negative, empty, JOINT, 1.0
+    empty = EmptyLatent.execute(pair["model"], width, height, frames, 1).result[0]
+    sampled = SampleLatent.execute(
+        pair["model"], positive, negative, empty, swap.seed, ALL, steps, CFG, "ddim", "ddim_uniform", 1.0
     ).result[0]
-    return tuple(vae.decode(half["samples"]).clamp(0, 1) for half in SplitVideoDepth.execute(sampled).result)
+    return tuple(vae.decode(half["samples"]).clamp(0, 1) for half in SplitPair.execute(sampled).result)
 
 
 def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,7 +2,7 @@
 
 Sampled through the pack's own nodes on the real host, as the workflow joint_dance does unless told otherwise: the
 person in A-pose, the empty room and the pose are given; video and depth are made, and the stage knows the truth of both.
-With --mode one half is the true one and the other is made; with --no-poses nobody tells where the person is.
+With --task one half is the true one and the other is generated; with --no-poses no poses are given.
 Beside the model stands a baseline without any: the person of the first frame, pasted still on the room; once as it is, so
 that the room is the true one to the last bit, and once through the auto-encoder, as everything that a model makes.
 """
@@ -25,52 +25,36 @@ from pack.models.files import open_controlnet
 from pack.models.pair.layout import join
 from pack.nodes.depth.heat_map import HeatMapToDepth
 from pack.nodes.host.unet.controlnet import native_controlnet
-from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
-from pack.nodes.pair.latent import EmptyVideoDepthLatent, SplitVideoDepth
-from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
+from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
+from pack.nodes.pair.latent import EmptyLatent, SplitPair
+from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, TASKS, VIDEO_FROM_DEPTH, SampleLatent
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
 
 
-def sampler_of(name: str) -> dict:
-    """The inputs of the sampler in a shipped workflow."""
-    graph = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
-    return next(node["inputs"] for node in graph.values() if node["class_type"] == "DuetModalityConditionedSampler")
-
-
 def make(models: dict, truth: dict, options, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Video (F, H, W, 3) and depth (F, H, W) from the person, the room, the pose and what the mode gives."""
+    """Video (F, H, W, 3) and depth (F, H, W) from the person, the room, the pose and the half that the task keeps."""
     vae = models["vae"]
-    positive, negative = EncodeForeground.execute(truth["person"], vae=vae).result
-    positive, negative = EncodeBackground.execute(positive, negative, vae, truth["room"]).result
+    positive, negative = EncodePairCharacter.execute(truth["person"], vae=vae).result
+    positive, negative = EncodePairScene.execute(positive, negative, vae, truth["room"]).result
     if options.poses:
         apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
         positive, negative = apply(positive, negative, models["pose"], truth["pose"], 1.0, 0.0, 1.0, vae=vae)
-    sampled = ModalityConditionedSampler.execute(
-        models["model"],
-        seed,
-        options.sampling_steps,
-        options.cfg,
-        options.sampler,
-        options.scheduler,
-        positive,
-        negative,
-        given_pair(vae, truth, options.mode),
-        options.mode,
-        1.0,
-    ).result[0]
-    video, depth = (vae.decode(half["samples"]) for half in SplitVideoDepth.execute(sampled).result)
+    latent = given_pair(models["model"], vae, truth, options.task)
+    how = (options.sampling_steps, options.cfg, options.sampler, options.scheduler)
+    sampled = SampleLatent.execute(models["model"], positive, negative, latent, seed, options.task, *how, 1.0).result[0]
+    video, depth = (vae.decode(half["samples"]) for half in SplitPair.execute(sampled).result)
     return video.clamp(0, 1), HeatMapToDepth.execute(depth.clamp(0, 1), "hot").result[0][..., 0]
 
 
-def given_pair(vae, truth: dict, mode: str) -> dict:
-    """An empty pair, with the true half of the mode in it."""
-    pair = EmptyVideoDepthLatent.execute(SIZE, SIZE, FRAMES).result[0]
-    video, depth = (half["samples"] for half in SplitVideoDepth.execute(pair).result)
-    if mode == TO_DEPTH:
+def given_pair(model, vae, truth: dict, task: str) -> dict:
+    """An empty pair, with the true half that the task keeps."""
+    pair = EmptyLatent.execute(model, SIZE, SIZE, FRAMES, 1).result[0]
+    video, depth = (half["samples"] for half in SplitPair.execute(pair).result)
+    if task == DEPTH_FROM_VIDEO:
         video = vae.encode(truth["video"])
-    if mode == TO_VIDEO:
+    if task == VIDEO_FROM_DEPTH:
         depth = vae.encode(heat(truth["depth"], "hot"))
     return {**pair, "samples": join(video, depth)}
 
@@ -90,17 +74,17 @@ def through(vae, pictures: torch.Tensor) -> torch.Tensor:
 
 
 def main() -> None:
-    parser, shipped = argparse.ArgumentParser(description=__doc__), sampler_of("joint_dance")
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--model", type=Path, default=ROOT / "weights/diffusion_models/duet_dance_128.safetensors")
     parser.add_argument("--pose", type=Path, default=ROOT / "weights/controlnet/duet_dance_128_pose.safetensors")
     parser.add_argument("--vae", type=Path, default=ROOT / "weights/vae/duet_vae_128.safetensors")
     parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--sampling-steps", type=int, default=shipped["steps"])
-    parser.add_argument("--cfg", type=float, default=shipped["cfg"])
-    parser.add_argument("--sampler", default=shipped["sampler_name"])
-    parser.add_argument("--scheduler", default=shipped["scheduler"])
-    parser.add_argument("--mode", choices=(JOINT, TO_DEPTH, TO_VIDEO), default=JOINT)
+    parser.add_argument("--sampling-steps", type=int, default=0, help="0: what the file of the model recommends")
+    parser.add_argument("--cfg", type=float, default=0.0, help="0: what the file of the model recommends")
+    parser.add_argument("--sampler", default=AUTO)
+    parser.add_argument("--scheduler", default=AUTO)
+    parser.add_argument("--task", choices=TASKS, default=ALL)
     parser.add_argument("--no-poses", dest="poses", action="store_false")
     parser.add_argument("--first-seed", type=int, default=0)
     options = parser.parse_args()

@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import torch
 from einops import rearrange, repeat
-from flow_shots import FRAMES, SIDE, SOME, Shot, coarse, drawn, greys, mosaic, small, wheels, wide, words
+from flow_shots import FRAMES, SIDE, SOME, Shot, coarse, drawn, greys, mosaic, wheels, wide, words
 from pack.models.files.reading import read_weights
 from pack.models.flow import estimate as flow_estimate
 from pack.models.flow import files as flow_files
@@ -29,8 +29,6 @@ def latent_pictures(wave: Shot, k: int) -> None:
     flow = from_grid(*(part[0] for part in motion_of(wave.state)))
     channels = [("comes from, x", x), ("comes from, y", y), ("is seen", seen)]
     sheet("DuetDecodeFlow", [[*((name, coarse(c)) for name, c in channels), ("its flow", coarse(wheels(flow)[k]))]])
-    rows = [("picture", wave.first), *((name, small(c)) for name, c in channels)]
-    sheet("DuetEmptyFlowLatent", [rows])
     schedule, noise = FlowSchedule(), torch.randn(wave.state.shape, generator=torch.Generator().manual_seed(0))
     steps = [("step 1", 999), ("a later step", 550), ("last step", 0)]
     noisy = [(name, schedule.add_noise(wave.state, noise, torch.tensor([t]))[0, :, k]) for name, t in steps]

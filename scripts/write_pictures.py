@@ -27,6 +27,7 @@ from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SIDE = 160
 INK, PAPER = (40, 40, 44), (250, 249, 246)
+VIDEO, DEPTH, FLOW = (85, 143, 214), (214, 143, 66), (90, 160, 100)
 
 
 def tile(picture: torch.Tensor) -> Image.Image:
@@ -41,6 +42,22 @@ def sheet(name: str, rows: list[list[tuple[str, torch.Tensor | None]]]) -> None:
     """Rows of labelled tiles as web/docs/<name>.png."""
     path = ROOT / "web" / "docs" / f"{name}.png"
     tiles(rows).quantize(192, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
+def bars(name: str, rows: list[tuple[str, list[tuple[str, tuple]], str]]) -> None:
+    """Rows of a name, of boxes that stand for latents, and of a remark as web/docs/<name>.png."""
+    font, side = ImageFont.load_default(14), 26
+    canvas = Image.new("RGB", (780, 14 + len(rows) * 48), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for row, (text, boxes, remark) in enumerate(rows):
+        y = 14 + row * 48
+        draw.text((14, y + 5), text, INK, font)
+        for column, (letter, colour) in enumerate(boxes):
+            x = 160 + column * (side + 2)
+            draw.rectangle((x, y, x + side, y + side), colour)
+            draw.text((x + side / 2, y + side / 2), letter, PAPER, font, anchor="mm")
+        draw.text((520, y + 5), remark, INK, font)
+    canvas.quantize(64, dither=Image.Dither.NONE).save(ROOT / "web" / "docs" / f"{name}.png", optimize=True)
 
 
 def tiles(rows: list[list[tuple[str, torch.Tensor | None]]]) -> Image.Image:
@@ -93,11 +110,16 @@ def pair_pictures(clip, picture) -> None:
     frames = (0, 6, 12, 18)
     video = [(f"video {i}", clip.rgb[k]) for i, k in enumerate(frames)]
     far = [(f"depth {i}", picture[k]) for i, k in enumerate(frames)]
-    empty = torch.full((8, 8), 0.86)
-    names = [[(f"{half} {i}", empty) for half in ("video", "depth") for i in range(3)]]
-    sheet("DuetEmptyVideoDepthLatent", names)
-    sheet("DuetJoinVideoDepth", [video[:3], far[:3], [*video[:3], *far[:3]]])
-    sheet("DuetSplitVideoDepth", [[*video[:3], *far[:3]], video[:3], far[:3]])
+    both, one = [("V", VIDEO)] * 6 + [("D", DEPTH)] * 6, [("V", VIDEO)] * 6
+    rows = [
+        ("video and depth", both, "6 frames: a batch of 12"),
+        ("one kind of picture", one, "6 frames: a batch of 6"),
+    ]
+    bars("DuetEmptyLatent", [*rows, ("flow", [("F", FLOW)] * 6, "6 frames in one entry of the batch")])
+    choices = [("video and depth", both, "12 latents for 6 frames"), ("video only", one, "6 latents for 6 frames")]
+    bars("DuetSelectModality", [*choices, ("depth only", both[6:], "6 latents for 6 frames")])
+    sheet("DuetJoinPair", [video[:3], far[:3], [*video[:3], *far[:3]]])
+    sheet("DuetSplitPair", [[*video[:3], *far[:3]], video[:3], far[:3]])
 
 
 def depth_pictures(clip, picture) -> None:
@@ -176,15 +198,15 @@ def conditioning_pictures(clip) -> None:
     k = 4
     frame, mask = clip.rgb[k : k + 1], clip.person_mask[k : k + 1]
     alone = foreground.person_alone(frame, mask)[0]
-    sheet("DuetEncodeForeground", [[("image", frame[0]), ("mask", mask[0]), ("what CLIP sees", alone)]])
-    room = foreground.room_alone(frame, mask)[0]
-    sheet("DuetEncodeBackground", [[("image", frame[0]), ("mask", mask[0]), ("what the VAE sees", room)]])
+    sheet("DuetEncodePairCharacter", [[("character", frame[0]), ("character_mask", mask[0]), ("encoded", alone)]])
+    scene = foreground.scene_alone(frame, mask)[0]
+    sheet("DuetEncodePairScene", [[("scene", frame[0]), ("person_mask", mask[0]), ("encoded", scene)]])
 
 
 def sampling_pictures(clip, picture) -> None:
     video, far, noise = clip.rgb[9], picture[9], torch.rand(320, 320, 3, generator=torch.Generator().manual_seed(0))
-    rows = [("joint", noise, noise), ("video to depth", video, noise), ("depth to video", noise, far)]
-    sheet("DuetModalityConditionedSampler", [[(f"{name}: video", a), ("starts with depth", b)] for name, a, b in rows])
+    tasks = [("all", noise, noise), ("depth from video", video, noise), ("video from depth", noise, far)]
+    sheet("DuetSampleLatent", [[(f"{name}: the video", a), ("and the depth at first", b)] for name, a, b in tasks])
     frames = (0, 6, 12, 18)
     sheet("DuetLoadPoseControlNet", [[(f"pose {k}", clip.pose[k]) for k in frames]])
     sheet("DuetLoadMotionModule", [[(f"frame {k} of one clip", clip.rgb[k]) for k in frames]])

@@ -1,1 +1,1 @@
-"""The pair: one batch of video and then depth, and the person and the room that it is told."""
+"""The pair: one batch of video and then depth, and the character and the scene that condition it."""

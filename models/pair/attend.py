@@ -1,4 +1,4 @@
-"""Attention of queries to keys and values, as an argument: the host brings its own kernel in place of torch's."""
+"""Attention of queries to keys and values, passed as a function: the host replaces torch's kernel by its own."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The person as tokens and the room as latents (IDOL section 3.1; DisCo's encoding of both).
+"""The character as tokens and the scene as latents (IDOL section 3.1, its foreground and background; DisCo's encoding).
 
 Letters: N pictures, H and W pixels, T tokens, D width of a token, C channels, h and w latent pixels.
 """
@@ -9,51 +9,51 @@ import torch
 from torch import Tensor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-GREY = 0.5  # what the VAE sees where the person was
-LATENT_SIZE = 0.18215  # brings latents of Stable Diffusion's kind to about the size of the waves beside them
+GREY = 0.5  # of scene pictures where the person was
+LATENT_SCALE = 0.18215  # brings latents of Stable Diffusion's kind to about the size of the waves beside them
 PATCH = 2  # latent pixels a side of a latent token
-PLACE = 16  # numbers that tell a latent token's place
+POSITION = 16  # numbers that encode the position of a latent token
 
 
 def person_alone(images: Tensor, mask: Tensor | None, around: tuple[float, float, float] = CLIP_MEAN) -> Tensor:
-    """(N, H, W, 3) pictures with everything outside (N, H, W) masks in CLIP's mean colour, which CLIP sees as zero."""
+    """(N, H, W, 3) pictures with everything outside (N, H, W) masks in CLIP's mean colour, which is zero for CLIP."""
     colour = images.new_tensor(around).expand_as(images)
     return images if mask is None else colour.lerp(images, mask[..., None])
 
 
-def room_alone(images: Tensor, mask: Tensor | None) -> Tensor:
-    """(N, H, W, 3) pictures with the person in (N, H, W) masks in mid-grey, which the VAE sees as zero."""
+def scene_alone(images: Tensor, mask: Tensor | None) -> Tensor:
+    """(N, H, W, 3) pictures with the person in (N, H, W) masks in mid-grey, which is zero for the VAE."""
     return images if mask is None else images.lerp(torch.full_like(images, GREY), mask[..., None])
 
 
-def nobody(images: Tensor) -> Tensor:
-    """What stands for no person at all: a picture that CLIP sees as zero."""
+def no_person(images: Tensor) -> Tensor:
+    """Pictures without a person for the negative: all in CLIP's mean colour."""
     return images.new_tensor(CLIP_MEAN).expand_as(images).contiguous()
 
 
 def latent_width(channels: int = 4) -> int:
     """D of a latent token: the `foreground_width` of a model that reads latents in place of CLIP."""
-    return channels * PATCH * PATCH + PLACE
+    return channels * PATCH * PATCH + POSITION
 
 
 def latent_tokens(latents: Tensor) -> Tensor:
-    """(N, C, h, w) latents of the person to (N, T, D) tokens: patches with their place, for models without CLIP."""
+    """(N, C, h, w) latents of the person to (N, T, D) tokens: patches with their position, for models without CLIP."""
     rows, columns = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
     if not rows or not columns:
         raise ValueError(f"A picture for latent tokens is at least {8 * PATCH} x {8 * PATCH} pixels.")
     cut = latents[..., : rows * PATCH, : columns * PATCH]
-    patches = torch.nn.functional.pixel_unshuffle(cut * LATENT_SIZE, PATCH).flatten(2).transpose(1, 2)
-    place = sines(rows, columns).to(patches).expand(len(patches), -1, -1)
-    return torch.cat((patches, place), -1)
+    patches = torch.nn.functional.pixel_unshuffle(cut * LATENT_SCALE, PATCH).flatten(2).transpose(1, 2)
+    position = sines(rows, columns).to(patches).expand(len(patches), -1, -1)
+    return torch.cat((patches, position), -1)
 
 
 def sines(rows: int, columns: int) -> Tensor:
-    """(rows columns, PLACE) waves over the height and the width of a picture, whatever its size."""
+    """(rows columns, POSITION) waves over the height and the width of a picture, whatever its size."""
     y, x = torch.meshgrid((torch.arange(rows) + 0.5) / rows, (torch.arange(columns) + 0.5) / columns, indexing="ij")
     waves = [
         wave(2**octave * math.pi * axis)
         for axis in (y, x)
-        for octave in range(PLACE // 4)
+        for octave in range(POSITION // 4)
         for wave in (torch.sin, torch.cos)
     ]
     return torch.stack(waves, -1).flatten(0, 1)

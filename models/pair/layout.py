@@ -16,7 +16,7 @@ class ClipLayout:
     chunks: int = 1
     modalities: int = 1
     frames: int = 1
-    still: bool = False  # training on single pictures: layers over time are left out, not computed for nothing
+    still: bool = False  # training on single pictures: layers over time are skipped
 
     @property
     def clips(self) -> int:
@@ -27,7 +27,7 @@ class ClipLayout:
         """Cut a batch; what does not divide is refused with the numbers."""
         if batch == 0 or batch % (chunks * modalities):
             frames = "video frames and as many depth frames" if modalities == 2 else "frames"
-            mend = "an even pair from Join Video and Depth" if modalities == 2 else "as many frames in every chunk"
+            mend = "a pair from Empty Latent for Model" if modalities == 2 else "as many frames in every chunk"
             raise ValueError(
                 f"The model got {batch} latents in {chunks} conditioning chunks, which cannot be cut into {frames}: "
                 f"the count must divide by {chunks * modalities}. Give it {mend}."
@@ -62,8 +62,8 @@ def join(video: Tensor, depth: Tensor) -> Tensor:
         )
     if video.shape != depth.shape:
         raise ValueError(
-            f"Video and depth must have the same frames, channels and size, but the video latent is {_words(video)} "
-            f"and the depth latent is {_words(depth)}. Trim or resize one of them before joining."
+            f"Video and depth must have the same frames, channels and size, but the video latent is {_size(video)} "
+            f"and the depth latent is {_size(depth)}. Trim or resize one of them before joining."
         )
     if not video.shape[0]:
         raise ValueError("Video and depth have no frames: give at least one frame of each.")
@@ -87,6 +87,6 @@ def pair_frames(pair: Tensor) -> int:
     return count // 2
 
 
-def _words(latent: Tensor) -> str:
+def _size(latent: Tensor) -> str:
     frames, channels, height, width = latent.shape
     return f"{frames} frames of {channels} x {height} x {width}"

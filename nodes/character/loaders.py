@@ -13,11 +13,13 @@ SHIPPED = "duet_character_128.safetensors"
 def open_character_model(paths: tuple, disable_dynamic: bool = False) -> tuple:
     """The MODEL in up to four files and the report on them; the host calls this again for a fresh copy."""
     from ...models.files import open_character
+    from ..host.recommended import with_recommended
     from ..host.unet.model import native_model
 
     config, state, report = open_character(*paths)
     source = (open_character_model, (paths,), 0)
-    return native_model(config, state, source=source, disable_dynamic=disable_dynamic), report.text
+    model = native_model(config, state, source=source, disable_dynamic=disable_dynamic)
+    return with_recommended(model, paths[0]), report.text
 
 
 class LoadCharacterModel(io.ComfyNode):

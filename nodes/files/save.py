@@ -29,8 +29,9 @@ class SaveVideoModel(io.ComfyNode):
     @classmethod
     def execute(cls, model, filename_prefix) -> io.NodeOutput:
         from ...models.files import save_model
+        from ..host.recommended import saved_recommended
         from ..host.unet.model import weights_of
 
         config, state = weights_of(model)
-        path = save_model(output_file(filename_prefix, ".safetensors"), state, config)
+        path = save_model(output_file(filename_prefix, ".safetensors"), state, config, **saved_recommended(model))
         return io.NodeOutput(str(path.name), ui={"text": (f"Saved {path.name}",)})

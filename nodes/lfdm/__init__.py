@@ -1,7 +1,7 @@
 """Latent flow models: loaded, conditioned, decoded, rendered."""
 
 from .conditioning import EncodeStill
-from .latent import DecodeFlow, EmptyFlowLatent
+from .latent import DecodeFlow
 from .loaders import LoadFlowAutoencoder, LoadFlowModel
 from .render import AnimateStill
 
@@ -9,7 +9,6 @@ NODES = [
     LoadFlowModel,
     LoadFlowAutoencoder,
     EncodeStill,
-    EmptyFlowLatent,
     DecodeFlow,
     AnimateStill,
 ]

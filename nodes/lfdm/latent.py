@@ -1,49 +1,9 @@
-"""The latent of a latent flow model (LFDM): empty, and decoded to a flow."""
+"""The latent of a latent flow model (LFDM), decoded to a flow."""
 
 import torch
 from comfy_api.latest import io
 
 from ..host.types import Flow
-
-CATEGORY = "Duet/flow"
-SHRINK = 4  # pixels of a picture for one point of its flow
-
-
-class EmptyFlowLatent(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="DuetEmptyFlowLatent",
-            display_name="Empty Flow Latent",
-            category=CATEGORY,
-            description="An empty latent that a flow model fills with the motion of a picture.",
-            search_aliases=["empty latent", "LFDM", "frames"],
-            inputs=[
-                io.Int.Input(
-                    "width", default=128, min=16, max=4096, step=32,
-                    tooltip="Width of the picture in pixels. Released models take multiples of 32 and know 128.",
-                ),
-                io.Int.Input(
-                    "height", default=128, min=16, max=4096, step=32, tooltip="Height of the picture in pixels."
-                ),
-                io.Int.Input(
-                    "frames", default=40, min=1, max=1024, step=1,
-                    tooltip="How many frames the clip has, the picture itself among them. Released models know 40.",
-                ),
-                io.Int.Input(
-                    "batch_size", default=1, min=1, max=64, step=1, tooltip="How many clips to dream up in one go."
-                ),
-            ],
-            outputs=[io.Latent.Output(display_name="flow_latent", tooltip="For KSampler with a flow model.")],
-        )  # fmt: skip
-
-    @classmethod
-    def execute(cls, width, height, frames, batch_size) -> io.NodeOutput:
-        from ...models.lfdm.inference import check_picture
-
-        check_picture(torch.empty(height, width, device="meta"), SHRINK, "the picture")
-        samples = torch.zeros(batch_size, 3, frames, height // SHRINK, width // SHRINK)
-        return io.NodeOutput({"samples": samples, "downscale_ratio_spacial": SHRINK})
 
 
 class DecodeFlow(io.ComfyNode):

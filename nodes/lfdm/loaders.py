@@ -17,11 +17,12 @@ def open_flow(path: str, disable_dynamic: bool = False) -> tuple:
     """The MODEL in a file and the report on it; the host calls this again when it needs a fresh copy."""
     from ...models.lfdm.labels import open_flow_model
     from ..host.lfdm.model import native_flow_model
+    from ..host.recommended import with_recommended
 
     config, state, report, labels = open_flow_model(path)
     source = (open_flow, (path,), 0)
     model = native_flow_model(config, state, labels=labels, source=source, disable_dynamic=disable_dynamic)
-    return model, report.text
+    return with_recommended(model, path), report.text
 
 
 def open_autoencoder(path: str, padding: str) -> tuple:

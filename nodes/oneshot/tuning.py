@@ -10,10 +10,11 @@ FOLDERS = ("model_patches", "diffusion_models")
 def with_tuning(model, path) -> tuple:
     """A MODEL with a tuning in it and the report of the file."""
     from ...models.oneshot.files import add_tuning
+    from ..host.recommended import keep_recommended
     from ..host.unet.model import native_model, weights_of
 
     config, state, report = add_tuning(*weights_of(model), path)
-    return native_model(config, state), report
+    return keep_recommended(native_model(config, state), model), report
 
 
 class LoadVideoTuning(io.ComfyNode):

@@ -1,18 +1,18 @@
-"""Video and depth as one latent: made, told, sampled."""
+"""Video and depth in one latent: joined and split, conditioned, sampled; and the nodes that serve every model's latent."""
 
-from .conditioning import EncodeBackground, EncodeForeground
-from .latent import EmptyVideoDepthLatent, JoinVideoDepth, SplitVideoDepth
-from .modality import SetModality
-from .sampler import ModalityConditionedSampler
-from .windows import PairedContextWindows
+from .conditioning import EncodePairCharacter, EncodePairScene
+from .latent import EmptyLatent, JoinPair, SplitPair
+from .modality import SelectModality
+from .sampler import SampleLatent
+from .windows import SetPairWindows
 
 NODES = [
-    EmptyVideoDepthLatent,
-    JoinVideoDepth,
-    SplitVideoDepth,
-    EncodeForeground,
-    EncodeBackground,
-    SetModality,
-    PairedContextWindows,
-    ModalityConditionedSampler,
+    EmptyLatent,
+    SampleLatent,
+    JoinPair,
+    SplitPair,
+    EncodePairCharacter,
+    EncodePairScene,
+    SelectModality,
+    SetPairWindows,
 ]

@@ -1,12 +1,12 @@
-"""The person and the room as conditioning."""
+"""The character and the scene as conditioning."""
 
 from comfy_api.latest import io
 
-CATEGORY = "Duet/conditioning"
+CATEGORY = "Duet/video and depth"
 
 
-def person_tokens(images, clip_vision, vae):
-    """Tokens of pictures that show one person alone, by CLIP or by the VAE."""
+def character_tokens(images, clip_vision, vae):
+    """Tokens of pictures that show one character alone, by CLIP or by the VAE."""
     from ...models.pair.foreground import latent_tokens
     from ..host.pair.vision import clip_tokens
 
@@ -15,89 +15,109 @@ def person_tokens(images, clip_vision, vae):
     if vae is not None:
         return latent_tokens(vae.encode(images))
     raise ValueError(
-        "Encode Foreground needs something to read the picture with: connect a CLIP Vision model, "
-        "or for a model without CLIP its VAE."
+        "clip_vision and vae: expected one of them, got neither: connect the VAE for a small model such as duet_dance_128, "
+        "or a CLIP Vision model for a model that reads CLIP."
     )
 
 
-class EncodeForeground(io.ComfyNode):
+class EncodePairCharacter(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetEncodeForeground",
-            display_name="Encode Foreground",
+            node_id="DuetEncodePairCharacter",
+            display_name="Encode Character (Video and Depth)",
             category=CATEGORY,
-            description="Tells a video-depth model who acts: the person of a picture as tokens, in place of a prompt. "
-            "The negative is the same without a person.",
-            search_aliases=["person", "reference image", "identity", "CLIP tokens", "IDOL foreground", "character"],
+            description="Encodes one picture of a character as positive and negative for a model of video and depth, in "
+            "place of a prompt. The clip then shows this person.",
+            search_aliases=[
+                "encode character", "character image", "reference image", "reference person", "encode person", "identity",
+                "IDOL foreground", "dancing person",
+            ],
             inputs=[
-                io.Image.Input("image", tooltip="A picture of the person; only the first one counts."),
+                io.Image.Input(
+                    "character", tooltip="A picture of the person to generate. Of several pictures the first is used."
+                ),
                 io.Mask.Input(
-                    "mask", optional=True,
-                    tooltip="White where the person is. Everything else is hidden from the model.",
+                    "character_mask", optional=True,
+                    tooltip="White on the person; the rest of the picture is hidden. Connect it when the picture has a "
+                    "background, so that the background is not read as clothing.",
                 ),
                 io.ClipVision.Input(
                     "clip_vision", optional=True,
-                    tooltip="CLIP ViT-L/14, for models that read CLIP tokens.",
+                    tooltip="CLIP ViT-L/14 from Load CLIP Vision, for models that read CLIP. It is used where both are "
+                    "connected.",
                 ),
                 io.Vae.Input(
-                    "vae", optional=True,
-                    tooltip="The VAE, for small models that read latent tokens in place of CLIP.",
+                    "vae", optional=True, tooltip="The VAE of the model, for small models such as duet_dance_128."
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="The person."),
-                io.Conditioning.Output(display_name="negative", tooltip="Nobody: what the guidance moves away from."),
+                io.Conditioning.Output(
+                    display_name="positive",
+                    tooltip="The character, for Encode Scene (Video and Depth) or KSampler (Auto Settings).",
+                ),
+                io.Conditioning.Output(display_name="negative", tooltip="The same without a person."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, image, mask=None, clip_vision=None, vae=None) -> io.NodeOutput:
-        from ...models.pair.foreground import nobody, person_alone
+    def execute(cls, character, character_mask=None, clip_vision=None, vae=None) -> io.NodeOutput:
+        from ...models.pair.foreground import no_person, person_alone
         from ..inputs import checks
 
-        image = checks.rgb(image, "image")[:1]
-        if mask is not None:
-            mask = checks.mask(mask, "mask", None, image.shape[1:3])[:1]
-        pictures = (person_alone(image, mask), nobody(image))
-        positive, negative = (person_tokens(picture, clip_vision, vae) for picture in pictures)
+        character = checks.rgb(character, "character")[:1]
+        if character_mask is not None:
+            character_mask = checks.mask(character_mask, "character_mask", None, character.shape[1:3])[:1]
+        pictures = (person_alone(character, character_mask), no_person(character))
+        positive, negative = (character_tokens(picture, clip_vision, vae) for picture in pictures)
         return io.NodeOutput([[positive, {}]], [[negative, {}]])
 
 
-class EncodeBackground(io.ComfyNode):
+class EncodePairScene(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetEncodeBackground",
-            display_name="Encode Background",
+            node_id="DuetEncodePairScene",
+            display_name="Encode Scene (Video and Depth)",
             category=CATEGORY,
-            description="Tells a video-depth model where the person acts: the room as latents that join the noise. "
-            "Give it a clean plate, or a frame with a mask of the person.",
-            search_aliases=["background latent", "clean plate", "IDOL background", "scene"],
+            description="Encodes the place in which the person moves, as a part of positive and negative for a model of "
+            "video and depth: a picture of the empty scene, or frames with a mask of the person.",
+            search_aliases=[
+                "encode scene", "encode background", "background image", "empty room", "clean plate", "IDOL background",
+            ],
             inputs=[
-                io.Conditioning.Input("positive", tooltip="From Encode Foreground or a prompt."),
-                io.Conditioning.Input("negative", tooltip="From Encode Foreground or a prompt."),
+                io.Conditioning.Input(
+                    "positive", tooltip="From Encode Character (Video and Depth) or CLIP Text Encode."
+                ),
+                io.Conditioning.Input(
+                    "negative", tooltip="From Encode Character (Video and Depth) or CLIP Text Encode."
+                ),
                 io.Vae.Input("vae", tooltip="The VAE of the model."),
-                io.Image.Input("image", tooltip="The room: one picture for the whole clip, or one for each frame."),
+                io.Image.Input(
+                    "scene", tooltip="The scene: one picture for the whole clip, or one for each frame if the camera moves."
+                ),
                 io.Mask.Input(
-                    "mask", optional=True,
-                    tooltip="White where a person is in the picture; the model fills that place itself.",
+                    "person_mask", optional=True,
+                    tooltip="White on the person in the scene pictures; the model fills this part itself. Not needed when "
+                    "the scene is empty.",
                 ),
             ],
             outputs=[
-                io.Conditioning.Output(display_name="positive", tooltip="The positive with the room."),
-                io.Conditioning.Output(display_name="negative", tooltip="The negative with the same room."),
+                io.Conditioning.Output(
+                    display_name="positive", tooltip="Positive with the scene, for Apply ControlNet or a sampler."
+                ),
+                io.Conditioning.Output(display_name="negative", tooltip="Negative with the same scene."),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, positive, negative, vae, image, mask=None) -> io.NodeOutput:
-        from ...models.pair.foreground import room_alone
-        from ..host.pair.conditioning import with_background
+    def execute(cls, positive, negative, vae, scene, person_mask=None) -> io.NodeOutput:
+        from ...models.pair.foreground import scene_alone
+        from ..host.pair.conditioning import with_scene
         from ..inputs import checks
 
-        image = checks.rgb(image, "image")
-        if mask is not None:
-            mask = checks.mask(mask, "mask", len(image), image.shape[1:3])
-        latents = vae.encode(room_alone(image, mask))
-        return io.NodeOutput(with_background(positive, latents), with_background(negative, latents))
+        scene = checks.rgb(scene, "scene")
+        if person_mask is not None:
+            person_mask = checks.mask(person_mask, "person_mask", len(scene), scene.shape[1:3])
+        latents = vae.encode(scene_alone(scene, person_mask))
+        return io.NodeOutput(with_scene(positive, latents), with_scene(negative, latents))

@@ -1,15 +1,15 @@
-"""The video-depth pair as a LATENT: empty, joined, split."""
+"""The latents of a clip: empty for any model, and video and depth joined to a pair and split again."""
 
 import torch
 from comfy_api.latest import io
 
 from ...models.choices import MODALITIES
 
-CATEGORY = "Duet/latent"
+CATEGORY = "Duet/video and depth"
 
 
-def pair_masks(video: dict, depth: dict, frames: int) -> torch.Tensor | None:
-    """One noise mask (2F, 1, H, W) from the masks of both halves; a half without a mask is wholly repainted."""
+def joined_masks(video: dict, depth: dict, frames: int) -> torch.Tensor | None:
+    """One noise mask (2F, 1, H, W) from the masks of both halves; a half without a mask may change everywhere."""
     masks = [latent.get("noise_mask") for latent in (video, depth)]
     if masks[0] is None and masks[1] is None:
         return None
@@ -22,7 +22,8 @@ def pair_masks(video: dict, depth: dict, frames: int) -> torch.Tensor | None:
         mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
         if mask.shape[0] not in (1, frames):
             raise ValueError(
-                f"The {name} latent has {frames} frames but its noise mask has {mask.shape[0]}: use 1 or {frames}."
+                f"{name}_latent: expected a noise mask of 1 or {frames} frames for {frames} frames, got "
+                f"{mask.shape[0]}: trim or repeat it."
             )
         mask = torch.nn.functional.interpolate(mask, size=size, mode="bilinear")
         halves.append(mask.expand(frames, -1, -1, -1))
@@ -44,94 +45,136 @@ def half(pair: dict, index: int) -> dict:
     return keep
 
 
-class EmptyVideoDepthLatent(io.ComfyNode):
+class EmptyLatent(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetEmptyVideoDepthLatent",
-            display_name="Empty Video-Depth Latent",
+            node_id="DuetEmptyLatent",
+            display_name="Empty Latent for Model",
             category=CATEGORY,
-            description="An empty latent that a video-depth model fills with a clip and its depth in one go. "
-            "It holds all video frames and then as many depth frames.",
-            search_aliases=["empty pair", "joint latent", "dual modal latent", "IDOL latent"],
+            description="Makes the empty latent that a model samples, in the size and length it was trained on: video with "
+            "depth, a clip, or the motion of a still image.",
+            search_aliases=[
+                "empty latent", "empty video depth latent", "empty pair", "empty flow latent", "video latent",
+                "latent size", "IDOL latent", "LFDM latent",
+            ],
             inputs=[
-                io.Int.Input("width", default=512, min=64, max=4096, step=8, tooltip="Width of the clip in pixels."),
-                io.Int.Input("height", default=512, min=64, max=4096, step=8, tooltip="Height of the clip in pixels."),
+                io.Model.Input("model", tooltip="The model that the latent is for, from any loader of Duet."),
                 io.Int.Input(
-                    "frames", default=16, min=1, max=1024, step=1,
-                    tooltip="How many frames the video has; the depth gets as many, so the batch is twice as long.",
+                    "width", default=0, min=0, max=4096, step=8,
+                    tooltip="Width of the clip in pixels. 0 is the width that the model was trained on. A flow model needs "
+                    "the width of its still image.",
+                ),
+                io.Int.Input(
+                    "height", default=0, min=0, max=4096, step=8,
+                    tooltip="Height of the clip in pixels. 0 is the height that the model was trained on.",
+                ),
+                io.Int.Input(
+                    "frames", default=0, min=0, max=1024, step=1,
+                    tooltip="Length of the clip in frames. 0 is the length that the model was trained on. Set it to the "
+                    "number of pose or depth pictures. A longer clip of video and depth needs Context Windows.",
+                ),
+                io.Int.Input(
+                    "batch_size", default=1, min=1, max=64, step=1, advanced=True,
+                    tooltip="How many clips a flow model samples at once. Other models sample one clip at a time.",
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="pair", tooltip="Video frames first, depth frames after them.")],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The empty latent, for KSampler (Auto Settings) or KSampler. For a model of video and depth it "
+                    "holds all video frames and then as many depth frames.",
+                ),
+            ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, width, height, frames) -> io.NodeOutput:
-        return io.NodeOutput(
-            {
-                "samples": torch.zeros(2 * frames, 4, height // 8, width // 8),
-                "downscale_ratio_spacial": 8,
-                "duet": {"frames": frames, "modalities": list(MODALITIES)},
-            }
-        )
+    def execute(cls, model, width, height, frames, batch_size) -> io.NodeOutput:
+        from ..host.pair.latent import empty_latent
+
+        return io.NodeOutput(empty_latent(model, width, height, frames, batch_size))
 
 
-class JoinVideoDepth(io.ComfyNode):
+class JoinPair(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetJoinVideoDepth",
+            node_id="DuetJoinPair",
             display_name="Join Video and Depth",
             category=CATEGORY,
-            description="Puts the latents of a clip and of its depth into one pair that a video-depth model samples together. "
-            "A noise mask on one half keeps the other: mask only the depth to get depth from a video.",
-            search_aliases=["pair", "joint latent", "combine video depth", "concat latent"],
+            description="Joins the latents of a clip and of its depth into one latent, which a model of video and depth "
+            "samples together. Use it to get depth for a clip, a clip for depth, or to change a part of both.",
+            search_aliases=[
+                "pair", "join video depth", "combine video and depth", "video to depth", "depth to video", "concat latent",
+                "joint latent",
+            ],
             inputs=[
-                io.Latent.Input("video", tooltip="The encoded frames of the clip."),
-                io.Latent.Input("depth", tooltip="The encoded depth pictures, one for each frame of the clip."),
-                io.Float.Input(
-                    "near", default=0.0, min=-1000000.0, max=1000000.0, step=0.01, optional=True,
-                    tooltip="Distance of the nearest point, from Normalize Depth Clip. It travels with the pair; 0 with far 0 means unknown.",
+                io.Latent.Input(
+                    "video_latent", tooltip="The clip from VAE Encode. A noise mask on it limits what changes in the video."
+                ),
+                io.Latent.Input(
+                    "depth_latent",
+                    tooltip="The depth pictures from VAE Encode, one for each frame of the clip, or an empty latent of the "
+                    "same length. A noise mask on it limits what changes in the depth.",
                 ),
                 io.Float.Input(
-                    "far", default=0.0, min=-1000000.0, max=1000000.0, step=0.01, optional=True,
-                    tooltip="Distance of the farthest point, from Normalize Depth Clip. It travels with the pair.",
+                    "near_depth", default=0.0, min=-1000000.0, max=1000000.0, step=0.01, optional=True, advanced=True,
+                    tooltip="Depth of the nearest point, from Normalize Depth, stored with the latent. 0 in both means "
+                    "unknown.",
+                ),
+                io.Float.Input(
+                    "far_depth", default=0.0, min=-1000000.0, max=1000000.0, step=0.01, optional=True, advanced=True,
+                    tooltip="Depth of the farthest point, from Normalize Depth, stored with the latent. 0 in both means "
+                    "unknown.",
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="pair", tooltip="Video frames first, depth frames after them.")],
+            outputs=[
+                io.Latent.Output(
+                    display_name="pair", tooltip="All video frames, then all depth frames, for KSampler (Auto Settings)."
+                )
+            ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, video, depth, near=0.0, far=0.0) -> io.NodeOutput:
+    def execute(cls, video_latent, depth_latent, near_depth=0.0, far_depth=0.0) -> io.NodeOutput:
         from ...models.pair.layout import join
 
-        pair = {key: value for key, value in video.items() if key not in ("noise_mask", "batch_index")}
-        pair["samples"] = join(video["samples"], depth["samples"])
-        frames = video["samples"].shape[0]
+        pair = {key: value for key, value in video_latent.items() if key not in ("noise_mask", "batch_index")}
+        pair["samples"] = join(video_latent["samples"], depth_latent["samples"])
+        frames = video_latent["samples"].shape[0]
         pair["duet"] = {"frames": frames, "modalities": list(MODALITIES)}
-        if near or far:
-            pair["duet"]["range"] = [near, far]
-        mask = pair_masks(video, depth, frames)
+        if near_depth or far_depth:
+            pair["duet"]["range"] = [near_depth, far_depth]
+        mask = joined_masks(video_latent, depth_latent, frames)
         if mask is not None:
             pair["noise_mask"] = mask
         return io.NodeOutput(pair)
 
 
-class SplitVideoDepth(io.ComfyNode):
+class SplitPair(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetSplitVideoDepth",
+            node_id="DuetSplitPair",
             display_name="Split Video and Depth",
             category=CATEGORY,
-            description="Takes a video-depth pair apart into the clip and its depth, ready for VAE Decode.",
-            search_aliases=["unpair", "separate video depth", "split joint latent"],
-            inputs=[io.Latent.Input("pair", tooltip="A pair: video frames first, as many depth frames after them.")],
-            outputs=[
-                io.Latent.Output(display_name="video", tooltip="The first half: the frames of the clip."),
-                io.Latent.Output(display_name="depth", tooltip="The second half: the depth of each frame."),
+            description="Splits a latent of video and depth into the latent of the clip and that of its depth, each for a "
+            "VAE Decode of its own.",
+            search_aliases=["split pair", "unpair", "separate video and depth", "split joint latent", "depth from latent"],
+            inputs=[
+                io.Latent.Input(
+                    "pair", tooltip="A latent of video and depth, from KSampler (Auto Settings) or Join Video and Depth."
+                )
             ],
-        )
+            outputs=[
+                io.Latent.Output(display_name="video_latent", tooltip="The frames of the clip, for VAE Decode."),
+                io.Latent.Output(
+                    display_name="depth_latent",
+                    tooltip="The depth of each frame, for VAE Decode. Models of the pack paint it as a heat map: Heat Map "
+                    "to Depth turns it grey.",
+                ),
+            ],
+        )  # fmt: skip
 
     @classmethod
     def execute(cls, pair) -> io.NodeOutput:

@@ -1,78 +1,132 @@
-"""Sampling a pair with one modality given: depth from a video, a video from depth, or both together."""
+"""Sampling with the settings that a model's file recommends; of a pair both halves, or one from the other."""
 
 import torch
 from comfy_api.latest import io
 
 from ..host.choices import SAMPLERS, SCHEDULERS
 
-JOINT, TO_DEPTH, TO_VIDEO = "joint", "video to depth", "depth to video"
+AUTO = "auto"
+ALL, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH = "all", "depth from video", "video from depth"
+TASKS = (ALL, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH)
 
 
-def keep_given(pair: dict, mode: str, mask: torch.Tensor | None) -> dict:
-    """The pair with a noise mask (2F, 1, H, W) that leaves the given half as it is; `mask` narrows the other half."""
+def with_noise_mask(latent: dict, task: str, change_mask: torch.Tensor | None, modalities: int) -> dict:
+    """The latent with a noise mask (m F, 1, H, W): what its own mask, the task and `change_mask` all allow to change."""
     from ...models.pair.layout import pair_frames
     from ..inputs import checks
 
-    frames = pair_frames(pair["samples"])
-    if mode == JOINT and mask is None:
-        return pair
-    size = pair["samples"].shape[-2:] if mask is None else mask.shape[-2:]
-    part = torch.ones(frames, *size) if mask is None else checks.mask(mask, "mask", frames)
-    given = torch.zeros_like(part)
-    video, depth = (given if mode == TO_DEPTH else part), (given if mode == TO_VIDEO else part)
-    return {**pair, "noise_mask": torch.cat((video, depth))[:, None]}
+    if task != ALL and modalities != 2:
+        raise ValueError(
+            f"task: {task} needs a model that samples video and depth together, but this one samples one kind of "
+            "picture: set task to all, or load a model of video and depth without Select Video or Depth."
+        )
+    if task == ALL and change_mask is None:
+        return latent
+    samples = latent["samples"]
+    frames = pair_frames(samples) if modalities == 2 else samples.shape[0 if samples.ndim == 4 else 2]
+    size = samples.shape[-2:]
+    part = torch.ones(frames, *size) if change_mask is None else checks.mask(change_mask, "change_mask", frames).cpu()
+    kept = torch.zeros_like(part)
+    halves = (kept if task == DEPTH_FROM_VIDEO else part, kept if task == VIDEO_FROM_DEPTH else part)
+    mask = torch.cat(halves[:modalities])[:, None]
+    if latent.get("noise_mask") is not None:
+        mask = both_allow(mask, own_mask(latent["noise_mask"], frames, modalities))
+    return {**latent, "noise_mask": mask}
 
 
-class ModalityConditionedSampler(io.ComfyNode):
+def own_mask(mask: torch.Tensor, frames: int, modalities: int) -> torch.Tensor:
+    """The noise mask of a latent for each of its frames, as the host repeats it: (m F, 1, H, W)."""
+    mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
+    counts = sorted({1, frames, modalities * frames})
+    if len(mask) not in counts:
+        raise ValueError(
+            f"latent: expected a noise mask of {' or '.join(map(str, counts))} frames, got {len(mask)}: trim or repeat it "
+            "in front of Set Latent Noise Mask."
+        )
+    return mask.repeat(modalities * frames // len(mask), 1, 1, 1)
+
+
+def both_allow(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The lower of two masks (N, 1, H, W) in each pixel, as large as the larger of them."""
+    size = [max(sides) for sides in zip(a.shape[-2:], b.shape[-2:], strict=True)]
+    scaled = (torch.nn.functional.interpolate(mask, size=size, mode="bilinear") for mask in (a, b))
+    return torch.minimum(*scaled)
+
+
+class SampleLatent(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetModalityConditionedSampler",
-            display_name="Modality-Conditioned Sampler",
-            category="Duet/sampling",
-            description="KSampler for a pair: makes video and depth together, or one of them from the other. "
-            "With a mask only that part is made anew.",
-            search_aliases=["video to depth", "depth to video", "joint sampler", "depth estimation", "KSampler pair"],
+            node_id="DuetSampleLatent",
+            display_name="KSampler (Auto Settings)",
+            category="Duet/video and depth",
+            description="Samples a latent with any model, with the steps, cfg, sampler and scheduler that the model's file "
+            "recommends. For a model of video and depth it also makes depth from a video, or a video from depth.",
+            search_aliases=[
+                "KSampler", "duet sampler", "auto sampler", "video to depth", "depth to video", "depth from video",
+                "joint sampler", "flow sampler", "KSampler pair", "Modality-Conditioned Sampler",
+            ],
             inputs=[
-                io.Model.Input("model", tooltip="A model of video and depth, from Load Video Model."),
+                io.Model.Input("model", tooltip="The model to sample with: any model of Duet or of ComfyUI."),
+                io.Conditioning.Input("positive", tooltip="What the clip should show: a prompt, a character, a scene."),
+                io.Conditioning.Input("negative", tooltip="What the clip should not show. Only used with a cfg above 1."),
+                io.Latent.Input(
+                    "latent",
+                    tooltip="The latent to sample: from Empty Latent for Model, or from Join Video and Depth with the half "
+                    "that you have.",
+                ),
                 io.Int.Input(
                     "seed", default=0, min=0, max=0xFFFFFFFFFFFFFFFF, step=1, control_after_generate=True,
-                    tooltip="The noise to start from; video and depth each get their own.",
+                    tooltip="Number of the noise that sampling begins from. Another seed gives another clip.",
                 ),
-                io.Int.Input("steps", default=20, min=1, max=10000, step=1, tooltip="Steps from noise to picture."),
-                io.Float.Input(
-                    "cfg", default=1.5, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strongly to follow the positive. Pairs made from a person want 1.5 to 3.",
-                ),
-                io.Combo.Input("sampler_name", options=SAMPLERS, default="ddim", tooltip="The sampling method."),
-                io.Combo.Input("scheduler", options=SCHEDULERS, default="ddim_uniform", tooltip="How noise falls over the steps."),
-                io.Conditioning.Input("positive", tooltip="What to make: a person, a room, a prompt."),
-                io.Conditioning.Input("negative", tooltip="What to move away from."),
-                io.Latent.Input("pair", tooltip="Video frames, then as many depth frames: empty, or with one half given."),
                 io.Combo.Input(
-                    "mode", options=[JOINT, TO_DEPTH, TO_VIDEO], default=JOINT,
-                    tooltip="joint makes both. video to depth keeps the video of the pair and makes its depth. "
-                    "depth to video keeps the depth and makes a video for it.",
+                    "task", options=list(TASKS), default=ALL,
+                    tooltip="What is generated. 'depth from video' keeps the video half of the latent and makes its depth, "
+                    "'video from depth' keeps the depth half and makes its video; both need a model of video and depth.",
+                ),
+                io.Int.Input(
+                    "steps", default=0, min=0, max=10000, step=1, advanced=True,
+                    tooltip="Sampling steps. 0 is the number that the model's file recommends.",
                 ),
                 io.Float.Input(
-                    "denoise", default=1.0, min=0.0, max=1.0, step=0.01,
-                    tooltip="Below 1 what is made starts from the pair instead of from noise alone.",
+                    "cfg", default=0.0, min=0.0, max=100.0, step=0.1, round=0.01, advanced=True,
+                    tooltip="How strongly the positive is followed. 0 is the value that the model's file recommends; higher "
+                    "values follow it more closely and can burn the colors.",
+                ),
+                io.Combo.Input(
+                    "sampler_name", options=[AUTO, *SAMPLERS], default=AUTO, advanced=True,
+                    tooltip="The sampling method. 'auto' is the one that the model's file recommends.",
+                ),
+                io.Combo.Input(
+                    "scheduler", options=[AUTO, *SCHEDULERS], default=AUTO, advanced=True,
+                    tooltip="How the noise falls over the steps. 'auto' is the one that the model's file recommends.",
+                ),
+                io.Float.Input(
+                    "denoise", default=1.0, min=0.0, max=1.0, step=0.01, advanced=True,
+                    tooltip="How much of the latent is replaced. Below 1 the result keeps the structure of the latent.",
                 ),
                 io.Mask.Input(
-                    "mask", optional=True,
-                    tooltip="White where something may change: one mask for all frames, or one for each.",
+                    "change_mask", optional=True,
+                    tooltip="White where the clip may change, one mask for all frames or one for each. Where the latent "
+                    "has a noise mask too, only pixels that are white in both change.",
                 ),
             ],
-            outputs=[io.Latent.Output(display_name="pair", tooltip="The sampled pair, for Split Video and Depth.")],
+            outputs=[
+                io.Latent.Output(
+                    display_name="latent",
+                    tooltip="The sampled latent, for VAE Decode, Split Video and Depth, or Decode Flow Latent.",
+                )
+            ],
         )  # fmt: skip
 
     @classmethod
     def execute(
-        cls, model, seed, steps, cfg, sampler_name, scheduler, positive, negative, pair, mode, denoise, mask=None
-    ) -> io.NodeOutput:
-        from ..host.pair.sampling import sample
+        cls, model, positive, negative, latent, seed, task, steps, cfg, sampler_name, scheduler, denoise,
+        change_mask=None,
+    ) -> io.NodeOutput:  # fmt: skip
+        from ..host.pair.sampling import modalities_of, sample, settings_for
 
-        pair = keep_given(pair, mode, mask)
-        return io.NodeOutput(
-            sample(model, seed, steps, cfg, sampler_name, scheduler, positive, negative, pair, denoise)
-        )
+        sampler = None if sampler_name == AUTO else sampler_name
+        settings = settings_for(model, steps, cfg, sampler, None if scheduler == AUTO else scheduler)
+        latent = with_noise_mask(latent, task, change_mask, modalities_of(model))
+        return io.NodeOutput(sample(model, seed, settings, positive, negative, latent, denoise))

@@ -1,58 +1,69 @@
-"""Windows for clips longer than a video model knows."""
+"""Windows for clips longer than a model was trained on."""
 
 from comfy_api.latest import io
 
 from ..host.choices import CONTEXT_SCHEDULES, FUSE_METHODS
 
-CATEGORY = "Duet/sampling"
 
-
-class PairedContextWindows(io.ComfyNode):
+class SetPairWindows(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetPairedContextWindows",
-            display_name="Paired Context Windows",
-            category=CATEGORY,
-            description="Samples a clip of any length in overlapping windows of the length that the model knows, and "
-            "keeps each video frame with its own depth and its own ControlNet hint. Use it in place of Context "
-            "Windows (Manual), which would mix up video and depth.",
-            search_aliases=["context windows", "long video", "sliding window", "FreeNoise", "context options"],
+            node_id="DuetSetPairWindows",
+            display_name="Context Windows (Video and Depth)",
+            category="Duet/video and depth",
+            description="Makes a model sample a clip of any length in overlapping windows, each with the same frames of "
+            "the video, of its depth and of its ControlNet pictures. Use it in place of ComfyUI's Context Windows.",
+            search_aliases=[
+                "context windows", "long video", "long clip", "sliding window", "FreeNoise", "context options",
+                "paired context windows",
+            ],
             inputs=[
-                io.Model.Input("model", tooltip="The model that samples in windows; any model of clips or pictures."),
+                io.Model.Input(
+                    "model", tooltip="A model of video and depth, or any other model of clips from a loader of Duet."
+                ),
                 io.Int.Input(
                     "context_length", default=16, min=1, max=1024, step=1,
-                    tooltip="Frames in a window. AnimateDiff modules want 16; shorter clips are sampled in one piece.",
+                    tooltip="Length of a window in frames, best the length that the model was trained on. A clip that is "
+                    "no longer is sampled in one piece.",
                 ),
                 io.Int.Input(
                     "context_overlap", default=4, min=0, max=1023, step=1,
-                    tooltip="Frames that neighbouring windows share. More gives smoother joints and takes longer.",
+                    tooltip="Frames that neighboring windows share. Raise it when a jump shows between windows; sampling "
+                    "then takes longer.",
                 ),
                 io.Combo.Input(
-                    "context_schedule", options=CONTEXT_SCHEDULES, default=CONTEXT_SCHEDULES[0],
-                    tooltip="standard_static cuts alike in every step; standard_uniform moves the cuts from step to "
-                    "step, which hides them; looped_uniform also runs over the end, for loops; batched never overlaps.",
+                    "context_schedule", options=CONTEXT_SCHEDULES, default=CONTEXT_SCHEDULES[0], advanced=True,
+                    tooltip="Where the windows lie. standard_static: in the same place in every step; standard_uniform: "
+                    "moved from step to step, which hides the joints; looped_uniform: also across the end of the clip; "
+                    "batched: without overlap.",
                 ),
                 io.Combo.Input(
-                    "fuse_method", options=FUSE_METHODS, default="pyramid",
-                    tooltip="How overlapping windows are mixed: pyramid and relative trust the middle of a window "
-                    "most, flat trusts all alike, overlap-linear cross-fades in the overlap only.",
+                    "fuse_method", options=FUSE_METHODS, default="pyramid", advanced=True,
+                    tooltip="How overlapping windows are mixed. pyramid and relative give the middle of a window the most "
+                    "weight, flat gives all frames the same, overlap-linear cross-fades in the overlap only.",
                 ),
                 io.Int.Input(
-                    "context_stride", default=1, min=1, max=16, step=1,
-                    tooltip="Adds windows that skip frames, so far frames see each other; for the uniform schedules.",
+                    "context_stride", default=1, min=1, max=16, step=1, advanced=True,
+                    tooltip="Above 1 adds windows that skip frames, so that distant frames stay alike. Works with the "
+                    "uniform schedules.",
                 ),
                 io.Boolean.Input(
-                    "closed_loop", default=False,
-                    tooltip="On: the last window joins the first, for clips that play in a loop; looped_uniform only.",
+                    "closed_loop", default=False, advanced=True,
+                    tooltip="The last window continues in the first, for a clip that plays in a loop. Works with "
+                    "looped_uniform.",
                 ),
                 io.Boolean.Input(
-                    "freenoise", default=False,
-                    tooltip="On: windows start from the same noise in another order (FreeNoise), so a long clip "
-                    "keeps its look.",
+                    "freenoise", default=False, advanced=True,
+                    tooltip="All windows begin with the same noise in another order (FreeNoise). Switch it on when the look "
+                    "drifts over a long clip.",
                 ),
             ],
-            outputs=[io.Model.Output(display_name="model", tooltip="The model, sampling in windows.")],
+            outputs=[
+                io.Model.Output(
+                    display_name="model", tooltip="The model with windows, for KSampler (Auto Settings) or KSampler."
+                )
+            ],
         )  # fmt: skip
 
     @classmethod

@@ -21,6 +21,7 @@ ADAPTERS = {
 def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) -> tuple:
     """The MODEL in a file and the text of what was found; the host calls this again when it needs a fresh copy."""
     from ...models.files import open_model
+    from ..host.recommended import with_recommended
     from ..host.unet.model import native_model
 
     config, state, report = open_model(path)
@@ -33,7 +34,8 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
         if config.reference:
             text += " The picture of Encode Reference is looked at already, as the model itself sees it."
     source = (open_video_model, (path, adapters), 0)
-    return native_model(config, state, source=source, disable_dynamic=disable_dynamic), text
+    model = native_model(config, state, source=source, disable_dynamic=disable_dynamic)
+    return with_recommended(model, path), text
 
 
 def add_adapters(config, state: dict, adapters: str) -> tuple:

@@ -12,6 +12,7 @@ FOLDERS = ("animatediff_models", "diffusion_models")
 def with_motion(model, path):
     """A MODEL of pictures with the motion modules of a file in it, and the report of the file."""
     from ...models.files import open_motion_module
+    from ..host.recommended import keep_recommended
     from ..host.unet.model import native_model, weights_of
 
     config, state = weights_of(model)
@@ -21,7 +22,7 @@ def with_motion(model, path):
             "connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
         )
     fields, motion, report = open_motion_module(path)
-    return native_model(replace(config, **fields), {**state, **motion}), report
+    return keep_recommended(native_model(replace(config, **fields), {**state, **motion}), model), report
 
 
 class LoadMotionModule(io.ComfyNode):

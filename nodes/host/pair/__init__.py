@@ -1,1 +1,1 @@
-"""The pair on the host: cut, windowed, kept in part, told."""
+"""The pair on the host: empty latents, conditioning, checks and windows in front of sampling, and sampling itself."""

@@ -1,4 +1,4 @@
-"""What the host would sample wrongly without a word is refused before the first step, with the numbers.
+"""What the host would silently sample wrongly is refused before the first step, with the numbers.
 
 Letters: F frames of the clip, m modalities, B = m F latents.
 """
@@ -13,7 +13,7 @@ MODALITY = "duet_modality"  # in transformer_options: the one modality that a pa
 
 
 def modalities(model, model_options: dict) -> int:
-    """How many modalities a batch holds, after Set Modality; 1 for every model that is not ours."""
+    """How many modalities a batch holds, after Select Video or Depth; 1 for every model that is not ours."""
     if model_options.get("transformer_options", {}).get(MODALITY):
         return 1
     video = getattr(model, "video", None)
@@ -21,7 +21,7 @@ def modalities(model, model_options: dict) -> int:
 
 
 def counts(frames: int, m: int) -> list[int]:
-    """How many hints or masks tile rightly onto a batch of m F latents."""
+    """How many hints or masks the host repeats correctly to a batch of m F latents."""
     return sorted({1, frames, frames * m})
 
 
@@ -64,25 +64,36 @@ def check_windows(handler, video, m: int) -> None:
         return
     if m > 1:
         raise ValueError(
-            "Context windows along the batch would pair video frames with the depth of other frames: "
-            "use Paired Context Windows instead."
+            "ComfyUI's context windows would join video frames with the depth of other frames: "
+            "use Context Windows (Video and Depth) instead."
         )
     if video.self_attention == "sparse_causal":
         raise ValueError(
-            "Every frame of a one-shot model looks at the first frame of the clip, which these context windows leave out: "
-            "use Paired Context Windows instead, which keep it."
+            "Every frame of a one-shot model attends to the first frame of the clip, which ComfyUI's context windows leave "
+            "out: use Context Windows (Video and Depth) instead."
         )
 
 
 def check_tokens(tokens: Tensor | None, video, name: str) -> None:
-    """Conditioning tokens (.., N, width) must be as wide as the model reads them."""
+    """Conditioning tokens (.., N, width) must have the width that the model reads."""
     widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
     came = "no tokens" if tokens is None else tokens.shape[-1]
     if came not in widths:
-        mend = "with Encode Stage Words and this model" if video.words else "with the CLIP that belongs to this model"
         raise ValueError(
-            f"The {name} conditioning must hold tokens of width {' or '.join(map(str, widths))}, got {came}: encode it {mend}."
+            f"The {name} conditioning must hold tokens of width {' or '.join(map(str, widths))}, got {came}: encode it "
+            f"with {encoder_of(video)}."
         )
+
+
+def encoder_of(video) -> str:
+    """The node whose tokens a model reads."""
+    if video.words:
+        return "CLIP Text Encode and the clip output of Load Video Model"
+    if video.reference:
+        return "Encode Character Swap"
+    if video.foreground_width:
+        return "Encode Character (Video and Depth), or a prompt with CLIP Text Encode"
+    return "CLIP Text Encode and the CLIP that belongs to this model"
 
 
 def check_counts(cond: dict, frames: int, m: int) -> None:
@@ -97,9 +108,9 @@ def check_counts(cond: dict, frames: int, m: int) -> None:
 
 
 def check_noise_mask(mask: Tensor | None, frames: int, m: int) -> None:
-    """The host has repeated the mask to the batch by now, so a short one shows by its period p.
+    """The host has repeated the mask to the batch by now, so a short one is recognized by its period p.
 
-    Where p does not divide F, depth frames got the masks of other video frames.
+    Where p does not divide F, depth frames have the masks of other video frames.
     """
     if mask is None or m == 1 or mask.shape[0] != frames * m:
         return

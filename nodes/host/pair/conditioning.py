@@ -1,4 +1,4 @@
-"""The room in the host's conditioning, read by a model's extra_conds."""
+"""The scene in the host's conditioning, read by a model's extra_conds."""
 
 import node_helpers
 from torch import Tensor
@@ -6,5 +6,5 @@ from torch import Tensor
 BACKGROUND = "duet_background"  # (1 or F, C, h, w) latents, read by the model's extra_conds
 
 
-def with_background(conditioning: list, latents: Tensor) -> list:
+def with_scene(conditioning: list, latents: Tensor) -> list:
     return node_helpers.conditioning_set_values(conditioning, {BACKGROUND: latents})

@@ -1,7 +1,7 @@
-"""Context windows that keep video and depth together: each window over the F frames is mirrored to the depth half.
+"""Context windows that keep video and depth together: each window over the F frames also holds their depth.
 
-Models that look back at the first frame of a clip (sparse-causal attention) find it at the head of every window; what
-they answer for it there is dropped.
+Models whose frames attend to the first frame of a clip (sparse-causal attention) get it at the head of every window;
+their output for it is dropped.
 
 Letters: F frames, m modalities, L frames in a window.
 """
@@ -29,13 +29,13 @@ class PairedWindows(windows.IndexListContextHandler):
         self.controls = {}  # one copy for positive and negative, or the host would not batch them
 
     def should_use_context(self, model, conds, x_in: Tensor, timestep, model_options) -> bool:
-        self.modalities, self.anchor = modalities(model, model_options), looks_back(model)
+        self.modalities, self.anchor = modalities(model, model_options), attends_to_first(model)
         return x_in.shape[0] // self.modalities > self.context_length
 
     def get_context_windows(self, model, x_in: Tensor, model_options) -> list:
         frames = x_in.shape[0] // self.modalities
         found = self.context_schedule.func(frames, self, model_options)
-        # With a stride the host's uniform schedules name frames twice, frames beyond the clip, and leave others out.
+        # With a stride the host's uniform schedules repeat frames, go beyond the clip, and leave frames out.
         found = [[i for i in dict.fromkeys(window) if 0 <= i < frames] for window in found]
         found = [window for window in found if window]
         for frame in range(frames):
@@ -45,7 +45,7 @@ class PairedWindows(windows.IndexListContextHandler):
         return [self.paired(window, frames) for window in found]
 
     def paired(self, frames_of_clip: list[int], frames: int) -> windows.IndexListContextWindow:
-        """A window over every modality, each behind the first frame of its clip where the model looks back at it."""
+        """A window over every modality, each after the first frame of its clip where the model attends to it."""
         anchors = [0] if self.anchor and frames_of_clip[0] != 0 else []
         indices = [i + frames * k for k in range(self.modalities) for i in anchors + frames_of_clip]
         window = self.window(indices, frames * self.modalities)
@@ -59,7 +59,7 @@ class PairedWindows(windows.IndexListContextHandler):
     def combine_context_window_results(
         self, x_in, sub_conds_out, sub_conds, window, window_idx, total_windows, timestep, final, counts, biases
     ) -> None:
-        """Fuse each half as a clip of its own, for the host's weights ask where in a clip a frame lies."""
+        """Fuse each half as a clip of its own, since the host's weights depend on the place of a frame in its clip."""
         frames, length = x_in.shape[0] // self.modalities, len(window.index_list) // self.modalities
         for k in range(self.modalities):
             part, whole = slice(k * length + window.anchors, (k + 1) * length), slice(k * frames, (k + 1) * frames)
@@ -73,7 +73,7 @@ class PairedWindows(windows.IndexListContextHandler):
                 values[whole] = new
 
     def get_resized_cond(self, cond_in, x_in: Tensor, window, device=None):
-        """What is given once per frame goes to both halves, then the host slices it; ControlNets are sliced here."""
+        """Conditions with one entry per frame are repeated for both halves, then the host slices them; ControlNets are sliced here."""
         if cond_in is None:
             return None
         total, frames = x_in.shape[0], x_in.shape[0] // self.modalities
@@ -110,21 +110,21 @@ class PairedWindows(windows.IndexListContextHandler):
         return self.controls[key]
 
     def evaluate_context_windows(self, *args, **kwargs):
-        """One window after the other, whose hints need not stay on the GPU."""
+        """One window after the other; the hints of each leave the GPU with it."""
         try:
             return super().evaluate_context_windows(*args, **kwargs)
         finally:
             self.controls.clear()
 
     def _apply_freenoise(self, noise: Tensor, conds, seed: int) -> Tensor:
-        """Repeat the noise of a window along each half alike, on a copy."""
+        """The noise of a window repeated along each half in the same order, on a copy."""
         halves = noise.clone().chunk(self.modalities)
         for half in halves:
             windows.apply_freenoise(half, 0, self.context_length, self.context_overlap, seed)
         return torch.cat(halves)
 
 
-def looks_back(model) -> bool:
+def attends_to_first(model) -> bool:
     """Whether a model's frames attend to the first one of their clip."""
     return getattr(getattr(model, "video", None), "self_attention", "frame") == "sparse_causal"
 
@@ -147,12 +147,12 @@ def frames_of(hint: Tensor | None, window, total: int, m: int) -> Tensor | None:
 
 
 def budget(executor, model, noise_shape, conds, *args, **kwargs):
-    """The host's PREPARE_SAMPLING wrapper point: the memory of one window with all its modalities."""
+    """The host's PREPARE_SAMPLING wrapper point: the memory of one window with all its modalities is estimated."""
     options = kwargs.get("model_options") or {}
     shape, handler = list(noise_shape), options.get("context_handler")
     if isinstance(handler, PairedWindows):
         handler.modalities = modalities(model.model, options)
-        shape[0] = min(shape[0], (handler.context_length + looks_back(model.model)) * handler.modalities)
+        shape[0] = min(shape[0], (handler.context_length + attends_to_first(model.model)) * handler.modalities)
     return executor(model, shape, conds, *args, **kwargs)
 
 

@@ -1,6 +1,6 @@
-"""A half of a pair that is kept whole while the other is made, for models that were trained to be given it clean.
+"""The kept half of a pair enters without noise, for models that were trained so, while the other half is sampled.
 
-The host keeps it by a noise mask and shows it to the model as noisy as what is made. Letters: B = (k m f) latents, F
+The host keeps it by a noise mask, and by default it enters as noisy as the other half. Letters: B = (k m f) latents, F
 frames, C channels, h and w latent pixels.
 """
 
@@ -15,14 +15,14 @@ LATENTS, HALF = "duet_given", "duet_given_half"  # among the model's conditions:
 
 
 def given_conds(video, given: dict) -> dict:
-    """What a model's extra_conds adds where the noise mask (B, C, h, w) keeps one half and opens the other anywhere."""
+    """What a model's extra_conds adds where the noise mask (B, C, h, w) keeps one whole half and not the other."""
     mask, latents = given.get("denoise_mask"), given.get("latent_image")
     if video.given != "clean" or mask is None or latents is None:
         return {}
-    still = [not half.any() for half in mask.chunk(len(MODALITIES))]
-    if sum(still) != 1:
+    kept = [not half.any() for half in mask.chunk(len(MODALITIES))]
+    if sum(kept) != 1:
         return {}
-    half = MODALITIES[still.index(True)]
+    half = MODALITIES[kept.index(True)]
     return {LATENTS: comfy.conds.CONDNoiseShape(latents), HALF: comfy.conds.CONDConstant(half)}
 
 

@@ -1,10 +1,37 @@
-"""The host's own sampling, called as KSampler calls it."""
+"""The host's own sampling, called as KSampler calls it, with the settings that a model's file recommends."""
+
+from dataclasses import replace
 
 import nodes
 
+from ....models.files.recommended import Recommended
+from ..choices import SAMPLERS, SCHEDULERS
+from ..recommended import recommended_of
+from .boundary import modalities
 
-def sample(model, seed, steps, cfg, sampler, scheduler, positive, negative, latent, denoise=1.0) -> dict:
+
+def modalities_of(model) -> int:
+    """2 for a MODEL that samples a pair, else 1."""
+    return modalities(model.model, model.model_options)
+
+
+def settings_for(model, steps: int, cfg: float, sampler: str | None, scheduler: str | None) -> Recommended:
+    """The settings of a MODEL, with those in their place that are neither 0 nor None."""
+    found = recommended_of(model)
+    chosen = {"steps": steps, "cfg": cfg, "sampler": sampler, "scheduler": scheduler}
+    found = replace(found, **{name: value for name, value in chosen.items() if value})
+    for name, value, known in (
+        ("sampler_name", found.sampler, SAMPLERS),
+        ("scheduler", found.scheduler, SCHEDULERS),
+    ):
+        if value not in known:
+            raise ValueError(
+                f"{name}: the model's file recommends {value}, which this ComfyUI does not have: choose one of the list."
+            )
+    return found
+
+
+def sample(model, seed: int, settings: Recommended, positive, negative, latent: dict, denoise: float = 1.0) -> dict:
     """KSampler with previews, interrupts, masks and memory management as the host does them."""
-    return nodes.common_ksampler(
-        model, seed, steps, cfg, sampler, scheduler, positive, negative, latent, denoise=denoise
-    )[0]
+    how = (settings.steps, settings.cfg, settings.sampler, settings.scheduler)
+    return nodes.common_ksampler(model, seed, *how, positive, negative, latent, denoise=denoise)[0]

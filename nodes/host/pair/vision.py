@@ -7,7 +7,7 @@ from torch import Tensor
 def clip_tokens(clip_vision, images: Tensor) -> Tensor:
     """(N, H, W, 3) pictures to all (N, T, D) tokens of the last layer, normed as CLIP norms its first one.
 
-    The host leaves the norm after the last layer out for CLIP, so it is made good here.
+    The host leaves the norm after the last layer out for CLIP, so it is applied here.
     """
     output = clip_vision.encode_image(images)
     tokens, vision = output["last_hidden_state"], clip_vision.model.vision_model

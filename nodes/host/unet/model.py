@@ -178,8 +178,8 @@ def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
     return made
 
 
-def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str) -> comfy.model_patcher.ModelPatcher:
-    """A clone that samples both modalities ("joint") or one of them alone."""
+def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -> comfy.model_patcher.ModelPatcher:
+    """A clone that samples one modality alone, or both (None)."""
     video = getattr(patcher.model, "video", None)
     if video is None or video.modalities != 2:
         raise ValueError(
@@ -189,7 +189,7 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str) -> comfy
     clone = patcher.clone()
     options = clone.model_options["transformer_options"]
     options.pop(MODALITY, None)
-    if which != "joint":
+    if which is not None:
         options[MODALITY] = which
     return clone
 

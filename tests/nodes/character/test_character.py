@@ -15,7 +15,7 @@ from pack.nodes.character.loaders import LoadCharacterModel
 from pack.nodes.character.swap import EncodeSwap
 from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.unet.model import native_model, weights_of
-from pack.nodes.pair.windows import PairedContextWindows
+from pack.nodes.pair.windows import SetPairWindows
 from pack.nodes.unet.loaders import LoadVideoModel
 from tiny.model import (
     PICTURES,
@@ -129,7 +129,7 @@ def test_frames_are_one_clip(model, clip):
                          ids=["one a frame", "one for all"])  # fmt: skip
 def test_scene_and_motion_follow_the_windows_and_the_reference_stays(still, given):
     full = sampled(still, conds(**given))
-    ours = PairedContextWindows.execute(still, 3, 1, "standard_static", "pyramid", 1, False, False).result[0]
+    ours = SetPairWindows.execute(still, 3, 1, "standard_static", "pyramid", 1, False, False).result[0]
     stock = ContextWindowsManualNode.execute(still, 3, 1, "standard_static", 1, False, "pyramid", 0, False).result[0]
     for windowed, most in ((ours, 3), (stock, 4)):  # the host's own windows repeat the first frame
         seen = []

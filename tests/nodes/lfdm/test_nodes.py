@@ -25,6 +25,7 @@ from pack.nodes.lfdm.conditioning import EncodeStill
 from pack.nodes.lfdm.latent import DecodeFlow
 from pack.nodes.lfdm.loaders import LoadFlowAutoencoder, LoadFlowModel
 from pack.nodes.lfdm.render import AnimateStill
+from pack.nodes.pair.latent import EmptyLatent
 from tiny.files import random_state
 from tiny.flow_files import released_name, write_flow_models, write_labels
 from tiny.model import gap, noise, spied
@@ -291,6 +292,8 @@ def test_the_still_is_encoded_once_for_all_nodes(loaded, network):
 def test_sizes_that_the_autoencoder_cannot_take_are_refused_with_the_nearest(loaded, size, near):
     with pytest.raises(ValueError, match=f"multiples of 4 pixels.*scale it to {near}"):
         EncodeStill.execute(loaded.autoencoder, picture(*size), prompt(loaded), prompt(loaded))
+    with pytest.raises(ValueError, match="multiples of 16 pixels, but it is 66 x 62: scale it to 64 x 64"):
+        EmptyLatent.execute(loaded.model, 66, 62, 4, 1)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):
         EstimateFlow.execute(rand(2, 72, 60, 3), None, loaded.autoencoder)
     with pytest.raises(ValueError, match="multiples of 32 pixels.*scale it to 64 x 64"):

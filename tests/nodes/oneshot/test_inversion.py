@@ -17,7 +17,7 @@ from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
 from diffusers import DDIMInverseScheduler
 from execution import get_input_data
 from pack.nodes.oneshot.inversion import EXACT, FAST, DDIMInversionSampler, InvertVideo
-from pack.nodes.pair.windows import PairedContextWindows
+from pack.nodes.pair.windows import SetPairWindows
 from tiny.model import (
     FRAMES,
     PICTURES,
@@ -157,7 +157,7 @@ def test_controlnet_lora_area_and_windows_take_part(model):
     key = "diffusion_model.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
     lora = {f"{key}.lora_A.weight": noise((4, 64), 1), f"{key}.lora_B.weight": noise((64, 4), 2)}
     patched = host.comfy.sd.load_lora_for_models(model, None, lora, 1.0, 0.0)[0]
-    windows = PairedContextWindows.execute(model, 2, 1, "standard_uniform", "pyramid", 1, False, False).result[0]
+    windows = SetPairWindows.execute(model, 2, 1, "standard_uniform", "pyramid", 1, False, False).result[0]
     models = {
         "controlnet": (model, controlled(controlnet(), hints(FRAMES))[0]),
         "lora": (patched, None),

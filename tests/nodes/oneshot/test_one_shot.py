@@ -17,7 +17,7 @@ from pack.nodes.files.convert import ConvertCheckpoint
 from pack.nodes.host.unet.model import native_model, weights_of
 from pack.nodes.oneshot.depth_channel import EncodeDepth
 from pack.nodes.oneshot.tuning import LoadVideoTuning
-from pack.nodes.pair.windows import PairedContextWindows
+from pack.nodes.pair.windows import SetPairWindows
 from pack.nodes.unet.loaders import LoadVideoModel
 from tiny.model import (
     PICTURES,
@@ -62,7 +62,7 @@ def with_depth(depth=None, mode="per clip", positive=None, negative=None):
 
 
 def windowed(model, length=4, overlap=2, fuse="pyramid", schedule="standard_static"):
-    return PairedContextWindows.execute(model, length, overlap, schedule, fuse, 1, False, False).result[0]
+    return SetPairWindows.execute(model, length, overlap, schedule, fuse, 1, False, False).result[0]
 
 
 @pytest.mark.parametrize("mode", ["per clip", "per frame", "unchanged"])
@@ -188,7 +188,7 @@ def test_the_first_frame_reaches_every_window_of_video_and_depth():
 def test_stock_windows_which_lose_the_first_frame_are_refused(one_shot):
     seen = []
     stock = ContextWindowsManualNode.execute(one_shot, 4, 2, "standard_static", 1, False, "pyramid", 0, False).result[0]
-    with pytest.raises(ValueError, match="first frame of the clip.*use Paired Context Windows instead"):
+    with pytest.raises(ValueError, match="first frame of the clip.*use Context Windows \\(Video and Depth\\) instead"):
         ksampler(spied(stock, seen), *with_depth(), latent(FRAMES))
     assert not seen
     sample = lambda model: ksampler(windowed(model), *with_depth(), latent(FRAMES), steps=1)

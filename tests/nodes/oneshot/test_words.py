@@ -76,5 +76,5 @@ def test_the_strength_of_depth_goes_from_none_to_plain_guidance(model):
 
 def test_a_text_encoders_tokens_are_refused_with_the_node_that_fits():
     one_shot = tiny_model(**{**KIND, **ONE_SHOT_FIELDS, "cross_attention_dim": 32})
-    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with Encode Stage Words"):
+    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with CLIP Text Encode and the clip output of Load Video Model"):
         ksampler(one_shot, *with_depth(conditioning(1), conditioning(2)), latent(2))

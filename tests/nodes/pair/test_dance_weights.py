@@ -1,4 +1,4 @@
-"""The shipped pair model on somebody it never saw, sampled as the workflows do: both halves, or one from the other."""
+"""The shipped pair model on a person it was not trained on, with its recommended settings: both halves, or one from the other."""
 
 import json
 from pathlib import Path
@@ -15,22 +15,22 @@ from pack.models.pair.layout import join
 from pack.models.stage import render, render_character, sample_scene
 from pack.nodes.depth.heat_map import HeatMapToDepth
 from pack.nodes.host.unet.controlnet import native_controlnet
-from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
-from pack.nodes.pair.latent import SplitVideoDepth
-from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
+from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
+from pack.nodes.pair.latent import SplitPair
+from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent
 from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
 
 import nodes as host
 
 ROOT = Path(__file__).resolve().parents[3]
 WEIGHTS = ROOT / "weights"
-WORKFLOWS = {JOINT: "joint_dance", TO_DEPTH: "video_to_depth", TO_VIDEO: "depth_to_video"}
+WORKFLOWS = {ALL: "joint_dance", DEPTH_FROM_VIDEO: "video_to_depth", VIDEO_FROM_DEPTH: "depth_to_video"}
 
 
-def graph_of(mode: str) -> tuple[dict, dict]:
-    """The shipped workflow of a mode, and the inputs of its sampler."""
-    graph = json.loads((ROOT / "workflows" / "api" / f"{WORKFLOWS[mode]}.json").read_text(encoding="utf-8"))
-    return graph, next(n["inputs"] for n in graph.values() if n["class_type"] == "DuetModalityConditionedSampler")
+def graph_of(task: str) -> tuple[dict, dict]:
+    """The shipped workflow of a task, and the inputs of its sampler."""
+    graph = json.loads((ROOT / "workflows" / "api" / f"{WORKFLOWS[task]}.json").read_text(encoding="utf-8"))
+    return graph, next(n["inputs"] for n in graph.values() if n["class_type"] == "DuetSampleLatent")
 
 
 @pytest.fixture(scope="module")
@@ -46,55 +46,53 @@ def clip():
 @pytest.fixture(scope="module")
 @torch.inference_mode()
 def sampled(clip):
-    """What each mode makes: video (F, H, W, 3) and depth (F, H, W)."""
+    """What each task generates: video (F, H, W, 3) and depth (F, H, W)."""
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(WEIGHTS / "vae/duet_vae_128.safetensors")))
     model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"), AS_IN_FILE)[0]
     config, state, _ = open_controlnet(WEIGHTS / "controlnet/duet_dance_128_pose.safetensors")
-    told = EncodeForeground.execute(clip["person"], vae=vae).result
-    told = EncodeBackground.execute(*told, vae, clip["room"]).result
+    conds = EncodePairCharacter.execute(clip["person"], vae=vae).result
+    conds = EncodePairScene.execute(*conds, vae, clip["room"]).result
     apply = host.NODE_CLASS_MAPPINGS["ControlNetApplyAdvanced"]().apply_controlnet
-    told = apply(*told, native_controlnet(config, state), clip["pose"], 1.0, 0.0, 1.0, vae=vae)
+    conds = apply(*conds, native_controlnet(config, state), clip["pose"], 1.0, 0.0, 1.0, vae=vae)
     pair = {"samples": join(vae.encode(clip["video"]), vae.encode(heat(clip["depth"], "hot")))}
     found = {}
-    for mode in WORKFLOWS:
-        given = graph_of(mode)[1]
-        how = (given[name] for name in ("steps", "cfg", "sampler_name", "scheduler"))
-        made = ModalityConditionedSampler.execute(model, 3, *how, *told, pair, mode, 1.0).result[0]
-        video, depth = (vae.decode(half["samples"]).clamp(0, 1) for half in SplitVideoDepth.execute(made).result)
-        found[mode] = video, HeatMapToDepth.execute(depth, "hot").result[0][..., 0]
+    for task in WORKFLOWS:
+        latent = SampleLatent.execute(model, *conds, pair, 3, task, 0, 0.0, AUTO, AUTO, 1.0).result[0]
+        video, depth = (vae.decode(half["samples"]).clamp(0, 1) for half in SplitPair.execute(latent).result)
+        found[task] = video, HeatMapToDepth.execute(depth, "hot").result[0][..., 0]
     return found
 
 
-def person(sampled, clip, mode: str) -> float:
+def person(sampled, clip, task: str) -> float:
     """The mean error of the depth on the person."""
-    return depth_errors(sampled[mode][1], clip["depth"], clip["mask"])["person_mae"]
+    return depth_errors(sampled[task][1], clip["depth"], clip["mask"])["person_mae"]
 
 
-@pytest.mark.parametrize("mode", WORKFLOWS)
-def test_the_workflow_tells_the_poses(mode):
-    """As the fixture does: this model goes by them, and paints an empty room where it is told none."""
-    graph, given = graph_of(mode)
+@pytest.mark.parametrize("task", WORKFLOWS)
+def test_the_workflow_gives_the_poses(task):
+    """As the fixture does: without poses this model paints an empty room."""
+    graph, given = graph_of(task)
     for side in ("positive", "negative"):
-        told = graph[given[side][0]]
-        assert told["class_type"] == "ControlNetApplyAdvanced" and told["inputs"]["strength"] == 1.0
-        source, output = told["inputs"]["image"]
-        assert (graph[source]["class_type"], output) == ("DuetRenderStageClip", 2)
-    assert given["mode"] == mode
+        applied = graph[given[side][0]]
+        assert applied["class_type"] == "ControlNetApplyAdvanced" and applied["inputs"]["strength"] == 1.0
+        source, output = applied["inputs"]["image"]
+        assert (graph[source]["class_type"], output) == ("DuetStageTruth", 2)
+    assert given["task"] == task
 
 
-def test_video_and_depth_are_made_together(sampled, clip):
-    video, depth = sampled[JOINT]
+def test_video_and_depth_are_generated_together(sampled, clip):
+    video, depth = sampled[ALL]
     assert psnr(video, clip["video"]) > 22
     assert depth_errors(depth, clip["depth"], clip["mask"])["depth_l2"] < 0.006
-    assert person(sampled, clip, JOINT) < 0.1
+    assert person(sampled, clip, ALL) < 0.1
 
 
 def test_a_given_video_stays_and_its_depth_has_the_person(sampled, clip):
     """An empty room is off by half of the range and more."""
-    assert person(sampled, clip, TO_DEPTH) < 0.08
-    assert psnr(sampled[TO_DEPTH][0], clip["video"]) > psnr(sampled[JOINT][0], clip["video"]) + 0.3
+    assert person(sampled, clip, DEPTH_FROM_VIDEO) < 0.08
+    assert psnr(sampled[DEPTH_FROM_VIDEO][0], clip["video"]) > psnr(sampled[ALL][0], clip["video"]) + 0.3
 
 
 def test_given_depth_stays_and_its_video_has_the_person(sampled, clip):
-    assert person(sampled, clip, TO_VIDEO) < 0.02 < person(sampled, clip, JOINT)
-    assert psnr(sampled[TO_VIDEO][0], clip["video"]) > 22
+    assert person(sampled, clip, VIDEO_FROM_DEPTH) < 0.02 < person(sampled, clip, ALL)
+    assert psnr(sampled[VIDEO_FROM_DEPTH][0], clip["video"]) > 22

@@ -4,8 +4,8 @@ import pytest
 import torch
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from pack.nodes.host.choices import CONTEXT_SCHEDULES, FUSE_METHODS
-from pack.nodes.pair.modality import SetModality
-from pack.nodes.pair.windows import PairedContextWindows
+from pack.nodes.pair.modality import SelectModality
+from pack.nodes.pair.windows import SetPairWindows
 from tiny.model import conditioning, controlled, controlnet, gap, hints, ksampler, latent, noise, spied, tiny_model
 
 FRAMES = 7
@@ -23,7 +23,7 @@ def full(per_frame):
 
 
 def windowed(model, schedule="standard_static", fuse="pyramid", length=4, overlap=2, stride=1, loop=False, free=False):
-    return PairedContextWindows.execute(model, length, overlap, schedule, fuse, stride, loop, free).result[0]
+    return SetPairWindows.execute(model, length, overlap, schedule, fuse, stride, loop, free).result[0]
 
 
 @pytest.mark.parametrize("schedule", CONTEXT_SCHEDULES)
@@ -79,7 +79,7 @@ def test_the_stock_windows_are_refused_on_a_pair(per_frame):
     stock = ContextWindowsManualNode.execute(per_frame, 4, 2, "standard_static", 1, False, "pyramid", 0, False).result[
         0
     ]
-    with pytest.raises(ValueError, match="Paired Context Windows"):
+    with pytest.raises(ValueError, match=r"Context Windows \(Video and Depth\)"):
         ksampler(stock, pair=latent(2 * FRAMES), steps=1)
     assert torch.isfinite(ksampler(windowed(stock), pair=latent(2 * FRAMES), steps=1)).all()
 
@@ -97,10 +97,11 @@ def test_freenoise_shuffles_each_half_alike(per_frame):
 
 
 def test_one_modality_alone_has_plain_windows(per_frame):
-    alone = SetModality.execute(windowed(per_frame), "depth only").result[0]
+    alone = SelectModality.execute(windowed(per_frame), "depth only").result[0]
     out = ksampler(alone, pair=latent(FRAMES), steps=1)
     assert (
-        gap(out, ksampler(SetModality.execute(per_frame, "depth only").result[0], pair=latent(FRAMES), steps=1)) < 1e-6
+        gap(out, ksampler(SelectModality.execute(per_frame, "depth only").result[0], pair=latent(FRAMES), steps=1))
+        < 1e-6
     )
 
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from pack.nodes.host.choices import CONTEXT_SCHEDULES
 from pack.nodes.host.unet.model import native_model, weights_of
-from pack.nodes.pair.modality import SetModality
-from pack.nodes.pair.windows import PairedContextWindows
+from pack.nodes.pair.modality import SelectModality
+from pack.nodes.pair.windows import SetPairWindows
 from pack.nodes.unet.loaders import open_video_model
 from tiny.model import (
     FRAMES,
@@ -114,11 +114,11 @@ def test_one_modality_alone_is_its_own_network(models):
     patcher, clip = models["separate"]
     answers = {}
     for which in ("video", "depth"):
-        alone = SetModality.execute(patcher, f"{which} only").result[0]
+        alone = SelectModality.execute(patcher, f"{which} only").result[0]
         answers[which] = ksampler(alone, pair=latent(FRAMES))
     assert gap(answers["video"], answers["depth"]) > 1e-3
     assert gap(answers["video"], clip[VIDEO]) < 1e-5
-    assert torch.equal(ksampler(SetModality.execute(alone, "joint").result[0]), clip)
+    assert torch.equal(ksampler(SelectModality.execute(alone, "video and depth").result[0]), clip)
 
 
 def test_each_network_projects_the_foreground_by_itself():
@@ -132,7 +132,7 @@ def test_each_network_projects_the_foreground_by_itself():
         }
         half = slice(index * FRAMES, (index + 1) * FRAMES)
         assert gap(ksampler(patcher, **projected)[half], clip[half]) < 1e-5
-        alone = SetModality.execute(patcher, f"{which} only").result[0]
+        alone = SelectModality.execute(patcher, f"{which} only").result[0]
         own = ksampler(alone, pair=latent(FRAMES), **tokens)
         assert gap(own, ksampler(alone, pair=latent(FRAMES), **projected)) < 1e-5
     out = ksampler(patcher, *controlled(controlnet(), hints(FRAMES), **tokens))
@@ -143,7 +143,7 @@ def test_paired_windows_of_two_networks():
     """Without layers over time windows change nothing, and each takes the tokens of its own latents."""
     patcher = model("separate", temporal="none", foreground_width=32)
     tokens = conditioning(1, width=32), conditioning(2, width=32)
-    windowed = PairedContextWindows.execute(patcher, 2, 1, CONTEXT_SCHEDULES[0], "pyramid", 1, False, False).result[0]
+    windowed = SetPairWindows.execute(patcher, 2, 1, CONTEXT_SCHEDULES[0], "pyramid", 1, False, False).result[0]
     assert gap(ksampler(windowed, *tokens), ksampler(patcher, *tokens)) < 1e-5
 
 

@@ -9,7 +9,7 @@ from pack.models.pair.layout import split
 from pack.models.unet.controlnet import PoseControlNet
 from pack.nodes.host.pair.boundary import MODALITY
 from pack.nodes.host.unet.controlnet import native_controlnet
-from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
+from pack.nodes.pair.sampler import ALL, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent
 from tiny.model import FRAMES, conditioning, gap, ksampler, latent, noise, tiny_config, tiny_model
 
 import nodes as host
@@ -106,26 +106,25 @@ def test_weights_that_do_not_fit_are_refused():
         native_controlnet(config, state)
 
 
-def sampled(model, pair, mode, **more):
-    given = {"denoise": 1.0, "mask": None, **more}
-    args = (model, 7, 3, 2.0, "euler", "normal", conditioning(1), conditioning(2), pair, mode)
-    return ModalityConditionedSampler.execute(*args, **given)[0]["samples"]
+def sampled(model, pair, task, **more):
+    args = (model, conditioning(1), conditioning(2), pair, 7, task, 3, 2.0, "euler", "normal", 1.0)
+    return SampleLatent.execute(*args, **more)[0]["samples"]
 
 
 def test_joint_is_what_the_stock_sampler_answers(model):
-    assert torch.equal(sampled(model, latent(), JOINT), ksampler(model, steps=3, cfg=2.0))
+    assert torch.equal(sampled(model, latent(), ALL), ksampler(model, steps=3, cfg=2.0))
 
 
-@pytest.mark.parametrize(("mode", "given"), [(TO_DEPTH, 0), (TO_VIDEO, 1)])
-def test_the_given_half_stays_and_steers_the_other(model, mode, given):
+@pytest.mark.parametrize(("task", "given"), [(DEPTH_FROM_VIDEO, 0), (VIDEO_FROM_DEPTH, 1)])
+def test_the_given_half_stays_and_steers_the_other(model, task, given):
     pair = latent()
     pair["samples"] = noise(pair["samples"].shape, 11)
-    out = sampled(model, pair, mode)
+    out = sampled(model, pair, task)
     assert gap(split(out)[given], split(pair["samples"])[given]) < 1e-5
     assert gap(split(out)[1 - given], split(pair["samples"])[1 - given]) > 0.1
     other = pair["samples"].clone()
     split(other)[given].mul_(-1)
-    changed = sampled(model, {"samples": other}, mode)
+    changed = sampled(model, {"samples": other}, task)
     assert gap(split(changed)[1 - given], split(out)[1 - given]) > 2e-5, "what is given steers what is made"
 
 
@@ -134,7 +133,7 @@ def test_a_mask_narrows_what_is_made(model):
     pair["samples"] = noise(pair["samples"].shape, 12)
     mask = torch.zeros(1, 64, 64)
     mask[:, :, 32:] = 1
-    out = sampled(model, pair, TO_DEPTH, mask=mask)
+    out = sampled(model, pair, DEPTH_FROM_VIDEO, change_mask=mask)
     video, depth = split(out)
     before = split(pair["samples"])
     assert gap(video, before[0]) < 1e-5 and gap(depth[..., :4], before[1][..., :4]) < 1e-5
@@ -143,6 +142,6 @@ def test_a_mask_narrows_what_is_made(model):
 
 def test_masks_and_pairs_that_do_not_fit_are_refused(model):
     with pytest.raises(ValueError, match="expected 1 or 3 masks for 3 frames, got 2"):
-        sampled(model, latent(), TO_DEPTH, mask=torch.ones(2, 64, 64))
+        sampled(model, latent(), DEPTH_FROM_VIDEO, change_mask=torch.ones(2, 64, 64))
     with pytest.raises(ValueError, match="even; got 5"):
-        sampled(model, latent(5), TO_DEPTH)
+        sampled(model, latent(5), DEPTH_FROM_VIDEO)

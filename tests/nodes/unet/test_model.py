@@ -9,7 +9,7 @@ from comfy_extras.nodes_easycache import EasyCacheNode
 from comfy_extras.nodes_pag import PerturbedAttentionGuidance
 from comfy_extras.nodes_sag import SelfAttentionGuidance
 from pack.nodes.host.unet.model import native_model
-from pack.nodes.pair.modality import SetModality
+from pack.nodes.pair.modality import SelectModality
 from tiny.model import (
     FRAMES,
     PICTURES,
@@ -157,17 +157,17 @@ def test_one_modality_alone_is_half_a_batch_with_its_label(model):
     answers = {}
     for name in ("video", "depth"):
         seen = []
-        alone = SetModality.execute(model, f"{name} only").result[0]
+        alone = SelectModality.execute(model, f"{name} only").result[0]
         answers[name] = ksampler(spied(alone, seen), pair=latent(FRAMES))
         assert seen == [(2 * FRAMES, [1, 0])] * 2
     assert gap(answers["video"], answers["depth"]) > 1e-3
-    back = SetModality.execute(alone, "joint").result[0]
+    back = SelectModality.execute(alone, "video and depth").result[0]
     assert torch.equal(ksampler(back), ksampler(model))
 
 
 def test_set_modality_wants_a_model_of_both():
     with pytest.raises(ValueError, match="video and depth"):
-        SetModality.execute(tiny_model(modalities=1, label=False, cross_modal="none"), "depth only")
+        SelectModality.execute(tiny_model(modalities=1, label=False, cross_modal="none"), "depth only")
 
 
 def test_background_latents_enter_and_fit(model, clip):
