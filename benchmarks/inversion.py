@@ -13,7 +13,6 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import replace
 
 import _host  # noqa: F401
 import comfy.samplers
@@ -27,6 +26,7 @@ from pack.models.oneshot.inversion import error_of
 from pack.models.stage import render, sample_scene
 from pack.models.unet.config import IDOL, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
 from pack.nodes.host.unet.model import native_model
@@ -73,7 +73,7 @@ def compared(model, positive, latent, steps: int, iterations: int, runs: int) ->
 
 def measure(size: str, prediction: str, options) -> dict:
     fields, pixels, frames = SIZES[size]
-    config = replace(IDOL, **{**fields, "foreground_width": 0, "prediction": prediction})
+    config = with_switches(IDOL, **fields, foreground_width=0, prediction=prediction)
     torch.manual_seed(0)
     model = native_model(config, VideoUNet(config).state_dict())
     latent = {"samples": torch.randn(2 * frames, 4, pixels // 8, pixels // 8)}

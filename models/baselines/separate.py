@@ -111,12 +111,12 @@ class SeparateControlNets(Streams):
 
 def network(config: VideoUNetConfig) -> nn.Module:
     """The network that a configuration asks for."""
-    return SeparateUNets(config) if config.streams == "separate" else VideoUNet(config)
+    return SeparateUNets(config) if config.separate else VideoUNet(config)
 
 
 def pose_network(config: VideoUNetConfig) -> nn.Module:
     """The pose ControlNet beside the network of a configuration: as many as there are streams."""
-    return SeparateControlNets(config) if config.streams == "separate" else PoseControlNet(config)
+    return SeparateControlNets(config) if config.separate else PoseControlNet(config)
 
 
 def pose_network_from(unet: nn.Module) -> nn.Module:
@@ -131,7 +131,7 @@ def pose_network_from(unet: nn.Module) -> nn.Module:
 
 def network_from(state: dict[str, Tensor], config: VideoUNetConfig) -> nn.Module:
     """The network that a configuration asks for with the weights of a 2-D one, in both streams if there are two."""
-    if config.streams == "shared":
+    if not config.separate:
         return inflated(state, config)
     nets = SeparateUNets(config)
     for net in nets.streams.values():

@@ -1,20 +1,21 @@
 """What a network does and what it reads, from its configuration: for files whose family alone does not tell."""
 
-from ..unet.config import VideoUNetConfig
+from ..unet.config import ImageTokens, MotionModules, TemporalLayers, VideoUNetConfig
 
+LAYERS = {TemporalLayers: "attention over time", MotionModules: "motion modules"}
 PREDICTS = {"eps": "noise (eps)", "v": "velocity (v)"}
 
 
 def of_model(config: VideoUNetConfig) -> tuple[str, ...]:
     """A U-Net, a sentence each: what it makes and predicts, and the nodes that speak to it."""
-    makes, its = ("pictures", "their") if config.temporal == "none" else ("video", "its")
+    makes, its = ("pictures", "their") if config.temporal is None else ("video", "its")
     if config.modalities == 2:
-        makes += f" and {its} depth " + ("together" if config.streams == "shared" else "in a network for each")
-    sentences = [f"It makes {makes} and predicts {PREDICTS[config.prediction]}."]
+        makes += f" and {its} depth " + ("together" if not config.separate else "in a network for each")
+    sentences = [f"It makes {makes} and predicts {PREDICTS[config.target]}."]
     reads = {
         "a depth clip (Encode Depth Condition)": config.in_channels == config.out_channels + 1,
         "a room (Encode Background)": config.background != "none",
-        "a person (Encode Foreground)": config.foreground_width and not config.words,
+        "a person (Encode Foreground)": isinstance(config.tokens, ImageTokens),
         f"{len(config.words)} words of its own (Encode Stage Words)": config.words,
     }
     named = [what for what, there in reads.items() if there]
@@ -32,14 +33,15 @@ def of_character(config: VideoUNetConfig) -> tuple[str, ...]:
 
 def lengths(config: VideoUNetConfig) -> tuple[str, ...]:
     """How long a clip may be: only motion modules know places in time."""
-    known = f"Clips have up to {config.motion_positions} frames, or that many in a window."
-    return (known,) if config.temporal == "motion_modules" else ()
+    if not isinstance(config.temporal, MotionModules):
+        return ()
+    return (f"Clips have up to {config.temporal.positions} frames, or that many in a window.",)
 
 
 def of_controlnet(config: VideoUNetConfig) -> tuple[str, ...]:
     """A pose ControlNet: what it sees of a clip, and of which networks."""
-    sees = "each frame by itself" if config.temporal == "none" else "whole clips"
-    if config.modalities == 2 and config.label_in_controlnet:
+    sees = "each frame by itself" if config.temporal is None else "whole clips"
+    if config.label_in_controlnet:
         sees += ", with a label that tells the video from its depth"
     return (f"It sees {sees}.",)
 

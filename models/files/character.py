@@ -8,7 +8,7 @@ from torch import Tensor
 from ..unet.config import MIMO, VideoUNetConfig
 from . import about
 from .family import kind_of, refuse
-from .opening import TABLE, duet_config, motion_fields, opened, taken
+from .opening import TABLE, duet_config, motion_modules, opened, taken
 from .reading import Weights
 from .report import Report
 from .shape import base_fields, count, size
@@ -96,8 +96,8 @@ def config_of(whole: Weights) -> VideoUNetConfig:
             f"{whole.name} reads {base['in_channels']} channels, but {MODEL}, with 8 or 12 channels was expected: choose "
             "another file."
         )
-    fields, _, _ = motion_fields(whole.pick(motion))
-    return replace(MIMO, **base, **fields, motion_code=guider_widths(whole))
+    temporal, _, _ = motion_modules(whole.pick(motion))
+    return replace(MIMO, **base, temporal=temporal, motion_code=guider_widths(whole))
 
 
 def guider_widths(whole: Weights) -> tuple[int, ...]:

@@ -30,7 +30,7 @@ def convert(source: Path, target: Path, part: str | None = None, half: bool = Fa
     part = part if part in PARTS else "model"
     config, state, report = PARTS[part](source)
     if part == "motion":
-        config = replace(SD1, **config)
+        config = replace(SD1, temporal=config)
     if half:
         state = {name: value.half() for name, value in state.items()}
     save_model(target, state, config, kind=part, source=source.name, family=report.family)

@@ -45,7 +45,7 @@ def told_beside(path: Path) -> dict[str, str]:
 
 def save_folder(folder: str | Path, state: dict[str, Tensor], config: VideoUNetConfig) -> Path:
     """Write unet/ of a Tune-A-Video folder: 798 weights of Stable Diffusion in its words and the configuration."""
-    if not is_one_shot(config) or config.modalities != 1 or config.cross_modal != "none":
+    if not is_one_shot(config) or config.pair is not None:
         raise ValueError(
             "Only a one-shot model can be written in Tune-A-Video's form, but this one has other layers over time or "
             "between modalities. Save it as a Duet file."

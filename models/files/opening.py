@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..unet.config import ONE_SHOT_FIELDS, SD1, VideoUNetConfig
+from ..unet.config import ONE_SHOT_FIELDS, SD1, ImageTokens, MotionModules, TemporalLayers, VideoUNetConfig
+from ..unet.config_file import from_json
 from . import about
 from .family import ASIDE, kind_of, refuse
 from .folder import file_in, told_beside
@@ -106,10 +107,10 @@ def open_disco(file: Weights):
     names = {new: old for new, old in names.items() if not new.startswith("refer_clip_proj.")}
     for new in [new for new in names if ".transformer_blocks." in new and ".tem_norm." in new]:
         names[new] = names.get(new.replace(".tem_norm.", ".norm2."), names[new])
-    fields = base_fields(file.pick(names)) | {"temporal": "native", "group_norm": "clip"}
+    fields = base_fields(file.pick(names)) | {"temporal": TemporalLayers(), "group_norm": "clip"}
     projection = file.shapes.get("refer_clip_proj.weight")
     if projection and len(projection) == 2:
-        fields["foreground_width"] = projection[1]
+        fields["tokens"] = ImageTokens(projection[1])
         names["clip_proj.weight"] = "refer_clip_proj.weight"
     # What lies outside the U-Net and is of no known family stays in the list, so that it is refused below.
     strays = [name for name in file.shapes if prefix and not name.startswith((prefix, "refer_clip_proj."))]
@@ -118,37 +119,36 @@ def open_disco(file: Weights):
     return taken(file, replace(SD1, **fields), names, "DisCo", note)
 
 
-def open_motion_module(path) -> tuple[dict, dict[str, Tensor], Report]:
-    """AnimateDiff's motion modules: fields to set in a configuration, and weights in VideoUNet's names."""
+def open_motion_module(path) -> tuple[MotionModules, dict[str, Tensor], Report]:
+    """AnimateDiff's motion modules: their part of a configuration, and weights in VideoUNet's names."""
     file = opened(path)
     kind, config = kind_of(file), duet_config(file)
     if kind != "motion":
         raise refuse(file, kind, MOTION)
     names = {re.sub(r"^.*?(?=(down_blocks|mid_block|up_blocks)\.)", "", name): name for name in file.shapes}
-    fields, widths, layers = motion_fields(file.pick(names), config.motion_positions if config else None)
+    positions = getattr(config and config.temporal, "positions", None)
+    motion, widths, layers = motion_modules(file.pick(names), positions)
     if widths == (320, 640, 1280):
         raise ValueError(
             f"{file.name} is a motion module for Stable Diffusion XL, but {MOTION} was expected. Take that."
         )
     names = {new: old for new, old in names.items() if not new.endswith(TABLE)}
     shape = {"block_out_channels": widths, "attention_levels": (False,) * len(widths), "layers_per_block": layers}
-    _, state, report = taken(file, replace(SD1, **shape, **fields), names, "AnimateDiff", only=".motion_modules.")
-    version = 2 if fields["motion_mid_block"] else 1 if fields["motion_positions"] == 24 else 3
-    note = f"It knows clips of up to {fields['motion_positions']} frames."
-    return fields, state, replace(report, family=f"AnimateDiff v{version}", unexpected=(), notes=(note,))
+    _, state, report = taken(
+        file, replace(SD1, **shape, temporal=motion), names, "AnimateDiff", only=".motion_modules."
+    )
+    version = 2 if motion.mid_block else 1 if motion.positions == 24 else 3
+    note = f"Clips have up to {motion.positions} frames, or that many in a window."
+    return motion, state, replace(report, family=f"AnimateDiff v{version}", unexpected=(), notes=(note,))
 
 
-def motion_fields(file: Weights, positions: int | None = None) -> tuple[dict, tuple[int, ...], int]:
-    """Fields of a configuration for a file of motion modules alone, the widths of its levels and modules in each."""
+def motion_modules(file: Weights, positions: int | None = None) -> tuple[MotionModules, tuple[int, ...], int]:
+    """The motion modules of a file that holds nothing else, the widths of its levels and how many modules each has."""
     tables = {name: name for name in file.shapes if name.endswith(TABLE)}
     widths, layers, attentions = motion_shape(file.pick({name: name for name in file.shapes if name not in tables}))
-    fields = {
-        "temporal": "motion_modules",
-        "motion_positions": positions or positions_of(file.pick(tables)),
-        "motion_mid_block": any(name.startswith("mid_block.") for name in file.shapes),
-        "motion_attentions": attentions,
-    }
-    return fields, widths, layers
+    mid_block = any(name.startswith("mid_block.") for name in file.shapes)
+    motion = MotionModules(positions or positions_of(file.pick(tables)), mid_block, attentions)
+    return motion, widths, layers
 
 
 def positions_of(tables: Weights) -> int:
@@ -185,8 +185,8 @@ def open_controlnet(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
         dead = [name for name in names if ".transformer_blocks." in name and ".tem_norm." in name]
         names |= {name: name.replace(".tem_norm.", ".norm2.") for name in dead}
     if config is None:
-        temporal = any(".tem_conv." in name for name in names)
-        config = replace(SD1, **base_fields(file), **extra, temporal="native" if temporal else "none")
+        temporal = TemporalLayers() if any(".tem_conv." in name for name in names) else None
+        config = replace(SD1, **base_fields(file), **extra, temporal=temporal)
     return taken(file, config, names, family, *about.of_controlnet(config), controlnet=True)
 
 
@@ -210,7 +210,7 @@ def duet_config(file: Weights) -> VideoUNetConfig | None:
             "file is damaged. Copy or download it again."
         )
     try:
-        return VideoUNetConfig.from_json(text)
+        return from_json(text)
     except (TypeError, AttributeError, ValueError) as error:
         reason = str(error) if "newer version" in str(error) else "its configuration cannot be read. Save it again."
         raise ValueError(f"{file.name} is a Duet file that cannot be opened: {reason}") from error

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..unet.config import VideoUNetConfig
+from ..unet.config_file import to_json
 from .reading import SAFE
 
 
@@ -37,7 +38,7 @@ def alone(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def save_model(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, **metadata) -> Path:
     """Write a Duet file: safetensors with its configuration and a checksum."""
-    text = config.to_json()
+    text = to_json(config)
     notes = {name: str(value) for name, value in metadata.items()}
     return write_safely(path, state, {**notes, "duet": text, "duet_crc32": checksum(state, text)})
 

@@ -15,7 +15,7 @@ from ..character.reference import ReadsReference
 from ..pair.layout import ClipLayout
 from .attention.sparse_causal import SparseCausal
 from .attention.temporal import TemporalAttention, TemporalConv
-from .config import VideoUNetConfig
+from .config import TemporalLayers, VideoUNetConfig
 
 # The C library gives pieces of 32 MB and more back at once and takes them anew, page by page: a sixth of a tiny
 # network's step. Parts of this size stay in the cache too, and with this many tokens the weights are still read rarely.
@@ -40,7 +40,7 @@ class VideoResnetBlock(ResnetBlock2D):
     def from_2d(cls, block: ResnetBlock2D, config: VideoUNetConfig, layout: ClipLayout) -> "VideoResnetBlock":
         grown = grown_from(cls, block)
         grown.layout, grown.after, grown.over_clip = layout, Unregistered(), config.group_norm == "clip"
-        if config.temporal == "native" and config.temporal_place == "before_cross_attention":
+        if config.temporal == TemporalLayers("before_cross_attention"):
             width = block.out_channels
             grown.tem_norm = nn.GroupNorm(config.norm_num_groups, width)
             grown.tem_conv = TemporalConv(width, layout)
@@ -75,15 +75,18 @@ def norm_over_clip(norm: nn.GroupNorm, x: Tensor, layout: ClipLayout) -> Tensor:
 class VideoTransformerBlock(BasicTransformerBlock):
     """Spatial attention, attention over time, cross-attention, feed-forward."""
 
+    tem_place: str | None = None  # where attention over time lies, None without it
+
     @classmethod
     def from_2d(cls, block: BasicTransformerBlock, config: VideoUNetConfig, layout: ClipLayout):
         grown = grown_from(cls, block)
-        grown.layout, grown.tem_place = layout, config.temporal_place
+        grown.layout = layout
         if config.self_attention == "sparse_causal":
             grown.attn1.set_processor(SparseCausal(layout))
         if config.reference:
             grown.attn1.set_processor(ReadsReference(layout))
-        if config.temporal == "native":
+        if isinstance(config.temporal, TemporalLayers):
+            grown.tem_place = config.temporal.place
             grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
             grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)
         return grown
@@ -95,11 +98,10 @@ class VideoTransformerBlock(BasicTransformerBlock):
         # The order is diffusers': gradient checkpointing passes all seven without names.
         kwargs = cross_attention_kwargs or {}
         x = self.attn1(self.norm1(x), **kwargs) + x
-        if self.tem_place == "before_cross_attention":
-            x = self.over_time(x)
+        x = self.over_time(x, "before_cross_attention")
         x = self.attn2(self.norm2(x), encoder_hidden_states=encoder_hidden_states, **kwargs) + x
         x = self.feed_forward(self.norm3(x)) + x
-        return self.over_time(x) if self.tem_place == "after_feed_forward" else x
+        return self.over_time(x, "after_feed_forward")
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """On a CPU some pictures at a time, for inside it is eight times as wide as all else."""
@@ -108,8 +110,9 @@ class VideoTransformerBlock(BasicTransformerBlock):
         tokens = max(PART_TOKENS, PART_BYTES // (8 * x.shape[2] * x.element_size()))
         return torch.cat([self.ff(part) for part in x.split(max(1, tokens // x.shape[1]))])
 
-    def over_time(self, x: Tensor) -> Tensor:
-        if self.layout.still or not hasattr(self, "tem_attn"):
+    def over_time(self, x: Tensor, place: str) -> Tensor:
+        """Attention over time if it lies at this place."""
+        if self.layout.still or self.tem_place != place:
             return x
         return self.tem_attn(self.tem_norm(x), self.layout) + x
 

@@ -3,8 +3,6 @@
 Letters as in pair/layout.py.
 """
 
-from dataclasses import replace
-
 from diffusers import ControlNetModel
 from torch import Tensor, nn
 
@@ -21,9 +19,7 @@ class PoseControlNet(ControlNetModel):
     """Noisy latents and pose pictures to one residual for each skip of the U-Net and one for its middle."""
 
     def __init__(self, video: VideoUNetConfig):
-        # Where nothing else is asked the label stays in the U-Net, so that stock ControlNets fit beside this one.
-        label = video.label_in_controlnet
-        video = replace(video, label=label, cross_modal="none", same_place=False, background="none")
+        video = video.controlnet()
         base = video.base()
         for name in ("out_channels", "up_block_types"):
             base.pop(name)

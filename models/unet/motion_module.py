@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..pair.layout import ClipLayout
 from .blocks import norm_over_clip, pairs
-from .config import VideoUNetConfig
+from .config import MotionModules
 
 HEADS = 8
 
@@ -103,23 +103,22 @@ class MotionTransformer(nn.Module):
 class MotionModule(nn.Module):
     """The shell that gives the weights the names of the released files."""
 
-    def __init__(self, width: int, config: VideoUNetConfig, layout: ClipLayout):
+    def __init__(self, width: int, groups: int, motion: MotionModules, layout: ClipLayout):
         super().__init__()
-        sizes = (config.norm_num_groups, config.motion_positions, config.motion_attentions)
-        self.temporal_transformer = MotionTransformer(width, *sizes, layout)
+        self.temporal_transformer = MotionTransformer(width, groups, motion.positions, motion.attentions, layout)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.temporal_transformer(features)
 
 
-def add_motion_modules(unet: nn.Module, config: VideoUNetConfig, layout: ClipLayout) -> None:
+def add_motion_modules(unet: nn.Module, motion: MotionModules, groups: int, layout: ClipLayout) -> None:
     """A motion module after each ResBlock-transformer pair and, in version 2, after the middle's attention."""
+    modules = lambda *widths: nn.ModuleList(MotionModule(width, groups, motion, layout) for width in widths)
     for block in [*unet.down_blocks, *unet.up_blocks]:
         places = pairs(block)
-        block.motion_modules = nn.ModuleList(MotionModule(r.out_channels, config, layout) for r in block.resnets)
-        for place, motion in zip(places, block.motion_modules, strict=True):
-            place.after.append(motion)
-    if config.motion_mid_block:
-        width = unet.mid_block.resnets[0].out_channels
-        unet.mid_block.motion_modules = nn.ModuleList([MotionModule(width, config, layout)])
+        block.motion_modules = modules(*(resnet.out_channels for resnet in block.resnets))
+        for place, module in zip(places, block.motion_modules, strict=True):
+            place.after.append(module)
+    if motion.mid_block:
+        unet.mid_block.motion_modules = modules(unet.mid_block.resnets[0].out_channels)
         unet.mid_block.attentions[0].after.append(unet.mid_block.motion_modules[0])

@@ -19,7 +19,7 @@ from .attention.cross_modal import CrossModalAttention
 from .attention.same_place import SamePlace
 from .attention.shared_maps import SharedMaps
 from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
-from .config import VideoUNetConfig
+from .config import MotionModules, Pair, VideoUNetConfig
 from .motion_module import add_motion_modules
 from .schedule import STEPS
 
@@ -44,18 +44,16 @@ class VideoUNet(UNet2DConditionModel):
         self.video, self.layout = video, ClipLayout()
         for block in self.blocks():
             inflate(block, video, self.layout)
-        if video.temporal == "motion_modules":
-            add_motion_modules(self, video, self.layout)
-        self._join_modalities(video)
-        if video.shared_maps != "none":
-            for block in self.transformer_blocks():
-                block.attn2.set_processor(SharedMaps(video.shared_maps, self.layout))
+        if isinstance(video.temporal, MotionModules):
+            add_motion_modules(self, video.temporal, video.norm_num_groups, self.layout)
+        if video.pair is not None:
+            self._join_modalities(video.pair)
         if video.label:
             nn.init.zeros_(self.class_embedding.weight)
         if video.background in ("conv", "zero"):
             self.conv_bg = copy_of_conv(self.conv_in) if video.background == "conv" else zeros_like_conv(self.conv_in)
-        if video.foreground_width:
-            self.clip_proj = nn.Linear(video.foreground_width, video.cross_attention_dim, bias=False)
+        if video.tokens is not None:
+            self.clip_proj = nn.Linear(video.token_width, video.cross_attention_dim, bias=False)
         self.readers = [block.attn1.processor for block in self.transformer_blocks()] if video.reference else []
         if video.reference:
             self.reference = without_answer(VideoUNet(video.reference_unet()))
@@ -80,24 +78,27 @@ class VideoUNet(UNet2DConditionModel):
         """Feature maps that the way down leaves for the way up: as many residuals come from a ControlNet."""
         return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
 
-    def _join_modalities(self, video: VideoUNetConfig) -> None:
-        """What the blocks end in: attention between video and depth, and what lies at the same place."""
+    def _join_modalities(self, pair: Pair) -> None:
+        """Adds what lies between video and depth: attention and a projection at the end of blocks, shared maps in them."""
         chosen = {
-            "none": [],
+            None: [],
             "all": self.blocks(),
             "up": list(self.up_blocks),
             "deep": [*self.down_blocks[1:], self.mid_block, *self.up_blocks[:-1]],  # nowhere at full size
             "attention": [b for b in [*self.down_blocks, *self.up_blocks] if getattr(b, "attentions", None)],
-        }[video.cross_modal]
+        }[pair.cross_modal and pair.cross_modal.where]
         for block in self.blocks():
             width = block.resnets[-1].out_channels
             end = block.resnets[-1] if block is self.mid_block else pairs(block)[-1]
             if block in chosen:
-                block.cross_modal = CrossModalAttention(width, video.cross_modal_width or width, self.layout)
+                block.cross_modal = CrossModalAttention(width, pair.cross_modal.width or width, self.layout)
                 end.after.append(block.cross_modal)
-            if video.same_place:
+            if pair.same_place:
                 block.same_place = SamePlace(width, self.layout)
                 end.after.append(block.same_place)
+        if pair.shared_maps != "none":
+            for block in self.transformer_blocks():
+                block.attn2.set_processor(SharedMaps(pair.shared_maps, self.layout))
 
     def forward(
         self,
@@ -136,7 +137,7 @@ class VideoUNet(UNet2DConditionModel):
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         show(self.readers, reference, chunks)
         emb = self.embed(sample, timestep, labels)
-        if self.video.foreground_width and context.shape[-1] == self.video.foreground_width:
+        if self.video.tokens is not None and context.shape[-1] == self.video.token_width:
             context = self.clip_proj(context)
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
         x = self.enter(sample, background)

@@ -38,15 +38,15 @@ class NoiseSchedule:
         return signal * noise - sigma * clean
 
     def target(self, prediction: str, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What a network of that `prediction`, "eps" or "v", should answer: B C h w."""
-        return self.velocity(clean, noise, t) if prediction == "v" else noise
+        """What a network of that `prediction` should answer, the noise for "eps", else the velocity: B C h w."""
+        return noise if prediction == "eps" else self.velocity(clean, noise, t)
 
     def split(self, prediction: str, noisy: Tensor, answer: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         """B C h w latents at (B,) steps and what a network answers to the clean latents and the noise it sees in them."""
         signal, sigma = self.rates(t, noisy)
-        if prediction == "v":
-            return signal * noisy - sigma * answer, sigma * noisy + signal * answer
-        return (noisy - sigma * answer) / signal, answer
+        if prediction == "eps":
+            return (noisy - sigma * answer) / signal, answer
+        return signal * noisy - sigma * answer, sigma * noisy + signal * answer
 
     def noise_between(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
         """The noise that makes these noisy latents of those clean ones, B C h w at (B,) steps."""

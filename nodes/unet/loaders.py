@@ -1,7 +1,5 @@
 """Loaders of video models: each file opens as the host's own MODEL."""
 
-from dataclasses import replace
-
 from comfy_api.latest import io
 
 from ..host.files.folders import find_file, list_files, stamp
@@ -39,8 +37,9 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
 def add_adapters(config, state: dict, adapters: str) -> tuple:
     """The config and the weights of a picture model with silent adapters beside them."""
     from ...models.unet.birth import inflated
+    from ...models.unet.switches import with_switches
 
-    if config.modalities > 1 or config.temporal != "none":
+    if config.pair is not None or config.temporal is not None:
         raise ValueError(
             f"This file already holds a video model, so adapters for {adapters} cannot be added: "
             f"set adapters to {AS_IN_FILE}, or choose a Stable Diffusion model for pictures."
@@ -50,7 +49,7 @@ def add_adapters(config, state: dict, adapters: str) -> tuple:
             f"A character model reads layers beside the noise, but this file already reads {config.in_channels} channels: "
             f"choose a Stable Diffusion model for pictures, with {config.out_channels}."
         )
-    config = replace(config, **ADAPTERS[adapters])
+    config = with_switches(config, **ADAPTERS[adapters])
     return config, inflated(state, config).state_dict()
 
 

@@ -12,16 +12,16 @@ FOLDERS = ("animatediff_models", "diffusion_models")
 def with_motion(model, path):
     """A MODEL of pictures with the motion modules of a file in it, and the report of the file."""
     from ...models.files import open_motion_module
+    from ...models.files.about import LAYERS
     from ..host.unet.model import native_model, weights_of
 
     config, state = weights_of(model)
-    if config.temporal != "none":
+    if config.temporal is not None:
         raise ValueError(
-            f"This model already has {config.temporal.replace('_', ' ')} layers over time: "
-            "connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
+            f"This model already has {LAYERS[type(config.temporal)]}: connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
         )
-    fields, motion, report = open_motion_module(path)
-    return native_model(replace(config, **fields), {**state, **motion}), report
+    temporal, motion, report = open_motion_module(path)
+    return native_model(replace(config, temporal=temporal), {**state, **motion}), report
 
 
 class LoadMotionModule(io.ComfyNode):

@@ -99,7 +99,7 @@ class Idol(Recipe):
 
     def compares(self) -> bool:
         """Whether the losses between the modalities apply: inside one network that makes both."""
-        return self.modalities == 2 and self.unet.video.streams == "shared"
+        return self.modalities == 2 and not self.unet.video.separate
 
     def trains(self, name: str) -> bool:
         """Whether this stage trains a weight of the U-Net at all."""

@@ -1,7 +1,5 @@
 """The networks that IDOL's stages train: new ones, ones that grow from a picture model, or ones that go on."""
 
-from dataclasses import replace
-
 from torch import Tensor, nn
 
 from ...models.baselines.separate import network, network_from, pose_network, pose_network_from
@@ -9,6 +7,7 @@ from ...models.files import open_controlnet, open_model
 from ...models.pair.foreground import latent_width
 from ...models.unet.config import IDOL, VideoUNetConfig
 from ...models.unet.controlnet import PoseControlNet
+from ...models.unet.switches import switches_of, with_switches
 from .shape import shape_asked
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
@@ -21,13 +20,13 @@ def start_unet(model: dict) -> nn.Module:
     shape = shape_asked(model)
     if not model.get("init"):
         width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
-        return network(replace(IDOL, **(width | shape)))
+        return network(with_switches(IDOL, **(width | shape)))
     config, state, _ = open_model(model["init"])
     if config.modalities == 2:
-        return learning_on(state, network(replace(config, **shape)))
-    gained = {name: getattr(IDOL, name) for name in GAINED}
-    width = {"foreground_width": config.foreground_width or 1024}
-    net = network_from(state, replace(config, **(gained | width | shape)))
+        return learning_on(state, network(with_switches(config, **shape)))
+    gained = {name: switches_of(IDOL)[name] for name in GAINED}
+    width = {"foreground_width": config.token_width or 1024}
+    net = network_from(state, with_switches(config, **(gained | width | shape)))
     if net.video.label:
         net.tell_depth()
     return net
@@ -46,7 +45,7 @@ def start_controlnet(model: dict, unet: nn.Module) -> nn.Module:
     refuse_foreign(config, unet.video)
     labelled = config.label_in_controlnet or unet.video.label_in_controlnet
     groups = unet.video.norm_num_groups
-    return learning_on(state, pose_network(replace(config, norm_num_groups=groups, label_in_controlnet=labelled)))
+    return learning_on(state, pose_network(with_switches(config, norm_num_groups=groups, label_in_controlnet=labelled)))
 
 
 def is_adapter(name: str) -> bool:

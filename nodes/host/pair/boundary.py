@@ -76,7 +76,7 @@ def check_windows(handler, video, m: int) -> None:
 
 def check_tokens(tokens: Tensor | None, video, name: str) -> None:
     """Conditioning tokens (.., N, width) must be as wide as the model reads them."""
-    widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
+    widths = [width for width in (video.cross_attention_dim, video.token_width) if width]
     came = "no tokens" if tokens is None else tokens.shape[-1]
     if came not in widths:
         mend = "with Encode Stage Words and this model" if video.words else "with the CLIP that belongs to this model"

@@ -54,12 +54,12 @@ class HostHints:
 
 
 @cache
-def host_controlnet_class(streams: str = "shared") -> type:
+def host_controlnet_class(separate: bool = False) -> type:
     """PoseControlNet, or two of them; made on first use, because diffusers is slow to import."""
     from ....models.baselines.separate import SeparateControlNets
     from ....models.unet.controlnet import PoseControlNet
 
-    if streams == "separate":
+    if separate:
         return type("HostSeparateControlNets", (HostHints, SeparateControlNets), {})
     return type("HostPoseControlNet", (HostHints, PoseControlNet), {})
 
@@ -69,7 +69,7 @@ def native_controlnet(config: VideoUNetConfig, state_dict: dict[str, Tensor]) ->
     device = memory.get_torch_device()
     dtype = memory.unet_dtype(device=device, weight_dtype=comfy.utils.weight_dtype(state_dict))
     cast = memory.unet_manual_cast(dtype, device)
-    net = host_controlnet_class(config.streams)(config)
+    net = host_controlnet_class(config.separate)(config)
     net = torch.nn.Module.to(net, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of what is not there
     net.host_dtype = dtype
     missing, unexpected = net.load_state_dict({key: value.to(dtype) for key, value in state_dict.items()}, strict=False)

@@ -16,7 +16,7 @@ from comfy.supported_models_base import BASE
 from torch import Tensor
 
 from ....models.oneshot.depth_channel import depth_channel
-from ....models.unet.config import VideoUNetConfig
+from ....models.unet.config import MotionModules, VideoUNetConfig
 from ..character.conds import character_conds, check_count, check_view, layer_codes
 from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
 from ..pair.boundary import MODALITY, check_before_sampling
@@ -51,7 +51,7 @@ class VideoModel(BaseModel):
     """What the host samples: noise schedule, latent format and the conditions that enter besides the tokens."""
 
     def __init__(self, settings: ClipSettings, unet: torch.nn.Module):
-        kind = ModelType.V_PREDICTION if unet.video.prediction == "v" else ModelType.EPS
+        kind = ModelType.V_PREDICTION if unet.video.target == "v" else ModelType.EPS
         super().__init__(settings, model_type=kind)
         self.video: VideoUNetConfig = unet.video
         self.diffusion_model = unet.eval().requires_grad_(False)
@@ -61,7 +61,7 @@ class VideoModel(BaseModel):
         """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
         out = super().extra_conds(**kwargs)
         tokens = kwargs.get("cross_attn")
-        if tokens is not None and self.video.foreground_width == tokens.shape[-1]:
+        if tokens is not None and self.video.token_width == tokens.shape[-1]:
             # Projected here, once, so that ControlNets read the same context as the U-Net.
             tokens = tokens.to(kwargs["device"], self.get_dtype_inference())
             tokens = self.diffusion_model.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
@@ -138,7 +138,7 @@ def native_model(
     patcher = patcher(model, load_device=device, offload_device=offload)
     patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype))
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
-    if config.streams == "separate":
+    if config.separate:
         patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_streams", name_modality)
     return patcher
 
@@ -171,7 +171,7 @@ def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
     })  # fmt: skip
     if config.zero_snr:
         made.sampling_settings = {"zsnr": True}
-    elif config.temporal == "motion_modules":
+    elif isinstance(config.temporal, MotionModules):
         # AnimateDiff learned on betas that rise evenly; the host's default raises their roots evenly.
         made.sampling_settings = {"beta_schedule": "sqrt_linear"}
     made.set_inference_dtype(dtype, cast, device=device)

@@ -120,12 +120,12 @@ class HostCallOfTwo(HostCall):
 
 
 @cache
-def host_unet_class(streams: str = "shared") -> type:
+def host_unet_class(separate: bool = False) -> type:
     """VideoUNet, or two of them; made on first use, because diffusers takes half a second to import."""
     from ....models.baselines.separate import SeparateUNets
     from ....models.unet.network import VideoUNet
 
-    if streams == "separate":
+    if separate:
         return type("HostSeparateUNets", (HostCallOfTwo, SeparateUNets), {})
     return type("HostVideoUNet", (HostCall, VideoUNet), {})
 
@@ -133,7 +133,7 @@ def host_unet_class(streams: str = "shared") -> type:
 def build_unet(config: VideoUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype) -> torch.nn.Module:
     """The network with the given weights; one that is missing is refused, for the host would sample NaN from it."""
     with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
-        unet = host_unet_class(config.streams)(config)
+        unet = host_unet_class(config.separate)(config)
     unet.host_dtype = dtype
     state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state_dict.items()}
     missing, unexpected = unet.load_state_dict(state, strict=False, assign=True)

@@ -1,6 +1,5 @@
 """What the loaders say of a Duet file: the shipped ones, and the networks that somebody may have trained."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from pack.models.baselines.configs import ABLATIONS
 from pack.models.files import open_controlnet, open_model
 from pack.models.files.about import of_controlnet, of_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT, SD1
+from pack.models.unet.switches import with_switches
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
 
@@ -35,7 +35,7 @@ def test_the_shipped_model_of_words_says_what_it_reads():
     (SD1, ("It makes pictures and predicts noise (eps).",)),
     (ONE_SHOT, ("It makes video and predicts noise (eps).", "It reads a depth clip (Encode Depth Condition).")),
     (ANIMATEDIFF_V2, ("It makes video and predicts noise (eps).", "Clips have up to 32 frames, or that many in a window.")),
-    (replace(IDOL, background="none", temporal="none"), (
+    (with_switches(IDOL, background="none", temporal="none"), (
         "It makes pictures and their depth together and predicts noise (eps).", "It reads a person (Encode Foreground).",
     )),
     (ABLATIONS["separate"], (
@@ -55,4 +55,4 @@ def test_a_sentence_for_what_it_makes_and_one_for_what_it_reads(config, expected
      "It sees each frame by itself, with a label that tells the video from its depth."),
 ])  # fmt: skip
 def test_a_controlnet_says_whether_it_looks_over_time_and_has_a_label(fields, expected):
-    assert of_controlnet(replace(SD1, **fields)) == (expected,)
+    assert of_controlnet(with_switches(SD1, **fields)) == (expected,)

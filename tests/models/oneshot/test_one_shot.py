@@ -18,13 +18,14 @@ from pack.models.unet.attention.sparse_causal import SparseCausal
 from pack.models.unet.birth import inflated
 from pack.models.unet.config import ONE_SHOT, ONE_SHOT_SD1, SD2_DEPTH, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 
 TESTS = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("parity", TESTS / "parity.py")
 parity = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(parity)
 
-SMALL = replace(ONE_SHOT, **TINY, cross_attention_dim=48)
+SMALL = with_switches(ONE_SHOT, **TINY, cross_attention_dim=48)
 MANIFEST = json.loads((TESTS / "golden" / "tuneavideo_manifest.json").read_text(encoding="utf-8"))["keys"]
 
 
@@ -97,7 +98,7 @@ def reached(config, index, batch=8, chunks=2):
 
 
 def test_a_change_reaches_later_frames_of_its_own_clip_only():
-    config = replace(SMALL, temporal="none")
+    config = with_switches(SMALL, temporal="none")
     assert reached(config, 0) == {0, 1, 2, 3}, "the first frame is seen by all"
     assert reached(config, 2) == {2, 3}
     assert reached(config, 6) == {6, 7}

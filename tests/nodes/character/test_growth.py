@@ -6,6 +6,7 @@ import pytest
 import torch
 from pack.models.files import open_character, save_model
 from pack.models.unet.config import SD1, TINY
+from pack.models.unet.switches import with_switches
 from pack.nodes.host.character.conditioning import LAYERS, MOTION_CODE, REFERENCE
 from pack.nodes.host.unet.model import weights_of
 from pack.nodes.unet.loaders import ADAPTERS, AS_IN_FILE, add_adapters, open_video_model
@@ -41,7 +42,7 @@ def test_it_makes_the_pictures_of_the_picture_model_until_it_is_trained(file, tm
     config, state = weights_of(grown)
     again, weights, _ = open_character(save_model(tmp_path / "grown.safetensors", state, config))
     assert again == config and weights.keys() == state.keys()
-    moving = replace(config, **ADAPTERS["video only"])
+    moving = with_switches(config, **ADAPTERS["video only"])
     with pytest.raises(ValueError, match="already holds a video model"):
         add_adapters(moving, state, "character")
 

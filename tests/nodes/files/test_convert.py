@@ -1,12 +1,11 @@
 """Convert Checkpoint: old files in, safe files out, and nothing else."""
 
-from dataclasses import replace
-
 import folder_paths
 import pytest
 import torch
 from pack.models.files import open_controlnet, open_model, open_motion_module
 from pack.models.unet.config import SD1, TINY
+from pack.models.unet.switches import with_switches
 from pack.nodes.files.convert import ConvertCheckpoint
 from pack.nodes.host.unet.model import native_model
 from tiny.flow_files import released_name
@@ -87,7 +86,7 @@ def test_a_model_in_half_precision(shelf):
 def test_a_controlnet(shelf):
     from pack.models.unet.controlnet import PoseControlNet
 
-    config = replace(SD1, **TINY | WIDE)
+    config = with_switches(SD1, **TINY | WIDE)
     torch.save(PoseControlNet(config).state_dict(), shelf / "controlnet" / "pose.pth")
     file, report = convert("pose.pth", filename_prefix="controlnet/pose")
     assert "Move it to models/controlnet" in report

@@ -95,7 +95,7 @@ def test_motion_joins_the_frames_of_a_clip(tmp_path):
     assert "AnimateDiff" in report.text
     still, clip = (ksampler(m, pair=latent(4)) for m in (model, moving))
     assert gap(clip, still) > 1e-5
-    with pytest.raises(ValueError, match="already has motion modules layers over time"):
+    with pytest.raises(ValueError, match="already has motion modules: connect"):
         with_motion(moving, motion_file(tmp_path))
 
 

@@ -269,5 +269,5 @@ def test_a_tuning_goes_onto_its_base_as_our_file_and_as_a_pth(folders):
     folder_paths.filename_list_cache.clear()
     over_clip, _ = LoadOneShotTuning.execute(picture, target).result
     assert weights_of(over_clip)[0].group_norm == "clip"
-    with pytest.raises(ValueError, match="already has native layers"):
+    with pytest.raises(ValueError, match="already has attention over time"):
         LoadOneShotTuning.execute(tiny_model(), target)

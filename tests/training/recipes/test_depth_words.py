@@ -11,6 +11,7 @@ from pack.models.stage.caption import VOCABULARY
 from pack.models.unet.config import SD1
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.small_vae import SmallVAE
+from pack.models.unet.switches import with_switches
 from pack.models.unet.words import token_width, word_tokens
 from pack.training.loop.draws import Draws
 from pack.training.page.settings import RunSettings
@@ -57,7 +58,7 @@ def test_the_demo_is_at_most_8_mib():
     assert not json.loads(RUN.read_text(encoding="utf-8"))["model"].get("config"), "the recipe's own shape"
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY)}
     with torch.device("meta"):
-        unet = VideoUNet(replace(SD1, **depth_words.SHAPE, **words))
+        unet = VideoUNet(with_switches(SD1, **depth_words.SHAPE, **words))
     size = sum(2 * value.numel() for value in unet.state_dict().values())
     assert 6 * MIB < size < 7.5 * MIB and settings.recipe == "depth_words"
     assert Path(settings.model["vae"]).name == "duet_vae_128.safetensors" and Path(settings.model["vae"]).is_file()
