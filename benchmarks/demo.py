@@ -28,7 +28,7 @@ from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
 from pack.nodes.pair.latent import EmptyVideoDepthLatent, SplitVideoDepth
 from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
@@ -78,7 +78,7 @@ def given_pair(vae, truth: dict, mode: str) -> dict:
 def open_models(model: Path, pose: Path, vae: Path) -> dict:
     config, state, _ = open_controlnet(pose)
     return {
-        "model": open_video_model(str(model), AS_IN_FILE)[0],
+        "model": open_video_model(str(model))[0],
         "pose": native_controlnet(config, state),
         "vae": comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(vae))),
     }

@@ -31,7 +31,7 @@ from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
 from pack.nodes.host.unet.model import native_model
 from pack.nodes.oneshot.words import EncodeStageWords
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens
@@ -90,7 +90,7 @@ def measure(size: str, prediction: str, options) -> dict:
 
 def returning(steps: int) -> dict:
     """Errors of a clip that went to noise and back on the shipped model of words, told its depth and its caption."""
-    model = open_video_model(str(WORDS), AS_IN_FILE)[0]
+    model = open_video_model(str(WORDS))[0]
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
     clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, fps=8.0, objects=0))
     depth = normalize_clip(clip.depth, source="distance", space="inverse")[0]

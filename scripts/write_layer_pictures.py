@@ -27,7 +27,7 @@ from pack.nodes.layers.crop import CropToSubject, PasteBack  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
 from pack.nodes.layers.scene import CompleteScene  # noqa: E402
 from pack.nodes.layers.split import SplitLayers  # noqa: E402
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+from pack.nodes.unet.loaders import open_video_model  # noqa: E402
 from write_pictures import grid, sheet, tiles  # noqa: E402
 
 SIZE, FRAMES, K = 256, 12, 5
@@ -143,7 +143,7 @@ def own_vae():
 def swap_pictures(k: int = 9) -> None:
     """A character swapped by the pack's own character model, as in the workflow character_swap."""
     swap, way = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
-    model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"), AS_IN_FILE)[0]
+    model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"))[0]
     with torch.inference_mode():
         made = bench.made_by(model, own_vae(), swap, "fitted", True, way)
         images = bench.put_back(made, swap)

@@ -24,7 +24,6 @@ import torch  # noqa: E402
 from diffusers import UNet2DConditionModel, UNetMotionModel  # noqa: E402
 from einops import rearrange  # noqa: E402
 from pack.models.files.tuned import tav_name  # noqa: E402
-from pack.models.unet.birth import inflated  # noqa: E402
 from pack.models.unet.config import (  # noqa: E402
     ANIMATEDIFF_V1,
     ANIMATEDIFF_V2,
@@ -35,6 +34,7 @@ from pack.models.unet.config import (  # noqa: E402
     TINY,
     VideoUNetConfig,
 )
+from pack.models.unet.inflation import inflate_unet  # noqa: E402
 from pack.models.unet.motion_module import MotionTransformer  # noqa: E402
 from pack.models.unet.network import VideoUNet  # noqa: E402
 from pack.models.unet.switches import with_switches  # noqa: E402
@@ -82,7 +82,7 @@ def inflation(salt: str, golden: Path | None = None) -> Answers:
             x = inputs(48, salt)
             theirs = flat(*x).sample
             for system, config in (("temporal", replace(IDOL, pair=None)), ("motion modules", ANIMATEDIFF_V2)):
-                ours = inflated(state, with_switches(config, **shape)).eval()(*x)
+                ours = inflate_unet(state, with_switches(config, **shape)).eval()(*x)
                 yield f"{system}, {'linear' if linear else 'conv'}, {layers} layers", ours, theirs
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..files.reading import PICKLED, SAFE, Weights, read_weights
 from ..files.report import Report
-from ..files.writing import alone, checksum
+from ..files.writing import checksum, without_sharing
 from .config import CodecConfig, FlowUNetConfig
 from .diffusion import cosine_betas
 from .shape import codec_shape, unet_shape
@@ -202,7 +202,7 @@ def save(path: str | Path, config: CodecConfig | FlowUNetConfig, state: dict[str
     if path.suffix.lower() not in SAFE:
         raise ValueError(f"A Duet file ends in .safetensors, but {path.name} does not: change its ending.")
     kind = "codec" if isinstance(config, CodecConfig) else "unet"
-    state = alone({name: value for name, value in state.items() if not CONSTANT.search(name)})
+    state = without_sharing({name: value for name, value in state.items() if not CONSTANT.search(name)})
     text = json.dumps({kind: json.loads(config.to_json())})
     notes = {name: str(value) for name, value in metadata.items()}
     notes |= {"format": "pt", "duet_flow": text, "duet_crc32": checksum(state, text)}

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..files.about import LAYERS
-from ..files.family import kind_of, refuse
-from ..files.opening import expected_shapes, opened
+from ..files.family import kind_of, wrong_family
+from ..files.opening import expected_shapes, open_weights
 from ..files.reading import Weights
 from ..files.report import Report
 from ..files.tuned import is_one_shot, is_tuned, named_as_ldm, named_as_ours, tav_name
@@ -88,10 +88,10 @@ def write_tuning(path: str | Path, tuned: dict[str, Tensor], tuning: Tuning) -> 
 
 def read_tuning(path: str | Path) -> tuple[Weights, Tuning]:
     """The weights of a tuning under the names of its file, and how it was made."""
-    file = opened(path)
+    file = open_weights(path)
     kind = kind_of(file)
     if kind != "tuning":
-        raise refuse(file, kind, TUNING)
+        raise wrong_family(file, kind, TUNING)
     text, crc = file.metadata.get("duet_tuning"), file.metadata.get("duet_tuning_crc32")
     if text is None and crc is None:
         return file, Tuning()

@@ -29,8 +29,8 @@ class PositionTable(nn.Module):
         frames, longest = tokens.shape[1], self.pe.shape[1]
         if frames > longest:
             raise ValueError(
-                f"This motion module knows clips of up to {longest} frames, got {frames}: "
-                f"use Paired Context Windows with a length of {longest} or less."
+                f"Expected a clip of up to {longest} frames, which this motion module was trained on, got {frames}: "
+                f"use Context Windows (Video and Depth) with a length of {longest} or less."
             )
         return tokens + self.pe[:, :frames].to(tokens)
 
@@ -75,7 +75,7 @@ class MotionBlock(nn.Module):
 
 
 class MotionTransformer(nn.Module):
-    """Tokens of every pixel's path through a clip of (n f) c h w features; silent at birth."""
+    """Tokens of every pixel's path through a clip of (n f) c h w features; without effect until they are trained."""
 
     # The authors' code norms each frame, and the released weights were trained so; diffusers' port norms the clip.
     over_clip = False

@@ -1,7 +1,7 @@
-"""The video U-Net of all systems: diffusers' 2-D U-Net, its names untouched, with adapters switched by a config.
+"""The video U-Net of all systems: diffusers' 2-D U-Net, its names untouched, with the adapters that a config names.
 
-A freshly inflated network answers exactly what the 2-D one answers, frame by frame; with sparse-causal attention, which
-has no weights of its own to be silent with, it does so for a clip of one frame. Letters as in pair/layout.py.
+The output of a newly inflated network is exactly that of the 2-D one, frame by frame; with sparse-causal attention, which
+adds no weights, only for a clip of one frame. Letters as in pair/layout.py.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from ..pair.layout import ClipLayout
 from .attention.cross_modal import CrossModalAttention
 from .attention.same_place import SamePlace
 from .attention.shared_maps import SharedMaps
-from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
+from .blocks import VideoTransformerBlock, copy_of_conv, inflate_block, norm_over_clip, pairs, zeros_like_conv
 from .config import MotionModules, Pair, VideoUNetConfig
 from .motion_module import add_motion_modules
 from .schedule import STEPS
@@ -26,7 +26,7 @@ from .schedule import STEPS
 
 @dataclass
 class Walk:
-    """A forward pass between two blocks: its features, what conditions them, and the skips that await the way up."""
+    """A forward pass between two blocks: its features, what conditions them, and the skips for the up blocks."""
 
     x: Tensor
     emb: Tensor
@@ -43,7 +43,7 @@ class VideoUNet(UNet2DConditionModel):
         super().__init__(**video.base())
         self.video, self.layout = video, ClipLayout()
         for block in self.blocks():
-            inflate(block, video, self.layout)
+            inflate_block(block, video, self.layout)
         if isinstance(video.temporal, MotionModules):
             add_motion_modules(self, video.temporal, video.norm_num_groups, self.layout)
         if video.pair is not None:
@@ -70,12 +70,12 @@ class VideoUNet(UNet2DConditionModel):
         return [module for module in inside if isinstance(module, VideoTransformerBlock)]
 
     def read_reference(self, latents: Tensor, context: Tensor) -> list[Features]:
-        """b C h w clean latents and b t c tokens of characters to what self-attention sees of each."""
+        """b C h w clean latents and b t c tokens of characters to the features of each that self-attention attends to."""
         return features_of(self.reference, latents, context)
 
     @property
     def skip_count(self) -> int:
-        """Feature maps that the way down leaves for the way up: as many residuals come from a ControlNet."""
+        """Feature maps from the down blocks to the up blocks: a ControlNet gives as many residuals."""
         return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
 
     def _join_modalities(self, pair: Pair) -> None:
@@ -118,7 +118,7 @@ class VideoUNet(UNet2DConditionModel):
         """Predict for a batch cut as (k m f).
 
         background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
-        for each down block (T2I-adapters). change sees features and skip before they are joined (FreeU). reference is
+        for each down block (T2I-adapters). change takes features and skip before they are concatenated (FreeU). reference is
         of read_reference, one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
         """
         walk = self.begin(
@@ -133,7 +133,7 @@ class VideoUNet(UNet2DConditionModel):
         self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
         attention_kwargs=None, change=None, reference=None, motion=None,
     ) -> Walk:  # fmt: skip
-        """Everything that comes before the first block."""
+        """Cut the batch, embed and enter: everything before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         show(self.readers, reference, chunks)
         emb = self.embed(sample, timestep, labels)
@@ -185,13 +185,13 @@ class VideoUNet(UNet2DConditionModel):
         x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
         return self.conv_out(self.conv_act(x))
 
-    def speak(self) -> None:
-        """Tell video from depth from birth: a new network has no pictures to leave as they are, and a label of zero delays it."""
+    def reset_label(self) -> None:
+        """Random labels in place of zeros, for a network that is trained from nothing: zeros would delay it."""
         if self.class_embedding is not None:
             self.class_embedding.reset_parameters()
 
-    def tell_depth(self) -> None:
-        """A label for the depth, which is new, as loud as the time: pictures stay what the network knows them to be."""
+    def reset_depth_label(self) -> None:
+        """A random label for the depth, as large as the embedding of the time; the video keeps the label zero."""
         with torch.no_grad():
             time = self.time_embedding(self.time_proj(torch.tensor([STEPS // 2])))
             self.class_embedding.weight[1].normal_(std=time.std().item())
@@ -214,7 +214,7 @@ class VideoUNet(UNet2DConditionModel):
 
 
 def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
-    """An up block one ResBlock at a time, so that `walk.change` sees each skip before it is joined."""
+    """An up block one ResBlock at a time, so that `walk.change` gets each skip before it is concatenated."""
     x, skips = walk.x, list(skips)
     for resnet, attention in zip(block.resnets, getattr(block, "attentions", None) or [None] * len(skips), strict=True):
         x, skip = walk.change(x, skips.pop())

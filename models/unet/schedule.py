@@ -28,21 +28,21 @@ class NoiseSchedule:
         return tuple(table.to(t.device)[t].to(like).reshape(shape) for table in (self.signal, self.noise))
 
     def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """B C h w clean latents and noise to what a network sees at (B,) steps."""
+        """B C h w clean latents and noise to the noisy latents at (B,) steps."""
         signal, sigma = self.rates(t, clean)
         return signal * clean + sigma * noise
 
     def velocity(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """B C h w clean latents and noise to what a v-predicting network answers at (B,) steps."""
+        """B C h w clean latents and noise to the velocity at (B,) steps."""
         signal, sigma = self.rates(t, clean)
         return signal * noise - sigma * clean
 
     def target(self, prediction: str, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What a network of that `prediction` should answer, the noise for "eps", else the velocity: B C h w."""
+        """The right output of a network: the noise for prediction "eps", else the velocity, B C h w."""
         return noise if prediction == "eps" else self.velocity(clean, noise, t)
 
     def split(self, prediction: str, noisy: Tensor, answer: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """B C h w latents at (B,) steps and what a network answers to the clean latents and the noise it sees in them."""
+        """B C h w latents at (B,) steps and the network's output to the predicted clean latents and noise."""
         signal, sigma = self.rates(t, noisy)
         if prediction == "eps":
             return (noisy - sigma * answer) / signal, answer

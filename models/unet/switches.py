@@ -156,7 +156,7 @@ def impossible(s: dict) -> list[tuple[bool, str]]:
          f"Cross-modal attention lies between video and depth, but modalities is {s['modalities']}: set it to 2, or "
          "cross_modal to none."),
         (s["reference"] and s["self_attention"] != "frame",
-         f"Self-attention that sees a reference looks at single frames, but self_attention is {s['self_attention']}: "
+         f"Self-attention with a reference works on single frames, but self_attention is {s['self_attention']}: "
          "set it to frame, or reference to false."),
         (s["zero_snr"] and s["prediction"] != "v",
          f"Out of noise alone a model predicts velocity, but prediction is {s['prediction']}: set it to v, or "

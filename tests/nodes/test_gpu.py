@@ -13,7 +13,7 @@ import pack.models.lfdm.codec as codec_module
 import pytest
 import torch
 from pack.models.baselines.configs import ABLATIONS
-from pack.models.baselines.separate import network
+from pack.models.baselines.separate import build_network
 from pack.models.files import open_character, open_controlnet, open_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
 from pack.models.unet.switches import with_switches
@@ -145,7 +145,7 @@ KINDS = ABLATIONS | {
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(fake, place, kind):
     config = with_switches(KINDS[kind], **TINY)
-    patcher = native_model(config, network(config).state_dict(), dtype=torch.float16)
+    patcher = native_model(config, build_network(config).state_dict(), dtype=torch.float16)
     place(patcher.model)
     frames = config.modalities * FRAMES
     given = {"cross_attn": lambda: torch.rand(1, 9, config.token_width or config.cross_attention_dim)}

@@ -58,7 +58,7 @@ class Idol(Recipe):
         self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
         if not settings.model.get("init"):
             for stream in self.streams():
-                stream.speak()
+                stream.reset_label()
         pose = self.pose and settings.model.get("pose", True)
         self.controlnet = start_controlnet(settings.model, self.unet) if pose else None
         self.kept: list[dict[str, Tensor]] | None = None

@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ...models.files import open_model
 from ...models.pair.foreground import latent_width
-from ...models.unet.birth import inflated
 from ...models.unet.config import MIMO_PAPER, VideoUNetConfig
+from ...models.unet.inflation import inflate_unet
 from ...models.unet.network import VideoUNet
 from ...models.unet.switches import switches_of, with_switches
 from .shape import shape_asked
@@ -36,7 +36,7 @@ def start_unet(model: dict, moving: bool) -> VideoUNet:
     more = (MOVING if moving and config.temporal is None else {}) | shape | tokens_of({})
     if not config.motion_code:  # a picture model
         gained = {name: switches_of(MIMO_PAPER)[name] for name in CHARACTER}
-        return inflated(state, with_switches(config, **gained | more))
+        return inflate_unet(state, with_switches(config, **gained | more))
     return with_weights(VideoUNet(with_switches(config, **more)), state, Path(model["init"]).name)
 
 

@@ -79,7 +79,11 @@ def check_tokens(tokens: Tensor | None, video, name: str) -> None:
     widths = [width for width in (video.cross_attention_dim, video.token_width) if width]
     came = "no tokens" if tokens is None else tokens.shape[-1]
     if came not in widths:
-        mend = "with Encode Stage Words and this model" if video.words else "with the CLIP that belongs to this model"
+        mend = (
+            "with CLIP Text Encode and the clip of Load Video Model"
+            if video.words
+            else "with the CLIP that belongs to this model"
+        )
         raise ValueError(
             f"The {name} conditioning must hold tokens of width {' or '.join(map(str, widths))}, got {came}: encode it {mend}."
         )

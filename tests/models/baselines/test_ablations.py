@@ -7,13 +7,19 @@ from dataclasses import replace
 import pytest
 import torch
 from pack.models.baselines.configs import ABLATIONS, POSE_CONTROLNETS
-from pack.models.baselines.separate import SeparateControlNets, SeparateUNets, network, network_from, pose_network
+from pack.models.baselines.separate import (
+    SeparateControlNets,
+    SeparateUNets,
+    build_controlnet,
+    build_network,
+    inflate_network,
+)
 from pack.models.files import open_model, save_model
 from pack.models.unet.attention import shared_maps
-from pack.models.unet.birth import inflated
 from pack.models.unet.config import IDOL, SD1, TINY
 from pack.models.unet.config_file import from_json, to_json
 from pack.models.unet.controlnet import PoseControlNet
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.switches import switches_of, with_switches
 
@@ -54,7 +60,7 @@ def count(config, pose=None):
     """Parameters at full size, U-Net and pose ControlNet together, one of each for each stream."""
     pose = replace(config, **POSE_CONTROLNETS[pose]) if pose else config
     with torch.device("meta"):
-        return sum(p.numel() for net in (network(config), pose_network(pose)) for p in net.parameters())
+        return sum(p.numel() for net in (build_network(config), build_controlnet(pose)) for p in net.parameters())
 
 
 @pytest.mark.parametrize(
@@ -91,7 +97,7 @@ def test_files_of_before_that_name_the_coupling_open():
     """It joined separate streams; every file that was ever made has it switched off."""
     old = json.dumps(switches_of(SD1))[:-1] + ', "coupling": "none", "coupling_window": 4}'
     assert from_json(old) == SD1
-    with pytest.raises(ValueError, match="newer version: it asks for coupling, coupling_window"):
+    with pytest.raises(ValueError, match="newer version: it has coupling, coupling_window"):
         from_json(old.replace('"none", "coupling_window', '"windowed", "coupling_window'))
 
 
@@ -100,7 +106,7 @@ def test_files_of_before_that_name_the_coupling_open():
 
 def test_separate_streams_start_as_the_2d_network():
     original = fill(inflated_base())
-    nets = network_from(original.state_dict(), SEPARATE).eval()
+    nets = inflate_network(original.state_dict(), SEPARATE).eval()
     x, t, context = inputs(12)
     video, depth = [0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11]
     with torch.no_grad():
@@ -173,7 +179,7 @@ def test_a_copy_of_two_networks_is_their_own():
 
 @pytest.mark.parametrize("config", [SEPARATE, with_switches(PAIR, shared_maps="avg")])
 def test_a_file_opens_again(tmp_path, config):
-    state = fill(network(config), 2).state_dict()
+    state = fill(build_network(config), 2).state_dict()
     again, weights, _ = open_model(save_model(tmp_path / "nets.safetensors", state, config))
     assert again == config and set(weights) == set(state)
     assert all(torch.equal(weights[name], state[name]) for name in state)
@@ -185,7 +191,7 @@ def test_a_file_opens_again(tmp_path, config):
     "config", [SEPARATE, with_switches(PAIR, shared_maps="avg"), with_switches(PAIR, shared_maps="video")]
 )
 def test_gradients_reach_every_parameter(config):
-    net = fill(network(config), 8)
+    net = fill(build_network(config), 8)
     x, t, context = inputs(4)
     net(x, t, context).square().mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -281,7 +287,7 @@ def test_a_2d_network_that_does_not_fit_is_refused_for_both():
     state = inflated_base().state_dict()
     state.pop("conv_out.weight")
     with pytest.raises(ValueError, match="1 are missing"):
-        network_from(state, SEPARATE)
+        inflate_network(state, SEPARATE)
     assert isinstance(
-        network_from(inflated_base().state_dict(), PAIR), type(inflated(inflated_base().state_dict(), PAIR))
+        inflate_network(inflated_base().state_dict(), PAIR), type(inflate_unet(inflated_base().state_dict(), PAIR))
     )

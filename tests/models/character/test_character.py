@@ -12,9 +12,9 @@ from pack.models.character.guider import PoseGuider, read_motion
 from pack.models.character.portrait import portrait
 from pack.models.character.reference import ReadsReference, beside
 from pack.models.pair.layout import ClipLayout
-from pack.models.unet.birth import inflated
 from pack.models.unet.config import IDOL, MIMO, MIMO_PAPER, SD1, TINY
 from pack.models.unet.config_file import from_json, to_json
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.schedule import NoiseSchedule
 from pack.models.unet.switches import with_switches
@@ -84,21 +84,21 @@ def picture_model(config):
 def test_at_birth_without_a_reference_it_is_the_picture_model(config):
     """Whatever the layers and the motion are: their weights are zero."""
     flat, state = picture_model(config)
-    net = inflated(state, config).eval()
+    net = inflate_unet(state, config).eval()
     x, context = inputs(config, 4)
     motion = read_motion(net.pose_guider, parity.drawn("motion", (4, 3, 64, 64)), x)
     theirs = flat(x[:, :4], T, context).sample
     assert not motion.any()
     assert parity.differences(net(x, T, context, chunks=2, motion=motion), theirs)[1] < 1e-6
     assert all(torch.equal(value, state[name]) for name, value in net.reference.state_dict().items())
-    lone = inflated(state, replace(config, in_channels=4)).eval()
+    lone = inflate_unet(state, replace(config, in_channels=4)).eval()
     assert torch.equal(lone(x[:, :4], T, context), theirs), "not one bit where the first convolution is the same"
 
 
 @torch.no_grad()
 def test_the_reference_is_what_the_picture_model_sees_in_front_of_its_self_attentions():
     flat, state = picture_model(SMALL)
-    net = inflated(state, SMALL).eval()
+    net = inflate_unet(state, SMALL).eval()
     latents, context = parity.drawn("two", (2, 4, 8, 8)), parity.drawn("tokens", (2, 1, 48))
     seen = []
     order = [flat.down_blocks[0].attentions[0], flat.mid_block.attentions[0], *flat.up_blocks[1].attentions]
@@ -195,7 +195,7 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="2 conditioning chunks needs as many references, got 1"):
         net(x, T, context, chunks=2, reference=[None])
     for change, words in (
-        ({"self_attention": "sparse_causal"}, "looks at single frames"),
+        ({"self_attention": "sparse_causal"}, "works on single frames"),
         ({"prediction": "eps"}, "set it to v"),
         ({"streams": "separate", "modalities": 2}, "One network reads a reference"),
     ):

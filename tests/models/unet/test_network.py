@@ -8,10 +8,10 @@ import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from pack.models.pair.layout import ClipLayout
 from pack.models.unet.attention.same_place import SamePlace
-from pack.models.unet.birth import inflated
 from pack.models.unet.config import IDOL, SD1, SD2_DEPTH, TINY, TINY_IDOL
 from pack.models.unet.config_file import from_json, to_json
 from pack.models.unet.controlnet import PoseControlNet
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.switches import with_switches
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -52,7 +52,7 @@ BASES = {
 def test_at_birth_it_is_the_2d_network_frame_by_frame(base, place):
     config = with_switches(PAIR, **BASES[base], temporal_place=place, same_place=True)
     original = plain(config)
-    net = inflated(original.state_dict(), config).eval()
+    net = inflate_unet(original.state_dict(), config).eval()
     x, t, context = inputs(config, 12)
     with torch.no_grad():
         answer = net(x, t, context, chunks=2, background=None)
@@ -69,8 +69,8 @@ def test_names_of_the_2d_network_are_untouched():
 def test_a_background_enters_as_noise_does():
     """conv_bg starts as conv_in without bias: adding background latents to the noise, as the paper says."""
     original = plain(PAIR)
-    conv, added = (inflated(original.state_dict(), replace(PAIR, background=mode)).eval() for mode in ("conv", "add"))
-    silent = inflated(original.state_dict(), replace(PAIR, background="zero")).eval()
+    conv, added = (inflate_unet(original.state_dict(), replace(PAIR, background=mode)).eval() for mode in ("conv", "add"))
+    silent = inflate_unet(original.state_dict(), replace(PAIR, background="zero")).eval()
     x, t, context = inputs(PAIR, 4)
     background = torch.randn(4, 4, 16, 16)
     with torch.no_grad():
@@ -83,7 +83,7 @@ def test_a_background_enters_as_noise_does():
 def test_a_network_that_reads_a_background_already_goes_on_reading_it_as_it_did():
     one = with_switches(PAIR, modalities=1, label=False, cross_modal="none")
     before = fill(VideoUNet(one))
-    after = inflated(before.state_dict(), PAIR)
+    after = inflate_unet(before.state_dict(), PAIR)
     assert torch.equal(after.conv_bg.weight, before.conv_bg.weight)
 
 
@@ -332,4 +332,4 @@ def test_weights_of_another_shape_are_refused_with_names():
     state.pop("conv_out.weight")
     state["surplus.weight"] = torch.zeros(1)
     with pytest.raises(ValueError, match="1 are missing and 1 are left over, such as conv_out.weight, surplus.weight"):
-        inflated(state, PAIR)
+        inflate_unet(state, PAIR)

@@ -1,5 +1,7 @@
 """Convert Checkpoint: old files in, safe files out, and nothing else."""
 
+from pathlib import Path
+
 import folder_paths
 import pytest
 import torch
@@ -28,8 +30,12 @@ def shelf(tmp_path, monkeypatch):
     return tmp_path
 
 
-def convert(name: str, part="as in file", weight_dtype="as in file", filename_prefix="diffusion_models/%name%"):
-    return ConvertCheckpoint.execute(name, part, weight_dtype, filename_prefix).result
+def convert(name: str, part="auto", weight_dtype="unchanged", filename_prefix="diffusion_models/%name%"):
+    """The name of the new file, which lies where the path says, and the report."""
+    path, report = ConvertCheckpoint.execute(name, filename_prefix, part, weight_dtype).result
+    path = Path(path)
+    assert path.is_absolute() and path.is_file()
+    return path.name, report
 
 
 def motion() -> dict:
@@ -64,7 +70,7 @@ def test_the_two_files_of_latent_flow(shelf):
     _, found, _ = open_flow_unet(shelf / "output" / "diffusion_models" / file)
     assert found.keys() == unet.keys() and all(torch.equal(found[name], unet[name].half()) for name in unet)
     file, report = convert("LFAE.pth")
-    assert "choose it in Load Flow Codec." in report
+    assert "choose it in Load Flow Autoencoder." in report
     _, found, _ = open_codec(shelf / "output" / "diffusion_models" / file)
     state = codec.state_dict()
     assert found and all(torch.equal(value, state[name]) for name, value in found.items())
@@ -125,6 +131,6 @@ def test_only_old_files_are_listed_and_opened(shelf):
     for name in ("a.safetensors", "../outside.ckpt", "none.ckpt"):
         with pytest.raises(ValueError, match="Found no file"):
             convert(name)
-    assert ConvertCheckpoint.fingerprint_inputs("b.ckpt", "as in file", "as in file", "x")
+    assert ConvertCheckpoint.fingerprint_inputs("b.ckpt", "x", "auto", "unchanged")
     with pytest.raises(ValueError, match="it is empty"):
         convert("b.ckpt")

@@ -4,10 +4,10 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
-from pack.models.unet.config import ONE_SHOT_FIELDS
 from pack.models.unet.words import TOKENS, token_width, word_tokens
 from pack.nodes.oneshot.depth_channel import EncodeDepthCondition
 from pack.nodes.oneshot.words import EncodeStageWords
+from pack.nodes.unet.loaders import ADDED_LAYERS
 from tiny.model import PICTURES, conditioning, gap, ksampler, latent, noise, tiny_model
 
 import nodes as host
@@ -91,6 +91,6 @@ def test_what_it_does_not_know_is_refused(changes, text, words):
 
 
 def test_a_text_encoders_tokens_are_refused_with_the_node_that_fits():
-    one_shot = tiny_model(**{**KIND, **ONE_SHOT_FIELDS, "cross_attention_dim": 32})
-    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with Encode Stage Words"):
+    one_shot = tiny_model(**{**KIND, **ADDED_LAYERS["video tuning"], "cross_attention_dim": 32})
+    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with CLIP Text Encode and the clip of Load Video Model"):
         ksampler(one_shot, *with_depth(conditioning(1), conditioning(2)), latent(2))

@@ -18,7 +18,7 @@ from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.pair.conditioning import EncodeBackground, EncodeForeground
 from pack.nodes.pair.latent import SplitVideoDepth
 from pack.nodes.pair.sampler import JOINT, TO_DEPTH, TO_VIDEO, ModalityConditionedSampler
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
@@ -48,7 +48,7 @@ def clip():
 def sampled(clip):
     """What each mode makes: video (F, H, W, 3) and depth (F, H, W)."""
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(WEIGHTS / "vae/duet_vae_128.safetensors")))
-    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"), AS_IN_FILE)[0]
+    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"))[0]
     config, state, _ = open_controlnet(WEIGHTS / "controlnet/duet_dance_128_pose.safetensors")
     told = EncodeForeground.execute(clip["person"], vae=vae).result
     told = EncodeBackground.execute(*told, vae, clip["room"]).result

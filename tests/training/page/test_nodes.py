@@ -191,8 +191,8 @@ def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
         result = run(prompt)
         assert result.ok, (name, result.error, result.node_errors)
     loaded = run({
-        "1": node("DuetLoadVideoModel", model_name="my_clips.safetensors", adapters="as in file"),
-        "2": node("PreviewAny", source=["1", 1]),
+        "1": node("DuetLoadVideoModel", model_name="my_clips.safetensors", add_layers="none"),
+        "2": node("PreviewAny", source=["1", 2]),
         "3": node("DuetLoadPoseControlNet", control_net_name="my_clips.safetensors"),
         "4": node("PreviewAny", source=["3", 0]),
     })  # fmt: skip

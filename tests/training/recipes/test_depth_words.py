@@ -122,7 +122,7 @@ def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
     [file] = made.export(tmp_path)
     config, state, report = open_model(file)
     assert config == made.unet.video and config.words == VOCABULARY and set(state) == set(made.unet.state_dict())
-    model, _ = open_video_model(str(file), "as in file")
+    model, _ = open_video_model(str(file))
     encode = lambda text: EncodeStageWords.execute(model, text).result[0]
     depth = torch.rand(3, 32, 32, 1).expand(-1, -1, -1, 3)
 
