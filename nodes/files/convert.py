@@ -1,4 +1,4 @@
-"""Old checkpoint files, which can carry code, as safe ones."""
+"""Old checkpoint files, which can hold code, as safe ones."""
 
 from comfy_api.latest import io
 
