@@ -80,7 +80,7 @@ def check_tokens(tokens: Tensor | None, video, name: str) -> None:
     came = "no tokens" if tokens is None else tokens.shape[-1]
     if came not in widths:
         mend = (
-            "with CLIP Text Encode and the clip of Load Video Model"
+            "with Encode Stage Words and this model"
             if video.words
             else "with the CLIP that belongs to this model"
         )

@@ -92,5 +92,5 @@ def test_what_it_does_not_know_is_refused(changes, text, words):
 
 def test_a_text_encoders_tokens_are_refused_with_the_node_that_fits():
     one_shot = tiny_model(**{**KIND, **ADDED_LAYERS["video tuning"], "cross_attention_dim": 32})
-    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with CLIP Text Encode and the clip of Load Video Model"):
+    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with Encode Stage Words"):
         ksampler(one_shot, *with_depth(conditioning(1), conditioning(2)), latent(2))
