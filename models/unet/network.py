@@ -25,7 +25,7 @@ from .schedule import STEPS
 
 
 @dataclass
-class Walk:
+class ForwardState:
     """A forward pass between two blocks: its features, what conditions them, and the skips for the up blocks."""
 
     x: Tensor
@@ -47,7 +47,7 @@ class VideoUNet(UNet2DConditionModel):
         if isinstance(video.temporal, MotionModules):
             add_motion_modules(self, video.temporal, video.norm_num_groups, self.layout)
         if video.pair is not None:
-            self._join_modalities(video.pair)
+            self._add_pair_layers(video.pair)
         if video.label:
             nn.init.zeros_(self.class_embedding.weight)
         if video.background in ("conv", "zero"):
@@ -78,8 +78,8 @@ class VideoUNet(UNet2DConditionModel):
         """Feature maps from the down blocks to the up blocks: a ControlNet gives as many residuals."""
         return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
 
-    def _join_modalities(self, pair: Pair) -> None:
-        """Adds what lies between video and depth: attention and a projection at the end of blocks, shared maps in them."""
+    def _add_pair_layers(self, pair: Pair) -> None:
+        """Add what lies between video and depth: attention and a projection at the end of blocks, shared maps in them."""
         chosen = {
             None: [],
             "all": self.blocks(),
@@ -121,18 +121,18 @@ class VideoUNet(UNet2DConditionModel):
         for each down block (T2I-adapters). change takes features and skip before they are concatenated (FreeU). reference is
         of read_reference, one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
         """
-        walk = self.begin(
+        state = self.begin(
             sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change,
             reference, motion,
         )  # fmt: skip
         for step in self.steps():
-            step(walk)
-        return self.leave(walk)
+            step(state)
+        return self.finish(state)
 
     def begin(
         self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
         attention_kwargs=None, change=None, reference=None, motion=None,
-    ) -> Walk:  # fmt: skip
+    ) -> ForwardState:  # fmt: skip
         """Cut the batch, embed and enter: everything before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         show(self.readers, reference, chunks)
@@ -142,47 +142,47 @@ class VideoUNet(UNet2DConditionModel):
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
         x = self.enter(sample, background)
         x = x if motion is None else x + motion
-        return Walk(x, emb, kwargs, control or {}, [x], change)
+        return ForwardState(x, emb, kwargs, control or {}, [x], change)
 
-    def steps(self) -> list[Callable[[Walk], None]]:
+    def steps(self) -> list[Callable[[ForwardState], None]]:
         """A call for each block, in order."""
         down = [partial(self.down, block, level) for level, block in enumerate(self.down_blocks)]
         return [*down, self.middle, *(partial(self.up, block) for block in self.up_blocks)]
 
-    def down(self, block: nn.Module, level: int, walk: Walk) -> None:
-        levels = walk.control.get("levels", ())
+    def down(self, block: nn.Module, level: int, state: ForwardState) -> None:
+        levels = state.control.get("levels", ())
         residual = levels[level] if level < len(levels) else None
         if getattr(block, "attentions", None):
-            walk.x, more = block(walk.x, walk.emb, additional_residuals=residual, **walk.kwargs)
+            state.x, more = block(state.x, state.emb, additional_residuals=residual, **state.kwargs)
         else:
-            walk.x, more = block(walk.x, walk.emb)
+            state.x, more = block(state.x, state.emb)
             if residual is not None:
-                walk.x = walk.x + residual
-                more = (*more[:-1], walk.x)  # the skip carries it too, as in blocks with attention
-        walk.skips += more
+                state.x = state.x + residual
+                more = (*more[:-1], state.x)  # the skip carries it too, as in blocks with attention
+        state.skips += more
 
-    def middle(self, walk: Walk) -> None:
-        if "down" in walk.control:
-            walk.skips = [skip + residual for skip, residual in zip(walk.skips, walk.control["down"], strict=True)]
-        walk.x = self.mid_block(walk.x, walk.emb, **walk.kwargs)
-        if "mid" in walk.control:
-            walk.x = walk.x + walk.control["mid"]
+    def middle(self, state: ForwardState) -> None:
+        if "down" in state.control:
+            state.skips = [skip + residual for skip, residual in zip(state.skips, state.control["down"], strict=True)]
+        state.x = self.mid_block(state.x, state.emb, **state.kwargs)
+        if "mid" in state.control:
+            state.x = state.x + state.control["mid"]
 
-    def up(self, block: nn.Module, walk: Walk) -> None:
+    def up(self, block: nn.Module, state: ForwardState) -> None:
         count = len(block.resnets)
-        walk.skips, here = walk.skips[:-count], tuple(walk.skips[-count:])
-        size = walk.skips[-1].shape[2:] if walk.skips else None
-        if walk.change is not None:
-            walk.x = up_by_pairs(block, walk, here, size)
+        state.skips, here = state.skips[:-count], tuple(state.skips[-count:])
+        size = state.skips[-1].shape[2:] if state.skips else None
+        if state.change is not None:
+            state.x = up_by_pairs(block, state, here, size)
             return
-        more = walk.kwargs if getattr(block, "attentions", None) else {}
-        walk.x = block(walk.x, res_hidden_states_tuple=here, temb=walk.emb, upsample_size=size, **more)
+        more = state.kwargs if getattr(block, "attentions", None) else {}
+        state.x = block(state.x, res_hidden_states_tuple=here, temb=state.emb, upsample_size=size, **more)
 
-    def leave(self, walk: Walk) -> Tensor:
-        if not torch.is_grad_enabled():  # a backward pass may walk the blocks once more
+    def finish(self, state: ForwardState) -> Tensor:
+        if not torch.is_grad_enabled():  # a backward pass may run the blocks once more
             show(self.readers, None, self.layout.chunks)
         norm = self.conv_norm_out
-        x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
+        x = norm_over_clip(norm, state.x, self.layout) if self.video.group_norm == "clip" else norm(state.x)
         return self.conv_out(self.conv_act(x))
 
     def reset_label(self) -> None:
@@ -213,14 +213,14 @@ class VideoUNet(UNet2DConditionModel):
         return self.conv_in(sample) + self.conv_bg(background)
 
 
-def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
-    """An up block one ResBlock at a time, so that `walk.change` gets each skip before it is concatenated."""
-    x, skips = walk.x, list(skips)
+def up_by_pairs(block: nn.Module, state: ForwardState, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
+    """An up block one ResBlock at a time, so that `state.change` gets each skip before it is concatenated."""
+    x, skips = state.x, list(skips)
     for resnet, attention in zip(block.resnets, getattr(block, "attentions", None) or [None] * len(skips), strict=True):
-        x, skip = walk.change(x, skips.pop())
-        x = resnet(x if skip is None else torch.cat((x, skip), 1), walk.emb)
+        x, skip = state.change(x, skips.pop())
+        x = resnet(x if skip is None else torch.cat((x, skip), 1), state.emb)
         if attention is not None:
-            x = attention(x, **walk.kwargs)[0]
+            x = attention(x, **state.kwargs)[0]
     for upsampler in block.upsamplers or ():
         x = upsampler(x, size)
     return x

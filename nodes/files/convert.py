@@ -12,7 +12,7 @@ NEXT = {
     "motion": "Choose it in Load Motion Module.",
     "tuning": "Choose it in Load Video Tuning.",
     "flow unet": "Move it to models/flow_models and choose it in Load Flow Model.",
-    "flow codec": "Move it to models/flow_models and choose it in Load Flow Autoencoder.",
+    "flow codec": "Move it to models/flow_models and choose it in Load Flow Codec.",
     "controlnet": "Move it to models/controlnet and choose it in Load Pose ControlNet.",
 }
 

@@ -70,7 +70,7 @@ def test_the_two_files_of_latent_flow(shelf):
     _, found, _ = open_flow_unet(shelf / "output" / "diffusion_models" / file)
     assert found.keys() == unet.keys() and all(torch.equal(found[name], unet[name].half()) for name in unet)
     file, report = convert("LFAE.pth")
-    assert "choose it in Load Flow Autoencoder." in report
+    assert "choose it in Load Flow Codec." in report
     _, found, _ = open_codec(shelf / "output" / "diffusion_models" / file)
     state = codec.state_dict()
     assert found and all(torch.equal(value, state[name]) for name, value in found.items())
