@@ -33,7 +33,7 @@ WORDS = {
     "motion": "an AnimateDiff motion module",
     "controlnet": "a ControlNet in diffusers' form",
     "ldm controlnet": "a ControlNet in its authors' form",
-    "tuning": "a one-shot tuning",
+    "tuning": "a video tuning",
     "character": "the U-Net of a character model",
     "reference": "the network of a character model that reads the reference",
     "pose guider": "the pose guider of a character model",

@@ -77,7 +77,7 @@ def test_the_papers_model_of_two_layers_and_files_of_safetensors(tmp_path):
     state = weights_of(config, 2)
     paths = released(tmp_path, state, save=lambda values, path: save_file(values, path), ending=".safetensors")
     found, weights, report = open_character(*map(paths.get, PARTS))
-    assert found == config and equal(weights, state) and "what passes in front" in report.text
+    assert found == config and equal(weights, state) and "the scene and the occluder" in report.text
 
 
 def test_motion_modules_of_their_own_file_count(tmp_path):

@@ -77,7 +77,7 @@ def test_position_table_is_the_papers():
 
 
 def test_too_long_a_clip_is_refused_in_words(tiny):
-    with pytest.raises(ValueError, match="clips of up to 32 frames, got 40: use Paired Context Windows"):
+    with pytest.raises(ValueError, match=r"Expected a clip of up to 32 frames.*, got 40: use Context Windows"):
         tiny(*parity.inputs(48, "", 40))
 
 
