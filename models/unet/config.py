@@ -112,9 +112,7 @@ class VideoUNetConfig:
     prediction: str = "eps"
     # The adapters.
     temporal: TemporalLayers | MotionModules | None = None
-    self_attention: str = (
-        "frame"  # keys are those of the frame, of the first frame and the previous one, or also of a reference
-    )
+    self_attention: str = "frame"  # to the frame itself, the first and the previous one, or itself and a reference
     pair: Pair | SeparatePair | None = None
     tokens: ImageTokens | WordTokens | None = None  # what a projection turns into context; None: CLIP's text alone
     background: str = "none"  # how the latents of the scene enter

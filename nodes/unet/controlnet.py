@@ -28,8 +28,13 @@ class LoadPoseControlNet(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.ControlNet.Output(display_name="control_net", tooltip="The ControlNet, for Apply ControlNet with one pose picture for each frame."),
-                io.String.Output(display_name="report", tooltip="What the file holds and how it was read, for Preview as Text."),
+                io.ControlNet.Output(
+                    display_name="control_net",
+                    tooltip="The ControlNet, for Apply ControlNet with one pose picture for each frame.",
+                ),
+                io.String.Output(
+                    display_name="report", tooltip="What the file holds and how it was read, for Preview as Text.",
+                ),
             ],
         )  # fmt: skip
 

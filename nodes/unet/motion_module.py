@@ -18,7 +18,8 @@ def with_motion(model, path):
     config, state = weights_of(model)
     if config.temporal is not None:
         raise ValueError(
-            f"This model already has {LAYERS[type(config.temporal)]}: connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
+            f"This model already has {LAYERS[type(config.temporal)]}: "
+            "connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
         )
     temporal, motion, report = open_motion_module(path)
     return native_model(replace(config, temporal=temporal), {**state, **motion}), report
@@ -46,8 +47,12 @@ class LoadMotionModule(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="The model with motion, for KSampler: a batch of latents is one clip."),
-                io.String.Output(display_name="report", tooltip="What the file holds and how it was read, for Preview as Text."),
+                io.Model.Output(
+                    display_name="model", tooltip="The model with motion, for KSampler: a batch of latents is one clip.",
+                ),
+                io.String.Output(
+                    display_name="report", tooltip="What the file holds and how it was read, for Preview as Text.",
+                ),
             ],
         )  # fmt: skip
 

@@ -135,7 +135,7 @@ def native_model(
 
 
 def name_modality(executor, noise: Tensor, *args, **kwargs) -> Tensor:
-    """The host's OUTER_SAMPLE wrapper point: names in every condition the modality that is sampled alone, which two networks need."""
+    """The host's OUTER_SAMPLE wrapper point: two networks need the modality that is sampled alone in every condition."""
     guider = executor.class_obj
     alone = guider.model_options.get("transformer_options", {}).get(MODALITY)
     for conds in guider.conds.values():
