@@ -20,7 +20,7 @@ from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
 from pack.nodes.pair.latent import EmptyLatent, SplitPair
 from pack.nodes.pair.sampler import ALL, SampleLatent
 from pack.nodes.pose.pose import DrawPose
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
@@ -31,7 +31,7 @@ CFG = 1.0  # what the pair's weights are measured at (bench demo)
 def open_pair() -> dict:
     """The pack's own model of video and depth and its pose ControlNet."""
     config, state, _ = open_controlnet(WEIGHTS / "controlnet/duet_dance_128_pose.safetensors")
-    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"), AS_IN_FILE)[0]
+    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"))[0]
     return {"model": model, "pose": native_controlnet(config, state)}
 
 

@@ -66,7 +66,8 @@ def train(row: str, seed: int, options) -> Path:
     run |= {"steps": options.steps, "batch": options.batch, "lr": options.lr, "losses": options.losses | losses,
             "warmup": options.steps // 20, "checkpoint_every": max(1, options.steps // 4)}  # fmt: skip
     if options.pictures:
-        run["model"] |= {"init": str(pictures(row, seed, options)), "config": {"modalities": 2, **fields}}
+        gained = {"modalities": 2, "cross_modal_width": run["model"]["config"]["cross_modal_width"]}
+        run["model"] |= {"init": str(pictures(row, seed, options)), "config": gained | fields}
     else:
         run["model"]["config"] |= fields
     return trained(run | {"folder": f"{as_folder(row)}_seed{seed}"}, options.folder)

@@ -43,7 +43,7 @@ from pack.nodes.host.character.conditioning import REFERENCE, set_layers
 from pack.nodes.layers.composite import CompositeLayers
 from pack.nodes.layers.decompose import DecomposeLayers
 from pack.nodes.layers.scene import FillScene
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
@@ -224,7 +224,7 @@ def opened(options) -> tuple[dict, object]:
         if not getattr(options, name).is_file():
             raise SystemExit(f"There is no {getattr(options, name)}: name another with --{name}.")
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
-    return {"model": open_video_model(str(options.model), AS_IN_FILE)[0], "pair": open_pair()}, vae
+    return {"model": open_video_model(str(options.model))[0], "pair": open_pair()}, vae
 
 
 def main() -> None:

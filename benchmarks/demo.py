@@ -28,7 +28,7 @@ from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
 from pack.nodes.pair.latent import EmptyLatent, SplitPair
 from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, TASKS, VIDEO_FROM_DEPTH, SampleLatent
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
@@ -62,7 +62,7 @@ def given_pair(model, vae, truth: dict, task: str) -> dict:
 def open_models(model: Path, pose: Path, vae: Path) -> dict:
     config, state, _ = open_controlnet(pose)
     return {
-        "model": open_video_model(str(model), AS_IN_FILE)[0],
+        "model": open_video_model(str(model))[0],
         "pose": native_controlnet(config, state),
         "vae": comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(vae))),
     }

@@ -55,7 +55,7 @@ from pack.models.unet.words import word_tokens
 from pack.nodes.oneshot.depth_channel import EncodeDepth
 from pack.nodes.oneshot.inversion import EXACT, FAST, InvertVideo
 from pack.nodes.oneshot.tuning import with_tuning
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 from pack.training.loop.curve import write_picture
 from pack.training.loop.draws import Draws
 from pack.training.page.settings import RunSettings
@@ -158,7 +158,7 @@ class Bench:
         self.options = options
         self.folder = options.folder / fingerprint(open_model(options.model)[1])[:12]
         self.vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
-        self.base = open_video_model(str(options.model), AS_IN_FILE)[0]
+        self.base = open_video_model(str(options.model))[0]
         self.reader = reader_for(self.vae, options.folder, *options.lessons, SIZE)
 
     def clip(self, number: int, seed: int) -> list[dict]:

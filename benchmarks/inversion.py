@@ -13,7 +13,6 @@ import argparse
 import json
 import statistics
 import time
-from dataclasses import replace
 
 import _host  # noqa: F401
 import comfy.samplers
@@ -27,11 +26,12 @@ from pack.models.oneshot.inversion import reconstruction_error
 from pack.models.stage import render, sample_scene
 from pack.models.unet.config import IDOL, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from pack.models.unet.words import word_tokens
 from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
 from pack.nodes.host.unet.model import native_model
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens
@@ -73,7 +73,7 @@ def compared(model, positive, latent, steps: int, iterations: int, runs: int) ->
 
 def measure(size: str, prediction: str, options) -> dict:
     fields, pixels, frames = SIZES[size]
-    config = replace(IDOL, **{**fields, "foreground_width": 0, "prediction": prediction})
+    config = with_switches(IDOL, **fields, foreground_width=0, prediction=prediction)
     torch.manual_seed(0)
     model = native_model(config, VideoUNet(config).state_dict())
     latent = {"samples": torch.randn(2 * frames, 4, pixels // 8, pixels // 8)}
@@ -90,7 +90,7 @@ def measure(size: str, prediction: str, options) -> dict:
 
 def returning(steps: int) -> dict:
     """Errors of a clip that went to noise and back on the shipped model of words, with its depth and its caption."""
-    model = open_video_model(str(WORDS), AS_IN_FILE)[0]
+    model = open_video_model(str(WORDS))[0]
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
     clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, frame_rate=8.0, objects=0))
     depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]

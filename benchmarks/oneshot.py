@@ -30,13 +30,14 @@ from pack.models.files import save_model
 from pack.models.unet.config import ONE_SHOT_FIELDS, SD1, SD2_DEPTH
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.small_vae import SmallVAE
+from pack.models.unet.switches import with_switches
 from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.unet.model import native_model
 from pack.training.encode.tokens import write_tokens
 from pack.training.recipes.depth_words import SHAPE
 from safetensors.torch import save_file
 
-SIZES = {"tiny": (replace(SD1, **SHAPE), 128), "sd2": (SD2_DEPTH, 512)}  # the picture model, pixels
+SIZES = {"tiny": (with_switches(SD1, **SHAPE), 128), "sd2": (SD2_DEPTH, 512)}  # the picture model, pixels
 FRAMES, LENGTHS, WARM = 8, (8, 16, 32, 64), 3
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 

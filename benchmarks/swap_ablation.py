@@ -16,7 +16,7 @@ import comfy.utils
 import torch
 from _pack import ROOT
 from _runs import as_folder, committed, trained
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 ROWS = {  # what of the run differs: fields of the network, and what shows the motion
     "ours": ({}, "code"),
@@ -48,7 +48,7 @@ def train_all(options) -> dict[str, Path]:
 
 def evaluate(files: dict[str, Path], options) -> list[dict]:
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
-    models = {row: open_video_model(str(file), AS_IN_FILE)[0] for row, file in files.items()}
+    models = {row: open_video_model(str(file))[0] for row, file in files.items()}
     found = {row: [] for row in ROWS}
     for seed in range(options.clips):
         clip = swap.swap_of(seed)

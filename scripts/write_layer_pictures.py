@@ -28,7 +28,7 @@ from pack.nodes.layers.crop import CropToSubject, PasteCrop  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
 from pack.nodes.layers.scene import FillScene  # noqa: E402
 from pack.nodes.layers.split import SplitLayers  # noqa: E402
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model  # noqa: E402
+from pack.nodes.unet.loaders import open_video_model  # noqa: E402
 from write_pictures import grid, sheet, tiles  # noqa: E402
 
 SIZE, FRAMES, K = 256, 12, 5
@@ -150,7 +150,7 @@ def swap_pictures(k: int = 12) -> None:
     swap, options = swap_of(20, 502), SimpleNamespace(sampling_steps=20, cfg=1.0)
     on_white = torch.ones_like(swap.reference[0]).lerp(swap.reference[0], swap.mask[0, ..., None])
     swap.reference = torch.cat((swap.reference, swap.mask[..., None]), -1)
-    model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"), AS_IN_FILE)[0]
+    model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"))[0]
     with torch.inference_mode():
         made = bench.made_by(model, own_vae(), swap, "fitted", True, options)
         images = bench.put_back(made, swap)

@@ -24,7 +24,6 @@ import torch  # noqa: E402
 from diffusers import UNet2DConditionModel, UNetMotionModel  # noqa: E402
 from einops import rearrange  # noqa: E402
 from pack.models.files.tuned import tav_name  # noqa: E402
-from pack.models.unet.birth import inflated  # noqa: E402
 from pack.models.unet.config import (  # noqa: E402
     ANIMATEDIFF_V1,
     ANIMATEDIFF_V2,
@@ -35,8 +34,10 @@ from pack.models.unet.config import (  # noqa: E402
     TINY,
     VideoUNetConfig,
 )
+from pack.models.unet.inflation import inflate_unet  # noqa: E402
 from pack.models.unet.motion_module import MotionTransformer  # noqa: E402
 from pack.models.unet.network import VideoUNet  # noqa: E402
+from pack.models.unet.switches import with_switches  # noqa: E402
 from safetensors import safe_open  # noqa: E402
 from safetensors.torch import load_file  # noqa: E402
 
@@ -75,13 +76,13 @@ def inflation(salt: str, golden: Path | None = None) -> Answers:
     for linear in (False, True):
         for layers in (1, 2):
             shape = TINY | {"use_linear_projection": linear, "layers_per_block": layers, "cross_attention_dim": 48}
-            flat = UNet2DConditionModel(**replace(SD1, **shape).base()).eval()
+            flat = UNet2DConditionModel(**with_switches(SD1, **shape).base()).eval()
             state = fill(flat.state_dict(), salt)
             flat.load_state_dict(state)
             x = inputs(48, salt)
             theirs = flat(*x).sample
-            for system, config in (("temporal", replace(IDOL, modalities=1)), ("motion modules", ANIMATEDIFF_V2)):
-                ours = inflated(state, replace(config, **shape)).eval()(*x)
+            for system, config in (("temporal", replace(IDOL, pair=None)), ("motion modules", ANIMATEDIFF_V2)):
+                ours = inflate_unet(state, with_switches(config, **shape)).eval()(*x)
                 yield f"{system}, {'linear' if linear else 'conv'}, {layers} layers", ours, theirs
 
 
@@ -120,8 +121,8 @@ def motion_reference(config, state: dict[str, torch.Tensor]) -> UNetMotionModel:
     reference = UNetMotionModel(
         **base,
         num_attention_heads=heads,
-        motion_max_seq_length=config.motion_positions,
-        use_motion_mid_block=config.motion_mid_block,
+        motion_max_seq_length=config.temporal.positions,
+        use_motion_mid_block=config.temporal.mid_block,
     )
     tables = {name: value for name, value in reference.state_dict().items() if name.endswith(".pe")}
     reference.load_state_dict({diffusers_name(name): value for name, value in state.items()} | tables)
@@ -138,12 +139,12 @@ def norm_each_frame(reference: UNetMotionModel) -> None:
 def animatediff(salt: str, golden: Path | None = None) -> Answers:
     """The three versions against diffusers' UNetMotionModel, with its norm over the clip and with a norm per frame."""
     for version, config in (("v1", ANIMATEDIFF_V1), ("v2", ANIMATEDIFF_V2), ("v3", ANIMATEDIFF_V3)):
-        config = replace(config, **TINY, cross_attention_dim=48)
+        config = with_switches(config, **TINY, cross_attention_dim=48)
         ours = VideoUNet(config).eval()
         state = fill(ours.state_dict(), salt)
         ours.load_state_dict(state)
         reference = motion_reference(config, state)
-        frames = config.motion_positions
+        frames = config.temporal.positions
         sample, time, context = inputs(48, salt, frames)
         for norm in ("clip", "frame"):
             for module in ours.modules():
@@ -171,7 +172,7 @@ def recorded_cases(golden: Path) -> Iterator[tuple[str, VideoUNetConfig, dict[st
     for name, shape in shapes.items():
         shape = {key: tuple(value) if isinstance(value, list) else value for key, value in shape.items()}
         parts = {key.partition(".")[2]: value for key, value in tensors.items() if key.startswith(f"{name}.")}
-        config = replace(
+        config = with_switches(
             ONE_SHOT_SD1, **shape, block_out_channels=(32, 64, 128), attention_levels=(True, True, False),
             cross_attention_dim=parts["ctx"].shape[-1], norm_num_groups=8, group_norm="clip",
         )  # fmt: skip

@@ -2,22 +2,25 @@
 
 from dataclasses import replace
 
-from ..unet.config import IDOL
+from ..unet.config import IDOL, CrossModal, MotionModules, Pair, SeparatePair, TemporalLayers
 
-_SHARED = replace(IDOL, cross_modal="none")
-_SEPARATE = replace(_SHARED, streams="separate", label=False)
+
+def with_pair(**changes):
+    return replace(IDOL, pair=replace(IDOL.pair, **changes))
+
+
 ABLATIONS = {
-    "video_only": replace(_SHARED, modalities=1, label=False),
-    "separate": _SEPARATE,
-    "shared": _SHARED,
+    "video_only": replace(IDOL, pair=None),
+    "separate": replace(IDOL, pair=SeparatePair()),
+    "shared": replace(IDOL, pair=Pair(label=True)),
     "cross_modal": IDOL,
-    "cross_modal_up": replace(IDOL, cross_modal="up"),
-    "cross_modal_attention": replace(IDOL, cross_modal="attention"),
-    "cross_modal_deep": replace(IDOL, cross_modal="deep"),
-    "cross_modal_full": replace(IDOL, cross_modal_width=0),
-    "maps_avg": replace(IDOL, shared_maps="avg"),
-    "maps_video": replace(IDOL, shared_maps="video"),
-    "animatediff": replace(IDOL, temporal="motion_modules", motion_mid_block=True),
-    "no_temporal": replace(IDOL, temporal="none"),
+    "cross_modal_up": with_pair(cross_modal=CrossModal("up")),
+    "cross_modal_attention": with_pair(cross_modal=CrossModal("attention")),
+    "cross_modal_deep": with_pair(cross_modal=CrossModal("deep")),
+    "cross_modal_full": with_pair(cross_modal=CrossModal("all", width=0)),
+    "maps_avg": with_pair(shared_maps="avg"),
+    "maps_video": with_pair(shared_maps="video"),
+    "animatediff": replace(IDOL, temporal=MotionModules(mid_block=True)),
+    "no_temporal": replace(IDOL, temporal=None),
 }  # the networks of the paper's comparisons; losses, pose and depth sources are switched elsewhere
-POSE_CONTROLNETS = {"controlnet3d": {"temporal": "native"}, "controlnet2d": {"temporal": "none"}}  # fields to replace
+POSE_CONTROLNETS = {"controlnet3d": {"temporal": TemporalLayers()}, "controlnet2d": {"temporal": None}}  # to replace

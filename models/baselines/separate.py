@@ -1,6 +1,6 @@
 """Two networks in place of one: IDOL's first ablation (section 4.3).
 
-Nothing is shared, so nothing needs a label. Letters as in pair/layout.py.
+They share nothing, so no label is needed. Letters as in pair/layout.py.
 """
 
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from ..choices import MODALITIES
 from ..pair.layout import ClipLayout
-from ..unet.birth import inflated
 from ..unet.config import VideoUNetConfig
 from ..unet.controlnet import PoseControlNet
+from ..unet.inflation import inflate_unet
 from ..unet.network import VideoUNet
 
 
@@ -29,7 +29,7 @@ class Streams(nn.Module):
         found = [0] if labels is None else labels.unique().tolist()
         if len(found) != 1:
             raise ValueError(
-                "Separate networks make a whole pair or one modality alone, but the labels of a batch of one name both: "
+                "Separate networks sample a whole pair or one modality alone, but the labels of a batch of one name both: "
                 "give the pair without labels, or one modality at a time."
             )
         return self.streams[MODALITIES[found[0]]]
@@ -48,7 +48,7 @@ class Streams(nn.Module):
         return value
 
     def attention_kwargs(self, given: dict | None) -> list[dict | None]:
-        """What each network's attention is told; a host has more to say."""
+        """The arguments of each network's attention; on the host they differ."""
         return [given] * len(self.streams)
 
 
@@ -100,27 +100,27 @@ class SeparateControlNets(Streams):
         inputs = {"sample": sample, "timestep": timestep, "context": context, "pose": pose}
         if self.layout.modalities == 1:
             return self.stream_of(labels)(**inputs, chunks=chunks, attention_kwargs=attention_kwargs)
-        told = self.attention_kwargs(attention_kwargs)
+        kwargs_of_each = self.attention_kwargs(attention_kwargs)
         answers = [
             net(**half, chunks=chunks, attention_kwargs=kwargs)
-            for net, half, kwargs in zip(self.streams.values(), self.halves(**inputs), told, strict=True)
+            for net, half, kwargs in zip(self.streams.values(), self.halves(**inputs), kwargs_of_each, strict=True)
         ]
         down = [self.layout.whole(list(pair)) for pair in zip(*(answer[0] for answer in answers), strict=True)]
         return down, self.layout.whole([answer[1] for answer in answers])
 
 
-def network(config: VideoUNetConfig) -> nn.Module:
-    """The network that a configuration asks for."""
-    return SeparateUNets(config) if config.streams == "separate" else VideoUNet(config)
+def build_network(config: VideoUNetConfig) -> nn.Module:
+    """The network of a configuration."""
+    return SeparateUNets(config) if config.separate else VideoUNet(config)
 
 
-def pose_network(config: VideoUNetConfig) -> nn.Module:
+def build_controlnet(config: VideoUNetConfig) -> nn.Module:
     """The pose ControlNet beside the network of a configuration: as many as there are streams."""
-    return SeparateControlNets(config) if config.streams == "separate" else PoseControlNet(config)
+    return SeparateControlNets(config) if config.separate else PoseControlNet(config)
 
 
-def pose_network_from(unet: nn.Module) -> nn.Module:
-    """The pose ControlNet at birth: the encoder of the U-Net, or of each of the two."""
+def copy_to_controlnet(unet: nn.Module) -> nn.Module:
+    """A new pose ControlNet: the encoder of the U-Net, or of each of the two."""
     if not isinstance(unet, SeparateUNets):
         return PoseControlNet.copied_from(unet)
     nets = SeparateControlNets(unet.video)
@@ -129,12 +129,12 @@ def pose_network_from(unet: nn.Module) -> nn.Module:
     return nets
 
 
-def network_from(state: dict[str, Tensor], config: VideoUNetConfig) -> nn.Module:
-    """The network that a configuration asks for with the weights of a 2-D one, in both streams if there are two."""
-    if config.streams == "shared":
-        return inflated(state, config)
+def inflate_network(state: dict[str, Tensor], config: VideoUNetConfig) -> nn.Module:
+    """The network of a configuration with the weights of a 2-D one, in both streams if there are two."""
+    if not config.separate:
+        return inflate_unet(state, config)
     nets = SeparateUNets(config)
     for net in nets.streams.values():
         with torch.no_grad():
-            net.load_state_dict(inflated(state, net.video).state_dict())
+            net.load_state_dict(inflate_unet(state, net.video).state_dict())
     return nets

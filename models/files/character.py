@@ -7,8 +7,8 @@ from torch import Tensor
 
 from ..unet.config import MIMO, VideoUNetConfig
 from . import about
-from .family import kind_of, refuse
-from .opening import TABLE, duet_config, motion_fields, opened, taken
+from .family import kind_of, wrong_family
+from .opening import TABLE, duet_config, motion_modules, open_weights, take_weights
 from .reading import Weights
 from .report import Report
 from .shape import base_fields, count, size
@@ -17,7 +17,7 @@ MODEL = "the U-Net of a character model, denoising_unet, or a whole one as a Due
 REFERENCE = "the network that reads the reference, reference_unet,"
 GUIDER = "the pose guider of a character model, pose_guider,"
 MOTION = "the motion modules of a character model, motion_module,"
-PARTS = {"reference": "reference.", "pose guider": "pose_guider."}  # what stands before their names in VideoUNet
+PARTS = {"reference": "reference.", "pose guider": "pose_guider."}  # the prefix of their names in VideoUNet
 
 
 def open_character(
@@ -27,11 +27,13 @@ def open_character(
     motion: str | Path | None = None,
 ) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
     """A character model: its configuration and its weights in VideoUNet's names; None for what lies in the first file."""
-    file, others = opened(model), [path for path in (reference, pose_guider, motion) if path is not None]
+    file, others = open_weights(model), [path for path in (reference, pose_guider, motion) if path is not None]
     config = duet_config(file)
     if config is not None:
         return open_whole(file, config, others)
-    return open_parts(file, *(None if path is None else opened(path) for path in (reference, pose_guider, motion)))
+    return open_parts(
+        file, *(None if path is None else open_weights(path) for path in (reference, pose_guider, motion))
+    )
 
 
 def open_whole(file: Weights, config: VideoUNetConfig, others: list):
@@ -41,7 +43,7 @@ def open_whole(file: Weights, config: VideoUNetConfig, others: list):
     if others:
         names = " and ".join(Path(path).name for path in others)
         raise ValueError(f"{file.name} holds the whole character model: leave {names} out.")
-    config, state, report = taken(file, config, {name: name for name in file.shapes}, "Duet character model")
+    config, state, report = take_weights(file, config, {name: name for name in file.shapes}, "Duet character model")
     return config, state, replace(report, notes=about.of_character(config))
 
 
@@ -49,7 +51,7 @@ def open_parts(file: Weights, reference: Weights | None, pose_guider: Weights | 
     """The released files: every weight of each has its place, and every place its weight."""
     kind = kind_of(file)
     if kind not in ("character", "diffusers"):
-        raise refuse(file, kind, MODEL)
+        raise wrong_family(file, kind, MODEL)
     shapes, sources = {}, {}
     for part in (file, with_prefix(motion, "motion"), with_prefix(reference, "reference"),
                  with_prefix(pose_guider, "pose guider")):  # fmt: skip
@@ -59,7 +61,7 @@ def open_parts(file: Weights, reference: Weights | None, pose_guider: Weights | 
     config = config_of(whole)
     tables = [name for name in shapes if name.endswith(TABLE)]
     names = {name: name for name in shapes if name not in set(tables)}
-    config, state, report = taken(whole, config, names, "MIMO")
+    config, state, report = take_weights(whole, config, names, "MIMO")
     found = report.found + len(tables)
     return config, state, replace(report, found=found, unexpected=(), notes=about.of_character(config))
 
@@ -70,7 +72,7 @@ def with_prefix(part: Weights | None, kind: str) -> Weights | None:
         return None
     expected = {"reference": REFERENCE, "pose guider": GUIDER, "motion": MOTION}[kind]
     if kind_of(part) != kind:
-        raise refuse(part, kind_of(part), expected)
+        raise wrong_family(part, kind_of(part), expected)
     if kind == "motion":
         start = lambda name: min(i for i in map(name.find, ("down_blocks.", "mid_block.", "up_blocks.")) if i >= 0)
         return part.pick({name[start(name) :]: name for name in part.shapes})
@@ -96,8 +98,8 @@ def config_of(whole: Weights) -> VideoUNetConfig:
             f"{whole.name} reads {base['in_channels']} channels, but {MODEL}, with 8 or 12 channels was expected: choose "
             "another file."
         )
-    fields, _, _ = motion_fields(whole.pick(motion))
-    return replace(MIMO, **base, **fields, motion_code=guider_widths(whole))
+    temporal, _, _ = motion_modules(whole.pick(motion))
+    return replace(MIMO, **base, temporal=temporal, motion_code=guider_widths(whole))
 
 
 def guider_widths(whole: Weights) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ..unet.config import SD1
 from .family import kind_of
-from .opening import open_controlnet, open_model, open_motion_module, opened
+from .opening import open_controlnet, open_model, open_motion_module, open_weights
 from .report import Report
 from .writing import save_model
 
@@ -13,24 +13,24 @@ PARTS = {"model": open_model, "motion": open_motion_module, "controlnet": open_c
 
 
 def convert(source: Path, target: Path, part: str | None = None, half: bool = False) -> tuple[str, Report]:
-    """Write the target, and answer which part of the source it holds and what was found there.
+    """Write the target; returns which part of the source it holds and the report of it.
 
-    Without a part the file tells which; of a DisCo checkpoint, which holds a model and its ControlNet, the model.
+    Without a part that is found from the file; of a DisCo checkpoint, which holds a model and its ControlNet, the model.
     """
-    from ..lfdm import checkpoint as lfdm  # these two read files as we do, and only here we know them
+    from ..lfdm import checkpoint as lfdm  # they read files by this folder, so it imports them only here
     from ..oneshot.files import convert_tuning
 
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
     if part is None and (flow := lfdm.flow_kind(source)):
         return f"flow {flow}", lfdm.convert(source, target, half=half)
-    part = part or kind_of(opened(source))
+    part = part or kind_of(open_weights(source))
     if part == "tuning":
         return part, convert_tuning(source, target, half)
     part = part if part in PARTS else "model"
     config, state, report = PARTS[part](source)
     if part == "motion":
-        config = replace(SD1, **config)
+        config = replace(SD1, temporal=config)
     if half:
         state = {name: value.half() for name, value in state.items()}
     save_model(target, state, config, kind=part, source=source.name, family=report.family)

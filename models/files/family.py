@@ -1,10 +1,10 @@
-"""Telling the families of weights apart by their names, and refusing the wrong ones by name."""
+"""The family of a file by the names of its weights, and the sentence that refuses a wrong one."""
 
 from .ldm import prefix_of
 from .reading import Weights
 from .tuned import is_tuning
 
-# Weights beside a U-Net that the host loads by its own means, or that nobody needs: prefix and words.
+# Weights beside a U-Net that the host loads by its own means, or that are not needed: prefix and words.
 ASIDE = {
     "cond_stage_model.": "the text encoder",
     "text_encoder.": "the text encoder",
@@ -24,7 +24,7 @@ ASIDE = {
     "logvar": "the noise schedule",
     "scale_factor": "the noise schedule",
 }
-CODED = ((8,), (12,))  # inputs of a network that sees noise beside the codes of one or two layers
+CODED = ((8,), (12,))  # input channels of a network with one or two layers beside the noise
 WORDS = {
     "lora": "a LoRA",
     "sd3": "a Stable Diffusion 3 model",
@@ -48,12 +48,12 @@ WORDS = {
 }
 MEND = {
     "lora": "Load it with Load LoRA, on top of a Stable Diffusion 1.5 model.",
-    "motion": "Load it beside a Stable Diffusion 1.5 model, as its motion module.",
+    "motion": "Load it with Load Motion Module, on top of a Stable Diffusion 1.5 model.",
     "tuning": "Load it with Load Video Tuning, on top of the model that it was tuned on.",
     "character": "Load it with Load Character Model, together with its other files.",
     "reference": "Load it with Load Character Model, beside the U-Net that it belongs to.",
     "pose guider": "Load it with Load Character Model, beside the U-Net that it belongs to.",
-    "controlnet": "Load it as a ControlNet.",
+    "controlnet": "Load it with Load Pose ControlNet.",
     "ldm controlnet": "Load it with the stock Load ControlNet Model, or take the file in diffusers' form.",
     "vae": "Load it with Load VAE.",
     "text encoder": "Load it with Load CLIP.",
@@ -96,12 +96,12 @@ def _context(weights: Weights) -> int | None:
     return next((shape[-1] for shape in shapes if shape), None)
 
 
-def refuse(weights: Weights, kind: str | None, expected: str) -> ValueError:
+def wrong_family(weights: Weights, kind: str | None, expected: str) -> ValueError:
     """The sentence for a file of another family."""
     if kind is None:
         some = ", ".join(sorted(weights.shapes)[:3])
         return ValueError(
-            f"{weights.name} is of no family that Duet knows: {expected} was expected, and it holds "
+            f"{weights.name} is of an unknown family: {expected} was expected, and it holds "
             f"{len(weights.shapes)} tensors such as {some or 'none'}. Choose another file."
         )
     mend = MEND.get(kind, "Choose another file.")

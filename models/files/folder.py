@@ -11,7 +11,7 @@ from .writing import write_safely
 
 STEM = "diffusion_pytorch_model"
 FILES = tuple(f"{STEM}{ending}" for ending in (".safetensors", ".fp16.safetensors", ".bin"))
-TOLD = ("attention_head_dim", "norm_num_groups", "prediction_type")  # what no tensor tells
+DECLARED = ("attention_head_dim", "norm_num_groups", "prediction_type")  # what no tensor shows
 
 
 def file_in(path: Path) -> Path:
@@ -27,25 +27,25 @@ def file_in(path: Path) -> Path:
     return found[0]
 
 
-def told_beside(path: Path) -> dict[str, str]:
-    """What config.json beside a U-Net's file and the scheduler's in the next folder say, as JSON; {} for other files."""
+def declared_beside(path: Path) -> dict[str, str]:
+    """The values of config.json beside a U-Net's file and of the scheduler's in the next folder, as JSON; {} for other files."""
     if not path.name.startswith(STEM):
         return {}
-    told = {}
+    declared = {}
     for file in (path.parent / "config.json", path.parent.parent / "scheduler" / "scheduler_config.json"):
         try:
             values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-            told |= {name: json.dumps(values[name]) for name in TOLD if values.get(name) is not None}
+            declared |= {name: json.dumps(values[name]) for name in DECLARED if values.get(name) is not None}
         except (ValueError, OSError, AttributeError) as error:
             raise ValueError(
                 f"{file.name} beside {path.name} cannot be read: it is damaged. Download it again, or remove it."
             ) from error
-    return told
+    return declared
 
 
 def save_folder(folder: str | Path, state: dict[str, Tensor], config: VideoUNetConfig) -> Path:
     """Write unet/ of a Tune-A-Video folder: 798 weights of Stable Diffusion in its words and the configuration."""
-    if not is_one_shot(config) or config.modalities != 1 or config.cross_modal != "none":
+    if not is_one_shot(config) or config.pair is not None:
         raise ValueError(
             "Only a one-shot model can be written in Tune-A-Video's form, but this one has other layers over time or "
             "between modalities. Save it as a Duet file."

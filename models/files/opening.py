@@ -1,4 +1,4 @@
-"""The three ways to open a file. Each answers only if every weight has its place in the network and the other way round."""
+"""Opening a model, a motion module or a ControlNet. Every weight must have its place in the network, and the reverse."""
 
 import re
 from dataclasses import replace
@@ -7,10 +7,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..unet.config import ONE_SHOT_FIELDS, SD1, VideoUNetConfig
+from ..unet.config import ONE_SHOT_FIELDS, SD1, ImageTokens, MotionModules, TemporalLayers, VideoUNetConfig
+from ..unet.config_file import from_json
 from . import about
-from .family import ASIDE, kind_of, refuse
-from .folder import file_in, told_beside
+from .family import ASIDE, kind_of, wrong_family
+from .folder import declared_beside, file_in
 from .ldm import in_diffusers_words, prefix_of
 from .reading import Weights, read_weights
 from .report import Report
@@ -26,20 +27,20 @@ TABLE = ".pos_encoder.pe"
 
 def open_model(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
     """A U-Net of any known family: its configuration and its weights in VideoUNet's names."""
-    file = opened(path)
+    file = open_weights(path)
     kind = kind_of(file)
     config = duet_config(file)
     if config is not None:
         if kind in ("controlnet", "motion", "tuning"):
-            raise refuse(file, kind, MODEL)
-        return taken(file, config, {name: name for name in file.shapes}, "Duet model", *about.of_model(config))
+            raise wrong_family(file, kind, MODEL)
+        return take_weights(file, config, {name: name for name in file.shapes}, "Duet model", *about.of_model(config))
     if kind in ("ldm", "diffusers"):
         return open_base(file)
     if kind == "tuneavideo":
         return open_tuneavideo(file)
     if kind == "disco":
         return open_disco(file)
-    raise refuse(file, kind, MODEL)
+    raise wrong_family(file, kind, MODEL)
 
 
 def open_base(file: Weights):
@@ -53,7 +54,7 @@ def open_base(file: Weights):
         names |= {name: name for name in file.shapes if not name.startswith(prefix) and not aside(name)}
     config = config_of(file, names)
     family = "Stable Diffusion 2" if config.use_linear_projection else "Stable Diffusion 1"
-    return with_prediction(file, *taken(file, config, names, family + depth_words(config)))
+    return with_prediction(file, *take_weights(file, config, names, family + depth_words(config)))
 
 
 def config_of(file: Weights, names: dict[str, str], **more) -> VideoUNetConfig:
@@ -61,7 +62,7 @@ def config_of(file: Weights, names: dict[str, str], **more) -> VideoUNetConfig:
     fields = base_fields(file.pick(names))
     if fields["in_channels"] not in CHANNELS:
         kind = {9: "inpainting", 8: "edit"}.get(fields["in_channels"])
-        raise refuse(file, kind, f"{MODEL} with {CHANNELS[0]} or {CHANNELS[1]} channels")
+        raise wrong_family(file, kind, f"{MODEL} with {CHANNELS[0]} or {CHANNELS[1]} channels")
     return replace(SD1, **fields, **more)
 
 
@@ -73,28 +74,28 @@ def open_tuneavideo(file: Weights):
     """A whole Tune-A-Video network, 798 weights of Stable Diffusion; its GroupNorms look at all frames of a clip."""
     names = {own_name(name): name for name in file.shapes}
     config = config_of(file, names, **ONE_SHOT_FIELDS, group_norm="clip")
-    return with_prediction(file, *taken(file, config, names, "Tune-A-Video" + depth_words(config)))
+    return with_prediction(file, *take_weights(file, config, names, "Tune-A-Video" + depth_words(config)))
 
 
 def with_prediction(file: Weights, config: VideoUNetConfig, state: dict[str, Tensor], report: Report):
     """The same with what the network predicts, and a note where it is not plain noise as in Stable Diffusion 1."""
-    told = file.metadata.get("prediction_type", "").strip('"')
-    seen = config.use_linear_projection and config.in_channels == 4 and predicts_velocity(state)
-    if not (seen or told.startswith("v")):
+    declared = file.metadata.get("prediction_type", "").strip('"')
+    velocity = config.use_linear_projection and config.in_channels == 4 and predicts_velocity(state)
+    if not (velocity or declared.startswith("v")):
         note = ("It predicts noise (eps).",) if config.use_linear_projection else ()
-    elif told.startswith("eps"):
+    elif declared.startswith("eps"):
         note = (
             "It is declared to predict noise (eps), but its weights are those of a model that predicts velocity (v), "
-            "and so it is sampled; ModelSamplingDiscrete behind it decides otherwise.",
+            "and so it is sampled; ModelSamplingDiscrete after it changes that.",
         )
     else:
         note = ("It predicts velocity (v).",)
-    config = replace(config, prediction="v" if seen or told.startswith("v") else "eps")
+    config = replace(config, prediction="v" if velocity or declared.startswith("v") else "eps")
     return config, state, replace(report, notes=(*report.notes, *note))
 
 
 def predicts_velocity(state: dict[str, Tensor]) -> bool:
-    """Whether a Stable Diffusion 2 is one of the 768 px models: no name tells, but their last biases are larger."""
+    """Whether a Stable Diffusion 2 is one of the 768 px models: their names are the same, but their last biases are larger."""
     names = [name for name in state if name.startswith("up_blocks.") and name.endswith("_blocks.0.norm1.bias")]
     return bool(names) and state[max(names)].float().std(unbiased=False).item() > 0.09
 
@@ -106,49 +107,48 @@ def open_disco(file: Weights):
     names = {new: old for new, old in names.items() if not new.startswith("refer_clip_proj.")}
     for new in [new for new in names if ".transformer_blocks." in new and ".tem_norm." in new]:
         names[new] = names.get(new.replace(".tem_norm.", ".norm2."), names[new])
-    fields = base_fields(file.pick(names)) | {"temporal": "native", "group_norm": "clip"}
+    fields = base_fields(file.pick(names)) | {"temporal": TemporalLayers(), "group_norm": "clip"}
     projection = file.shapes.get("refer_clip_proj.weight")
     if projection and len(projection) == 2:
-        fields["foreground_width"] = projection[1]
+        fields["tokens"] = ImageTokens(projection[1])
         names["clip_proj.weight"] = "refer_clip_proj.weight"
     # What lies outside the U-Net and is of no known family stays in the list, so that it is refused below.
     strays = [name for name in file.shapes if prefix and not name.startswith((prefix, "refer_clip_proj."))]
     names |= {name: name for name in strays if not aside(name)}
     note = "Norms before attention over time are copies of norm2, which DisCo used in their place."
-    return taken(file, replace(SD1, **fields), names, "DisCo", note)
+    return take_weights(file, replace(SD1, **fields), names, "DisCo", note)
 
 
-def open_motion_module(path) -> tuple[dict, dict[str, Tensor], Report]:
-    """AnimateDiff's motion modules: fields to set in a configuration, and weights in VideoUNet's names."""
-    file = opened(path)
+def open_motion_module(path) -> tuple[MotionModules, dict[str, Tensor], Report]:
+    """AnimateDiff's motion modules: their part of a configuration, and weights in VideoUNet's names."""
+    file = open_weights(path)
     kind, config = kind_of(file), duet_config(file)
     if kind != "motion":
-        raise refuse(file, kind, MOTION)
+        raise wrong_family(file, kind, MOTION)
     names = {re.sub(r"^.*?(?=(down_blocks|mid_block|up_blocks)\.)", "", name): name for name in file.shapes}
-    fields, widths, layers = motion_fields(file.pick(names), config.motion_positions if config else None)
+    positions = getattr(config and config.temporal, "positions", None)
+    motion, widths, layers = motion_modules(file.pick(names), positions)
     if widths == (320, 640, 1280):
         raise ValueError(
             f"{file.name} is a motion module for Stable Diffusion XL, but {MOTION} was expected. Take that."
         )
     names = {new: old for new, old in names.items() if not new.endswith(TABLE)}
     shape = {"block_out_channels": widths, "attention_levels": (False,) * len(widths), "layers_per_block": layers}
-    _, state, report = taken(file, replace(SD1, **shape, **fields), names, "AnimateDiff", only=".motion_modules.")
-    version = 2 if fields["motion_mid_block"] else 1 if fields["motion_positions"] == 24 else 3
-    note = f"It knows clips of up to {fields['motion_positions']} frames."
-    return fields, state, replace(report, family=f"AnimateDiff v{version}", unexpected=(), notes=(note,))
+    _, state, report = take_weights(
+        file, replace(SD1, **shape, temporal=motion), names, "AnimateDiff", only=".motion_modules."
+    )
+    version = 2 if motion.mid_block else 1 if motion.positions == 24 else 3
+    note = f"Clips have up to {motion.positions} frames, or that many in a window."
+    return motion, state, replace(report, family=f"AnimateDiff v{version}", unexpected=(), notes=(note,))
 
 
-def motion_fields(file: Weights, positions: int | None = None) -> tuple[dict, tuple[int, ...], int]:
-    """Fields of a configuration for a file of motion modules alone, the widths of its levels and modules in each."""
+def motion_modules(file: Weights, positions: int | None = None) -> tuple[MotionModules, tuple[int, ...], int]:
+    """The motion modules of a file that holds nothing else, the widths of its levels and how many modules each has."""
     tables = {name: name for name in file.shapes if name.endswith(TABLE)}
     widths, layers, attentions = motion_shape(file.pick({name: name for name in file.shapes if name not in tables}))
-    fields = {
-        "temporal": "motion_modules",
-        "motion_positions": positions or positions_of(file.pick(tables)),
-        "motion_mid_block": any(name.startswith("mid_block.") for name in file.shapes),
-        "motion_attentions": attentions,
-    }
-    return fields, widths, layers
+    mid_block = any(name.startswith("mid_block.") for name in file.shapes)
+    motion = MotionModules(positions or positions_of(file.pick(tables)), mid_block, attentions)
+    return motion, widths, layers
 
 
 def positions_of(tables: Weights) -> int:
@@ -173,28 +173,28 @@ def positions_of(tables: Weights) -> int:
 
 def open_controlnet(path) -> tuple[VideoUNetConfig, dict[str, Tensor], Report]:
     """A pose ControlNet, with or without temporal layers, alone or inside a DisCo checkpoint."""
-    file = opened(path)
+    file = open_weights(path)
     kind, config = kind_of(file), duet_config(file)
     family, extra = "ControlNet", {}
     if kind == "disco" and any(name.startswith("controlnet.nets.0.") for name in file.shapes):
         file, family, extra = file.without("controlnet.nets.0."), "DisCo's pose ControlNet", {"group_norm": "clip"}
     elif kind != "controlnet":
-        raise refuse(file, kind, CONTROLNET)
+        raise wrong_family(file, kind, CONTROLNET)
     names = {name: name for name in file.shapes}
     if extra:
         dead = [name for name in names if ".transformer_blocks." in name and ".tem_norm." in name]
         names |= {name: name.replace(".tem_norm.", ".norm2.") for name in dead}
     if config is None:
-        temporal = any(".tem_conv." in name for name in names)
-        config = replace(SD1, **base_fields(file), **extra, temporal="native" if temporal else "none")
-    return taken(file, config, names, family, *about.of_controlnet(config), controlnet=True)
+        temporal = TemporalLayers() if any(".tem_conv." in name for name in names) else None
+        config = replace(SD1, **base_fields(file), **extra, temporal=temporal)
+    return take_weights(file, config, names, family, *about.of_controlnet(config), controlnet=True)
 
 
-def opened(path) -> Weights:
+def open_weights(path) -> Weights:
     """A file, or the U-Net's in a folder, with the prefix that distributed training leaves on every name taken off."""
     path = file_in(Path(path))
     file = read_weights(path)
-    file.metadata = told_beside(path) | file.metadata
+    file.metadata = declared_beside(path) | file.metadata
     wrapped = bool(file.shapes) and all(name.startswith("module.") for name in file.shapes)
     return file.without("module.") if wrapped else file
 
@@ -210,7 +210,7 @@ def duet_config(file: Weights) -> VideoUNetConfig | None:
             "file is damaged. Copy or download it again."
         )
     try:
-        return VideoUNetConfig.from_json(text)
+        return from_json(text)
     except (TypeError, AttributeError, ValueError) as error:
         reason = str(error) if "newer version" in str(error) else "its configuration cannot be read. Save it again."
         raise ValueError(f"{file.name} is a Duet file that cannot be opened: {reason}") from error
@@ -222,20 +222,20 @@ def aside(name: str) -> bool:
 
 def expected_shapes(file: Weights, config: VideoUNetConfig, controlnet: bool) -> dict[str, tuple]:
     """Names and shapes of a network, without its memory."""
-    from ..baselines.separate import network, pose_network
+    from ..baselines.separate import build_controlnet, build_network
 
     try:
         with torch.device("meta"):
-            net = pose_network(config) if controlnet else network(config)
+            net = build_controlnet(config) if controlnet else build_network(config)
     except (ValueError, RuntimeError, TypeError, ZeroDivisionError, NotImplementedError, IndexError) as error:
         raise ValueError(
-            f"{file.name} asks for a network that cannot be built, with levels {config.block_out_channels} channels "
+            f"{file.name} describes a network that cannot be built, with levels {config.block_out_channels} channels "
             "wide: it is damaged or of an unknown family. Choose another file."
         ) from error
     return {name: tuple(value.shape) for name, value in net.state_dict().items()}
 
 
-def taken(
+def take_weights(
     file: Weights, config: VideoUNetConfig, names: dict[str, str], family: str, *notes, controlnet=False, only=""
 ):
     """The weights of `names`, {name in the network: name in the file}, if they are exactly what the network has."""

@@ -14,7 +14,7 @@ PICKLED = (".ckpt", ".pth", ".pt", ".bin")
 
 
 class Weights:
-    """Names and shapes of a file; its tensors are read when they are asked for."""
+    """Names and shapes of a file; its tensors are read on demand."""
 
     def __init__(self, path: Path, shapes: dict[str, tuple], metadata: dict[str, str], read: Callable[[str], Tensor]):
         self.path, self.shapes, self.metadata, self.read = path, shapes, metadata, read

@@ -51,12 +51,12 @@ def base_fields(weights: Weights) -> dict:
 
 
 def heads(weights: Weights, widths: tuple[int, ...], linear: bool) -> int | tuple[int, ...]:
-    """Heads of attention: no tensor tells. Stable Diffusion 1 has 8 everywhere, 2 has heads 64 channels wide."""
-    told = weights.metadata.get("attention_head_dim")
-    if told is None:
+    """Heads of attention, which no tensor shows: Stable Diffusion 1 has 8 everywhere, 2 has heads 64 channels wide."""
+    declared = weights.metadata.get("attention_head_dim")
+    if declared is None:
         return tuple(max(1, width // 64) for width in widths) if linear else 8
     try:
-        value = json.loads(told)
+        value = json.loads(declared)
     except ValueError:
         value = None
     if isinstance(value, list) and len(value) == len(widths) and all(isinstance(n, int) and n > 0 for n in value):
@@ -64,19 +64,19 @@ def heads(weights: Weights, widths: tuple[int, ...], linear: bool) -> int | tupl
     if isinstance(value, int) and value > 0:
         return value
     raise ValueError(
-        f"{weights.name} says attention_head_dim is {told!r}; a number of heads, or one for each level, was expected. "
+        f"{weights.name} says attention_head_dim is {declared!r}; a number of heads, or one for each level, was expected. "
         "Save it again without."
     )
 
 
 def groups(weights: Weights) -> int:
-    """Groups of the norms: no tensor tells, and Stable Diffusion has 32."""
-    told = weights.metadata.get("norm_num_groups", "32")
-    if not told.isdecimal() or not int(told):
+    """Groups of the norms, which no tensor shows: Stable Diffusion has 32."""
+    declared = weights.metadata.get("norm_num_groups", "32")
+    if not declared.isdecimal() or not int(declared):
         raise ValueError(
-            f"{weights.name} says norm_num_groups is {told!r}; a number of groups was expected. Save it again without."
+            f"{weights.name} says norm_num_groups is {declared!r}; a number of groups was expected. Save it again without."
         )
-    return int(told)
+    return int(declared)
 
 
 def motion_shape(weights: Weights) -> tuple[tuple[int, ...], int, int]:

@@ -16,7 +16,7 @@ QUERIES = (".attn1.to_q.weight", ".attn2.to_q.weight")
 def is_one_shot(config: VideoUNetConfig) -> bool:
     """Whether a network has the layers that Tune-A-Video adds."""
     fields = all(getattr(config, name) == value for name, value in ONE_SHOT_FIELDS.items())
-    return fields and config.streams == "shared"
+    return fields and not config.separate
 
 
 def is_tuned(name: str, norms: bool = False) -> bool:

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..unet.config import VideoUNetConfig
+from ..unet.config_file import to_json
 from .reading import SAFE
 
 
@@ -23,7 +24,7 @@ def checksum(state: dict[str, Tensor], config: str) -> str:
     return f"{crc:08x}"
 
 
-def alone(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def without_sharing(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The weights on the CPU, each with memory of its own, since a file stores tied weights in full."""
     seen, out = set(), {}
     for name, value in state.items():
@@ -37,7 +38,7 @@ def alone(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def save_model(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, **metadata) -> Path:
     """Write a Duet file: safetensors with its configuration and a checksum."""
-    text = config.to_json()
+    text = to_json(config)
     notes = {name: str(value) for name, value in metadata.items()}
     return write_safely(path, state, {**notes, "duet": text, "duet_crc32": checksum(state, text)})
 
@@ -52,7 +53,7 @@ def write_safely(path: str | Path, state: dict[str, Tensor], notes: dict[str, st
         # Made here first, since a new file gets 0666 less the umask; the library then fills it.
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         mode = unfinished.stat().st_mode & 0o777
-        save_file(alone(state), unfinished, {**notes, "format": "pt"})
+        save_file(without_sharing(state), unfinished, {**notes, "format": "pt"})
         os.chmod(unfinished, mode)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())

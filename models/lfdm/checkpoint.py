@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..files.reading import PICKLED, SAFE, Weights, read_weights
 from ..files.report import Report
-from ..files.writing import alone, checksum
+from ..files.writing import checksum, without_sharing
 from .config import AutoencoderConfig, FlowUNetConfig
 from .diffusion import cosine_betas
 from .shape import autoencoder_shape, unet_shape
@@ -209,7 +209,7 @@ def save(path: str | Path, config: AutoencoderConfig | FlowUNetConfig, state: di
     if path.suffix.lower() not in SAFE:
         raise ValueError(f"A Duet file ends in .safetensors, but {path.name} does not: change its ending.")
     kind = "autoencoder" if isinstance(config, AutoencoderConfig) else "unet"
-    state = alone({name: value for name, value in state.items() if not CONSTANT.search(name)})
+    state = without_sharing({name: value for name, value in state.items() if not CONSTANT.search(name)})
     text = json.dumps({STORED[kind]: json.loads(config.to_json())})
     notes = {name: str(value) for name, value in metadata.items()}
     notes |= {"format": "pt", "duet_flow": text, "duet_crc32": checksum(state, text)}

@@ -9,8 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..files.family import kind_of, refuse
-from ..files.opening import expected_shapes, opened
+from ..files.about import LAYERS
+from ..files.family import kind_of, wrong_family
+from ..files.opening import expected_shapes, open_weights
 from ..files.reading import Weights
 from ..files.report import Report
 from ..files.tuned import is_one_shot, is_tuned, named_as_ldm, named_as_ours, tav_name
@@ -68,7 +69,7 @@ def save_tuning(path: str | Path, state: dict[str, Tensor], config: VideoUNetCon
         )
     identity = all(is_initial(name, value) for name, value in state.items() if ".tem_norm." in name)
     tuned = {name: value for name, value in state.items() if is_tuned(name, norms=not identity)}
-    here = {"group_norm": config.group_norm, "prediction": config.prediction, "context": config.cross_attention_dim}
+    here = {"group_norm": config.group_norm, "prediction": config.target, "context": config.cross_attention_dim}
     return write_tuning(path, tuned, replace(tuning, base=tuning.base or fingerprint(state), **here))
 
 
@@ -87,10 +88,10 @@ def write_tuning(path: str | Path, tuned: dict[str, Tensor], tuning: Tuning) -> 
 
 def read_tuning(path: str | Path) -> tuple[Weights, Tuning]:
     """The weights of a tuning under the names of its file, and how it was trained."""
-    file = opened(path)
+    file = open_weights(path)
     kind = kind_of(file)
     if kind != "tuning":
-        raise refuse(file, kind, TUNING)
+        raise wrong_family(file, kind, TUNING)
     text, crc = file.metadata.get("duet_tuning"), file.metadata.get("duet_tuning_crc32")
     if text is None and crc is None:
         return file, Tuning()
@@ -137,9 +138,9 @@ def add_tuning(
 
 def check_base(config: VideoUNetConfig) -> None:
     """A picture model, or one that a tuning can be exchanged in."""
-    if config.streams != "shared" or (config.temporal != "none" and not is_one_shot(config)):
+    if config.separate or (config.temporal is not None and not is_one_shot(config)):
         raise ValueError(
-            f"This model already has {config.temporal.replace('_', ' ')} layers over time: {TUNING} belongs into a "
+            f"This model already has {LAYERS.get(type(config.temporal), 'two networks')}: {TUNING} belongs into a "
             "picture model, such as Stable Diffusion 2 with depth from Load Video Model."
         )
 
@@ -179,10 +180,10 @@ def remarks(config: VideoUNetConfig, state: dict[str, Tensor], tuning: Tuning) -
             f"It was tuned on another base ({tuning.base}, this one is {here}), or on a copy in another precision: "
             "if the pictures look wrong, load the model that it was tuned on."
         )
-    if tuning.prediction and tuning.prediction != config.prediction:
+    if tuning.prediction and tuning.prediction != config.target:
         words = {"eps": "noise (eps)", "v": "velocity (v)"}
         yield (
-            f"It was tuned to predict {words[tuning.prediction]}, but the base predicts {words[config.prediction]}: "
+            f"It was tuned to predict {words[tuning.prediction]}, but the base predicts {words[config.target]}: "
             "it is sampled like the base."
         )
     if tuning.depth_range and config.in_channels > config.out_channels:

@@ -1,6 +1,6 @@
-"""diffusers' 2-D blocks with room for adapters: a ResBlock and a transformer that know they work on a clip.
+"""diffusers' 2-D blocks with adapters for clips: a ResBlock and a transformer.
 
-Each is made from its 2-D original without touching a name or a weight. Letters as in pair/layout.py.
+Each is converted from its 2-D original, whose names and weights stay. Letters as in pair/layout.py.
 """
 
 import torch
@@ -15,22 +15,22 @@ from ..character.reference import ReferenceAttention
 from ..pair.layout import ClipLayout
 from .attention.sparse_causal import SparseCausal
 from .attention.temporal import TemporalAttention, TemporalConv
-from .config import VideoUNetConfig
+from .config import TemporalLayers, VideoUNetConfig
 
 # The C library gives pieces of 32 MB and more back at once and takes them anew, page by page: a sixth of a tiny
 # network's step. Parts of this size stay in the cache too, and with this many tokens the weights are still read rarely.
 PART_BYTES, PART_TOKENS = 8 << 20, 1024
 
 
-def grown_from(cls: type, original: nn.Module) -> nn.Module:
+def as_subclass(cls: type, original: nn.Module) -> nn.Module:
     """`original` as an instance of a subclass, sharing its parameters."""
-    grown = cls.__new__(cls)
-    grown.__dict__ = original.__dict__
-    return grown
+    video = cls.__new__(cls)
+    video.__dict__ = original.__dict__
+    return video
 
 
-class Unregistered(list):
-    """Modules that are owned, saved and moved by somebody else."""
+class LinkedModules(list):
+    """Modules that are registered elsewhere in the network, so that they are saved and moved once."""
 
 
 class VideoResnetBlock(ResnetBlock2D):
@@ -38,13 +38,13 @@ class VideoResnetBlock(ResnetBlock2D):
 
     @classmethod
     def from_2d(cls, block: ResnetBlock2D, config: VideoUNetConfig, layout: ClipLayout) -> "VideoResnetBlock":
-        grown = grown_from(cls, block)
-        grown.layout, grown.after, grown.over_clip = layout, Unregistered(), config.group_norm == "clip"
-        if config.temporal == "native" and config.temporal_place == "before_cross_attention":
+        video = as_subclass(cls, block)
+        video.layout, video.after, video.over_clip = layout, LinkedModules(), config.group_norm == "clip"
+        if config.temporal == TemporalLayers("before_cross_attention"):
             width = block.out_channels
-            grown.tem_norm = nn.GroupNorm(config.norm_num_groups, width)
-            grown.tem_conv = TemporalConv(width, layout)
-        return grown
+            video.tem_norm = nn.GroupNorm(config.norm_num_groups, width)
+            video.tem_conv = TemporalConv(width, layout)
+        return video
 
     def forward(self, x: Tensor, temb: Tensor, *args, **kwargs) -> Tensor:
         h = self.conv1(self.active(self.norm1, x))
@@ -75,18 +75,21 @@ def norm_over_clip(norm: nn.GroupNorm, x: Tensor, layout: ClipLayout) -> Tensor:
 class VideoTransformerBlock(BasicTransformerBlock):
     """Spatial attention, attention over time, cross-attention, feed-forward."""
 
+    tem_place: str | None = None  # where attention over time lies, None without it
+
     @classmethod
     def from_2d(cls, block: BasicTransformerBlock, config: VideoUNetConfig, layout: ClipLayout):
-        grown = grown_from(cls, block)
-        grown.layout, grown.tem_place = layout, config.temporal_place
+        video = as_subclass(cls, block)
+        video.layout = layout
         if config.self_attention == "sparse_causal":
-            grown.attn1.set_processor(SparseCausal(layout))
+            video.attn1.set_processor(SparseCausal(layout))
         if config.reference:
-            grown.attn1.set_processor(ReferenceAttention(layout))
-        if config.temporal == "native":
-            grown.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
-            grown.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)
-        return grown
+            video.attn1.set_processor(ReferenceAttention(layout))
+        if isinstance(config.temporal, TemporalLayers):
+            video.tem_place = config.temporal.place
+            video.tem_norm = nn.LayerNorm(block.norm1.normalized_shape[0])
+            video.tem_attn = TemporalAttention(block.norm1.normalized_shape[0], block.attn1.heads)
+        return video
 
     def forward(
         self, x: Tensor, attention_mask=None, encoder_hidden_states: Tensor | None = None, encoder_attention_mask=None,
@@ -95,11 +98,10 @@ class VideoTransformerBlock(BasicTransformerBlock):
         # The order is diffusers': gradient checkpointing passes all seven without names.
         kwargs = cross_attention_kwargs or {}
         x = self.attn1(self.norm1(x), **kwargs) + x
-        if self.tem_place == "before_cross_attention":
-            x = self.over_time(x)
+        x = self.over_time(x, "before_cross_attention")
         x = self.attn2(self.norm2(x), encoder_hidden_states=encoder_hidden_states, **kwargs) + x
         x = self.feed_forward(self.norm3(x)) + x
-        return self.over_time(x) if self.tem_place == "after_feed_forward" else x
+        return self.over_time(x, "after_feed_forward")
 
     def feed_forward(self, x: Tensor) -> Tensor:
         """On a CPU some pictures at a time, for inside it is eight times as wide as all else."""
@@ -108,8 +110,9 @@ class VideoTransformerBlock(BasicTransformerBlock):
         tokens = max(PART_TOKENS, PART_BYTES // (8 * x.shape[2] * x.element_size()))
         return torch.cat([self.ff(part) for part in x.split(max(1, tokens // x.shape[1]))])
 
-    def over_time(self, x: Tensor) -> Tensor:
-        if self.layout.still or not hasattr(self, "tem_attn"):
+    def over_time(self, x: Tensor, place: str) -> Tensor:
+        """Attention over time if it lies at this place."""
+        if self.layout.still or self.tem_place != place:
             return x
         return self.tem_attn(self.tem_norm(x), self.layout) + x
 
@@ -121,11 +124,11 @@ class VideoTransformer(Transformer2DModel):
     def from_2d(
         cls, transformer: Transformer2DModel, config: VideoUNetConfig, layout: ClipLayout
     ) -> "VideoTransformer":
-        grown = grown_from(cls, transformer)
-        grown.after = Unregistered()
+        video = as_subclass(cls, transformer)
+        video.after = LinkedModules()
         for i, block in enumerate(transformer.transformer_blocks):
             transformer.transformer_blocks[i] = VideoTransformerBlock.from_2d(block, config, layout)
-        return grown
+        return video
 
     def forward(self, hidden_states: Tensor, *args, **kwargs) -> tuple[Tensor]:
         h = super().forward(hidden_states, *args, **(kwargs | {"return_dict": False}))[0]
@@ -134,8 +137,8 @@ class VideoTransformer(Transformer2DModel):
         return (h,)
 
 
-def inflate(block: nn.Module, config: VideoUNetConfig, layout: ClipLayout) -> None:
-    """Grow every ResBlock and transformer of a down, mid or up block, in place."""
+def inflate_block(block: nn.Module, config: VideoUNetConfig, layout: ClipLayout) -> None:
+    """Convert every ResBlock and transformer of a down, mid or up block, in place."""
     for i, resnet in enumerate(block.resnets):
         block.resnets[i] = VideoResnetBlock.from_2d(resnet, config, layout)
     for i, transformer in enumerate(getattr(block, "attentions", None) or ()):
@@ -149,7 +152,7 @@ def pairs(block: nn.Module) -> list[nn.Module]:
 
 
 def zeros_like_conv(conv: nn.Conv2d) -> nn.Conv2d:
-    """A convolution of the same shape that answers zero."""
+    """A convolution of the same shape with zero weights."""
     fresh = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, conv.stride, conv.padding)
     nn.init.zeros_(fresh.weight)
     nn.init.zeros_(fresh.bias)

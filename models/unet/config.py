@@ -1,20 +1,99 @@
-"""What a video U-Net is made of: the 2-D base and the adapters that sit in it. One named instance per system."""
+"""What a video U-Net is made of: the 2-D base and the adapters that sit in it. One named instance per system.
 
-import json
-from dataclasses import asdict, dataclass, fields, replace
+What belongs together is one group, so that switches that exclude each other cannot be written down.
+"""
 
-CHOICES = {
-    "temporal": ("none", "native", "motion_modules"),
-    "temporal_place": ("before_cross_attention", "after_feed_forward"),
-    "self_attention": ("frame", "sparse_causal"),
-    "cross_modal": ("none", "all", "up", "attention", "deep"),
-    "background": ("none", "add", "conv", "zero"),
-    "group_norm": ("frame", "clip"),
-    "prediction": ("eps", "v"),
-    "given": ("noised", "clean"),
-    "streams": ("shared", "separate"),
-    "shared_maps": ("none", "avg", "video"),
-}
+from dataclasses import dataclass, replace
+
+from .words import token_width
+
+PREDICTIONS = ("eps", "v", "v_zero_snr")
+PLACES = ("before_cross_attention", "after_feed_forward")
+SELF_ATTENTION = ("frame", "sparse_causal", "reference")
+CROSS_MODAL = ("all", "up", "attention", "deep")
+SHARED_MAPS = ("none", "avg", "video")
+GIVEN = ("noised", "clean")
+BACKGROUNDS = ("none", "add", "conv", "zero")
+GROUP_NORMS = ("frame", "clip")
+
+
+def check_choice(name: str, value, options: tuple) -> None:
+    if value not in options:
+        raise ValueError(f"{name} is one of {', '.join(options)}, not {value!r}.")
+
+
+@dataclass(frozen=True)
+class TemporalLayers:
+    """IDOL's and Tune-A-Video's attention over time in each transformer block, for clips of any length."""
+
+    place: str = "before_cross_attention"  # there each ResBlock also has a convolution over time
+
+    def __post_init__(self):
+        check_choice("place", self.place, PLACES)
+
+
+@dataclass(frozen=True)
+class MotionModules:
+    """AnimateDiff's transformers over time after each ResBlock and transformer."""
+
+    positions: int = 32  # frames of the longest clip
+    mid_block: bool = False
+    attentions: int = 2
+
+
+@dataclass(frozen=True)
+class CrossModal:
+    """Attention between a frame and its depth (IDOL section 3.2)."""
+
+    where: str = "all"  # which blocks end in it; "deep": all but those at full size
+    width: int = 512  # 0: as wide as the block
+
+    def __post_init__(self):
+        check_choice("where", self.where, CROSS_MODAL)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Video and depth in one network."""
+
+    label: bool = False  # an embedding of the modality is added to that of the time
+    label_in_controlnet: bool = False  # the pose ControlNet has one of its own; a stock one has none
+    cross_modal: CrossModal | None = None
+    same_place: bool = False  # every block ends in a projection of the other modality's features at the same pixel
+    given: str = "noised"  # a kept half enters as noisy as the half that is sampled, or clean at time 0
+    shared_maps: str = "none"  # cross-attention maps of both modalities: their mean, or those of the video
+
+    def __post_init__(self):
+        check_choice("given", self.given, GIVEN)
+        check_choice("shared_maps", self.shared_maps, SHARED_MAPS)
+
+
+@dataclass(frozen=True)
+class SeparatePair:
+    """A network for the video and one for its depth (IDOL section 4.3)."""
+
+    given: str = "noised"
+
+    def __post_init__(self):
+        check_choice("given", self.given, GIVEN)
+
+
+@dataclass(frozen=True)
+class ImageTokens:
+    """Tokens of the character's picture, which a projection turns into context."""
+
+    width: int = 1024
+
+
+@dataclass(frozen=True)
+class WordTokens:
+    """Words of a fixed vocabulary in place of a text encoder, see words.py."""
+
+    words: tuple[str, ...]
+
+    @property
+    def width(self) -> int:
+        return token_width(self.words)
 
 
 @dataclass(frozen=True)
@@ -29,88 +108,90 @@ class VideoUNetConfig:
     cross_attention_dim: int = 768
     use_linear_projection: bool = False
     norm_num_groups: int = 32
+    # With zero signal-to-noise the last step of the schedule is noise alone, from which only velocity can be predicted.
     prediction: str = "eps"
     # The adapters.
-    modalities: int = 1  # 2: every clip is followed by its depth
-    label: bool = False  # an embedding of the modality is added to that of the time
-    label_in_controlnet: bool = False  # the poses' ControlNet has one of its own; a stock one has none
-    temporal: str = "none"
-    temporal_place: str = "before_cross_attention"
-    self_attention: str = "frame"  # what a frame sees of its clip: itself, or the first frame and the one before
-    cross_modal: str = "none"  # which blocks end in attention between the modalities
-    cross_modal_width: int = 512  # of it; 0: as wide as the block
-    same_place: bool = False  # every block also ends in what lies at the same place of the other modality
-    background: str = "none"  # how background latents enter
-    given: str = "noised"  # how a kept half enters beside the one that is made: as noisy as that, or clean at time 0
-    foreground_width: int = 0  # width of CLIP tokens that are projected to the context, 0 for none
-    words: tuple[str, ...] = ()  # that the projection knows in place of CLIP tokens, see words.py
+    temporal: TemporalLayers | MotionModules | None = None
+    self_attention: str = "frame"  # to the frame itself, the first and the previous one, or itself and a reference
+    pair: Pair | SeparatePair | None = None
+    tokens: ImageTokens | WordTokens | None = None  # what a projection turns into context; None: CLIP's text alone
+    background: str = "none"  # how the latents of the scene enter
     group_norm: str = "frame"  # statistics of the ResBlocks' norms: of one frame or of the clip
-    motion_positions: int = 32  # longest clip of the motion modules
-    motion_mid_block: bool = False
-    motion_attentions: int = 2
-    # The character (MIMO). Whole latents among in_channels beyond the noise are codes of layers: scene, occluder.
-    reference: bool = False  # a second U-Net reads a picture of the character, and self-attention sees its features
-    motion_code: tuple[int, ...] = ()  # widths of the network that reads pictures of the motion, () for none
-    zero_snr: bool = False  # the last step of the schedule is noise alone
-    # The paper's ablations and baselines (IDOL section 4).
-    streams: str = "shared"  # separate: two networks, one for the video and one for its depth
-    shared_maps: str = "none"  # cross-attention maps of both modalities: their mean, or those of the video
+    # A character model (MIMO): whole latents among in_channels beyond the noise are layers, the scene and the occluder.
+    motion_code: tuple[int, ...] = ()  # widths of the pose guider, () for none
 
     def __post_init__(self):
-        for name, options in CHOICES.items():
-            if getattr(self, name) not in options:
-                raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
-        if self.modalities not in (1, 2):
-            raise ValueError(f"A model has 1 or 2 modalities, not {self.modalities}.")
+        check_choice("prediction", self.prediction, PREDICTIONS)
+        check_choice("self_attention", self.self_attention, SELF_ATTENTION)
+        check_choice("background", self.background, BACKGROUNDS)
+        check_choice("group_norm", self.group_norm, GROUP_NORMS)
         if len(self.attention_levels) != len(self.block_out_channels):
             raise ValueError("attention_levels and block_out_channels must have one entry for each level.")
-        for refused, reason in self._impossible():
-            if refused:
-                raise ValueError(reason)
+        if self.separate and self.reference:
+            raise ValueError(
+                "One network reads a reference, but streams is separate: set reference to false, or streams to shared."
+            )
 
-    def _impossible(self) -> list[tuple[bool, str]]:
-        """Switches that exclude each other, and why: what is true is refused."""
-        separate, maps = self.streams == "separate", self.shared_maps != "none"
-        return [
-            (separate and self.modalities != 2,
-             "Separate streams are one network for the video and one for its depth, but modalities is "
-             f"{self.modalities}: set it to 2, or streams to shared."),
-            (separate and (self.label or self.label_in_controlnet),
-             "Separate streams take no label, since each network knows its modality: set label and label_in_controlnet to "
-             "false."),
-            (separate and self.cross_modal != "none",
-             "Cross-modal attention lies inside a shared network, but streams is separate: set cross_modal to none, "
-             f"not {self.cross_modal}."),
-            (separate and self.same_place,
-             "What lies at the same place is told inside a shared network, but streams is separate: set same_place to false."),
-            (separate and maps,
-             "Attention maps are shared inside one network, but streams is separate: set shared_maps to none, not "
-             f"{self.shared_maps}."),
-            (maps and self.modalities != 2,
-             f"Attention maps are shared between a video and its depth, but modalities is {self.modalities}: set it "
-             "to 2, or shared_maps to none."),
-            (self.same_place and self.modalities != 2,
-             f"The same place is that of the other modality, but modalities is {self.modalities}: set it to 2, or same_place to false."),
-            (self.given == "clean" and self.modalities != 2,
-             f"A half can be given where there are two, but modalities is {self.modalities}: set it to 2, or given to noised."),
-            (separate and self.reference,
-             "One network reads a reference, but streams is separate: set reference to false, or streams to shared."),
-            (self.reference and self.self_attention != "frame",
-             f"Self-attention that sees a reference looks at single frames, but self_attention is {self.self_attention}: "
-             "set it to frame, or reference to false."),
-            (self.zero_snr and self.prediction != "v",
-             f"Out of noise alone a model predicts velocity, but prediction is {self.prediction}: set it to v, or "
-             "zero_snr to false."),
-        ]  # fmt: skip
+    @property
+    def modalities(self) -> int:
+        """2: every clip is followed by its depth."""
+        return 1 if self.pair is None else 2
 
-    def one_stream(self) -> "VideoUNetConfig":
-        """One of the two networks of separate streams."""
-        return replace(self, streams="shared", modalities=1, given="noised")
+    @property
+    def separate(self) -> bool:
+        """Whether video and depth have a network each."""
+        return isinstance(self.pair, SeparatePair)
+
+    @property
+    def label(self) -> bool:
+        return isinstance(self.pair, Pair) and self.pair.label
+
+    @property
+    def label_in_controlnet(self) -> bool:
+        return isinstance(self.pair, Pair) and self.pair.label_in_controlnet
+
+    @property
+    def given(self) -> str:
+        return "noised" if self.pair is None else self.pair.given
+
+    @property
+    def reference(self) -> bool:
+        """Whether a second U-Net reads a picture of the character."""
+        return self.self_attention == "reference"
+
+    @property
+    def target(self) -> str:
+        """What is predicted, whatever the schedule: the noise ("eps") or the velocity ("v")."""
+        return "eps" if self.prediction == "eps" else "v"
+
+    @property
+    def zero_snr(self) -> bool:
+        return self.prediction == "v_zero_snr"
+
+    @property
+    def token_width(self) -> int:
+        """Width of the tokens that are projected to the context, 0 for none."""
+        return 0 if self.tokens is None else self.tokens.width
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        return self.tokens.words if isinstance(self.tokens, WordTokens) else ()
 
     @property
     def layer_codes(self) -> int:
-        """How many layers enter as latents beside the noise: 1 the scene, 2 also what passes in front."""
+        """How many layers enter as latents beside the noise: 1 the scene, 2 the scene and the occluder."""
         return self.in_channels // self.out_channels - 1
+
+    def one_stream(self) -> "VideoUNetConfig":
+        """One of the two networks of a separate pair."""
+        return replace(self, pair=None)
+
+    def controlnet(self) -> "VideoUNetConfig":
+        """The pose ControlNet beside this network: nothing in it lies between the modalities."""
+        pair = self.pair
+        if isinstance(pair, Pair):
+            pair = replace(pair, label=pair.label_in_controlnet, cross_modal=None, same_place=False)
+        return replace(self, pair=pair, background="none")
 
     def reference_unet(self) -> "VideoUNetConfig":
         """The network that reads a picture of the character: the 2-D one, on latents alone."""
@@ -136,22 +217,6 @@ class VideoUNetConfig:
             "num_class_embeds": 2 if self.label else None,
         }
 
-    def to_json(self) -> str:
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_json(cls, text: str) -> "VideoUNetConfig":
-        """Read a configuration; a name that this version does not know is refused, since it would change the answer."""
-        values = json.loads(text)
-        if values.get("coupling") == "none":  # a switch that earlier files name, which changed nothing when it was off
-            values = {name: value for name, value in values.items() if name not in ("coupling", "coupling_window")}
-        unknown = set(values) - {field.name for field in fields(cls)}
-        if unknown:
-            raise ValueError(
-                f"The model was made by a newer version: it asks for {', '.join(sorted(unknown))}. Please update Duet."
-            )
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
-
 
 SD1 = VideoUNetConfig()
 SD2_DEPTH = replace(
@@ -159,32 +224,31 @@ SD2_DEPTH = replace(
 )
 IDOL = replace(
     SD1,
-    modalities=2,
-    label=True,
-    temporal="native",
-    cross_modal="all",
+    temporal=TemporalLayers(),
+    pair=Pair(label=True, cross_modal=CrossModal("all")),
+    tokens=ImageTokens(1024),
     background="conv",
-    foreground_width=1024,
 )
-ANIMATEDIFF_V1 = replace(SD1, temporal="motion_modules", motion_positions=24)
-ANIMATEDIFF_V2 = replace(SD1, temporal="motion_modules", motion_mid_block=True)
-ANIMATEDIFF_V3 = replace(SD1, temporal="motion_modules")
-ONE_SHOT_FIELDS = {
-    "temporal": "native", "temporal_place": "after_feed_forward", "self_attention": "sparse_causal",
-}  # fmt: skip
+ANIMATEDIFF_V1 = replace(SD1, temporal=MotionModules(positions=24))
+ANIMATEDIFF_V2 = replace(SD1, temporal=MotionModules(mid_block=True))
+ANIMATEDIFF_V3 = replace(SD1, temporal=MotionModules())
+ONE_SHOT_FIELDS = {"temporal": TemporalLayers("after_feed_forward"), "self_attention": "sparse_causal"}
 ONE_SHOT = replace(SD2_DEPTH, **ONE_SHOT_FIELDS)  # Tune-A-Video with a depth channel
 ONE_SHOT_SD1 = replace(SD1, **ONE_SHOT_FIELDS)
 MIMO = replace(
-    ANIMATEDIFF_V2, in_channels=8, prediction="v", zero_snr=True, reference=True, motion_code=(16, 32, 96, 256)
+    ANIMATEDIFF_V2, in_channels=8, prediction="v_zero_snr", self_attention="reference", motion_code=(16, 32, 96, 256)
 )  # as released: the scene beside the noise
-MIMO_PAPER = replace(MIMO, in_channels=12)  # the scene and what passes in front of the character
+MIMO_PAPER = replace(MIMO, in_channels=12)  # the scene and the occluder
 TINY = {
     "block_out_channels": (64, 128),
     "attention_levels": (True, False),
     "layers_per_block": 1,
     "attention_head_dim": 4,
     "cross_modal_width": 32,
-}  # for tests and small models
+}  # switches, see switches.py, for tests and small models
 # Stable Diffusion's blocks, two ResBlocks in each, only fewer and narrower. Attention among all pixels of a pair grows with
 # their square, so what a network as narrow as this spends on it at full size depends on the width of that attention.
-TINY_IDOL = replace(IDOL, **TINY | {"layers_per_block": 2, "cross_modal_width": 16})
+TINY_IDOL = replace(
+    IDOL, block_out_channels=(64, 128), attention_levels=(True, False), attention_head_dim=4,
+    pair=Pair(label=True, cross_modal=CrossModal("all", width=16)),
+)  # fmt: skip

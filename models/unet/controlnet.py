@@ -3,16 +3,14 @@
 Letters as in pair/layout.py.
 """
 
-from dataclasses import replace
-
 from diffusers import ControlNetModel
 from torch import Tensor, nn
 
 from ..pair.layout import ClipLayout
-from .blocks import inflate
+from .blocks import inflate_block
 from .config import VideoUNetConfig
 
-BETWEEN = (".cross_modal.", ".same_place.")  # what a U-Net's blocks have between the modalities, and a ControlNet's not
+BETWEEN = (".cross_modal.", ".same_place.")  # adapters between the modalities, which a ControlNet lacks
 # What a ControlNet copies from its U-Net.
 SHARED = ("conv_in", "time_embedding", "class_embedding", "down_blocks", "mid_block")
 
@@ -21,9 +19,7 @@ class PoseControlNet(ControlNetModel):
     """Noisy latents and pose pictures to one residual for each skip of the U-Net and one for its middle."""
 
     def __init__(self, video: VideoUNetConfig):
-        # Where nothing else is asked the label stays in the U-Net, so that stock ControlNets fit beside this one.
-        label = video.label_in_controlnet
-        video = replace(video, label=label, cross_modal="none", same_place=False, background="none")
+        video = video.controlnet()
         base = video.base()
         for name in ("out_channels", "up_block_types"):
             base.pop(name)
@@ -33,7 +29,7 @@ class PoseControlNet(ControlNetModel):
             nn.init.zeros_(self.class_embedding.weight)
         self.layout = ClipLayout()
         for block in [*self.down_blocks, self.mid_block]:
-            inflate(block, self.video, self.layout)
+            inflate_block(block, self.video, self.layout)
 
     def forward(
         self,
@@ -69,14 +65,14 @@ class PoseControlNet(ControlNetModel):
         down = [zero(skip) for skip, zero in zip(skips, self.controlnet_down_blocks, strict=True)]
         return down, self.controlnet_mid_block(x)
 
-    def speak(self) -> None:
-        """Answer from birth: beside a new U-Net there is nothing to leave as it is, and silence only delays training."""
+    def reset_output(self) -> None:
+        """Random output layers in place of zeros, beside a U-Net that is trained from nothing: zeros would delay it."""
         for layer in (*self.controlnet_down_blocks, self.controlnet_mid_block, self.controlnet_cond_embedding.conv_out):
             layer.reset_parameters()
 
     @classmethod
     def copied_from(cls, unet) -> "PoseControlNet":
-        """A ControlNet at birth: the encoder of a U-Net with its temporal layers, silent until it is trained."""
+        """A new ControlNet: the encoder of a U-Net with its temporal layers; its residuals are zero until it is trained."""
         net = cls(unet.video)
         state = {name: value for name, value in unet.state_dict().items() if name.split(".")[0] in SHARED}
         state = {name: value for name, value in state.items() if not any(part in name for part in BETWEEN)}

@@ -56,7 +56,7 @@ def motion_consistency(
     total = 0.0
     for now in range(frames - 1):
         inputs = (video[:, now], video[:, now + 1], depth[:, now], depth[:, now + 1], similarity, reduction)
-        # A pair's n x n fields are forgotten and made anew on the way back: only one pair's are held at a time.
+        # A pair's n x n fields are dropped and computed again in the backward pass: only one pair's are held at a time.
         if torch.is_grad_enabled():
             total = total + checkpoint(motion_of_pair, *inputs, use_reentrant=False, preserve_rng_state=False)
         else:
@@ -119,21 +119,21 @@ def consistency(
     return terms
 
 
-def temporal_consistency(made: Tensor, clip: Tensor, signal: Tensor, reading: str = "source") -> Tensor:
-    """(B, F, C, h, w) clean latents as the network sees them in noise, and the clip's own, to one number.
+def temporal_consistency(predicted: Tensor, clip: Tensor, signal: Tensor, reading: str = "source") -> Tensor:
+    """(B, F, C, h, w) clean latents as predicted, and those of the clip, to one number.
 
     "zero", the paper's words, wants neighbouring frames alike, which also stills what moves; "source" wants them to
     differ as the clip's do. signal (B,), the share of the clean latent in a noisy one: its square weighs each example,
-    for what is seen in almost pure noise is off by any amount.
+    for a prediction from almost pure noise is off by any amount.
     """
     known("reading", reading, READINGS)
-    same_shape("The clean latents", made, "those of the clip", clip)
-    if made.shape[1] < 2:
+    same_shape("The clean latents", predicted, "those of the clip", clip)
+    if predicted.shape[1] < 2:
         raise ValueError(
             "Temporal consistency compares neighbouring frames, so a clip needs at least 2, but it has "
-            f"{made.shape[1]}: give a longer clip, or set the weight of this loss to 0."
+            f"{predicted.shape[1]}: give a longer clip, or set the weight of this loss to 0."
         )
-    error = made.float().diff(dim=1)
+    error = predicted.float().diff(dim=1)
     if reading == "source":
         error = error - clip.float().diff(dim=1)
     return (signal.float().square() * error.square().flatten(1).mean(1)).mean()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..pair.layout import ClipLayout
 from .blocks import norm_over_clip, pairs
-from .config import VideoUNetConfig
+from .config import MotionModules
 
 HEADS = 8
 
@@ -29,8 +29,8 @@ class PositionTable(nn.Module):
         frames, longest = tokens.shape[1], self.pe.shape[1]
         if frames > longest:
             raise ValueError(
-                f"This motion module knows clips of up to {longest} frames, got {frames}: "
-                f"use Paired Context Windows with a length of {longest} or less."
+                f"Expected a clip of up to {longest} frames, which this motion module was trained on, got {frames}: "
+                f"use Context Windows (Video and Depth) with a length of {longest} or less."
             )
         return tokens + self.pe[:, :frames].to(tokens)
 
@@ -75,7 +75,7 @@ class MotionBlock(nn.Module):
 
 
 class MotionTransformer(nn.Module):
-    """Tokens of every pixel's path through a clip of (n f) c h w features; silent at birth."""
+    """Tokens of every pixel's path through a clip of (n f) c h w features; without effect until they are trained."""
 
     # The authors' code norms each frame, and the released weights were trained so; diffusers' port norms the clip.
     over_clip = False
@@ -103,23 +103,22 @@ class MotionTransformer(nn.Module):
 class MotionModule(nn.Module):
     """The shell that gives the weights the names of the released files."""
 
-    def __init__(self, width: int, config: VideoUNetConfig, layout: ClipLayout):
+    def __init__(self, width: int, groups: int, motion: MotionModules, layout: ClipLayout):
         super().__init__()
-        sizes = (config.norm_num_groups, config.motion_positions, config.motion_attentions)
-        self.temporal_transformer = MotionTransformer(width, *sizes, layout)
+        self.temporal_transformer = MotionTransformer(width, groups, motion.positions, motion.attentions, layout)
 
     def forward(self, features: Tensor) -> Tensor:
         return self.temporal_transformer(features)
 
 
-def add_motion_modules(unet: nn.Module, config: VideoUNetConfig, layout: ClipLayout) -> None:
+def add_motion_modules(unet: nn.Module, motion: MotionModules, groups: int, layout: ClipLayout) -> None:
     """A motion module after each ResBlock-transformer pair and, in version 2, after the middle's attention."""
+    modules = lambda *widths: nn.ModuleList(MotionModule(width, groups, motion, layout) for width in widths)
     for block in [*unet.down_blocks, *unet.up_blocks]:
         places = pairs(block)
-        block.motion_modules = nn.ModuleList(MotionModule(r.out_channels, config, layout) for r in block.resnets)
-        for place, motion in zip(places, block.motion_modules, strict=True):
-            place.after.append(motion)
-    if config.motion_mid_block:
-        width = unet.mid_block.resnets[0].out_channels
-        unet.mid_block.motion_modules = nn.ModuleList([MotionModule(width, config, layout)])
+        block.motion_modules = modules(*(resnet.out_channels for resnet in block.resnets))
+        for place, module in zip(places, block.motion_modules, strict=True):
+            place.after.append(module)
+    if motion.mid_block:
+        unet.mid_block.motion_modules = modules(unet.mid_block.resnets[0].out_channels)
         unet.mid_block.attentions[0].after.append(unet.mid_block.motion_modules[0])

@@ -1,7 +1,7 @@
-"""The video U-Net of all systems: diffusers' 2-D U-Net, its names untouched, with adapters switched by a config.
+"""The video U-Net of all systems: diffusers' 2-D U-Net, its names untouched, with the adapters that a config names.
 
-A freshly inflated network answers exactly what the 2-D one answers, frame by frame; with sparse-causal attention, which
-has no weights of its own to be silent with, it does so for a clip of one frame. Letters as in pair/layout.py.
+The output of a newly inflated network is exactly that of the 2-D one, frame by frame; with sparse-causal attention, which
+adds no weights, only for a clip of one frame. Letters as in pair/layout.py.
 """
 
 from collections.abc import Callable
@@ -18,15 +18,15 @@ from ..pair.layout import ClipLayout
 from .attention.cross_modal import CrossModalAttention
 from .attention.same_place import SamePlace
 from .attention.shared_maps import SharedMaps
-from .blocks import VideoTransformerBlock, copy_of_conv, inflate, norm_over_clip, pairs, zeros_like_conv
-from .config import VideoUNetConfig
+from .blocks import VideoTransformerBlock, copy_of_conv, inflate_block, norm_over_clip, pairs, zeros_like_conv
+from .config import MotionModules, Pair, VideoUNetConfig
 from .motion_module import add_motion_modules
 from .schedule import STEPS
 
 
 @dataclass
-class Walk:
-    """A forward pass between two blocks: its features, what conditions them, and the skips that await the way up."""
+class ForwardState:
+    """A forward pass between two blocks: its features, what conditions them, and the skips for the up blocks."""
 
     x: Tensor
     emb: Tensor
@@ -43,19 +43,17 @@ class VideoUNet(UNet2DConditionModel):
         super().__init__(**video.base())
         self.video, self.layout = video, ClipLayout()
         for block in self.blocks():
-            inflate(block, video, self.layout)
-        if video.temporal == "motion_modules":
-            add_motion_modules(self, video, self.layout)
-        self._join_modalities(video)
-        if video.shared_maps != "none":
-            for block in self.transformer_blocks():
-                block.attn2.set_processor(SharedMaps(video.shared_maps, self.layout))
+            inflate_block(block, video, self.layout)
+        if isinstance(video.temporal, MotionModules):
+            add_motion_modules(self, video.temporal, video.norm_num_groups, self.layout)
+        if video.pair is not None:
+            self._add_pair_layers(video.pair)
         if video.label:
             nn.init.zeros_(self.class_embedding.weight)
         if video.background in ("conv", "zero"):
             self.conv_bg = copy_of_conv(self.conv_in) if video.background == "conv" else zeros_like_conv(self.conv_in)
-        if video.foreground_width:
-            self.clip_proj = nn.Linear(video.foreground_width, video.cross_attention_dim, bias=False)
+        if video.tokens is not None:
+            self.clip_proj = nn.Linear(video.token_width, video.cross_attention_dim, bias=False)
         self.readers = [block.attn1.processor for block in self.transformer_blocks()] if video.reference else []
         if video.reference:
             self.reference = remove_output(VideoUNet(video.reference_unet()))
@@ -72,32 +70,35 @@ class VideoUNet(UNet2DConditionModel):
         return [module for module in inside if isinstance(module, VideoTransformerBlock)]
 
     def read_reference(self, latents: Tensor, context: Tensor) -> list[Features]:
-        """b C h w clean latents and b t c tokens of characters to what self-attention sees of each."""
+        """b C h w clean latents and b t c tokens of characters to the features of each that self-attention attends to."""
         return reference_features(self.reference, latents, context)
 
     @property
     def skip_count(self) -> int:
-        """Feature maps that the way down leaves for the way up: as many residuals come from a ControlNet."""
+        """Feature maps from the down blocks to the up blocks: a ControlNet gives as many residuals."""
         return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
 
-    def _join_modalities(self, video: VideoUNetConfig) -> None:
-        """What the blocks end in: attention between video and depth, and what lies at the same place."""
+    def _add_pair_layers(self, pair: Pair) -> None:
+        """Add what lies between video and depth: attention and a projection at the end of blocks, shared maps in them."""
         chosen = {
-            "none": [],
+            None: [],
             "all": self.blocks(),
             "up": list(self.up_blocks),
             "deep": [*self.down_blocks[1:], self.mid_block, *self.up_blocks[:-1]],  # nowhere at full size
             "attention": [b for b in [*self.down_blocks, *self.up_blocks] if getattr(b, "attentions", None)],
-        }[video.cross_modal]
+        }[pair.cross_modal and pair.cross_modal.where]
         for block in self.blocks():
             width = block.resnets[-1].out_channels
             end = block.resnets[-1] if block is self.mid_block else pairs(block)[-1]
             if block in chosen:
-                block.cross_modal = CrossModalAttention(width, video.cross_modal_width or width, self.layout)
+                block.cross_modal = CrossModalAttention(width, pair.cross_modal.width or width, self.layout)
                 end.after.append(block.cross_modal)
-            if video.same_place:
+            if pair.same_place:
                 block.same_place = SamePlace(width, self.layout)
                 end.after.append(block.same_place)
+        if pair.shared_maps != "none":
+            for block in self.transformer_blocks():
+                block.attn2.set_processor(SharedMaps(pair.shared_maps, self.layout))
 
     def forward(
         self,
@@ -117,80 +118,80 @@ class VideoUNet(UNet2DConditionModel):
         """Predict for a batch cut as (k m f).
 
         background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
-        for each down block (T2I-adapters). change sees features and skip before they are joined (FreeU). reference is
+        for each down block (T2I-adapters). change takes features and skip before they are concatenated (FreeU). reference is
         of read_reference, one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
         """
-        walk = self.begin(
+        state = self.begin(
             sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change,
             reference, motion,
         )  # fmt: skip
         for step in self.steps():
-            step(walk)
-        return self.leave(walk)
+            step(state)
+        return self.finish(state)
 
     def begin(
         self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
         attention_kwargs=None, change=None, reference=None, motion=None,
-    ) -> Walk:  # fmt: skip
-        """Everything that comes before the first block."""
+    ) -> ForwardState:  # fmt: skip
+        """Cut the batch, embed and enter: everything before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         set_reference(self.readers, reference, chunks)
         emb = self.embed(sample, timestep, labels)
-        if self.video.foreground_width and context.shape[-1] == self.video.foreground_width:
+        if self.video.tokens is not None and context.shape[-1] == self.video.token_width:
             context = self.clip_proj(context)
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
         x = self.enter(sample, background)
         x = x if motion is None else x + motion
-        return Walk(x, emb, kwargs, control or {}, [x], change)
+        return ForwardState(x, emb, kwargs, control or {}, [x], change)
 
-    def steps(self) -> list[Callable[[Walk], None]]:
+    def steps(self) -> list[Callable[[ForwardState], None]]:
         """A call for each block, in order."""
         down = [partial(self.down, block, level) for level, block in enumerate(self.down_blocks)]
         return [*down, self.middle, *(partial(self.up, block) for block in self.up_blocks)]
 
-    def down(self, block: nn.Module, level: int, walk: Walk) -> None:
-        levels = walk.control.get("levels", ())
+    def down(self, block: nn.Module, level: int, state: ForwardState) -> None:
+        levels = state.control.get("levels", ())
         residual = levels[level] if level < len(levels) else None
         if getattr(block, "attentions", None):
-            walk.x, more = block(walk.x, walk.emb, additional_residuals=residual, **walk.kwargs)
+            state.x, more = block(state.x, state.emb, additional_residuals=residual, **state.kwargs)
         else:
-            walk.x, more = block(walk.x, walk.emb)
+            state.x, more = block(state.x, state.emb)
             if residual is not None:
-                walk.x = walk.x + residual
-                more = (*more[:-1], walk.x)  # the skip carries it too, as in blocks with attention
-        walk.skips += more
+                state.x = state.x + residual
+                more = (*more[:-1], state.x)  # the skip carries it too, as in blocks with attention
+        state.skips += more
 
-    def middle(self, walk: Walk) -> None:
-        if "down" in walk.control:
-            walk.skips = [skip + residual for skip, residual in zip(walk.skips, walk.control["down"], strict=True)]
-        walk.x = self.mid_block(walk.x, walk.emb, **walk.kwargs)
-        if "mid" in walk.control:
-            walk.x = walk.x + walk.control["mid"]
+    def middle(self, state: ForwardState) -> None:
+        if "down" in state.control:
+            state.skips = [skip + residual for skip, residual in zip(state.skips, state.control["down"], strict=True)]
+        state.x = self.mid_block(state.x, state.emb, **state.kwargs)
+        if "mid" in state.control:
+            state.x = state.x + state.control["mid"]
 
-    def up(self, block: nn.Module, walk: Walk) -> None:
+    def up(self, block: nn.Module, state: ForwardState) -> None:
         count = len(block.resnets)
-        walk.skips, here = walk.skips[:-count], tuple(walk.skips[-count:])
-        size = walk.skips[-1].shape[2:] if walk.skips else None
-        if walk.change is not None:
-            walk.x = up_by_pairs(block, walk, here, size)
+        state.skips, here = state.skips[:-count], tuple(state.skips[-count:])
+        size = state.skips[-1].shape[2:] if state.skips else None
+        if state.change is not None:
+            state.x = up_by_pairs(block, state, here, size)
             return
-        more = walk.kwargs if getattr(block, "attentions", None) else {}
-        walk.x = block(walk.x, res_hidden_states_tuple=here, temb=walk.emb, upsample_size=size, **more)
+        more = state.kwargs if getattr(block, "attentions", None) else {}
+        state.x = block(state.x, res_hidden_states_tuple=here, temb=state.emb, upsample_size=size, **more)
 
-    def leave(self, walk: Walk) -> Tensor:
-        if not torch.is_grad_enabled():  # a backward pass may walk the blocks once more
+    def finish(self, state: ForwardState) -> Tensor:
+        if not torch.is_grad_enabled():  # a backward pass may run the blocks once more
             set_reference(self.readers, None, self.layout.chunks)
         norm = self.conv_norm_out
-        x = norm_over_clip(norm, walk.x, self.layout) if self.video.group_norm == "clip" else norm(walk.x)
+        x = norm_over_clip(norm, state.x, self.layout) if self.video.group_norm == "clip" else norm(state.x)
         return self.conv_out(self.conv_act(x))
 
-    def speak(self) -> None:
-        """Tell video from depth from birth: a new network has no pictures to leave as they are, and a label of zero delays it."""
+    def reset_label(self) -> None:
+        """Random labels in place of zeros, for a network that is trained from nothing: zeros would delay it."""
         if self.class_embedding is not None:
             self.class_embedding.reset_parameters()
 
-    def tell_depth(self) -> None:
-        """A label for the depth, which is new, as loud as the time: pictures stay what the network knows them to be."""
+    def reset_depth_label(self) -> None:
+        """A random label for the depth, as large as the embedding of the time; the video keeps the label zero."""
         with torch.no_grad():
             time = self.time_embedding(self.time_proj(torch.tensor([STEPS // 2])))
             self.class_embedding.weight[1].normal_(std=time.std().item())
@@ -212,14 +213,14 @@ class VideoUNet(UNet2DConditionModel):
         return self.conv_in(sample) + self.conv_bg(background)
 
 
-def up_by_pairs(block: nn.Module, walk: Walk, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
-    """An up block one ResBlock at a time, so that `walk.change` sees each skip before it is joined."""
-    x, skips = walk.x, list(skips)
+def up_by_pairs(block: nn.Module, state: ForwardState, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
+    """An up block one ResBlock at a time, so that `state.change` gets each skip before it is concatenated."""
+    x, skips = state.x, list(skips)
     for resnet, attention in zip(block.resnets, getattr(block, "attentions", None) or [None] * len(skips), strict=True):
-        x, skip = walk.change(x, skips.pop())
-        x = resnet(x if skip is None else torch.cat((x, skip), 1), walk.emb)
+        x, skip = state.change(x, skips.pop())
+        x = resnet(x if skip is None else torch.cat((x, skip), 1), state.emb)
         if attention is not None:
-            x = attention(x, **walk.kwargs)[0]
+            x = attention(x, **state.kwargs)[0]
     for upsampler in block.upsamplers or ():
         x = upsampler(x, size)
     return x

@@ -28,25 +28,25 @@ class NoiseSchedule:
         return tuple(table.to(t.device)[t].to(like).reshape(shape) for table in (self.signal, self.noise))
 
     def add_noise(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """B C h w clean latents and noise to what a network sees at (B,) steps."""
+        """B C h w clean latents and noise to the noisy latents at (B,) steps."""
         signal, sigma = self.rates(t, clean)
         return signal * clean + sigma * noise
 
     def velocity(self, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """B C h w clean latents and noise to what a v-predicting network answers at (B,) steps."""
+        """B C h w clean latents and noise to the velocity at (B,) steps."""
         signal, sigma = self.rates(t, clean)
         return signal * noise - sigma * clean
 
     def target(self, prediction: str, clean: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """What a network of that `prediction`, "eps" or "v", should answer: B C h w."""
-        return self.velocity(clean, noise, t) if prediction == "v" else noise
+        """The right output of a network: the noise for prediction "eps", else the velocity, B C h w."""
+        return noise if prediction == "eps" else self.velocity(clean, noise, t)
 
     def split(self, prediction: str, noisy: Tensor, answer: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        """B C h w latents at (B,) steps and what a network answers to the clean latents and the noise it sees in them."""
+        """B C h w latents at (B,) steps and the network's output to the predicted clean latents and noise."""
         signal, sigma = self.rates(t, noisy)
-        if prediction == "v":
-            return signal * noisy - sigma * answer, sigma * noisy + signal * answer
-        return (noisy - sigma * answer) / signal, answer
+        if prediction == "eps":
+            return (noisy - sigma * answer) / signal, answer
+        return signal * noisy - sigma * answer, sigma * noisy + signal * answer
 
     def noise_between(self, clean: Tensor, noisy: Tensor, t: Tensor) -> Tensor:
         """The noise that makes these noisy latents of those clean ones, B C h w at (B,) steps."""

@@ -1,8 +1,8 @@
 """Sentences of a small fixed vocabulary as tokens that a model's own projection turns into vectors.
 
-A token says which word stands at its place and which two follow, each as a one in a row of zeros. So the projection is
-a table of word vectors, one table for each of the three, and "red" before "shirt" is not "red" before "room": attention
-over words, which knows no order, need not guess what belongs together. The words travel in the model's configuration.
+A token encodes the word at its place and the two that follow, each as a one in a row of zeros. So the projection is a
+table of word vectors, one table for each of the three, and "red shirt" differs from "red room" although attention over
+tokens has no order. The vocabulary is stored in the model's configuration.
 
 Letters: T tokens, V words of the vocabulary.
 """
@@ -12,7 +12,7 @@ import re
 import torch
 from torch import Tensor
 
-TOKENS = 40  # of every sentence; what is left over is empty and says nothing, as is the whole of an empty sentence
+TOKENS = 40  # of every sentence; the rest are zeros, as is the whole of an empty sentence
 REACH = 3  # a word and the two after it
 
 
@@ -27,7 +27,7 @@ def split_words(text: str) -> list[str]:
 
 
 def word_tokens(text: str, words: tuple[str, ...]) -> Tensor:
-    """A sentence as (T, 3 V) zeros and ones; a word that the model does not know is refused with those that it knows."""
+    """A sentence as (T, 3 V) zeros and ones; an unknown word is refused with the list of the vocabulary."""
     found = split_words(text)
     unknown = [word for word in dict.fromkeys(found) if word not in words]
     if unknown:

@@ -11,18 +11,19 @@ class SaveVideoModel(io.ComfyNode):
         return io.Schema(
             node_id="DuetSaveVideoModel",
             display_name="Save Video Model",
-            category="Duet/loaders",
-            description="Writes a video model, with its motion modules and LoRAs baked in, as one .safetensors file that "
-            "Load Video Model opens. A file is never overwritten.",
-            search_aliases=["export model", "merge LoRA", "bake", "save checkpoint"],
+            category="Duet/models",
+            description="Writes a video model with its motion modules and LoRAs as one .safetensors file, which Load Video "
+            "Model opens. Existing files are never overwritten.",
+            search_aliases=["save model", "export model", "merge LoRA", "bake lora", "save checkpoint"],
             inputs=[
-                io.Model.Input("model", tooltip="A model from Load Video Model or Load Motion Module."),
+                io.Model.Input("model", tooltip="The model to save, from Load Video Model, Load Motion Module or a LoRA node."),
                 io.String.Input(
                     "filename_prefix", default="diffusion_models/duet",
-                    tooltip="Where to write it inside the output folder; a number is added.",
+                    tooltip="Folder and name of the file in the output folder; a number is added. Load Video Model lists "
+                    "what lies in diffusion_models there.",
                 ),
             ],
-            outputs=[io.String.Output(display_name="file", tooltip="The file that was written.")],
+            outputs=[io.String.Output(display_name="model_path", tooltip="Path of the file that was written.")],
             is_output_node=True,
         )  # fmt: skip
 
@@ -34,4 +35,4 @@ class SaveVideoModel(io.ComfyNode):
 
         config, state = weights_of(model)
         path = save_model(output_file(filename_prefix, ".safetensors"), state, config, **saved_recommended(model))
-        return io.NodeOutput(str(path.name), ui={"text": (f"Saved {path.name}",)})
+        return io.NodeOutput(str(path), ui={"text": (f"Saved {path.name}",)})

@@ -1,8 +1,8 @@
-"""The pose ControlNet that sees a clip."""
+"""The pose ControlNet with layers over time."""
 
 from comfy_api.latest import io
 
-from ..host.files.folders import find_file, list_files, stamp
+from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
 FOLDER = "controlnet"
 
@@ -13,19 +13,28 @@ class LoadPoseControlNet(io.ComfyNode):
         return io.Schema(
             node_id="DuetLoadPoseControlNet",
             display_name="Load Pose ControlNet",
-            category="Duet/loaders",
-            description="Opens a ControlNet with layers over time as a CONTROL_NET for Apply ControlNet. The stock "
-            "loader would leave those layers out without a word. One ControlNet serves video and depth.",
-            search_aliases=["pose controlnet", "temporal controlnet", "video controlnet", "IDOL pose", "DisCo pose"],
+            category="Duet/models",
+            description="Opens a ControlNet with layers over time for Apply ControlNet, to guide a clip by pose pictures. "
+            "The stock loader leaves those layers out. One ControlNet serves video and depth.",
+            search_aliases=[
+                "pose controlnet", "openpose controlnet", "temporal controlnet", "video controlnet", "load controlnet",
+                "IDOL pose", "DisCo pose",
+            ],
             inputs=[
                 io.Combo.Input(
                     "control_net_name", options=list_files(FOLDER),
-                    tooltip="A .safetensors file in models/controlnet.",
+                    tooltip="A pose ControlNet in models/controlnet, made for the same base model as the video model. "
+                    f"{TENSORS_ONLY}",
                 ),
             ],
             outputs=[
-                io.ControlNet.Output(display_name="control_net", tooltip="The ControlNet, for Apply ControlNet."),
-                io.String.Output(display_name="report", tooltip="What the file holds and how it was read."),
+                io.ControlNet.Output(
+                    display_name="control_net",
+                    tooltip="The ControlNet, for Apply ControlNet with one pose picture for each frame.",
+                ),
+                io.String.Output(
+                    display_name="report", tooltip="What the file holds and how it was read, for Preview as Text.",
+                ),
             ],
         )  # fmt: skip
 

@@ -1,24 +1,22 @@
 """Loaders of video models: each file opens as the host's own MODEL."""
 
-from dataclasses import replace
-
 from comfy_api.latest import io
 
-from ..host.files.folders import find_file, list_files, stamp
+from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
 FOLDERS = ("diffusion_models", "checkpoints")
-AS_IN_FILE = "as in file"
-ADAPTERS = {
-    "video and depth": {
+NO_LAYERS = "none"
+ADDED_LAYERS = {  # switches of the network that each choice sets
+    "motion and depth": {
         "modalities": 2, "label": True, "temporal": "native", "cross_modal": "all", "background": "conv",
     },
-    "video only": {"temporal": "native"},
-    "one-shot": {"temporal": "native", "temporal_place": "after_feed_forward", "self_attention": "sparse_causal"},
+    "motion": {"temporal": "native"},
+    "video tuning": {"temporal": "native", "temporal_place": "after_feed_forward", "self_attention": "sparse_causal"},
     "character": {"in_channels": 12, "reference": True, "motion_code": (16, 32, 96, 256)},
 }  # fmt: skip
 
 
-def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) -> tuple:
+def open_video_model(path: str, add_layers: str = NO_LAYERS, disable_dynamic: bool = False) -> tuple:
     """The MODEL in a file and the text of what was found; the host calls this again when it needs a fresh copy."""
     from ...models.files import open_model
     from ..host.recommended import with_recommended
@@ -26,34 +24,35 @@ def open_video_model(path: str, adapters: str, disable_dynamic: bool = False) ->
 
     config, state, report = open_model(path)
     text = report.text
-    if adapters != AS_IN_FILE:
-        config, state = add_adapters(config, state, adapters)
-        text += f"\nAdapters for {adapters} were added. They are silent until they are trained."
+    if add_layers != NO_LAYERS:
+        config, state = with_layers(config, state, add_layers)
+        text += f"\nLayers for {add_layers} were added. They do not change the pictures until they are trained."
         if config.self_attention == "sparse_causal":
-            text += " Every frame of a clip already looks at the first frame and at the one before."
+            text += " Every frame of a clip already attends to the first frame and to the previous one."
         if config.reference:
-            text += " The picture of Encode Reference is looked at already, as the model itself sees it."
-    source = (open_video_model, (path, adapters), 0)
+            text += " The character of Encode Character Swap already has an effect: its features come from the same weights."
+    source = (open_video_model, (path, add_layers), 0)
     model = native_model(config, state, source=source, disable_dynamic=disable_dynamic)
     return with_recommended(model, path), text
 
 
-def add_adapters(config, state: dict, adapters: str) -> tuple:
-    """The config and the weights of a picture model with silent adapters beside them."""
-    from ...models.unet.birth import inflated
+def with_layers(config, state: dict, add_layers: str) -> tuple:
+    """The config and the weights of a picture model with new layers that do not change its output."""
+    from ...models.unet.inflation import inflate_unet
+    from ...models.unet.switches import with_switches
 
-    if config.modalities > 1 or config.temporal != "none":
+    if config.pair is not None or config.temporal is not None:
         raise ValueError(
-            f"This file already holds a video model, so adapters for {adapters} cannot be added: "
-            f"set adapters to {AS_IN_FILE}, or choose a Stable Diffusion model for pictures."
+            f"This file already holds a video model, so layers for {add_layers} cannot be added: "
+            f"set add_layers to {NO_LAYERS}, or choose a Stable Diffusion model for pictures."
         )
-    if adapters == "character" and config.in_channels != config.out_channels:
+    if add_layers == "character" and config.in_channels != config.out_channels:
         raise ValueError(
             f"A character model reads layers beside the noise, but this file already reads {config.in_channels} channels: "
             f"choose a Stable Diffusion model for pictures, with {config.out_channels}."
         )
-    config = replace(config, **ADAPTERS[adapters])
-    return config, inflated(state, config).state_dict()
+    config = with_switches(config, **ADDED_LAYERS[add_layers])
+    return config, inflate_unet(state, config).state_dict()
 
 
 class LoadVideoModel(io.ComfyNode):
@@ -62,31 +61,37 @@ class LoadVideoModel(io.ComfyNode):
         return io.Schema(
             node_id="DuetLoadVideoModel",
             display_name="Load Video Model",
-            category="Duet/loaders",
-            description="Opens a model of video, or of video and its depth, as a MODEL for KSampler and every other "
-            "node of ComfyUI. The text output says what the file was recognised as.",
+            category="Duet/models",
+            description="Opens a model of video, or of video and its depth, as a MODEL for KSampler and the stock nodes "
+            "around it. The report says what the file holds and which nodes go with it.",
             search_aliases=[
-                "load IDOL", "load AnimateDiff", "load diffusers unet", "inflate", "video depth model", "SD2 depth",
-                "depth2img", "Tune-A-Video", "one-shot",
+                "video model", "load model", "load IDOL", "load AnimateDiff", "load diffusers unet", "video depth model",
+                "depth model", "SD2 depth", "depth2img", "Tune-A-Video", "one-shot", "inflate",
             ],
             inputs=[
                 io.Combo.Input(
                     "model_name", options=list_files(*FOLDERS),
-                    tooltip="A .safetensors file in models/diffusion_models or models/checkpoints.",
+                    tooltip=f"A model in models/diffusion_models or models/checkpoints. {TENSORS_ONLY}",
                 ),
                 io.Combo.Input(
-                    "adapters", options=[AS_IN_FILE, *ADAPTERS], default=AS_IN_FILE,
-                    tooltip="as in file opens the model as it is. The others add untrained layers for motion, and for "
-                    "depth, to a picture model of Stable Diffusion: it then makes the same pictures as before, one by "
-                    "one, and is ready to be trained. one-shot is for tuning on a single clip: its frames also look at "
-                    "the first frame and at the one before. character adds what reads a character, a scene, what passes in "
-                    "front and a motion, for the training recipe mimo.",
+                    "add_layers", options=[NO_LAYERS, *ADDED_LAYERS], default=NO_LAYERS, advanced=True,
+                    tooltip="Untrained layers to add to a Stable Diffusion model for pictures, as the start of a "
+                    "training; until then it generates the same pictures as before. Leave it at none to sample. motion "
+                    "and depth, motion: layers over time, with or without a depth clip. video tuning: frames also attend "
+                    "to the first frame and to the previous one. character: inputs for a character, a scene, occluders "
+                    "and a body.",
                 ),
             ],
             outputs=[
                 io.Model.Output(
                     display_name="model",
-                    tooltip="The model. One of video and depth samples a pair: connect an Empty Video-Depth Latent.",
+                    tooltip="The model, for KSampler or KSampler (Auto Settings). Empty Latent for Model gives it the "
+                    "latent of the right form.",
+                ),
+                io.Clip.Output(
+                    display_name="clip",
+                    tooltip="The text encoder of a small model with a vocabulary of its own, such as duet_words_128, for "
+                    "CLIP Text Encode. Empty for other models: take the CLIP of their checkpoint.",
                 ),
                 io.String.Output(
                     display_name="report", tooltip="What the file holds and how it was read, for Preview as Text.",
@@ -95,10 +100,12 @@ class LoadVideoModel(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, model_name, adapters) -> str:
+    def fingerprint_inputs(cls, model_name, add_layers) -> str:
         return stamp(model_name, *FOLDERS)
 
     @classmethod
-    def execute(cls, model_name, adapters) -> io.NodeOutput:
-        model, report = open_video_model(str(find_file(model_name, *FOLDERS)), adapters)
-        return io.NodeOutput(model, report)
+    def execute(cls, model_name, add_layers) -> io.NodeOutput:
+        from ..host.unet.words import word_encoder
+
+        model, report = open_video_model(str(find_file(model_name, *FOLDERS)), add_layers)
+        return io.NodeOutput(model, word_encoder(model.model.video.words), report)

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ..host.files.folders import find_file, list_files, stamp
+from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
 FOLDER = "loras"
 WORDS = ("lora_te", "text_encoder", "te_", "text_model", "base_model.model.text_model")  # how text encoders begin
@@ -10,14 +10,14 @@ WORDS = ("lora_te", "text_encoder", "te_", "text_model", "base_model.model.text_
 
 def with_lora(model, path, strength: float):
     """The MODEL with the LoRA of a file in it, and what of the file fits."""
-    from ...models.files.family import kind_of, refuse
+    from ...models.files.family import kind_of, wrong_family
     from ...models.files.reading import read_weights
     from ..host.unet.lora import add_lora
 
     file = read_weights(path)
     kind = kind_of(file)
     if kind not in ("lora", None):
-        raise refuse(file, kind, "a LoRA")
+        raise wrong_family(file, kind, "a LoRA")
     state = {name: file.read(name) for name in file.shapes}
     broken = [name for name, value in state.items() if not value.float().isfinite().all()]
     if broken:
@@ -50,24 +50,28 @@ class LoadVideoLora(io.ComfyNode):
         return io.Schema(
             node_id="DuetLoadVideoLora",
             display_name="Load Video LoRA",
-            category="Duet/loaders",
-            description="Puts a LoRA into a video model, also one in the form of diffusers or PEFT, which the stock "
-            "node would leave out without a word. The text output says how much of the file fits.",
-            search_aliases=["LoRA", "PEFT", "diffusers LoRA", "motion LoRA", "style", "LoraLoaderModelOnly"],
+            category="Duet/models",
+            description="Adds a LoRA to a video model, also one in the form of diffusers or PEFT, which the stock node "
+            "leaves out. The report says how much of the file fits.",
+            search_aliases=[
+                "LoRA", "load lora", "video lora", "motion LoRA", "diffusers LoRA", "PEFT", "style", "LoraLoaderModelOnly",
+            ],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="A model from Load Video Model or Load Motion Module. LoRAs may follow one another.",
+                    "model", tooltip="A model from Load Video Model or Load Motion Module. Several LoRAs can follow each "
+                    "other.",
                 ),
                 io.Combo.Input(
-                    "lora_name", options=list_files(FOLDER), tooltip="A .safetensors file in models/loras.",
+                    "lora_name", options=list_files(FOLDER), tooltip=f"A LoRA in models/loras. {TENSORS_ONLY}",
                 ),
                 io.Float.Input(
                     "strength_model", default=1.0, min=-100.0, max=100.0, step=0.01,
-                    tooltip="How strongly the LoRA acts. 0 leaves the model as it is, a negative number does the opposite.",
+                    tooltip="Strength of the LoRA: 1 is what it was trained for, 0 has no effect, a negative number does "
+                    "the opposite. Lower it when the pictures break up.",
                 ),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="The model with the LoRA in it."),
+                io.Model.Output(display_name="model", tooltip="The model with the LoRA, for KSampler."),
                 io.String.Output(
                     display_name="report", tooltip="How much of the file fits this model, for Preview as Text.",
                 ),

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from comfy_api.latest import io
 
-from ..host.files.folders import find_file, list_files, stamp
+from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
 FOLDERS = ("animatediff_models", "diffusion_models")
 
@@ -12,17 +12,18 @@ FOLDERS = ("animatediff_models", "diffusion_models")
 def with_motion(model, path):
     """A MODEL of pictures with the motion modules of a file in it, and the report of the file."""
     from ...models.files import open_motion_module
+    from ...models.files.about import LAYERS
     from ..host.recommended import keep_recommended
     from ..host.unet.model import native_model, weights_of
 
     config, state = weights_of(model)
-    if config.temporal != "none":
+    if config.temporal is not None:
         raise ValueError(
-            f"This model already has {config.temporal.replace('_', ' ')} layers over time: "
+            f"This model already has {LAYERS[type(config.temporal)]}: "
             "connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
         )
-    fields, motion, report = open_motion_module(path)
-    return keep_recommended(native_model(replace(config, **fields), {**state, **motion}), model), report
+    temporal, motion, report = open_motion_module(path)
+    return keep_recommended(native_model(replace(config, temporal=temporal), {**state, **motion}), model), report
 
 
 class LoadMotionModule(io.ComfyNode):
@@ -31,20 +32,28 @@ class LoadMotionModule(io.ComfyNode):
         return io.Schema(
             node_id="DuetLoadMotionModule",
             display_name="Load Motion Module",
-            category="Duet/loaders",
-            description="Puts AnimateDiff's motion modules (v1, v2 or v3) into a picture model, so that its frames "
-            "belong together. Put LoRAs after this node.",
-            search_aliases=["AnimateDiff", "motion model", "mm_sd_v15", "v3_sd15_mm", "animate"],
+            category="Duet/models",
+            description="Adds AnimateDiff's motion modules (v1, v2 or v3) to a picture model of Stable Diffusion 1.5, so "
+            "that a batch becomes one moving clip. Put LoRAs after this node.",
+            search_aliases=[
+                "AnimateDiff", "AnimateDiff loader", "motion module", "motion model", "mm_sd_v15", "v3_sd15_mm",
+                "animate pictures", "text to video",
+            ],
             inputs=[
-                io.Model.Input("model", tooltip="A picture model from Load Video Model."),
+                io.Model.Input("model", tooltip="A picture model of Stable Diffusion 1.5 from Load Video Model."),
                 io.Combo.Input(
                     "motion_module_name", options=list_files(*FOLDERS),
-                    tooltip="A .safetensors file in models/animatediff_models or models/diffusion_models.",
+                    tooltip="A motion module of AnimateDiff in models/animatediff_models or models/diffusion_models. "
+                    f"{TENSORS_ONLY}",
                 ),
             ],
             outputs=[
-                io.Model.Output(display_name="model", tooltip="The model with motion: a batch is one clip."),
-                io.String.Output(display_name="report", tooltip="What the file holds and how it was read."),
+                io.Model.Output(
+                    display_name="model", tooltip="The model with motion, for KSampler: a batch of latents is one clip.",
+                ),
+                io.String.Output(
+                    display_name="report", tooltip="What the file holds and how it was read, for Preview as Text.",
+                ),
             ],
         )  # fmt: skip
 

@@ -4,7 +4,6 @@ They hold no numbers, so this tells where tensors lie and of what type they are,
 code makes the conditions and calls the network, for two prompts at once, as its samplers do.
 """
 
-from dataclasses import replace
 from pathlib import Path
 
 import comfy.ldm.modules.attention as attention
@@ -14,9 +13,10 @@ import pack.models.lfdm.inference as inference_module
 import pytest
 import torch
 from pack.models.baselines.configs import ABLATIONS
-from pack.models.baselines.separate import network
+from pack.models.baselines.separate import build_network
 from pack.models.files import open_character, open_controlnet, open_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
+from pack.models.unet.switches import with_switches
 from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.lfdm.model import STILL
 from pack.nodes.host.oneshot.conditioning import DEPTH
@@ -107,7 +107,7 @@ def pose_control(fake, place):
 
 
 GIVEN = {
-    "dance": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.foreground_width),
+    "dance": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.token_width),
                         BACKGROUND: lambda: torch.rand(1, 4, SIDE, SIDE)},
     "words": lambda c: {"cross_attn": lambda: torch.rand(1, 9, c.cross_attention_dim),
                         DEPTH: lambda: torch.rand(FRAMES, 1, SIDE, SIDE)},
@@ -138,17 +138,17 @@ def test_video_models(fake, place, name, alone, dtype):
 KINDS = ABLATIONS | {
     "one_shot": ONE_SHOT_SD1,
     "animatediff_v2": ANIMATEDIFF_V2,
-    "given": replace(IDOL, given="clean", same_place=True),
+    "given": with_switches(IDOL, given="clean", same_place=True),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_network(fake, place, kind):
-    config = replace(KINDS[kind], **TINY)
-    patcher = native_model(config, network(config).state_dict(), dtype=torch.float16)
+    config = with_switches(KINDS[kind], **TINY)
+    patcher = native_model(config, build_network(config).state_dict(), dtype=torch.float16)
     place(patcher.model)
     frames = config.modalities * FRAMES
-    given = {"cross_attn": lambda: torch.rand(1, 9, config.foreground_width or config.cross_attention_dim)}
+    given = {"cross_attn": lambda: torch.rand(1, 9, config.token_width or config.cross_attention_dim)}
     if config.background != "none":
         given[BACKGROUND] = lambda: torch.rand(1, 4, SIDE, SIDE)
     for made in answer(patcher, fake, (frames, 4, SIDE, SIDE), given, {}):

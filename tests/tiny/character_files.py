@@ -1,6 +1,5 @@
 """A character model in the files that MIMO was released in, small and random, and a CLIP Vision model that barely sees."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,12 +16,13 @@ def write_character_model(models: Path) -> None:
     from pack.models.pair.foreground import latent_width
     from pack.models.unet.config import MIMO, MIMO_PAPER
     from pack.models.unet.network import VideoUNet
+    from pack.models.unet.switches import with_switches
 
     for folder in ("diffusion_models", "vae", "clip_vision"):
         (models / folder).mkdir(parents=True, exist_ok=True)
-    for file, state in apart(random_state(VideoUNet(replace(MIMO, **WIDE)), 31)).items():
+    for file, state in apart(random_state(VideoUNet(with_switches(MIMO, **WIDE)), 31)).items():
         torch.save(state, models / "diffusion_models" / f"mimo_{file}.pth")
-    own = replace(MIMO_PAPER, **WIDE, foreground_width=latent_width())
+    own = with_switches(MIMO_PAPER, **WIDE, foreground_width=latent_width())
     state = {name: value.half() for name, value in random_state(VideoUNet(own), 33).items()}
     save_model(models / "diffusion_models" / "duet_character_128.safetensors", state, own)
     save_file(vae_state(), str(models / "vae" / "vae-ft-mse-840000-ema-pruned.safetensors"))

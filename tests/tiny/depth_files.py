@@ -15,9 +15,10 @@ def write_depth_model(models: Path) -> None:
     from pack.models.oneshot.files import Tuning, save_tuning
     from pack.models.unet.config import ONE_SHOT_FIELDS, SD2_DEPTH
     from pack.models.unet.network import VideoUNet
+    from pack.models.unet.switches import with_switches
 
     one_level = {"block_out_channels": (320,), "attention_levels": (True,), "layers_per_block": 1}
-    config = replace(SD2_DEPTH, **one_level, attention_head_dim=(5,))
+    config = with_switches(SD2_DEPTH, **one_level, attention_head_dim=(5,))
     base = random_state(VideoUNet(config), 11)
     state = {f"model.diffusion_model.{name}": value for name, value in as_ldm(base, config).items()}
     state |= {f"first_stage_model.{name}": value for name, value in vae_state().items()}
@@ -40,11 +41,12 @@ def write_words_model(models: Path) -> None:
     from pack.models.stage.caption import VOCABULARY
     from pack.models.unet.config import ONE_SHOT_FIELDS, SD1
     from pack.models.unet.network import VideoUNet
+    from pack.models.unet.switches import with_switches
     from pack.models.unet.words import token_width
 
     shape = {"block_out_channels": (32, 64), "attention_levels": (True, False), "layers_per_block": 1}
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY), "cross_attention_dim": 32}
-    config = replace(SD1, in_channels=5, prediction="v", **shape, **words)
+    config = with_switches(SD1, in_channels=5, prediction="v", **shape, **words)
     file = models / "diffusion_models" / "duet_words_128.safetensors"
     base = halved(random_state(VideoUNet(config), 14))
     save_model(file, base, config)

@@ -1,7 +1,6 @@
 """Small random weights under the names that the shipped workflows ask for, so that every workflow runs on the server."""
 
 import json
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 
@@ -57,9 +56,10 @@ def write_dance(models: Path) -> None:
     from pack.models.unet.config import TINY_IDOL
     from pack.models.unet.controlnet import PoseControlNet
     from pack.models.unet.network import VideoUNet
+    from pack.models.unet.switches import with_switches
     from safetensors.torch import save_file
 
-    pair = replace(TINY_IDOL, foreground_width=latent_width())
+    pair = with_switches(TINY_IDOL, foreground_width=latent_width())
     save_model(models / "diffusion_models" / "duet_dance_128.safetensors", random_state(VideoUNet(pair), 1), pair)
     save_model(models / "controlnet" / "duet_dance_128_pose.safetensors", random_state(PoseControlNet(pair), 2), pair)
     save_file(vae_state(), str(models / "vae" / "duet_vae_128.safetensors"))
@@ -69,9 +69,10 @@ def write_motion(folder: Path) -> None:
     """An AnimateDiff module, as a safe file and as the old one that its authors publish."""
     from pack.models.unet.config import SD1
     from pack.models.unet.network import VideoUNet
+    from pack.models.unet.switches import with_switches
     from safetensors.torch import save_file
 
-    config = replace(SD1, **WIDE, temporal="motion_modules", motion_mid_block=True)
+    config = with_switches(SD1, **WIDE, temporal="motion_modules", motion_mid_block=True)
     state = halved(random_state(VideoUNet(config), 4))
     state = {name: value for name, value in state.items() if ".motion_modules." in name}
     save_file(state, str(folder / "mm_sd_v15_v2.safetensors"))
@@ -86,6 +87,7 @@ def write_stable_diffusion(models: Path) -> None:
     from pack.models.files import save_model
     from pack.models.unet.config import IDOL
     from pack.models.unet.network import VideoUNet
+    from pack.models.unet.switches import with_switches
     from safetensors.torch import save_file
 
     shape = {
@@ -100,7 +102,7 @@ def write_stable_diffusion(models: Path) -> None:
     zeros = {f"{CLIP}{name}": size for name, size in silent_layers().items()}
     save_with_zeros(models / "checkpoints" / "v1-5-pruned-emaonly.safetensors", state, zeros)
 
-    pair = replace(IDOL, **WIDE, foreground_width=0)
+    pair = with_switches(IDOL, **WIDE, foreground_width=0)
     save_model(
         models / "diffusion_models" / "duet_words_sd15.safetensors", halved(random_state(VideoUNet(pair), 6)), pair
     )

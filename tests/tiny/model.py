@@ -1,9 +1,8 @@
 """A video U-Net small enough for a test, with random weights that answer smoothly, and what is needed to sample it."""
 
-from dataclasses import replace
-
 import torch
 from pack.models.unet.config import TINY_IDOL, VideoUNetConfig
+from pack.models.unet.switches import with_switches
 from pack.nodes.host.unet.model import native_model
 
 import nodes as host
@@ -13,7 +12,9 @@ PICTURES = {"modalities": 1, "label": False, "temporal": "none", "cross_modal": 
 
 
 def tiny_config(**changes) -> VideoUNetConfig:
-    return replace(TINY_IDOL, **{"foreground_width": 0, "layers_per_block": 1, "cross_modal_width": 64, **changes})
+    return with_switches(
+        TINY_IDOL, **{"foreground_width": 0, "layers_per_block": 1, "cross_modal_width": 64, **changes}
+    )
 
 
 def tiny_weights(config: VideoUNetConfig, seed: int = 0) -> dict[str, torch.Tensor]:

@@ -15,6 +15,7 @@ from ...models.files import open_model, save_model
 from ...models.stage.caption import VOCABULARY
 from ...models.unet.config import SD1
 from ...models.unet.network import VideoUNet
+from ...models.unet.switches import with_switches
 from ...models.unet.words import token_width, word_tokens
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
@@ -95,4 +96,4 @@ def start_unet(model: dict) -> VideoUNet:
         return unet
     shape = shape_asked(model)
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY)}
-    return VideoUNet(replace(SD1, **SHAPE | shape | words))
+    return VideoUNet(with_switches(SD1, **SHAPE | shape | words))

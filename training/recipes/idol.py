@@ -58,7 +58,7 @@ class Idol(Recipe):
         self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
         if not settings.model.get("init"):
             for stream in self.streams():
-                stream.speak()
+                stream.reset_label()
         pose = self.pose and settings.model.get("pose", True)
         self.controlnet = start_controlnet(settings.model, self.unet) if pose else None
         self.kept: list[dict[str, Tensor]] | None = None
@@ -99,7 +99,7 @@ class Idol(Recipe):
 
     def compares(self) -> bool:
         """Whether the losses between the modalities apply: inside one network that makes both."""
-        return self.modalities == 2 and self.unet.video.streams == "shared"
+        return self.modalities == 2 and not self.unet.video.separate
 
     def trains(self, name: str) -> bool:
         """Whether this stage trains a weight of the U-Net at all."""

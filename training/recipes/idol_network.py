@@ -1,14 +1,13 @@
 """The networks that IDOL's stages train: new ones, ones that grow from a picture model, or ones that go on."""
 
-from dataclasses import replace
-
 from torch import Tensor, nn
 
-from ...models.baselines.separate import network, network_from, pose_network, pose_network_from
+from ...models.baselines.separate import build_controlnet, build_network, copy_to_controlnet, inflate_network
 from ...models.files import open_controlnet, open_model
 from ...models.pair.foreground import latent_width
 from ...models.unet.config import IDOL, VideoUNetConfig
 from ...models.unet.controlnet import PoseControlNet
+from ...models.unet.switches import switches_of, with_switches
 from .shape import shape_asked
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
@@ -21,32 +20,34 @@ def start_unet(model: dict) -> nn.Module:
     shape = shape_asked(model)
     if not model.get("init"):
         width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
-        return network(replace(IDOL, **(width | shape)))
+        return build_network(with_switches(IDOL, **(width | shape)))
     config, state, _ = open_model(model["init"])
     if config.modalities == 2:
-        return learning_on(state, network(replace(config, **shape)))
-    gained = {name: getattr(IDOL, name) for name in GAINED}
-    width = {"foreground_width": config.foreground_width or 1024}
-    net = network_from(state, replace(config, **(gained | width | shape)))
+        return learning_on(state, build_network(with_switches(config, **shape)))
+    gained = {name: switches_of(IDOL)[name] for name in GAINED}
+    width = {"foreground_width": config.token_width or 1024}
+    net = inflate_network(state, with_switches(config, **(gained | width | shape)))
     if net.video.label:
-        net.tell_depth()
+        net.reset_depth_label()
     return net
 
 
 def start_controlnet(model: dict, unet: nn.Module) -> nn.Module:
     """The pose ControlNet of the stage before, or the encoder of the U-Net."""
     if not model.get("controlnet"):
-        net = pose_network_from(unet)
+        net = copy_to_controlnet(unet)
         if not model.get("init"):
             for stream in net.modules():
                 if isinstance(stream, PoseControlNet):
-                    stream.speak()
+                    stream.reset_output()
         return net
     config, state, _ = open_controlnet(model["controlnet"])
     refuse_foreign(config, unet.video)
     labelled = config.label_in_controlnet or unet.video.label_in_controlnet
     groups = unet.video.norm_num_groups
-    return learning_on(state, pose_network(replace(config, norm_num_groups=groups, label_in_controlnet=labelled)))
+    return learning_on(
+        state, build_controlnet(with_switches(config, norm_num_groups=groups, label_in_controlnet=labelled))
+    )
 
 
 def is_adapter(name: str) -> bool:

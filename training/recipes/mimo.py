@@ -121,7 +121,7 @@ class Character(Recipe):
 
     @property
     def over_time(self) -> bool:
-        return self.unet.video.temporal != "none"
+        return self.unet.video.temporal is not None
 
     # -- loss ----------------------------------------------------------------------------------------------------
 

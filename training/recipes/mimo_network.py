@@ -1,6 +1,5 @@
 """The network that the recipe mimo trains: a new one, one that grows from a picture model, or one that goes on."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -8,9 +7,10 @@ from torch import Tensor
 
 from ...models.files import open_model
 from ...models.pair.foreground import latent_width
-from ...models.unet.birth import inflated
 from ...models.unet.config import MIMO_PAPER, VideoUNetConfig
+from ...models.unet.inflation import inflate_unet
 from ...models.unet.network import VideoUNet
+from ...models.unet.switches import switches_of, with_switches
 from .shape import shape_asked
 
 SHAPE = {  # with motion modules 7.9 MiB in half precision
@@ -33,11 +33,11 @@ def start_unet(model: dict, moving: bool) -> VideoUNet:
         return unet
     config, state, _ = open_model(model["init"])
     state = {name: value.float() for name, value in state.items()}
-    more = (MOVING if moving and config.temporal == "none" else {}) | shape | tokens_of({})
+    more = (MOVING if moving and config.temporal is None else {}) | shape | tokens_of({})
     if not config.motion_code:  # a picture model
-        gained = {name: getattr(MIMO_PAPER, name) for name in CHARACTER}
-        return inflated(state, replace(config, **gained | more))
-    return with_weights(VideoUNet(replace(config, **more)), state, Path(model["init"]).name)
+        gained = {name: switches_of(MIMO_PAPER)[name] for name in CHARACTER}
+        return inflate_unet(state, with_switches(config, **gained | more))
+    return with_weights(VideoUNet(with_switches(config, **more)), state, Path(model["init"]).name)
 
 
 def with_weights(unet: VideoUNet, state: dict[str, Tensor], name: str) -> VideoUNet:
@@ -56,7 +56,7 @@ def with_weights(unet: VideoUNet, state: dict[str, Tensor], name: str) -> VideoU
 
 def new_config(shape: dict, moving: bool) -> VideoUNetConfig:
     """A network that begins from nothing: 3.4 million numbers, or 4.1 with motion modules."""
-    return replace(MIMO_PAPER, **SHAPE | (MOVING if moving else STILL) | shape | tokens_of(shape))
+    return with_switches(MIMO_PAPER, **SHAPE | (MOVING if moving else STILL) | shape | tokens_of(shape))
 
 
 def tokens_of(shape: dict) -> dict:

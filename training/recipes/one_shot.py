@@ -14,7 +14,7 @@ from torch import Tensor
 from ...models.files import open_model
 from ...models.files.tuned import is_tuned
 from ...models.oneshot.files import Tuning, check_base, fingerprint, save_tuning
-from ...models.unet.config import CHOICES, ONE_SHOT_FIELDS
+from ...models.unet.config import GROUP_NORMS, ONE_SHOT_FIELDS
 from ...models.unet.losses import READINGS, temporal_consistency
 from ...models.unet.network import VideoUNet
 from ...models.unet.words import word_tokens
@@ -53,7 +53,7 @@ class OneShot(WithDepth):
         """(T, D) tokens of the sentence: from a file, or of a model that knows words of its own, from the prompt."""
         video = self.unet.video
         if model.get("text"):
-            widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
+            widths = [width for width in (video.cross_attention_dim, video.token_width) if width]
             return read_tokens(Path(model["text"]), widths)
         if not video.words:
             raise ValueError(
@@ -134,8 +134,8 @@ def start_unet(model: dict) -> tuple[VideoUNet, str]:
             "model of words as init."
         )
     norm = model.get("group_norm")
-    if norm not in (None, *CHOICES["group_norm"]):
-        raise ValueError(f"model: group_norm is one of {', '.join(CHOICES['group_norm'])}, not {norm!r}.")
+    if norm not in (None, *GROUP_NORMS):
+        raise ValueError(f"model: group_norm is one of {', '.join(GROUP_NORMS)}, not {norm!r}.")
     config, state, _ = open_model(model["init"])
     check_base(config)
     unet = VideoUNet(replace(config, **ONE_SHOT_FIELDS, group_norm=norm or config.group_norm))

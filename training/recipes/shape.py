@@ -1,14 +1,14 @@
 """The shape of a network, as the settings of a run ask for it."""
 
-from dataclasses import fields
-
-from ...models.unet.config import VideoUNetConfig
+from ...models.unet.switches import SWITCHES
 
 
 def shape_asked(model: dict) -> dict:
-    """The fields of a video U-Net that `config` in the model's settings names, lists as the tuples that they stand for."""
+    """The switches of a video U-Net that `config` in the model's settings names, lists as the tuples that they stand for."""
     shape = {name: tuple(v) if isinstance(v, list) else v for name, v in model.get("config", {}).items()}
-    unknown = set(shape) - {field.name for field in fields(VideoUNetConfig)}
+    unknown = set(shape) - set(SWITCHES)
     if unknown:
-        raise ValueError(f"model: config has no {', '.join(sorted(unknown))}: see models/unet/config.py for its names.")
+        raise ValueError(
+            f"model: config has no {', '.join(sorted(unknown))}: see models/unet/switches.py for its names."
+        )
     return shape

@@ -1,6 +1,6 @@
-"""What the consistency losses look at while training: features and cross-attention maps of the up blocks.
+"""Features and cross-attention maps of the up blocks, for the consistency losses.
 
-The network answers as it does without: its own processors still run, and what they saw is written down beside them.
+The network's output stays the same: its own processors still run, and their results are kept.
 Letters as in pair/layout.py; h x w grid and n tokens of a frame, d channels of a token, t tokens of the context.
 """
 
@@ -21,14 +21,14 @@ SIDE = 32  # tokens along a side: motion compares every token with every other, 
 
 @dataclass
 class Layer:
-    """What one transformer layer saw in the last pass."""
+    """What was captured of one transformer layer in the last pass."""
 
     name: str
     side: int = SIDE
     size: tuple[int, int] = (0, 0)  # h x w of the layer itself
     features: Tensor | None = None  # (k m f) n d
     maps: Tensor | None = None  # (k m f) heads n t, after the softmax
-    residual: Tensor | None = None  # (k m f) (h w) d on its way past attn1
+    residual: Tensor | None = None  # (k m f) (h w) d, what attn1 adds to
 
     @property
     def step(self) -> int:
@@ -40,10 +40,10 @@ class Layer:
         """Height and width of what was captured: n is their product."""
         return ceil(self.size[0] / self.step), ceil(self.size[1] / self.step)
 
-    def see_size(self, _, args: tuple) -> None:
+    def keep_size(self, _, args: tuple) -> None:
         self.size = tuple(args[0].shape[2:])
 
-    def see_residual(self, _, args: tuple) -> None:
+    def keep_residual(self, _, args: tuple) -> None:
         self.residual = args[0]
 
 
@@ -57,7 +57,7 @@ def pooled(tokens: Tensor, size: tuple[int, int], step: int) -> Tensor:
     return rearrange(picture, "b d h w -> b (h w) d").reshape(*tokens.shape[:-2], -1, tokens.shape[-1])
 
 
-class SeesFeatures:
+class CaptureFeatures:
     """Runs the processor that attn1 had and keeps the features of each token."""
 
     def __init__(self, inner, layer: Layer, kind: str):
@@ -67,18 +67,18 @@ class SeesFeatures:
         answer = self.inner(
             attn, hidden_states, encoder_hidden_states=encoder_hidden_states, attention_mask=attention_mask
         )
-        seen = attn.to_q(hidden_states) if self.kind == "query" else answer
+        features = attn.to_q(hidden_states) if self.kind == "query" else answer
         if self.kind == "hidden":
-            seen, self.layer.residual = seen + self.layer.residual, None
-        self.layer.features = pooled(seen, self.layer.size, self.layer.step)
+            features, self.layer.residual = features + self.layer.residual, None
+        self.layer.features = pooled(features, self.layer.size, self.layer.step)
         return answer
 
 
-class SeesMaps:
+class CaptureMaps:
     """Runs the processor that attn2 had and keeps where each token looks.
 
-    The maps are made once more beside the fused kernel, which never holds them; so even a network with shared maps
-    shows what each modality would have looked at by itself.
+    The maps are computed once more, since the fused kernel never holds them; so even a network with shared maps gives
+    the maps that each modality would have by itself.
     """
 
     def __init__(self, inner, layer: Layer):
@@ -91,11 +91,11 @@ class SeesMaps:
         )
         inputs = (query, key, attn.scale, self.layer.size, self.layer.step)
         if self.layer.step > 1 and torch.is_grad_enabled():
-            # At 64 x 64 the maps of one clip take half a gigabyte a layer: made anew on the way back instead.
-            seen = checkpoint(maps_of, *inputs, use_reentrant=False, preserve_rng_state=False)
+            # At 64 x 64 the maps of one clip take half a gigabyte a layer: computed again in the backward pass instead.
+            maps = checkpoint(maps_of, *inputs, use_reentrant=False, preserve_rng_state=False)
         else:
-            seen = maps_of(*inputs)
-        self.layer.maps = seen
+            maps = maps_of(*inputs)
+        self.layer.maps = maps
         return self.inner(
             attn, hidden_states, encoder_hidden_states=encoder_hidden_states, attention_mask=attention_mask
         )
@@ -111,7 +111,7 @@ def maps_of(query: Tensor, key: Tensor, scale: float, size: tuple[int, int], ste
 def capture(unet: nn.Module, features: str = "attn1", maps: bool = True, side: int = SIDE) -> Iterator[list[Layer]]:
     """A list of the up blocks' transformer layers that every pass inside the `with` fills anew.
 
-    features is the answer of the self-attention ("attn1"), that and its residual ("hidden"), its "query", or "none".
+    features is the output of the self-attention ("attn1"), that and its residual ("hidden"), its "query", or "none".
     Larger grids than side x side are averaged down.
     """
     check(unet, features, side)
@@ -119,13 +119,13 @@ def capture(unet: nn.Module, features: str = "attn1", maps: bool = True, side: i
         layers = []
         for name, transformer, block in up_layers(unet):
             layer = Layer(name, side)
-            undo.callback(transformer.register_forward_pre_hook(layer.see_size).remove)
+            undo.callback(transformer.register_forward_pre_hook(layer.keep_size).remove)
             if features == "hidden":
-                undo.callback(block.norm1.register_forward_pre_hook(layer.see_residual).remove)
+                undo.callback(block.norm1.register_forward_pre_hook(layer.keep_residual).remove)
             if features != "none":
-                inject(undo, block.attn1, SeesFeatures(block.attn1.processor, layer, features))
+                inject(undo, block.attn1, CaptureFeatures(block.attn1.processor, layer, features))
             if maps:
-                inject(undo, block.attn2, SeesMaps(block.attn2.processor, layer))
+                inject(undo, block.attn2, CaptureMaps(block.attn2.processor, layer))
             layers.append(layer)
         yield layers
 
@@ -141,7 +141,7 @@ def check(unet: nn.Module, features: str, side: int) -> None:
     if side < 1:
         raise ValueError(f"Features are captured with at least 1 token along a side, not {side}.")
     if any(getattr(part, "gradient_checkpointing", False) for part in unet.up_blocks.modules()):
-        # The way back would run the layers once more after the processors are gone.
+        # The backward pass would run the layers once more after the processors are gone.
         raise ValueError(
             "The losses on features and maps need the up blocks without gradient checkpointing, but it is on: switch it "
             "off there, or give both losses the weight 0."
@@ -149,7 +149,7 @@ def check(unet: nn.Module, features: str, side: int) -> None:
 
 
 def up_layers(unet: nn.Module) -> Iterator[tuple[str, nn.Module, nn.Module]]:
-    """Name, transformer and block of each layer on the way up; levels without attention have none."""
+    """Name, transformer and block of each layer of the up blocks; levels without attention have none."""
     for level, up in enumerate(unet.up_blocks):
         for i, transformer in enumerate(getattr(up, "attentions", None) or ()):
             for j, block in enumerate(transformer.transformer_blocks):

@@ -10,7 +10,7 @@ HEAD = 64  # width of a head, diffusers' default: 8 heads at the paper's size
 
 
 class CrossModalAttention(nn.Module):
-    """The pixels of a frame and of its depth attend to each other as one set; silent at birth.
+    """The pixels of a frame and of its depth attend to each other as one set; without effect until it is trained.
 
     (k m f) c h w in and out. The modality label is already in the features, so the tokens need none.
     """

@@ -1,7 +1,7 @@
-"""What lies at the same place of the other modality, at the end of a U-Net block. An addition to IDOL.
+"""A projection of the other modality's features at the same pixel, at the end of a U-Net block. An addition to IDOL.
 
-Attention finds its counterpart by what it looks like, and pixels of a video and of its depth do not look alike: a network
-that begins from nothing takes long to learn where to look. Here it need not look.
+Attention matches tokens by their features, and those of a video and of its depth differ: a network that is trained from
+nothing takes long to learn the match. A projection needs none.
 """
 
 from torch import Tensor, nn
@@ -10,7 +10,7 @@ from ...pair.layout import ClipLayout
 
 
 class SamePlace(nn.Module):
-    """(k m f) c h w features with a projection of the other modality's at each pixel added; silent at birth."""
+    """(k m f) c h w features with a projection of the other modality's at each pixel added; zero until it is trained."""
 
     def __init__(self, width: int, layout: ClipLayout):
         super().__init__()
@@ -25,5 +25,5 @@ class SamePlace(nn.Module):
         if self.layout.modalities == 1:
             return features
         video, depth = self.layout.parts(self.norm(features.movedim(1, -1)))
-        told = self.layout.whole([self.to_video(depth), self.to_depth(video)])
-        return features + told.movedim(-1, 1)
+        added = self.layout.whole([self.to_video(depth), self.to_depth(video)])
+        return features + added.movedim(-1, 1)

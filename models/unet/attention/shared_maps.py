@@ -11,7 +11,7 @@ from ...pair.layout import ClipLayout
 
 
 class SharedMaps:
-    """Replaces both maps before they meet the values, by their mean ("avg") or by the "video" one."""
+    """Uses their mean ("avg") or the map of the "video" for both modalities."""
 
     def __init__(self, mode: str, layout: ClipLayout):
         self.mode, self.layout = mode, layout

@@ -1,4 +1,4 @@
-"""Self-attention that looks back: at the first frame of a clip and at the frame before (Tune-A-Video, section 3.2).
+"""Self-attention to the first frame of a clip and to the previous frame (Tune-A-Video, section 3.2).
 
 Letters as in pair/layout.py; n tokens of a frame, c channels, p tiles that a frame was cut into. The 2-D network's own
 projections serve, and there is no mask.
@@ -24,13 +24,13 @@ class SparseCausal:
         return attn.to_out[1](attn.to_out[0](answer))
 
     def over(self, attend: Attend, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Any attention of q (k m f) n c to k and v of the same shape; a still sees itself, as in the 2-D network."""
+        """Any attention of q (k m f) n c to k and v of the same shape; a still attends to itself, as in the 2-D network."""
         if self.layout.still or self.layout.frames == 1:
             return attend(q, k, v)
-        return attend(q, self.seen(k), self.seen(v))
+        return attend(q, self.first_and_previous(k), self.first_and_previous(v))
 
-    def seen(self, x: Tensor) -> Tensor:
-        """(k m f p) n c to (k m f p) 2n c: a frame's tokens are projected once and laid out where they are seen."""
+    def first_and_previous(self, x: Tensor) -> Tensor:
+        """(k m f p) n c to (k m f p) 2n c: the tokens of frames 0 and i - 1 for frame i."""
         frames = self.layout.frames
         x = rearrange(x, "(g f p) n c -> g f p n c", g=self.layout.clips, f=frames)
         first, previous = x[:, :1], torch.cat((x[:, :1], x[:, :-1]), 1)

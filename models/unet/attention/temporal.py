@@ -14,7 +14,7 @@ MOST_HEADS = 32768  # CUDA's attention kernels take at most 65535 heads in one c
 
 
 class TemporalAttention(Attention):
-    """Every position attends to itself in all frames of its clip: (k m f) d c in and out; silent at birth.
+    """Every position attends to itself in all frames of its clip: (k m f) d c in and out; without effect until it is trained.
 
     As wide as the block's spatial attention, with its heads; no position code, so any number of frames works.
     """
@@ -38,7 +38,7 @@ class TemporalAttention(Attention):
 
 
 class TemporalConv(nn.Conv1d):
-    """A convolution of width 3 over the frames of each pixel: (k m f) c h w in and out; silent at birth.
+    """A convolution of width 3 over the frames of each pixel: (k m f) c h w in and out; without effect until it is trained.
 
     Runs as a 3 x 1 convolution over (frame, pixel), twice as fast as one short sequence a pixel.
     """

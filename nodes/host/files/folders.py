@@ -1,21 +1,26 @@
-"""Files in the host's model folders: what a list shows, and what a chosen name opens."""
+"""Files in the host's model folders: what a list shows, and what a chosen name opens.
+
+Every loader lists safe files and old ones alike; of the old ones models/files/reading.py reads the tensors only.
+"""
 
 from pathlib import Path
 
 import folder_paths
 
-SAFE = (".safetensors", ".sft")  # a pickle can run code when it is opened
-WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
-PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # read for their tensors only, and only to be converted
+SAFE = (".safetensors", ".sft")
+PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # they can hold code, which would run if it were read
+WEIGHTS = (*SAFE, *PICKLED)
+TENSORS_ONLY = "Of an old .ckpt, .pth, .pt or .bin file only the tensors are read, never code."
+SHIPPED = Path(__file__).resolve().parents[3] / "weights"
 
 
-def list_files(*folders: str, endings: tuple[str, ...] = SAFE) -> list[str]:
-    """Names of safe files in several folders, each name once."""
+def list_files(*folders: str, endings: tuple[str, ...] = WEIGHTS) -> list[str]:
+    """Names of files of weights in several folders, each name once."""
     names = {name for folder in folders for name in folder_paths.get_filename_list(folder)}
     return sorted(name for name in names if name.lower().endswith(endings))
 
 
-def find_file(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> Path:
+def find_file(name: str, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> Path:
     """The file behind a name of the list; the first folder that has it wins."""
     for folder in folders:
         path = folder_paths.get_full_path(folder, name)
@@ -27,7 +32,7 @@ def find_file(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> Path
     )
 
 
-def stamp(name: str, *folders: str, endings: tuple[str, ...] = SAFE) -> str:
+def stamp(name: str, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> str:
     """Changes when the file is replaced, so that the host loads it anew."""
     found = find_file(name, *folders, endings=endings).stat()
     return f"{found.st_mtime_ns}-{found.st_size}"
@@ -71,7 +76,7 @@ def output_name(path: Path) -> str:
 
 def add_shipped() -> None:
     """The weights that came with the pack, in every list after the user's own."""
-    for folder in sorted(WEIGHTS.iterdir()) if WEIGHTS.is_dir() else ():
+    for folder in sorted(SHIPPED.iterdir()) if SHIPPED.is_dir() else ():
         if folder.is_dir():
             folder_paths.add_model_folder_path(folder.name, str(folder))
 

@@ -76,7 +76,7 @@ def check_windows(handler, video, m: int) -> None:
 
 def check_tokens(tokens: Tensor | None, video, name: str) -> None:
     """Conditioning tokens (.., N, width) must have the width that the model reads."""
-    widths = [width for width in (video.cross_attention_dim, video.foreground_width) if width]
+    widths = [width for width in (video.cross_attention_dim, video.token_width) if width]
     came = "no tokens" if tokens is None else tokens.shape[-1]
     if came not in widths:
         raise ValueError(
@@ -91,7 +91,7 @@ def encoder_of(video) -> str:
         return "CLIP Text Encode and the clip output of Load Video Model"
     if video.reference:
         return "Encode Character Swap"
-    if video.foreground_width:
+    if video.token_width:
         return "Encode Character (Video and Depth), or a prompt with CLIP Text Encode"
     return "CLIP Text Encode and the CLIP that belongs to this model"
 

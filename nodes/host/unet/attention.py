@@ -21,12 +21,12 @@ RULES = (SharedMaps, SparseCausal, ReferenceAttention)  # the host's kernel runs
 
 
 def use_host_layers(network: nn.Module, operations) -> None:
-    """Retag every leaf layer in place; one that stays behind would be stranded on the CPU by a partial load."""
+    """Retag every leaf layer in place; a layer of torch would stay on the CPU in a partial load."""
     for module in network.modules():
         leaf = next((leaf for leaf in LEAVES if isinstance(module, leaf)), None)
         if leaf is not None:
             module.__class__ = host_layer(type(module), leaf, getattr(operations, leaf.__name__))
-            module.bias = getattr(module, "bias", None)  # the host asks an Embedding for one
+            module.bias = getattr(module, "bias", None)  # the host reads one of an Embedding
 
 
 @cache
@@ -115,11 +115,11 @@ class PatchedAttention:
         return out
 
     def ruled(self, attn) -> Callable:
-        """Our rule's way of attending; a reference comes from elsewhere and is still to be projected."""
+        """How our rule attends; the features of a reference are not projected yet, so it takes the layer."""
         return partial(self.rule.over, attn=attn) if isinstance(self.rule, ReferenceAttention) else self.rule.over
 
     def extra(self, attn, options: dict) -> dict:
-        """What the host's own U-Net tells a patch about the attention that calls it."""
+        """What the host's own U-Net passes to a patch about the attention that calls it."""
         known = {key: value for key, value in options.items() if key not in ("patches", "patches_replace")}
         return known | {
             "transformer_index": self.order,

@@ -1,4 +1,4 @@
-"""The pose ControlNet as a native CONTROL_NET: it chains with stock ones and sees the clip, not single frames."""
+"""The pose ControlNet as a native CONTROL_NET: it chains with stock ones and works on clips."""
 
 from functools import cache
 
@@ -16,7 +16,7 @@ from .attention import HostAttention, use_host_layers
 
 
 class ClipControlNet(comfy.controlnet.ControlNet):
-    """A ControlNet that is told how the batch is cut before each call."""
+    """A ControlNet that gets the cut of the batch before each call."""
 
     def get_control(self, x_noisy, t, cond, batched_number, transformer_options):
         self.control_model.chunks = batched_number
@@ -31,7 +31,7 @@ class ClipControlNet(comfy.controlnet.ControlNet):
 
 
 class HostHints:
-    """The host's way of calling a ControlNet of ours; it comes before the network's class."""
+    """The host's way of calling a ControlNet of ours; it precedes the network's class among the bases."""
 
     host_dtype = torch.float32
     device = torch.device("cpu")  # the host writes where the weights are; diffusers only lets it be read
@@ -49,17 +49,17 @@ class HostHints:
         return {"output": down, "middle": [middle]}
 
     def labels(self, x: Tensor) -> Tensor:
-        """What the one modality is called, for each latent: of two ControlNets it names the one that is meant."""
+        """The number of the one modality for each latent, which selects one of two ControlNets."""
         return x.new_full(x.shape[:1], MODALITIES.index(self.alone), dtype=torch.long)
 
 
 @cache
-def host_controlnet_class(streams: str = "shared") -> type:
-    """PoseControlNet, or two of them; made on first use, because diffusers is slow to import."""
+def host_controlnet_class(separate: bool = False) -> type:
+    """PoseControlNet, or two of them; built on first use, because diffusers is slow to import."""
     from ....models.baselines.separate import SeparateControlNets
     from ....models.unet.controlnet import PoseControlNet
 
-    if streams == "separate":
+    if separate:
         return type("HostSeparateControlNets", (HostHints, SeparateControlNets), {})
     return type("HostPoseControlNet", (HostHints, PoseControlNet), {})
 
@@ -69,7 +69,7 @@ def native_controlnet(config: VideoUNetConfig, state_dict: dict[str, Tensor]) ->
     device = memory.get_torch_device()
     dtype = memory.unet_dtype(device=device, weight_dtype=comfy.utils.weight_dtype(state_dict))
     cast = memory.unet_manual_cast(dtype, device)
-    net = host_controlnet_class(config.streams)(config)
+    net = host_controlnet_class(config.separate)(config)
     net = torch.nn.Module.to(net, dtype).eval().requires_grad_(False)  # diffusers' own `to` warns of what is not there
     net.host_dtype = dtype
     missing, unexpected = net.load_state_dict({key: value.to(dtype) for key, value in state_dict.items()}, strict=False)

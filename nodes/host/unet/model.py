@@ -7,7 +7,6 @@ import comfy.conds
 import comfy.latent_formats
 import comfy.model_management as memory
 import comfy.model_patcher
-import comfy.ops
 import comfy.utils
 import torch
 from comfy.model_base import BaseModel, ModelType
@@ -16,13 +15,14 @@ from comfy.supported_models_base import BASE
 from torch import Tensor
 
 from ....models.oneshot.depth_channel import depth_channel
-from ....models.unet.config import VideoUNetConfig
+from ....models.unet.config import MotionModules, VideoUNetConfig
 from ..character.conds import character_conds, check_count, check_view, layer_codes
 from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
 from ..pair.boundary import MODALITY, check_before_sampling
 from ..pair.given import given_conds
 from .attention import use_host_attention, use_host_layers
-from .network import build_unet
+from .native import as_patcher, choose_dtypes, load_weights
+from .network import host_unet_class
 
 
 def side_by_side(latents: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ class VideoModel(BaseModel):
     """What the host samples: noise schedule, latent format and the conditions that enter besides the tokens."""
 
     def __init__(self, settings: ClipSettings, unet: torch.nn.Module):
-        kind = ModelType.V_PREDICTION if unet.video.prediction == "v" else ModelType.EPS
+        kind = ModelType.V_PREDICTION if unet.video.target == "v" else ModelType.EPS
         super().__init__(settings, model_type=kind)
         self.video: VideoUNetConfig = unet.video
         self.diffusion_model = unet.eval().requires_grad_(False)
@@ -61,7 +61,7 @@ class VideoModel(BaseModel):
         """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
         out = super().extra_conds(**kwargs)
         tokens = kwargs.get("cross_attn")
-        if tokens is not None and self.video.foreground_width == tokens.shape[-1]:
+        if tokens is not None and self.video.token_width == tokens.shape[-1]:
             # Projected here, once, so that ControlNets read the same context as the U-Net.
             tokens = tokens.to(kwargs["device"], self.get_dtype_inference())
             tokens = self.diffusion_model.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
@@ -78,7 +78,7 @@ class VideoModel(BaseModel):
         return out | character_conds(self, tokens, kwargs) | given_conds(self.video, kwargs)
 
     def concat_cond(self, **kwargs) -> Tensor | None:
-        """What a model sees beside the noise: codes of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""
+        """The channels beside the noise: latents of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""
         if self.video.layer_codes:
             return layer_codes(self, kwargs)
         depth, noise = kwargs.get(DEPTH), kwargs["noise"]
@@ -90,10 +90,10 @@ class VideoModel(BaseModel):
                 )
             return None
         if depth is None:
-            # A middle plane in its place would be a picture without the control that the artist believes in.
+            # A flat depth in its place would silently ignore what the artist connected.
             raise ValueError(
                 "This model reads a depth picture beside the noise, but its positive or negative conditioning has none: "
-                "send both through Encode Depth (Depth Model), with one flat grey where depth shall say nothing."
+                "send both through Encode Depth (Depth Model), with one flat grey where the depth does not matter."
             )
         check_count(depth, noise, self.video.modalities, "depth")
         if DEPTH_RANGE in kwargs:
@@ -120,31 +120,22 @@ def native_model(
 
     source is (function, arguments) that build the same MODEL anew; without it the weights given here are kept for that.
     """
-    device, offload = memory.get_torch_device(), memory.unet_offload_device()
-    supported = ClipSettings.supported_inference_dtypes
-    size = sum(value.numel() for value in state_dict.values())
-    weight_dtype = comfy.utils.weight_dtype(state_dict)
-    dtype = dtype or memory.unet_dtype(model_params=size, supported_dtypes=supported, weight_dtype=weight_dtype)
-    cast = memory.unet_manual_cast(dtype, device, supported)
-
-    unet = build_unet(config, state_dict, dtype)
-    use_host_layers(unet, comfy.ops.pick_operations(dtype, cast, load_device=device))
+    dtype, cast, operations = choose_dtypes(state_dict, ClipSettings.supported_inference_dtypes, dtype)
+    with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
+        unet = host_unet_class(config.separate)(config)
+    load_weights(unet, state_dict, dtype)
+    use_host_layers(unet, operations)
     use_host_attention(unet)
-    model = VideoModel(settings(config, dtype, cast, device), unet)
-    if not memory.is_device_cpu(offload):
-        model.to(offload)
-
-    patcher = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
-    patcher = patcher(model, load_device=device, offload_device=offload)
-    patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype))
+    model = VideoModel(settings(config, dtype, cast, memory.get_torch_device()), unet)
+    patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype)), disable_dynamic)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
-    if config.streams == "separate":
+    if config.separate:
         patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_streams", name_modality)
     return patcher
 
 
 def name_modality(executor, noise: Tensor, *args, **kwargs) -> Tensor:
-    """The host's OUTER_SAMPLE wrapper point: conditions learn which modality is sampled alone, as two networks must."""
+    """The host's OUTER_SAMPLE wrapper point: two networks need the modality that is sampled alone in every condition."""
     guider = executor.class_obj
     alone = guider.model_options.get("transformer_options", {}).get(MODALITY)
     for conds in guider.conds.values():
@@ -161,21 +152,21 @@ def native_copy(config, state_dict, dtype, disable_dynamic=False):
 
 
 def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
-    """What the host's nodes ask of a model; `num_res_blocks` stays out, it would rename the keys of LoRAs."""
+    """What the host's nodes read of a model; `num_res_blocks` stays out, it would rename the keys of LoRAs."""
     kind = PairSettings if config.modalities == 2 else ClipSettings
-    made = kind({
+    result = kind({
         "disable_unet_model_creation": True,
         "model_channels": config.block_out_channels[0],
         "in_channels": config.in_channels,
         "context_dim": config.cross_attention_dim,
     })  # fmt: skip
     if config.zero_snr:
-        made.sampling_settings = {"zsnr": True}
-    elif config.temporal == "motion_modules":
+        result.sampling_settings = {"zsnr": True}
+    elif isinstance(config.temporal, MotionModules):
         # AnimateDiff learned on betas that rise evenly; the host's default raises their roots evenly.
-        made.sampling_settings = {"beta_schedule": "sqrt_linear"}
-    made.set_inference_dtype(dtype, cast, device=device)
-    return made
+        result.sampling_settings = {"beta_schedule": "sqrt_linear"}
+    result.set_inference_dtype(dtype, cast, device=device)
+    return result
 
 
 def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -> comfy.model_patcher.ModelPatcher:
@@ -183,7 +174,7 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -
     video = getattr(patcher.model, "video", None)
     if video is None or video.modalities != 2:
         raise ValueError(
-            "Expected a model of video and depth, got one that makes a single kind of picture: "
+            "Expected a model of video and depth, got one without depth: "
             "connect Load Video Model with a video-depth file."
         )
     clone = patcher.clone()
@@ -192,17 +183,6 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -
     if which is not None:
         options[MODALITY] = which
     return clone
-
-
-def words_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[str, ...]:
-    """The vocabulary of a MODEL that reads words of its own."""
-    video = getattr(patcher.model, "video", None)
-    if video is None or not video.words:
-        raise ValueError(
-            "This model knows no words of its own: use CLIP Text Encode with the CLIP of its checkpoint, or load a model of "
-            "words, such as duet_words_128, in Load Video Model."
-        )
-    return video.words
 
 
 def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:

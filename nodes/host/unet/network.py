@@ -13,20 +13,19 @@ from comfy.patcher_extension import WrapperExecutor, WrappersMP, get_all_wrapper
 from torch import Tensor
 
 from ....models.choices import MODALITIES
-from ....models.unet.config import VideoUNetConfig
 from ..character.conditioning import BODY, REFERENCE
 from ..pair.boundary import MODALITY
 from ..pair.given import HALF, LATENTS, with_given
 
 
 class HostCall:
-    """The host's way of calling one of our networks; it comes before the network's class."""
+    """The host's way of calling one of our networks; it precedes the network's class among the bases."""
 
     host_dtype = torch.float32
 
     @property
     def dtype(self) -> torch.dtype:
-        return self.host_dtype  # the host asks; a streamed or patched first parameter must not answer
+        return self.host_dtype  # not that of the first parameter, which may be streamed or patched
 
     def forward(self, x, timesteps, context=None, control=None, transformer_options=None, **kwargs) -> Tensor:
         options = transformer_options or {}
@@ -57,8 +56,8 @@ class HostCall:
 
     def more(self, options: dict, conds: dict) -> dict:
         """Arguments that only some networks take."""
-        seen = conds.get(REFERENCE)
-        character = {"reference": None if seen is None else seen.chunks, "motion": conds.get(BODY)}
+        features = conds.get(REFERENCE)
+        character = {"reference": None if features is None else features.chunks, "motion": conds.get(BODY)}
         return {"change": change_of_skips(options), **character}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
@@ -73,7 +72,7 @@ class HostCall:
             out["down"] = cast(control["output"])
             if len(out["down"]) != self.skip_count:
                 raise ValueError(
-                    f"The ControlNet answers {len(out['down'])} feature maps but this model has {self.skip_count}: "
+                    f"The ControlNet gives {len(out['down'])} feature maps but this model has {self.skip_count}: "
                     "use a ControlNet that was made for the same base model."
                 )
         middle = cast(c for c in control.get("middle") or [] if c is not None)
@@ -81,7 +80,7 @@ class HostCall:
 
 
 def change_of_skips(options: dict) -> Callable | None:
-    """The patches that see features and skip before each pair on the way up (FreeU), numbered as the host does."""
+    """The patches of features and skip before each pair of the up blocks (FreeU), numbered as the host does."""
     patches = options.get("patches", {}).get("output_block_patch")
     if not patches:
         return None
@@ -110,7 +109,7 @@ class HostCallOfTwo(HostCall):
         return torch.cat([net.clip_proj(half) for net, half in zip(self.streams.values(), halves, strict=True)])
 
     def attention_kwargs(self, given: dict) -> list[dict]:
-        """Patches read the shape of what the network sees: (k f) C h w."""
+        """Patches read the shape of the network's input: (k f) C h w."""
         options = given["transformer_options"]
         latents, *rest = options["original_shape"]
         shape = [latents // len(MODALITIES), *rest]
@@ -120,26 +119,11 @@ class HostCallOfTwo(HostCall):
 
 
 @cache
-def host_unet_class(streams: str = "shared") -> type:
-    """VideoUNet, or two of them; made on first use, because diffusers takes half a second to import."""
+def host_unet_class(separate: bool = False) -> type:
+    """VideoUNet, or two of them; built on first use, because diffusers takes half a second to import."""
     from ....models.baselines.separate import SeparateUNets
     from ....models.unet.network import VideoUNet
 
-    if streams == "separate":
+    if separate:
         return type("HostSeparateUNets", (HostCallOfTwo, SeparateUNets), {})
     return type("HostVideoUNet", (HostCall, VideoUNet), {})
-
-
-def build_unet(config: VideoUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype) -> torch.nn.Module:
-    """The network with the given weights; one that is missing is refused, for the host would sample NaN from it."""
-    with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
-        unet = host_unet_class(config.streams)(config)
-    unet.host_dtype = dtype
-    state = {key: value.to(dtype) if value.is_floating_point() else value for key, value in state_dict.items()}
-    missing, unexpected = unet.load_state_dict(state, strict=False, assign=True)
-    if missing or unexpected:
-        raise ValueError(
-            f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
-            f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or load it as another kind of model."
-        )
-    return unet

@@ -1,22 +1,31 @@
 """The switches of IDOL's ablations and baselines: what each starts as, what it may reach, and how large it is."""
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
 import torch
 from pack.models.baselines.configs import ABLATIONS, POSE_CONTROLNETS
-from pack.models.baselines.separate import SeparateControlNets, SeparateUNets, network, network_from, pose_network
+from pack.models.baselines.separate import (
+    SeparateControlNets,
+    SeparateUNets,
+    build_controlnet,
+    build_network,
+    inflate_network,
+)
 from pack.models.files import open_model, save_model
 from pack.models.unet.attention import shared_maps
-from pack.models.unet.birth import inflated
-from pack.models.unet.config import IDOL, SD1, TINY, VideoUNetConfig
+from pack.models.unet.config import IDOL, SD1, TINY
+from pack.models.unet.config_file import from_json, to_json
 from pack.models.unet.controlnet import PoseControlNet
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import switches_of, with_switches
 
 SMALL = {**TINY, "foreground_width": 0, "background": "none"}
-PAIR = replace(IDOL, **SMALL)
-SEPARATE = replace(ABLATIONS["separate"], **SMALL)
+PAIR = with_switches(IDOL, **SMALL)
+SEPARATE = with_switches(ABLATIONS["separate"], **SMALL)
 
 
 def fill(net, seed=0, std=0.05):
@@ -51,7 +60,7 @@ def count(config, pose=None):
     """Parameters at full size, U-Net and pose ControlNet together, one of each for each stream."""
     pose = replace(config, **POSE_CONTROLNETS[pose]) if pose else config
     with torch.device("meta"):
-        return sum(p.numel() for net in (network(config), pose_network(pose)) for p in net.parameters())
+        return sum(p.numel() for net in (build_network(config), build_controlnet(pose)) for p in net.parameters())
 
 
 @pytest.mark.parametrize(
@@ -74,22 +83,22 @@ def test_parameters_are_those_of_the_papers_table(name, pose, parameters, printe
 
 
 def test_separate_streams_are_twice_the_bare_networks():
-    bare = replace(ABLATIONS["separate"], background="none", foreground_width=0)
+    bare = with_switches(ABLATIONS["separate"], background="none", foreground_width=0)
     assert count(bare) == 2 * 1_393_488_084 == 2_786_976_168
 
 
 def test_every_named_configuration_is_one_and_survives_json():
     for config in ABLATIONS.values():
-        assert VideoUNetConfig.from_json(config.to_json()) == config
-    assert VideoUNetConfig.from_json('{"modalities": 2}') == replace(SD1, modalities=2), "an old file means today's way"
+        assert from_json(to_json(config)) == config
+    assert from_json('{"modalities": 2}') == with_switches(SD1, modalities=2), "an old file means today's way"
 
 
 def test_files_of_before_that_name_the_coupling_open():
     """It joined separate streams; every file that was ever made has it switched off."""
-    old = SD1.to_json()[:-1] + ', "coupling": "none", "coupling_window": 4}'
-    assert VideoUNetConfig.from_json(old) == SD1
-    with pytest.raises(ValueError, match="newer version: it asks for coupling, coupling_window"):
-        VideoUNetConfig.from_json(old.replace('"none", "coupling_window', '"windowed", "coupling_window'))
+    old = json.dumps(switches_of(SD1))[:-1] + ', "coupling": "none", "coupling_window": 4}'
+    assert from_json(old) == SD1
+    with pytest.raises(ValueError, match="newer version: it has coupling, coupling_window"):
+        from_json(old.replace('"none", "coupling_window', '"windowed", "coupling_window'))
 
 
 # --- separate streams ------------------------------------------------------------------------------------------------
@@ -97,7 +106,7 @@ def test_files_of_before_that_name_the_coupling_open():
 
 def test_separate_streams_start_as_the_2d_network():
     original = fill(inflated_base())
-    nets = network_from(original.state_dict(), SEPARATE).eval()
+    nets = inflate_network(original.state_dict(), SEPARATE).eval()
     x, t, context = inputs(12)
     video, depth = [0, 1, 2, 6, 7, 8], [3, 4, 5, 9, 10, 11]
     with torch.no_grad():
@@ -107,7 +116,7 @@ def test_separate_streams_start_as_the_2d_network():
 
 
 def inflated_base():
-    return VideoUNet(replace(SD1, **SMALL))
+    return VideoUNet(with_switches(SD1, **SMALL))
 
 
 def test_each_half_is_the_answer_of_its_own_network():
@@ -168,9 +177,9 @@ def test_a_copy_of_two_networks_is_their_own():
         assert torch.equal(nets(x, t, context), before)
 
 
-@pytest.mark.parametrize("config", [SEPARATE, replace(PAIR, shared_maps="avg")])
+@pytest.mark.parametrize("config", [SEPARATE, with_switches(PAIR, shared_maps="avg")])
 def test_a_file_opens_again(tmp_path, config):
-    state = fill(network(config), 2).state_dict()
+    state = fill(build_network(config), 2).state_dict()
     again, weights, _ = open_model(save_model(tmp_path / "nets.safetensors", state, config))
     assert again == config and set(weights) == set(state)
     assert all(torch.equal(weights[name], state[name]) for name in state)
@@ -178,9 +187,11 @@ def test_a_file_opens_again(tmp_path, config):
         open_model(save_model(tmp_path / "lost.safetensors", {k: state[k] for k in list(state)[1:]}, config))
 
 
-@pytest.mark.parametrize("config", [SEPARATE, replace(PAIR, shared_maps="avg"), replace(PAIR, shared_maps="video")])
+@pytest.mark.parametrize(
+    "config", [SEPARATE, with_switches(PAIR, shared_maps="avg"), with_switches(PAIR, shared_maps="video")]
+)
 def test_gradients_reach_every_parameter(config):
-    net = fill(network(config), 8)
+    net = fill(build_network(config), 8)
     x, t, context = inputs(4)
     net(x, t, context).square().mean().backward()
     assert [name for name, p in net.named_parameters() if p.grad is None or not p.grad.any()] == []
@@ -210,7 +221,7 @@ def maps_of(net, monkeypatch, batch=12, **options):
 
 @pytest.mark.parametrize("mode", ["avg", "video"])
 def test_video_and_depth_look_with_the_same_maps(mode, monkeypatch):
-    net = fill(VideoUNet(replace(PAIR, shared_maps=mode)), 4, std=0.3)
+    net = fill(VideoUNet(with_switches(PAIR, shared_maps=mode)), 4, std=0.3)
     found = maps_of(net, monkeypatch)
     assert len(found) == 4, "one in each transformer"
     for own, used in found:
@@ -222,13 +233,13 @@ def test_video_and_depth_look_with_the_same_maps(mode, monkeypatch):
 
 
 def test_one_modality_alone_keeps_its_maps(monkeypatch):
-    net = fill(VideoUNet(replace(PAIR, shared_maps="avg")), 4)
+    net = fill(VideoUNet(with_switches(PAIR, shared_maps="avg")), 4)
     found = maps_of(net, monkeypatch, batch=6, modalities=1, labels=torch.ones(6, dtype=torch.long))
     assert all(torch.equal(own, used) for own, used in found)
 
 
 def test_maps_that_are_not_shared_leave_the_network_alone():
-    plain, shared = VideoUNet(PAIR), VideoUNet(replace(PAIR, shared_maps="video"))
+    plain, shared = VideoUNet(PAIR), VideoUNet(with_switches(PAIR, shared_maps="video"))
     kinds = lambda net: {type(block.attn2.processor).__name__ for block in net.transformer_blocks()}
     assert kinds(plain) == {"AttnProcessor2_0"} and kinds(shared) == {"SharedMaps"}
     assert set(plain.state_dict()) == set(shared.state_dict())
@@ -257,6 +268,11 @@ def test_maps_that_are_not_shared_leave_the_network_alone():
     (SEPARATE, {"same_place": True}, "set same_place to false"),
     (SD1, {"same_place": True}, "modalities is 1: set it to 2, or same_place to false"),
     (SD1, {"given": "clean"}, "modalities is 1: set it to 2, or given to noised"),
+    (SD1, {"label": True}, "modalities is 1: set it to 2, or label and label_in_controlnet to false"),
+    (SD1, {"label_in_controlnet": True}, "modalities is 1: set it to 2, or label and"),
+    (SD1, {"cross_modal": "up"}, "modalities is 1: set it to 2, or cross_modal to none"),
+    (SD1, {"words": ("red",), "foreground_width": 32}, "Tokens of 1 words are 3 wide, but foreground_width is 32"),
+    (SD1, {"cubism": 3}, "has no switch cubism: it has in_channels"),
     (PAIR, {"given": "kept"}, "given is one of noised, clean"),
     (SD1, {"shared_maps": "video"}, "modalities is 1: set it to 2, or shared_maps to none"),
     (PAIR, {"streams": "siamese"}, "streams is one of shared, separate, not 'siamese'"),
@@ -264,14 +280,14 @@ def test_maps_that_are_not_shared_leave_the_network_alone():
 ])  # fmt: skip
 def test_switches_that_exclude_each_other_are_refused(config, change, words):
     with pytest.raises(ValueError, match=words):
-        replace(config, **change)
+        with_switches(config, **change)
 
 
 def test_a_2d_network_that_does_not_fit_is_refused_for_both():
     state = inflated_base().state_dict()
     state.pop("conv_out.weight")
     with pytest.raises(ValueError, match="1 are missing"):
-        network_from(state, SEPARATE)
+        inflate_network(state, SEPARATE)
     assert isinstance(
-        network_from(inflated_base().state_dict(), PAIR), type(inflated(inflated_base().state_dict(), PAIR))
+        inflate_network(inflated_base().state_dict(), PAIR), type(inflate_unet(inflated_base().state_dict(), PAIR))
     )

@@ -12,10 +12,12 @@ from pack.models.character.guider import PoseGuider, body_features
 from pack.models.character.portrait import portrait
 from pack.models.character.reference import ReferenceAttention, append_tokens
 from pack.models.pair.layout import ClipLayout
-from pack.models.unet.birth import inflated
-from pack.models.unet.config import IDOL, MIMO, MIMO_PAPER, SD1, TINY, VideoUNetConfig
+from pack.models.unet.config import IDOL, MIMO, MIMO_PAPER, SD1, TINY
+from pack.models.unet.config_file import from_json, to_json
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.schedule import NoiseSchedule
+from pack.models.unet.switches import with_switches
 
 TESTS = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("parity", TESTS / "parity.py")
@@ -23,7 +25,7 @@ parity = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(parity)
 
 MANIFEST = json.loads((TESTS / "golden" / "mimo_manifest.json").read_text(encoding="utf-8"))
-SMALL = replace(MIMO, **TINY, cross_attention_dim=48)
+SMALL = with_switches(MIMO, **TINY, cross_attention_dim=48)
 T = torch.tensor([417.0])
 
 
@@ -82,21 +84,21 @@ def picture_model(config):
 def test_at_birth_without_a_reference_it_is_the_picture_model(config):
     """Whatever the layers and the motion are: their weights are zero."""
     flat, state = picture_model(config)
-    net = inflated(state, config).eval()
+    net = inflate_unet(state, config).eval()
     x, context = inputs(config, 4)
     motion = body_features(net.pose_guider, parity.drawn("motion", (4, 3, 64, 64)), x)
     theirs = flat(x[:, :4], T, context).sample
     assert not motion.any()
     assert parity.differences(net(x, T, context, chunks=2, motion=motion), theirs)[1] < 1e-6
     assert all(torch.equal(value, state[name]) for name, value in net.reference.state_dict().items())
-    lone = inflated(state, replace(config, in_channels=4)).eval()
+    lone = inflate_unet(state, replace(config, in_channels=4)).eval()
     assert torch.equal(lone(x[:, :4], T, context), theirs), "not one bit where the first convolution is the same"
 
 
 @torch.no_grad()
 def test_the_reference_is_what_the_picture_model_sees_in_front_of_its_self_attentions():
     flat, state = picture_model(SMALL)
-    net = inflated(state, SMALL).eval()
+    net = inflate_unet(state, SMALL).eval()
     latents, context = parity.drawn("two", (2, 4, 8, 8)), parity.drawn("tokens", (2, 1, 48))
     seen = []
     order = [flat.down_blocks[0].attentions[0], flat.mid_block.attentions[0], *flat.up_blocks[1].attentions]
@@ -146,7 +148,7 @@ def test_the_reference_reaches_its_own_chunk_and_nothing_else():
 
 @torch.no_grad()
 def test_frames_reach_frames_of_their_clip_only():
-    for config, expected in ((SMALL, {3, 4, 5}), (replace(SMALL, temporal="none", motion_mid_block=False), {4})):
+    for config, expected in ((SMALL, {3, 4, 5}), (with_switches(SMALL, temporal="none", motion_mid_block=False), {4})):
         net = filled(config)
         x, context = inputs(config, 6)
         given = {"chunks": 2, "reference": [None, *reference_of(net)]}
@@ -158,7 +160,7 @@ def test_frames_reach_frames_of_their_clip_only():
 
 @torch.no_grad()
 def test_a_pair_of_video_and_depth_can_have_a_character():
-    config = replace(
+    config = with_switches(
         IDOL, **TINY, cross_attention_dim=48, foreground_width=0, reference=True, motion_code=(8, 16, 32, 48)
     )
     net = filled(config)
@@ -193,16 +195,16 @@ def test_what_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="2 conditioning chunks needs as many references, got 1"):
         net(x, T, context, chunks=2, reference=[None])
     for change, words in (
-        ({"self_attention": "sparse_causal"}, "looks at single frames"),
+        ({"self_attention": "sparse_causal"}, "works on single frames"),
         ({"prediction": "eps"}, "set it to v"),
         ({"streams": "separate", "modalities": 2}, "One network reads a reference"),
     ):
         with pytest.raises(ValueError, match=words):
-            replace(SMALL, **change)
+            with_switches(SMALL, **change)
 
 
 def test_the_configuration_survives_a_file_and_counts_its_layers():
-    assert VideoUNetConfig.from_json(MIMO.to_json()) == MIMO
+    assert from_json(to_json(MIMO)) == MIMO
     assert [c.layer_codes for c in (SD1, MIMO, MIMO_PAPER, replace(SD1, in_channels=5))] == [0, 1, 2, 0]
 
 

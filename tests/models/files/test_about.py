@@ -1,6 +1,5 @@
 """What the loaders say of a Duet file: the shipped ones, and the networks that somebody may have trained."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from pack.models.baselines.configs import ABLATIONS
 from pack.models.files import open_controlnet, open_model
 from pack.models.files.about import of_controlnet, of_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT, SD1
+from pack.models.unet.switches import with_switches
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
 
@@ -16,31 +16,31 @@ def test_the_shipped_pair_says_what_it_is():
     report = open_model(WEIGHTS / "diffusion_models/duet_dance_128.safetensors")[2]
     assert report.text.startswith(f"Duet model: {report.found} weights found, 0 missing. ")
     assert report.text.endswith(
-        "It makes video and its depth together and predicts velocity (v). "
-        "It reads a room (Encode Background) and a person (Encode Foreground)."
+        "It generates video and its depth together and predicts velocity (v). "
+        "It reads a scene from Encode Scene (Video and Depth) and a character from Encode Character (Video and Depth)."
     )
     report = open_controlnet(WEIGHTS / "controlnet/duet_dance_128_pose.safetensors")[2]
-    assert report.text.endswith("It sees whole clips, with a label that tells the video from its depth.")
+    assert report.text.endswith("It reads whole clips, with a label for video and depth.")
 
 
 def test_the_shipped_model_of_words_says_what_it_reads():
     config, _, report = open_model(WEIGHTS / "diffusion_models/duet_words_128.safetensors")
     assert report.text.endswith(
-        "It makes pictures and predicts velocity (v). It reads a depth clip (Encode Depth (Depth Model)) and "
-        f"{len(config.words)} words of its own (Encode Stage Words)."
+        "It generates pictures and predicts velocity (v). It reads a depth clip from Encode Depth (Depth Model) and "
+        f"a prompt of its {len(config.words)} words from CLIP Text Encode with the clip of Load Video Model."
     )
 
 
 @pytest.mark.parametrize("config, expected", [
-    (SD1, ("It makes pictures and predicts noise (eps).",)),
-    (ONE_SHOT, ("It makes video and predicts noise (eps).", "It reads a depth clip (Encode Depth (Depth Model)).")),
-    (ANIMATEDIFF_V2, ("It makes video and predicts noise (eps).", "Clips have up to 32 frames, or that many in a window.")),
-    (replace(IDOL, background="none", temporal="none"), (
-        "It makes pictures and their depth together and predicts noise (eps).", "It reads a person (Encode Foreground).",
+    (SD1, ("It generates pictures and predicts noise (eps).",)),
+    (ONE_SHOT, ("It generates video and predicts noise (eps).", "It reads a depth clip from Encode Depth (Depth Model).")),
+    (ANIMATEDIFF_V2, ("It generates video and predicts noise (eps).", "Clips have up to 32 frames, or that many in a window.")),
+    (with_switches(IDOL, background="none", temporal="none"), (
+        "It generates pictures and their depth together and predicts noise (eps).", "It reads a character from Encode Character (Video and Depth).",
     )),
     (ABLATIONS["separate"], (
-        "It makes video and its depth in a network for each and predicts noise (eps).",
-        "It reads a room (Encode Background) and a person (Encode Foreground).",
+        "It generates video and its depth in a network for each and predicts noise (eps).",
+        "It reads a scene from Encode Scene (Video and Depth) and a character from Encode Character (Video and Depth).",
     )),
 ])  # fmt: skip
 def test_a_sentence_for_what_it_makes_and_one_for_what_it_reads(config, expected):
@@ -48,11 +48,11 @@ def test_a_sentence_for_what_it_makes_and_one_for_what_it_reads(config, expected
 
 
 @pytest.mark.parametrize("fields, expected", [
-    ({"temporal": "none"}, "It sees each frame by itself."),
-    ({"temporal": "native"}, "It sees whole clips."),
-    ({"temporal": "native", "modalities": 2}, "It sees whole clips."),
+    ({"temporal": "none"}, "It reads each frame by itself."),
+    ({"temporal": "native"}, "It reads whole clips."),
+    ({"temporal": "native", "modalities": 2}, "It reads whole clips."),
     ({"temporal": "none", "modalities": 2, "label_in_controlnet": True},
-     "It sees each frame by itself, with a label that tells the video from its depth."),
+     "It reads each frame by itself, with a label for video and depth."),
 ])  # fmt: skip
 def test_a_controlnet_says_whether_it_looks_over_time_and_has_a_label(fields, expected):
-    assert of_controlnet(replace(SD1, **fields)) == (expected,)
+    assert of_controlnet(with_switches(SD1, **fields)) == (expected,)

@@ -12,6 +12,7 @@ from pack.models.files.reading import Weights
 from pack.models.unet.config import IDOL, MIMO, MIMO_PAPER, SD1, TINY
 from pack.models.unet.motion_module import sinusoids
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from safetensors.torch import save_file
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
@@ -19,7 +20,7 @@ MANIFEST = json.loads((GOLDEN / "mimo_manifest.json").read_text(encoding="utf-8"
 
 
 LEVELS = {"block_out_channels": (32, 64), "attention_levels": (True, False), "layers_per_block": 1}
-SMALL = replace(MIMO, **LEVELS, cross_attention_dim=48, motion_code=(8, 8, 16, 24))
+SMALL = with_switches(MIMO, **LEVELS, cross_attention_dim=48, motion_code=(8, 8, 16, 24))
 PARTS = ("model", "reference", "pose_guider", "motion")
 
 
@@ -72,11 +73,11 @@ def test_the_released_files_open_whole(tmp_path, apart):
 
 def test_the_papers_model_of_two_layers_and_files_of_safetensors(tmp_path):
     config = replace(SMALL, in_channels=12)
-    assert config == replace(MIMO_PAPER, **LEVELS, cross_attention_dim=48, motion_code=(8, 8, 16, 24))
+    assert config == with_switches(MIMO_PAPER, **LEVELS, cross_attention_dim=48, motion_code=(8, 8, 16, 24))
     state = weights_of(config, 2)
     paths = released(tmp_path, state, save=lambda values, path: save_file(values, path), ending=".safetensors")
     found, weights, report = open_character(*map(paths.get, PARTS))
-    assert found == config and equal(weights, state) and "what passes in front" in report.text
+    assert found == config and equal(weights, state) and "the scene and the occluder" in report.text
 
 
 def test_motion_modules_of_their_own_file_count(tmp_path):
@@ -143,10 +144,12 @@ def test_files_that_do_not_belong_together(tmp_path):
     others = released(tmp_path / "wide", weights_of(wide, 3))
     with pytest.raises(ValueError, match="looks like MIMO but does not fit.*of another shape"):
         open_character(paths["model"], others["reference"], paths["pose_guider"])
-    picture = save_model(tmp_path / "duet.safetensors", weights_of(replace(IDOL, **TINY)), replace(IDOL, **TINY))
+    picture = save_model(
+        tmp_path / "duet.safetensors", weights_of(with_switches(IDOL, **TINY)), with_switches(IDOL, **TINY)
+    )
     with pytest.raises(ValueError, match="without a character: open it with Load Video Model"):
         open_character(picture)
-    plain = replace(SD1, **LEVELS, cross_attention_dim=48, temporal="motion_modules", motion_mid_block=True)
+    plain = with_switches(SD1, **LEVELS, cross_attention_dim=48, temporal="motion_modules", motion_mid_block=True)
     save_file(weights_of(plain), tmp_path / "plain.safetensors")
     with pytest.raises(ValueError, match="reads 4 channels"):
         open_character(tmp_path / "plain.safetensors", paths["reference"], paths["pose_guider"])

@@ -15,17 +15,28 @@ from pack.models.files.ldm import in_diffusers_words, modules
 from pack.models.files.opening import duet_config, expected_shapes
 from pack.models.files.reading import Weights, read_weights
 from pack.models.files.shape import base_fields
-from pack.models.unet.config import ANIMATEDIFF_V1, ANIMATEDIFF_V2, ANIMATEDIFF_V3, IDOL, SD1, SD2_DEPTH, TINY
+from pack.models.unet.config import (
+    ANIMATEDIFF_V1,
+    ANIMATEDIFF_V2,
+    ANIMATEDIFF_V3,
+    IDOL,
+    SD1,
+    SD2_DEPTH,
+    TINY,
+    TemporalLayers,
+)
+from pack.models.unet.config_file import to_json
 from pack.models.unet.controlnet import PoseControlNet
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from safetensors.torch import save_file
 
 TESTS = Path(__file__).resolve().parents[2]
 SHAPE = TINY | {"cross_attention_dim": 48, "attention_head_dim": 8, "cross_modal_width": 512}
-SMALL1 = replace(SD1, **SHAPE)
+SMALL1 = with_switches(SD1, **SHAPE)
 LEVELS3 = {"block_out_channels": (32, 64, 96), "attention_levels": (False, True, True), "layers_per_block": 2}
-SMALL2 = replace(SD2_DEPTH, **LEVELS3, attention_head_dim=(1, 1, 1), cross_attention_dim=40)
-NATIVE = replace(SMALL1, temporal="native")
+SMALL2 = with_switches(SD2_DEPTH, **LEVELS3, attention_head_dim=(1, 1, 1), cross_attention_dim=40)
+NATIVE = with_switches(SMALL1, temporal="native")
 
 
 @pytest.fixture(autouse=True)
@@ -129,24 +140,24 @@ def test_stable_diffusion_2_tells_what_it_predicts(tmp_path, spread, prediction)
 @pytest.mark.parametrize("form", ["plain", "wrapped", "without tables"])
 def test_animatediff(tmp_path, version, config, form):
     with torch.device("meta"):
-        net = VideoUNet(replace(config, **SHAPE))
+        net = VideoUNet(with_switches(config, **SHAPE))
     state = drawn({name: v.shape for name, v in net.state_dict().items() if ".motion_modules." in name})
     tables = {name: value for name, value in net.named_buffers() if name.endswith(".pe")}
     file = state | ({} if form == "without tables" else tables)
     wrapped = {"epoch": 1, "state_dict": {f"module.{name}": value for name, value in file.items()}}
     path = saved(tmp_path, wrapped, "mm.ckpt") if form == "wrapped" else saved(tmp_path, file)
-    fields, weights, report = open_motion_module(path)
+    motion, weights, report = open_motion_module(path)
     if form == "without tables":
-        assert fields["motion_positions"] == 32
+        assert motion.positions == 32
     else:
-        assert replace(SMALL1, **fields) == replace(config, **SHAPE)
+        assert replace(SMALL1, temporal=motion) == with_switches(config, **SHAPE)
         assert report.family == f"AnimateDiff v{version}" and "frames" in report.text
     assert equal(weights, state)
 
 
 def test_motion_modules_with_tables_of_their_own_are_refused(tmp_path):
     with torch.device("meta"):
-        net = VideoUNet(replace(ANIMATEDIFF_V3, **SHAPE))
+        net = VideoUNet(with_switches(ANIMATEDIFF_V3, **SHAPE))
     state = drawn({name: v.shape for name, v in net.state_dict().items() if ".motion_modules." in name})
     state |= {name: value * 0.5 for name, value in net.named_buffers() if name.endswith(".pe")}
     with pytest.raises(ValueError, match="position tables of its own making"):
@@ -160,7 +171,7 @@ def test_disco(tmp_path):
     file |= {"controlnet.nets.1.conv_in.weight": torch.zeros(4), "refer_clip_proj.weight": torch.ones(48, 64)}
     path = saved(tmp_path, {"module": file, "global_steps": 7}, "mp_rank_00_model_states.pt")
     config, state, report = open_model(path)
-    assert config == replace(NATIVE, group_norm="clip", foreground_width=64)
+    assert config == with_switches(NATIVE, group_norm="clip", foreground_width=64)
     assert torch.equal(state["clip_proj.weight"], torch.ones(48, 64))
     block = "down_blocks.0.attentions.0.transformer_blocks.0"
     assert torch.equal(state[f"{block}.tem_norm.weight"], unet[f"{block}.norm2.weight"])
@@ -168,7 +179,7 @@ def test_disco(tmp_path):
     assert torch.equal(state[resnet], unet[resnet]) and report.family == "DisCo"
     VideoUNet(config).load_state_dict(state)
     config, state, report = open_controlnet(path)
-    assert config.group_norm == "clip" and config.temporal == "native"
+    assert config.group_norm == "clip" and config.temporal == TemporalLayers()
     assert torch.equal(state[f"{block}.tem_norm.bias"], pose[f"{block}.norm2.bias"])
     PoseControlNet(config).load_state_dict(state)
 
@@ -184,7 +195,7 @@ def test_controlnet(tmp_path, config):
 
 @pytest.mark.parametrize("system", [IDOL, ANIMATEDIFF_V2], ids=["idol", "animatediff"])
 def test_duet_file(tmp_path, system):
-    config = replace(system, **SHAPE)
+    config = with_switches(system, **SHAPE)
     state = weights_of(config)
     path = save_model(tmp_path / "a.safetensors", state, config, steps=300, title="Tanz")
     found, weights, report = open_model(path)
@@ -228,7 +239,7 @@ FOREIGN = {
     "a ControlNet in its authors' form": {"control_model.input_hint_block.0.weight": ONE},
     "a ControlNet in diffusers": {"controlnet_cond_embedding.conv_in.weight": ONE, "conv_in.weight": ONE},
     "motion module": {"down_blocks.0.motion_modules.0.temporal_transformer.norm.weight": ONE},
-    "no family": {"blocks.0.weight": ONE},
+    "an unknown family": {"blocks.0.weight": ONE},
 }
 
 
@@ -239,7 +250,7 @@ def test_other_families_are_refused_by_name(tmp_path, words):
     assert "file.safetensors" in str(error.value) and "was expected" in str(error.value)
 
 
-@pytest.mark.parametrize("channels, words", [(9, "inpainting"), (8, "editing"), (7, "no family")])
+@pytest.mark.parametrize("channels, words", [(9, "inpainting"), (8, "editing"), (7, "an unknown family")])
 @pytest.mark.parametrize("form", ["ldm", "diffusers"])
 def test_other_channels_are_refused(tmp_path, channels, words, form):
     config = replace(SMALL1, in_channels=channels)
@@ -277,7 +288,7 @@ def test_weights_that_do_not_fit_are_counted_and_named(tmp_path, form):
 def test_half_a_file_is_refused_in_words(tmp_path, drop):
     for spelled in (lambda state: state, lambda state: in_ldm_words(state, SMALL1)):
         state = {name: value for name, value in weights_of(SMALL1).items() if not name.startswith(drop)}
-        with pytest.raises(ValueError, match=r"missing|no family|a VAE"):
+        with pytest.raises(ValueError, match=r"missing|an unknown family|a VAE"):
             open_model(saved(tmp_path, spelled(state)))
 
 
@@ -373,17 +384,25 @@ def test_what_is_no_file_of_weights(tmp_path):
 
 
 def test_a_duet_file_of_a_newer_version(tmp_path):
-    text = json.dumps(json.loads(SMALL1.to_json()) | {"telepathy": 1})
-    with pytest.raises(ValueError, match="newer version: it asks for telepathy"):
+    text = json.dumps(json.loads(to_json(SMALL1)) | {"telepathy": 1})
+    with pytest.raises(ValueError, match="newer version: it has telepathy"):
         open_model(saved(tmp_path, {"a": ONE}, duet=text))
-    for text in ("{", "[]", '{"modalities": 3}', '{"block_out_channels": 5}'):
+    for text in (
+        '{"version": 3}',
+        '{"version": 2, "pair": {"kind": "triple"}}',
+        '{"version": 2, "pair": {"kind": "shared", "x": 1}}',
+    ):
+        with pytest.raises(ValueError, match="newer version: it has"):
+            open_model(saved(tmp_path, {"a": ONE}, duet=text))
+    for text in ("{", "[]", '{"modalities": 3}', '{"block_out_channels": 5}',
+                 '{"version": 2, "pair": 3}', '{"version": 2, "tokens": {"kind": "words"}}'):  # fmt: skip
         with pytest.raises(ValueError, match="file.safetensors is a Duet file that cannot be opened"):
             open_model(saved(tmp_path, {"a": ONE}, duet=text))
 
 
 def test_a_flipped_byte_is_noticed_or_harmless(tmp_path):
     state = {"a": torch.randn(20, 4), "b.c": torch.randn(30).half(), "d": torch.randn(6).bfloat16()}
-    path = save_model(tmp_path / "a.safetensors", state, SMALL1, title="x" * 300)
+    path = save_model(tmp_path / "a.safetensors", state, SMALL1, title="x" * 500)
     sound, dice, noticed = path.read_bytes(), random.Random(7), 0
     assert 1500 < len(sound) < 3000
     for _ in range(300):
@@ -413,10 +432,10 @@ def test_the_converter(tmp_path):
     assert "Stable Diffusion 1" in convert(source, target, half=True)[1].text
     config, weights, _ = open_model(target)
     assert config == SMALL1 and equal(weights, {name: value.half() for name, value in state.items()})
-    motion = {n: v for n, v in weights_of(replace(ANIMATEDIFF_V1, **SHAPE)).items() if ".motion_modules." in n}
-    tables = dict(VideoUNet(replace(ANIMATEDIFF_V1, **SHAPE)).named_buffers())
+    motion = {n: v for n, v in weights_of(with_switches(ANIMATEDIFF_V1, **SHAPE)).items() if ".motion_modules." in n}
+    tables = dict(VideoUNet(with_switches(ANIMATEDIFF_V1, **SHAPE)).named_buffers())
     convert(saved(tmp_path, motion | tables, "mm.ckpt"), target)
-    fields, weights, report = open_motion_module(target)
-    assert fields["motion_positions"] == 24 and equal(weights, motion) and report.family == "AnimateDiff v1"
+    read, weights, report = open_motion_module(target)
+    assert read.positions == 24 and equal(weights, motion) and report.family == "AnimateDiff v1"
     with pytest.raises(ValueError, match="the source itself"):
         convert(target, target)

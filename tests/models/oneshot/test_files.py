@@ -14,11 +14,12 @@ from pack.models.files.writing import checksum, write_safely
 from pack.models.oneshot.files import Tuning, add_tuning, fingerprint, read_tuning, save_tuning
 from pack.models.unet.config import IDOL, ONE_SHOT, SD1, SD2_DEPTH, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from safetensors.torch import save_file
 
 LEVELS = {"block_out_channels": (32, 64), "attention_levels": (True, True), "layers_per_block": 1}
-BASE = replace(SD2_DEPTH, **LEVELS, attention_head_dim=(1, 1), cross_attention_dim=48)
-WHOLE = replace(ONE_SHOT, **LEVELS, attention_head_dim=(1, 1), cross_attention_dim=48)
+BASE = with_switches(SD2_DEPTH, **LEVELS, attention_head_dim=(1, 1), cross_attention_dim=48)
+WHOLE = with_switches(ONE_SHOT, **LEVELS, attention_head_dim=(1, 1), cross_attention_dim=48)
 
 
 def weights_of(config, seed=0):
@@ -152,10 +153,10 @@ def test_a_tuning_of_another_base_is_refused(tmp_path):
     path = save_tuning(tmp_path / "a.safetensors", STATE, WHOLE, Tuning())
     with pytest.raises(ValueError, match="tokens of width 48, but those of this model have width 768"):
         add_tuning(replace(BASE, cross_attention_dim=768), PICTURE, path)
-    with pytest.raises(ValueError, match="already has motion modules layers over time"):
-        add_tuning(replace(BASE, temporal="motion_modules"), PICTURE, path)
-    with pytest.raises(ValueError, match="already has native layers over time"):
-        add_tuning(replace(IDOL, **TINY), {}, path)
+    with pytest.raises(ValueError, match="already has motion modules: a"):
+        add_tuning(with_switches(BASE, temporal="motion_modules"), PICTURE, path)
+    with pytest.raises(ValueError, match="already has attention over time: a"):
+        add_tuning(with_switches(IDOL, **TINY), {}, path)
 
 
 def test_what_is_no_tuning_and_a_tuning_in_the_wrong_place(tmp_path):
@@ -238,7 +239,7 @@ def test_a_folder_that_declares_what_its_weights_are_not(tmp_path, declared, lou
 def test_folders_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match=r"is a folder without a U-Net: unet/diffusion_pytorch_model.safetensors"):
         open_model(tmp_path)
-    save_file(weights_of(replace(SD1, **TINY)), tmp_path / "diffusion_pytorch_model.safetensors")
+    save_file(weights_of(with_switches(SD1, **TINY)), tmp_path / "diffusion_pytorch_model.safetensors")
     (tmp_path / "config.json").write_text("{")
     with pytest.raises(ValueError, match="config.json beside diffusion_pytorch_model.safetensors cannot be read"):
         open_model(tmp_path)

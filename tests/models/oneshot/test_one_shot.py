@@ -15,16 +15,17 @@ from pack.models.files.tuned import is_tuned, is_tuning, named_as_ldm, named_as_
 from pack.models.oneshot.depth_channel import depth_channel, same_view
 from pack.models.pair.layout import ClipLayout
 from pack.models.unet.attention.sparse_causal import SparseCausal
-from pack.models.unet.birth import inflated
 from pack.models.unet.config import ONE_SHOT, ONE_SHOT_SD1, SD2_DEPTH, TINY
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 
 TESTS = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("parity", TESTS / "parity.py")
 parity = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(parity)
 
-SMALL = replace(ONE_SHOT, **TINY, cross_attention_dim=48)
+SMALL = with_switches(ONE_SHOT, **TINY, cross_attention_dim=48)
 MANIFEST = json.loads((TESTS / "golden" / "tuneavideo_manifest.json").read_text(encoding="utf-8"))["keys"]
 
 
@@ -97,7 +98,7 @@ def reached(config, index, batch=8, chunks=2):
 
 
 def test_a_change_reaches_later_frames_of_its_own_clip_only():
-    config = replace(SMALL, temporal="none")
+    config = with_switches(SMALL, temporal="none")
     assert reached(config, 0) == {0, 1, 2, 3}, "the first frame is seen by all"
     assert reached(config, 2) == {2, 3}
     assert reached(config, 6) == {6, 7}
@@ -109,7 +110,7 @@ def test_a_new_network_on_one_frame_is_the_2d_one_and_on_a_clip_only_sparse_caus
     flat = UNet2DConditionModel(**SMALL.base()).eval()
     state = parity.fill(flat.state_dict())
     flat.load_state_dict(state)
-    net, plain = inflated(state, SMALL).eval(), inflated(state, replace(SMALL, self_attention="frame")).eval()
+    net, plain = inflate_unet(state, SMALL).eval(), inflate_unet(state, replace(SMALL, self_attention="frame")).eval()
     x, t, context = inputs(SMALL, 4)
     assert torch.equal(net(x[:1], t, context[:1]), flat(x[:1], t, context[:1]).sample)
     assert torch.equal(net(x, t, context, chunks=4), flat(x, t, context).sample), "four stills under guidance"

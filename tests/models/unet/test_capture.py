@@ -7,18 +7,19 @@ import torch
 from pack.models.unet.attention.capture import capture
 from pack.models.unet.config import IDOL, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 
 torch.set_num_threads(1)
-PAIR = replace(IDOL, foreground_width=0, background="none", **TINY)
+PAIR = with_switches(IDOL, foreground_width=0, background="none", **TINY)
 DEEP = replace(PAIR, attention_levels=(True, True))
 CASES = {
     "tiny": PAIR,
     "all levels": DEEP,
     "linear projection": replace(PAIR, use_linear_projection=True, attention_head_dim=(1, 2)),
-    "shared maps": replace(PAIR, shared_maps="avg"),
-    "motion modules": replace(PAIR, temporal="motion_modules"),
-    "after feed-forward": replace(PAIR, temporal_place="after_feed_forward"),
-    "one modality": replace(PAIR, modalities=1, label=False, cross_modal="none"),
+    "shared maps": with_switches(PAIR, shared_maps="avg"),
+    "motion modules": with_switches(PAIR, temporal="motion_modules"),
+    "after feed-forward": with_switches(PAIR, temporal_place="after_feed_forward"),
+    "one modality": with_switches(PAIR, modalities=1, label=False, cross_modal="none"),
     "no attention": replace(PAIR, attention_levels=(False, False)),
 }
 
@@ -69,7 +70,7 @@ def test_answers_and_gradients_are_those_without_it(case, features):
 
 
 def test_it_leaves_the_network_as_it_was_even_after_an_error():
-    net = fill(VideoUNet(replace(PAIR, shared_maps="video")))
+    net = fill(VideoUNet(with_switches(PAIR, shared_maps="video")))
     before = processors(net)
     with capture(net, "hidden") as outer, capture(net) as inner:
         assert hooks(net) == 2 + 4

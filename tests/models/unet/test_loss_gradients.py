@@ -1,7 +1,5 @@
 """Where the gradients of the losses on captured layers go in a real network, alone and in distributed training."""
 
-from dataclasses import replace
-
 import pytest
 import torch
 import torch.distributed as dist
@@ -9,11 +7,12 @@ from pack.models.unet import losses
 from pack.models.unet.attention.capture import capture
 from pack.models.unet.config import IDOL, TINY
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 torch.set_num_threads(1)
-PAIR = replace(IDOL, foreground_width=0, background="none", **TINY)
+PAIR = with_switches(IDOL, foreground_width=0, background="none", **TINY)
 
 
 def fill(net, seed=0, std=0.05):
@@ -91,7 +90,7 @@ def test_what_is_frozen_receives_nothing():
 
 
 def test_a_pair_that_is_alike_costs_nothing_and_descending_brings_it_closer():
-    net = fill(VideoUNet(replace(PAIR, label=False)))
+    net = fill(VideoUNet(with_switches(PAIR, label=False)))
     half = [part[:2] for part in inputs(4) if part.ndim > 1]
     x, context = (torch.cat((part, part)) for part in half)
     with capture(net) as layers:

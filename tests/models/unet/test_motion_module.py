@@ -3,7 +3,6 @@
 import importlib.util
 import json
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ import torch
 from pack.models.unet.config import ANIMATEDIFF_V1, ANIMATEDIFF_V2, ANIMATEDIFF_V3, TINY
 from pack.models.unet.motion_module import MotionTransformer, sinusoids
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 
 TESTS = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("parity", TESTS / "parity.py")
@@ -35,7 +35,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def tiny():
-    unet = VideoUNet(replace(ANIMATEDIFF_V2, **TINY, cross_attention_dim=48)).eval()
+    unet = VideoUNet(with_switches(ANIMATEDIFF_V2, **TINY, cross_attention_dim=48)).eval()
     unet.load_state_dict(parity.fill(unet.state_dict(), "tiny"))
     return unet
 
@@ -53,11 +53,11 @@ def test_names_and_shapes_of_the_released_files(version):
     with torch.device("meta"):
         unet = VideoUNet(config)
     ours = {name: list(value.shape) for name, value in unet.state_dict().items() if ".motion_modules." in name}
-    kept = lambda name: config.motion_mid_block or not name.startswith("mid_block")
+    kept = lambda name: config.temporal.mid_block or not name.startswith("mid_block")
     assert ours == {name: shape for name, shape in MANIFEST["keys"].items() if kept(name)}
     assert sum(value.numel() for name, value in unet.state_dict().items() if ".motion_modules." in name) == count
     tables = {name: list(value.shape) for name, value in unet.named_buffers() if name.endswith(".pe")}
-    rows = config.motion_positions
+    rows = config.temporal.positions
     assert tables == {name: [1, rows, shape[2]] for name, shape in MANIFEST["tables"].items() if kept(name)}
     assert not any(value.is_meta for name, value in unet.named_buffers() if name.endswith(".pe"))
 
@@ -77,7 +77,7 @@ def test_position_table_is_the_papers():
 
 
 def test_too_long_a_clip_is_refused_in_words(tiny):
-    with pytest.raises(ValueError, match="clips of up to 32 frames, got 40: use Paired Context Windows"):
+    with pytest.raises(ValueError, match=r"Expected a clip of up to 32 frames.*, got 40: use Context Windows"):
         tiny(*parity.inputs(48, "", 40))
 
 
@@ -105,7 +105,7 @@ def test_the_norm_runs_over_a_frame_unless_asked_otherwise(tiny):
 
 
 def test_motion_comes_before_the_attention_between_modalities():
-    config = replace(ANIMATEDIFF_V2, **TINY, cross_attention_dim=48, modalities=2, cross_modal="all")
+    config = with_switches(ANIMATEDIFF_V2, **TINY, cross_attention_dim=48, modalities=2, cross_modal="all")
     with torch.device("meta"):
         unet = VideoUNet(config)
     end = unet.up_blocks[-1].attentions[-1].after

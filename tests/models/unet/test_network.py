@@ -8,13 +8,15 @@ import torch
 from diffusers import ControlNetModel, UNet2DConditionModel
 from pack.models.pair.layout import ClipLayout
 from pack.models.unet.attention.same_place import SamePlace
-from pack.models.unet.birth import inflated
-from pack.models.unet.config import IDOL, SD1, SD2_DEPTH, TINY, TINY_IDOL, VideoUNetConfig
+from pack.models.unet.config import IDOL, SD1, SD2_DEPTH, TINY, TINY_IDOL
+from pack.models.unet.config_file import from_json, to_json
 from pack.models.unet.controlnet import PoseControlNet
+from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from torch.utils._python_dispatch import TorchDispatchMode
 
-PAIR = replace(IDOL, foreground_width=0, **TINY)
+PAIR = with_switches(IDOL, foreground_width=0, **TINY)
 ADAPTERS = ("tem_", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
 
 
@@ -48,9 +50,9 @@ BASES = {
 @pytest.mark.parametrize("base", BASES)
 @pytest.mark.parametrize("place", ["before_cross_attention", "after_feed_forward"])
 def test_at_birth_it_is_the_2d_network_frame_by_frame(base, place):
-    config = replace(PAIR, **BASES[base], temporal_place=place, same_place=True)
+    config = with_switches(PAIR, **BASES[base], temporal_place=place, same_place=True)
     original = plain(config)
-    net = inflated(original.state_dict(), config).eval()
+    net = inflate_unet(original.state_dict(), config).eval()
     x, t, context = inputs(config, 12)
     with torch.no_grad():
         answer = net(x, t, context, chunks=2, background=None)
@@ -67,8 +69,10 @@ def test_names_of_the_2d_network_are_untouched():
 def test_a_background_enters_as_noise_does():
     """conv_bg starts as conv_in without bias: adding background latents to the noise, as the paper says."""
     original = plain(PAIR)
-    conv, added = (inflated(original.state_dict(), replace(PAIR, background=mode)).eval() for mode in ("conv", "add"))
-    silent = inflated(original.state_dict(), replace(PAIR, background="zero")).eval()
+    conv, added = (
+        inflate_unet(original.state_dict(), replace(PAIR, background=mode)).eval() for mode in ("conv", "add")
+    )
+    silent = inflate_unet(original.state_dict(), replace(PAIR, background="zero")).eval()
     x, t, context = inputs(PAIR, 4)
     background = torch.randn(4, 4, 16, 16)
     with torch.no_grad():
@@ -79,9 +83,9 @@ def test_a_background_enters_as_noise_does():
 
 
 def test_a_network_that_reads_a_background_already_goes_on_reading_it_as_it_did():
-    one = replace(PAIR, modalities=1, label=False, cross_modal="none")
+    one = with_switches(PAIR, modalities=1, label=False, cross_modal="none")
     before = fill(VideoUNet(one))
-    after = inflated(before.state_dict(), PAIR)
+    after = inflate_unet(before.state_dict(), PAIR)
     assert torch.equal(after.conv_bg.weight, before.conv_bg.weight)
 
 
@@ -93,9 +97,9 @@ def count(config):
 
 def test_parameters_of_the_paper():
     """1.39B without and 1.41B with cross-modal attention, U-Net and pose ControlNet together."""
-    temporal = replace(SD1, modalities=2, temporal="native")
+    temporal = with_switches(SD1, modalities=2, temporal="native")
     assert count(temporal) == 1_393_488_084
-    assert count(replace(temporal, cross_modal="all")) == 1_410_552_404
+    assert count(with_switches(temporal, cross_modal="all")) == 1_410_552_404
     assert count(IDOL) == 1_411_353_236
     with torch.device("meta"):
         assert sum(p.numel() for p in VideoUNet(SD1).parameters()) == 859_520_964
@@ -126,14 +130,14 @@ def reached(config, index, batch=12, chunks=2):
 )
 def test_a_change_reaches_what_the_adapters_say_and_never_another_chunk(temporal, cross_modal, expected):
     """Two chunks of three video and three depth frames; video frame 1 of the first, then depth frame 1 of the second."""
-    config = replace(PAIR, temporal=temporal, cross_modal=cross_modal)
+    config = with_switches(PAIR, temporal=temporal, cross_modal=cross_modal)
     assert reached(config, 1) == expected
     mirrored = {6 + (i + 3) % 6 for i in expected}
     assert reached(config, 6 + 4) == mirrored
 
 
 def test_the_same_place_is_that_of_the_other_half_in_the_same_frame():
-    config = replace(PAIR, temporal="none", cross_modal="none", same_place=True)
+    config = with_switches(PAIR, temporal="none", cross_modal="none", same_place=True)
     assert reached(config, 1) == {1, 4}
     assert reached(config, 6 + 4) == {6 + 4, 6 + 1}
 
@@ -154,7 +158,7 @@ def test_the_same_place_is_one_pixel():
 
 
 def test_clip_norms_reach_over_time_and_frame_norms_do_not():
-    config = replace(PAIR, temporal="none", cross_modal="none")
+    config = with_switches(PAIR, temporal="none", cross_modal="none")
     assert reached(config, 1) == {1}
     assert reached(replace(config, group_norm="clip"), 1) == {0, 1, 2}
 
@@ -199,7 +203,7 @@ def test_sizes_that_do_not_halve(size):
 
 
 def test_controlnet_is_diffusers_own_at_birth_and_fits_the_unet():
-    unet = fill(VideoUNet(replace(PAIR, temporal="native")), 2)
+    unet = fill(VideoUNet(with_switches(PAIR, temporal="native")), 2)
     net = PoseControlNet.copied_from(unet).eval()
     x, t, context = inputs(PAIR, 8)
     pose = torch.rand(8, 3, 128, 128)
@@ -240,7 +244,7 @@ def test_a_controlnet_with_a_label_tells_video_from_depth():
     pose = torch.rand(3, 3, 128, 128)
     with torch.no_grad():
         plain = fill(PoseControlNet(PAIR), 4)(x, t, context, pose)[1]
-        net = fill(PoseControlNet(replace(PAIR, label_in_controlnet=True)), 4)
+        net = fill(PoseControlNet(with_switches(PAIR, label_in_controlnet=True)), 4)
         told = net(x, t, context, pose)[1]
         alone = net(video, t, context[:3], pose, modalities=1, labels=torch.ones(3, dtype=torch.long))[1]
     assert torch.allclose(plain[:3], plain[3:], atol=1e-5)
@@ -249,9 +253,9 @@ def test_a_controlnet_with_a_label_tells_video_from_depth():
 
 
 def test_a_label_in_the_controlnet_begins_as_that_of_its_unet():
-    unet = fill(VideoUNet(replace(PAIR, label_in_controlnet=True)), 2)
+    unet = fill(VideoUNet(with_switches(PAIR, label_in_controlnet=True)), 2)
     assert torch.equal(PoseControlNet.copied_from(unet).class_embedding.weight, unet.class_embedding.weight)
-    without = VideoUNet(replace(PAIR, label=False, label_in_controlnet=True))
+    without = VideoUNet(with_switches(PAIR, label=False, label_in_controlnet=True))
     assert not PoseControlNet.copied_from(without).class_embedding.weight.any(), "silent where the U-Net has none"
 
 
@@ -272,7 +276,7 @@ class Largest(TorchDispatchMode):
 
 def test_sampling_asks_for_no_piece_of_memory_that_the_system_takes_back():
     """8 + 8 frames of 256 pixels; above 32 MB a piece is fetched anew every time, which costs a sixth of the step."""
-    net = fill(VideoUNet(replace(TINY_IDOL, foreground_width=0)))
+    net = fill(VideoUNet(with_switches(TINY_IDOL, foreground_width=0)))
     x, t, context = inputs(net.video, 16, size=32)
     with torch.no_grad(), Largest() as largest:
         net(x, t, context)
@@ -307,7 +311,7 @@ def test_a_copy_is_a_network_of_its_own():
 
 
 def test_gradients_reach_every_parameter():
-    config = replace(PAIR, same_place=True)
+    config = with_switches(PAIR, same_place=True)
     net = fill(VideoUNet(config), 8)
     x, t, context = inputs(config, 4)
     net(x, t, context, background=torch.randn_like(x)).square().mean().backward()
@@ -316,13 +320,13 @@ def test_gradients_reach_every_parameter():
 
 
 def test_config_round_trip_and_refusals():
-    assert VideoUNetConfig.from_json(IDOL.to_json()) == IDOL
+    assert from_json(to_json(IDOL)) == IDOL
     with pytest.raises(ValueError, match="newer version.*cubism"):
-        VideoUNetConfig.from_json('{"cubism": 3}')
+        from_json('{"cubism": 3}')
     with pytest.raises(ValueError, match="temporal is one of none, native"):
-        replace(SD1, temporal="sideways")
+        with_switches(SD1, temporal="sideways")
     with pytest.raises(ValueError, match="1 or 2 modalities"):
-        replace(SD1, modalities=3)
+        with_switches(SD1, modalities=3)
 
 
 def test_weights_of_another_shape_are_refused_with_names():
@@ -330,4 +334,4 @@ def test_weights_of_another_shape_are_refused_with_names():
     state.pop("conv_out.weight")
     state["surplus.weight"] = torch.zeros(1)
     with pytest.raises(ValueError, match="1 are missing and 1 are left over, such as conv_out.weight, surplus.weight"):
-        inflated(state, PAIR)
+        inflate_unet(state, PAIR)

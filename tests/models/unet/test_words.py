@@ -6,8 +6,10 @@ import pytest
 import torch
 from pack.models.stage import sample_scene
 from pack.models.stage.caption import VOCABULARY, describe
-from pack.models.unet.config import SD2_DEPTH, TINY, VideoUNetConfig
+from pack.models.unet.config import SD2_DEPTH, TINY, WordTokens
+from pack.models.unet.config_file import from_json, to_json
 from pack.models.unet.network import VideoUNet
+from pack.models.unet.switches import with_switches
 from pack.models.unet.words import TOKENS, split_words, token_width, word_tokens
 
 WORDS = ("a", "ball", "red", "room")
@@ -22,7 +24,7 @@ def test_a_token_says_its_word_and_the_two_that_follow():
 
 
 def test_the_projection_is_a_table_of_word_vectors():
-    config = replace(SD2_DEPTH, **TINY, cross_attention_dim=16, words=WORDS, foreground_width=token_width(WORDS))
+    config = with_switches(SD2_DEPTH, **TINY, cross_attention_dim=16, words=WORDS, foreground_width=token_width(WORDS))
     net = VideoUNet(config)
     table = net.clip_proj.weight.T.reshape(3, 4, 16)
     made = net.clip_proj(word_tokens("red room", WORDS))
@@ -33,8 +35,8 @@ def test_the_projection_is_a_table_of_word_vectors():
 
 
 def test_words_travel_in_the_configuration():
-    config = replace(SD2_DEPTH, words=WORDS)
-    assert VideoUNetConfig.from_json(config.to_json()) == config
+    config = replace(SD2_DEPTH, tokens=WordTokens(WORDS))
+    assert from_json(to_json(config)) == config
 
 
 def test_unknown_words_are_refused_with_those_that_are_known():

@@ -6,9 +6,10 @@ import pytest
 import torch
 from pack.models.files import open_character, save_model
 from pack.models.unet.config import SD1, TINY
+from pack.models.unet.switches import with_switches
 from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.unet.model import weights_of
-from pack.nodes.unet.loaders import ADAPTERS, AS_IN_FILE, add_adapters, open_video_model
+from pack.nodes.unet.loaders import ADDED_LAYERS, open_video_model, with_layers
 from tiny.model import conditioning, gap, ksampler, latent, noise, tiny_weights
 
 FRAMES = 3
@@ -27,11 +28,11 @@ def conds(**more):
 
 
 def test_it_makes_the_pictures_of_the_picture_model_until_it_is_trained(file, tmp_path):
-    flat, _ = open_video_model(str(file), AS_IN_FILE)
+    flat, _ = open_video_model(str(file))
     grown, report = open_video_model(str(file), "character")
     video = grown.model.video
     assert (video.layer_codes, video.reference, video.prediction) == (2, True, flat.model.video.prediction)
-    assert "Adapters for character were added" in report and "looked at already" in report
+    assert "Layers for character were added" in report and "already has an effect" in report
     plain = ksampler(flat, *(conditioning(seed, tokens=1) for seed in (1, 2)), latent(FRAMES), cfg=0.0)
     who = {REFERENCE: noise((1, 4, 8, 8), 5)}
     assert gap(ksampler(grown, *conds(**who), latent(FRAMES), cfg=0.0), plain) < 1e-5, "the half without a character"
@@ -41,9 +42,9 @@ def test_it_makes_the_pictures_of_the_picture_model_until_it_is_trained(file, tm
     config, state = weights_of(grown)
     again, weights, _ = open_character(save_model(tmp_path / "grown.safetensors", state, config))
     assert again == config and weights.keys() == state.keys()
-    moving = replace(config, **ADAPTERS["video only"])
+    moving = with_switches(config, **ADDED_LAYERS["motion"])
     with pytest.raises(ValueError, match="already holds a video model"):
-        add_adapters(moving, state, "character")
+        with_layers(moving, state, "character")
 
 
 def test_a_model_that_reads_more_than_noise_is_refused(file):
@@ -51,4 +52,4 @@ def test_a_model_that_reads_more_than_noise_is_refused(file):
     with pytest.raises(
         ValueError, match="already reads 5 channels: choose a Stable Diffusion model for pictures, with 4"
     ):
-        add_adapters(depth, {}, "character")
+        with_layers(depth, {}, "character")

@@ -1,12 +1,13 @@
 """Convert Checkpoint: old files in, safe files out, and nothing else."""
 
-from dataclasses import replace
+from pathlib import Path
 
 import folder_paths
 import pytest
 import torch
 from pack.models.files import open_controlnet, open_model, open_motion_module
 from pack.models.unet.config import SD1, TINY
+from pack.models.unet.switches import with_switches
 from pack.nodes.files.convert import ConvertCheckpoint
 from pack.nodes.host.unet.model import native_model
 from tiny.flow_files import released_name
@@ -29,8 +30,12 @@ def shelf(tmp_path, monkeypatch):
     return tmp_path
 
 
-def convert(name: str, part="as in file", weight_dtype="as in file", filename_prefix="diffusion_models/%name%"):
-    return ConvertCheckpoint.execute(name, part, weight_dtype, filename_prefix).result
+def convert(name: str, part="auto", weight_dtype="unchanged", filename_prefix="diffusion_models/%name%"):
+    """The name of the new file, which lies where the path says, and the report."""
+    path, report = ConvertCheckpoint.execute(name, filename_prefix, part, weight_dtype).result
+    path = Path(path)
+    assert path.is_absolute() and path.is_file()
+    return path.name, report
 
 
 def motion() -> dict:
@@ -87,7 +92,7 @@ def test_a_model_in_half_precision(shelf):
 def test_a_controlnet(shelf):
     from pack.models.unet.controlnet import PoseControlNet
 
-    config = replace(SD1, **TINY | WIDE)
+    config = with_switches(SD1, **TINY | WIDE)
     torch.save(PoseControlNet(config).state_dict(), shelf / "controlnet" / "pose.pth")
     file, report = convert("pose.pth", filename_prefix="controlnet/pose")
     assert "Move it to models/controlnet" in report
@@ -126,6 +131,6 @@ def test_only_old_files_are_listed_and_opened(shelf):
     for name in ("a.safetensors", "../outside.ckpt", "none.ckpt"):
         with pytest.raises(ValueError, match="Found no file"):
             convert(name)
-    assert ConvertCheckpoint.fingerprint_inputs("b.ckpt", "as in file", "as in file", "x")
+    assert ConvertCheckpoint.fingerprint_inputs("b.ckpt", "x", "auto", "unchanged")
     with pytest.raises(ValueError, match="it is empty"):
         convert("b.ckpt")

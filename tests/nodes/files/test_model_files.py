@@ -31,8 +31,9 @@ def motion_file(tmp_path):
 def test_saved_and_opened_again_it_answers_the_same(output):
     model = tiny_model()
     expected = ksampler(model)
-    name = SaveVideoModel.execute(model, "diffusion_models/pair")[0]
-    config, state, _ = open_model(output / "diffusion_models" / name)
+    path = SaveVideoModel.execute(model, "diffusion_models/pair")[0]
+    assert path == str(output / "diffusion_models" / "pair_00001_.safetensors")
+    config, state, _ = open_model(path)
     assert config == model.model.video
     again = native_model(config, state)
     assert torch.equal(ksampler(again), expected)
@@ -64,8 +65,8 @@ def test_a_lora_is_baked_in(output):
     patched = with_lora(model)
     expected = ksampler(patched)
     assert gap(expected, ksampler(model)) > 1e-4
-    name = SaveVideoModel.execute(patched, "baked")[0]
-    config, state, _ = open_model(output / name)
+    path = SaveVideoModel.execute(patched, "baked")[0]
+    config, state, _ = open_model(path)
     again = native_model(config, state)
     assert gap(ksampler(again), expected) < 1e-5
 
@@ -95,7 +96,7 @@ def test_motion_joins_the_frames_of_a_clip(tmp_path):
     assert "AnimateDiff" in report.text
     still, clip = (ksampler(m, pair=latent(4)) for m in (model, moving))
     assert gap(clip, still) > 1e-5
-    with pytest.raises(ValueError, match="already has motion modules layers over time"):
+    with pytest.raises(ValueError, match="already has motion modules: connect"):
         with_motion(moving, motion_file(tmp_path))
 
 

@@ -1,5 +1,7 @@
 """Models with a depth channel and one-shot models on the host: samplers, windows, guidance, files."""
 
+from pathlib import Path
+
 import folder_paths
 import pytest
 import torch
@@ -11,14 +13,13 @@ from pack.models.files import save_folder, save_model
 from pack.models.files.tuned import is_tuned, tav_name
 from pack.models.oneshot.depth_channel import depth_channel
 from pack.models.oneshot.files import Tuning, save_tuning
-from pack.models.unet.config import ONE_SHOT_FIELDS
 from pack.models.unet.network import VideoUNet
 from pack.nodes.files.convert import ConvertCheckpoint
 from pack.nodes.host.unet.model import native_model, weights_of
 from pack.nodes.oneshot.depth_channel import EncodeDepth
 from pack.nodes.oneshot.tuning import LoadVideoTuning
 from pack.nodes.pair.windows import SetPairWindows
-from pack.nodes.unet.loaders import LoadVideoModel
+from pack.nodes.unet.loaders import ADDED_LAYERS, LoadVideoModel
 from tiny.model import (
     PICTURES,
     conditioning,
@@ -37,7 +38,7 @@ from tiny.model import (
 
 FRAMES = 7
 DEPTH = {**PICTURES, "in_channels": 5}
-ONE_SHOT = {**DEPTH, **ONE_SHOT_FIELDS}
+ONE_SHOT = {**DEPTH, **ADDED_LAYERS["video tuning"]}
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +231,7 @@ def test_load_video_model_opens_a_folder_of_tune_a_video_by_the_file_in_it(folde
     save_folder(folders / "diffusion_models" / "tav", state, config)
     name = "tav/unet/diffusion_pytorch_model.safetensors"
     assert name in folder_paths.get_filename_list("diffusion_models")
-    model, report = LoadVideoModel.execute(name, "as in file").result
+    model, _, report = LoadVideoModel.execute(name, "none").result
     assert "Tune-A-Video with a depth channel" in report
     assert torch.equal(answer(model), answer(native_model(config, state)))
 
@@ -238,9 +239,9 @@ def test_load_video_model_opens_a_folder_of_tune_a_video_by_the_file_in_it(folde
 def test_a_new_one_shot_model_is_the_picture_model_with_another_look(folders):
     config = tiny_config(**{**DEPTH, **SMALL})
     save_model(folders / "diffusion_models" / "depth.safetensors", tiny_weights(config), config)
-    still, _ = LoadVideoModel.execute("depth.safetensors", "as in file").result
-    fresh, report = LoadVideoModel.execute("depth.safetensors", "one-shot").result
-    assert "looks at the first frame and at the one before" in report
+    still, _, _ = LoadVideoModel.execute("depth.safetensors", "none").result
+    fresh, _, report = LoadVideoModel.execute("depth.safetensors", "video tuning").result
+    assert "attends to the first frame and to the previous one" in report
     conds = with_depth(relief(1))
     assert torch.equal(ksampler(fresh, *conds, latent(1), steps=1), ksampler(still, *conds, latent(1), steps=1))
     assert gap(answer(fresh), answer(still)) > 1e-3
@@ -262,12 +263,11 @@ def test_a_tuning_goes_onto_its_base_as_our_file_and_as_a_pth(folders):
 
     old = {tav_name(name): value for name, value in state.items() if is_tuned(name)}
     torch.save(old, folders / "diffusion_models" / "tuneavideo-500.pth")
-    target, text = ConvertCheckpoint.execute(
-        "tuneavideo-500.pth", "as in file", "as in file", "model_patches/%name%"
-    ).result
+    target, text = ConvertCheckpoint.execute("tuneavideo-500.pth", "model_patches/%name%", "auto", "unchanged").result
+    target = Path(target).name
     assert "Choose it in Load Video Tuning." in text
     folder_paths.filename_list_cache.clear()
     over_clip, _ = LoadVideoTuning.execute(picture, target).result
     assert weights_of(over_clip)[0].group_norm == "clip"
-    with pytest.raises(ValueError, match="already has native layers"):
+    with pytest.raises(ValueError, match="already has attention over time"):
         LoadVideoTuning.execute(tiny_model(), target)

@@ -4,9 +4,9 @@ import comfy.samplers
 import pytest
 import torch
 from comfy_extras.nodes_custom_sampler import Guider_DualCFG
-from pack.models.unet.config import ONE_SHOT_FIELDS
 from pack.models.unet.words import token_width, word_tokens
 from pack.nodes.oneshot.depth_channel import EncodeDepth
+from pack.nodes.unet.loaders import ADDED_LAYERS
 from tiny.model import PICTURES, conditioning, gap, ksampler, latent, noise, tiny_model
 
 import nodes as host
@@ -75,6 +75,9 @@ def test_the_strength_of_depth_goes_from_none_to_plain_guidance(model):
 
 
 def test_a_text_encoders_tokens_are_refused_with_the_node_that_fits():
-    one_shot = tiny_model(**{**KIND, **ONE_SHOT_FIELDS, "cross_attention_dim": 32})
-    with pytest.raises(ValueError, match="width 32 or 12, got 768: encode it with CLIP Text Encode and the clip output of Load Video Model"):
+    one_shot = tiny_model(**{**KIND, **ADDED_LAYERS["video tuning"], "cross_attention_dim": 32})
+    with pytest.raises(
+        ValueError,
+        match="width 32 or 12, got 768: encode it with CLIP Text Encode and the clip output of Load Video Model",
+    ):
         ksampler(one_shot, *with_depth(conditioning(1), conditioning(2)), latent(2))

@@ -14,7 +14,7 @@ from pack.models.stage.caption import VOCABULARY
 from pack.models.unet.words import word_tokens
 from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 from tiny.model import gap
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
@@ -33,7 +33,7 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def model():
-    return open_video_model(str(FILE), AS_IN_FILE)[0]
+    return open_video_model(str(FILE))[0]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
 from pack.nodes.pair.latent import SplitPair
 from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
@@ -48,7 +48,7 @@ def clip():
 def sampled(clip):
     """What each task generates: video (F, H, W, 3) and depth (F, H, W)."""
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(WEIGHTS / "vae/duet_vae_128.safetensors")))
-    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"), AS_IN_FILE)[0]
+    model = open_video_model(str(WEIGHTS / "diffusion_models/duet_dance_128.safetensors"))[0]
     config, state, _ = open_controlnet(WEIGHTS / "controlnet/duet_dance_128_pose.safetensors")
     conds = EncodePairCharacter.execute(clip["person"], vae=vae).result
     conds = EncodePairScene.execute(*conds, vae, clip["room"]).result

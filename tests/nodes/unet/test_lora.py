@@ -106,12 +106,12 @@ def test_convolutions_and_norms(shelf, model):
 
 def test_the_list_and_the_stamp(shelf, model):
     load(shelf, model, lora("kohya"))
-    (shelf / "old.pt").touch()
+    (shelf / "readme.txt").touch()
     (shelf.parent / "outside.safetensors").touch()
     (name,) = (i for i in LoadVideoLora.GET_SCHEMA().inputs if i.id == "lora_name")
     assert name.options == ["style.safetensors"]
     assert LoadVideoLora.fingerprint_inputs(None, "style.safetensors", 1.0)
-    for missing in ("old.pt", "../outside.safetensors", "none.safetensors"):
+    for missing in ("readme.txt", "../outside.safetensors", "none.safetensors"):
         with pytest.raises(ValueError, match="Found no file"):
             LoadVideoLora.execute(model, missing, 1.0)
 

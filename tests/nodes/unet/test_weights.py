@@ -10,7 +10,7 @@ import torch
 from comfy_extras.nodes_train import TrainLoraNode
 from pack.nodes.host.unet.lora import add_lora
 from pack.nodes.host.unet.model import native_model
-from pack.nodes.unet.loaders import LoadVideoModel, add_adapters
+from pack.nodes.unet.loaders import LoadVideoModel, with_layers
 from tiny.model import (
     FRAMES,
     PICTURES,
@@ -141,34 +141,35 @@ def test_load_video_model(shelf, clip):
 
     config = tiny_config()
     save_model(shelf / "pair.safetensors", tiny_weights(config), config)
-    (shelf / "old.ckpt").touch()
+    (shelf / "readme.txt").touch()
     names = LoadVideoModel.GET_SCHEMA().inputs[0].options
-    assert "pair.safetensors" in names and "old.ckpt" not in names
-    model, report = LoadVideoModel.execute("pair.safetensors", "as in file").result
+    assert "pair.safetensors" in names and "readme.txt" not in names
+    model, text_encoder, report = LoadVideoModel.execute("pair.safetensors", "none").result
+    assert text_encoder is None, "its prompts come from a stock CLIP"
     assert "weights found" in report and torch.equal(ksampler(model), clip)
     assert torch.equal(ksampler(model.clone(force_deepcopy=True)), clip)
-    before = LoadVideoModel.fingerprint_inputs("pair.safetensors", "as in file")
+    before = LoadVideoModel.fingerprint_inputs("pair.safetensors", "none")
     os.utime(shelf / "pair.safetensors", ns=(1, 1))
-    assert LoadVideoModel.fingerprint_inputs("pair.safetensors", "as in file") != before
+    assert LoadVideoModel.fingerprint_inputs("pair.safetensors", "none") != before
     with pytest.raises(ValueError, match="already holds a video model"):
-        LoadVideoModel.execute("pair.safetensors", "video only")
+        LoadVideoModel.execute("pair.safetensors", "motion")
 
 
-@pytest.mark.parametrize("name", ["../pair.safetensors", "old.ckpt", "none.safetensors"])
+@pytest.mark.parametrize("name", ["../pair.safetensors", "readme.txt", "none.safetensors"])
 def test_no_file_is_opened_that_is_not_in_the_list(shelf, name):
     (shelf.parent / "pair.safetensors").touch()
-    (shelf / "old.ckpt").touch()
+    (shelf / "readme.txt").touch()
     with pytest.raises(ValueError, match="Found no file"):
-        LoadVideoModel.execute(name, "as in file")
+        LoadVideoModel.execute(name, "none")
 
 
-@pytest.mark.parametrize("adapters, count", [("video and depth", 2 * FRAMES), ("video only", FRAMES)])
-def test_a_picture_model_with_silent_adapters_answers_as_before(adapters, count):
+@pytest.mark.parametrize("layers, count", [("motion and depth", 2 * FRAMES), ("motion", FRAMES)])
+def test_new_layers_do_not_change_the_pictures(layers, count):
     plain = tiny_config(**PICTURES)
     state = tiny_weights(plain)
-    config, grown = add_adapters(plain, state, adapters)
+    config, weights = with_layers(plain, state, layers)
     pictures = ksampler(native_model(plain, state), pair=latent(count))
-    assert torch.equal(ksampler(native_model(config, grown), pair=latent(count)), pictures)
+    assert torch.equal(ksampler(native_model(config, weights), pair=latent(count)), pictures)
 
 
 def test_the_hosts_own_training_of_a_lora():

@@ -11,6 +11,7 @@ from pack.models.stage.caption import VOCABULARY
 from pack.models.unet.config import SD1
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.small_vae import SmallVAE
+from pack.models.unet.switches import with_switches
 from pack.models.unet.words import token_width, word_tokens
 from pack.training.loop.draws import Draws
 from pack.training.page.settings import RunSettings
@@ -57,7 +58,7 @@ def test_the_demo_is_at_most_8_mib():
     assert not json.loads(RUN.read_text(encoding="utf-8"))["model"].get("config"), "the recipe's own shape"
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY)}
     with torch.device("meta"):
-        unet = VideoUNet(replace(SD1, **depth_words.SHAPE, **words))
+        unet = VideoUNet(with_switches(SD1, **depth_words.SHAPE, **words))
     size = sum(2 * value.numel() for value in unet.state_dict().values())
     assert 6 * MIB < size < 7.5 * MIB and settings.recipe == "depth_words"
     assert Path(settings.model["vae"]).name == "duet_vae_128.safetensors" and Path(settings.model["vae"]).is_file()
@@ -120,7 +121,7 @@ def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
     [file] = made.export(tmp_path)
     config, state, report = open_model(file)
     assert config == made.unet.video and config.words == VOCABULARY and set(state) == set(made.unet.state_dict())
-    model, _ = open_video_model(str(file), "as in file")
+    model, _ = open_video_model(str(file))
     encode = lambda text: [[word_tokens(text, config.words)[None], {}]]
     depth = torch.rand(3, 32, 32, 1).expand(-1, -1, -1, 3)
 

@@ -9,9 +9,10 @@ import torch
 from pack.models.files import open_character, save_model
 from pack.models.pair.foreground import latent_width
 from pack.models.stage import render, sample_scene
-from pack.models.unet.config import MIMO_PAPER, SD1, TINY
+from pack.models.unet.config import MIMO_PAPER, SD1, TINY, MotionModules
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.small_vae import SCALE, SmallVAE
+from pack.models.unet.switches import with_switches
 from pack.training.data.character import character_clip, empty_scene, references
 from pack.training.loop.draws import Draws
 from pack.training.page.presets import SIZES, preset, start_from
@@ -238,20 +239,20 @@ def test_motion_modules_are_added_to_its_file_and_train_alone(vae, tmp_path):
     assert any(value.grad.any() for value in trained.values())
     [whole] = moving.export(tmp_path)
     config, state, report = open_character(whole)
-    assert config.temporal == "motion_modules" and "Clips have up to 32 frames" in report.text
+    assert config.temporal == MotionModules(mid_block=True) and "Clips have up to 32 frames" in report.text
     assert not any(state[name.removeprefix("unet.")].any() for name in trained if "proj_out" in name), "silent at birth"
 
 
 def test_it_grows_from_a_picture_model(vae, tmp_path):
     tiny = {name: value for name, value in TINY.items() if name != "cross_modal_width"}
-    picture = replace(SD1, **tiny, cross_attention_dim=48)
+    picture = with_switches(SD1, **tiny, cross_attention_dim=48)
     torch.manual_seed(3)
     flat = VideoUNet(picture)
     path = save_model(tmp_path / "picture.safetensors", flat.state_dict(), picture)
     made = recipe(vae, model={"init": str(path), "config": {}})
     video = made.unet.video
-    assert (video.in_channels, video.prediction, video.zero_snr) == (12, "v", True)
-    assert video.motion_code == MIMO_PAPER.motion_code and video.foreground_width == latent_width()
+    assert (video.in_channels, video.prediction, video.zero_snr) == (12, "v_zero_snr", True)
+    assert video.motion_code == MIMO_PAPER.motion_code and video.token_width == latent_width()
     x, context = torch.randn(2, 12, 4, 4), torch.randn(2, 3, 48)
     with torch.no_grad():
         ours, theirs = made.unet(x, torch.tensor(7), context), flat(x[:, :4], torch.tensor(7), context)

@@ -11,6 +11,7 @@ from pack.models.unet.config import IDOL, ONE_SHOT, ONE_SHOT_SD1, SD1, SD2_DEPTH
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.schedule import NoiseSchedule
 from pack.models.unet.small_vae import SmallVAE
+from pack.models.unet.switches import with_switches
 from pack.models.unet.words import token_width, word_tokens
 from pack.training.encode.tokens import read_tokens, write_tokens
 from pack.training.loop.draws import Draws
@@ -21,12 +22,12 @@ from safetensors.torch import load_file, save_file
 
 WORDS = ("a", "ball", "person", "red")
 SMALL = {**TINY, "block_out_channels": (32, 64), "cross_attention_dim": 32}
-DEPTH = replace(SD2_DEPTH, **SMALL)
+DEPTH = with_switches(SD2_DEPTH, **SMALL)
 KINDS = {
     "depth": DEPTH,
     "velocity": replace(DEPTH, prediction="v"),
-    "words": replace(DEPTH, prediction="v", words=WORDS, foreground_width=token_width(WORDS)),
-    "sd1": replace(SD1, **SMALL),
+    "words": with_switches(DEPTH, prediction="v", words=WORDS, foreground_width=token_width(WORDS)),
+    "sd1": with_switches(SD1, **SMALL),
 }
 DATA = {"kind": "stage", "clips": 1, "size": 32, "frames": 5, "first_seed": 1003}
 
@@ -292,9 +293,9 @@ def test_what_cannot_be_tuned_is_refused_in_a_sentence(files, changes, words):
 
 
 def test_other_models_and_other_tokens_are_refused(files, tmp_path):
-    pair = replace(IDOL, **SMALL)
+    pair = with_switches(IDOL, **SMALL)
     path = save_model(tmp_path / "pair.safetensors", VideoUNet(pair).state_dict(), pair)
-    with pytest.raises(ValueError, match="already has native layers over time"):
+    with pytest.raises(ValueError, match="already has attention over time"):
         recipe(files, model={"init": str(path)})
     wide = write_tokens(tmp_path, torch.randn(1, 77, 768))
     with pytest.raises(ValueError, match="768 numbers a token, but this model reads 32"):

@@ -1,4 +1,4 @@
-"""A video U-Net at birth: the weights of a 2-D one, and silent adapters."""
+"""A new video U-Net from the weights of a 2-D one: its adapters do not change the output until they are trained."""
 
 import torch
 from diffusers import UNet2DConditionModel
@@ -8,11 +8,11 @@ from .config import VideoUNetConfig
 from .network import VideoUNet
 
 
-def inflated(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:
-    """A video U-Net with the weights of a 2-D one; adapters that it has not had keep their silent birth."""
+def inflate_unet(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:
+    """A video U-Net with the weights of a 2-D one; adapters that these lack keep their initial weights."""
     unet = VideoUNet(config)
     if config.reference:
-        state = as_character(state, config, list(unet.reference.state_dict()))
+        state = with_character_inputs(state, config, list(unet.reference.state_dict()))
     missing, unexpected = unet.load_state_dict(state, strict=False)
     lost = set(missing) & set(UNet2DConditionModel(**config.base()).state_dict()) - {"class_embedding.weight"}
     if lost or unexpected:
@@ -26,14 +26,14 @@ def inflated(state: dict[str, Tensor], config: VideoUNetConfig) -> VideoUNet:
     return unet
 
 
-def as_character(state: dict[str, Tensor], config: VideoUNetConfig, reads: list[str]) -> dict[str, Tensor]:
-    """A picture model's weights with silent inputs for the layer codes, and copies that begin to read the reference.
+def with_character_inputs(state: dict[str, Tensor], config: VideoUNetConfig, reference: list[str]) -> dict[str, Tensor]:
+    """A picture model's weights with zero weights for the layers beside the noise, and copies for the reference network.
 
-    reads are the names of the network that reads it.
+    reference: the names of the weights of that network.
     """
-    copies = {f"reference.{name}": state[name] for name in reads if name in state}
+    copies = {f"reference.{name}": state[name] for name in reference if name in state}
     first = state.get("conv_in.weight")
     if config.layer_codes and first is not None and first.shape[1] == config.out_channels:
-        silent = first.new_zeros(first.shape[0], config.in_channels - first.shape[1], *first.shape[2:])
-        state = state | {"conv_in.weight": torch.cat((first, silent), 1)}
+        zeros = first.new_zeros(first.shape[0], config.in_channels - first.shape[1], *first.shape[2:])
+        state = state | {"conv_in.weight": torch.cat((first, zeros), 1)}
     return {**state, **copies}
