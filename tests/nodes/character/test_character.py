@@ -439,7 +439,7 @@ def test_load_character_model_in_released_files_and_as_one(shelf):
     model, report = LoadCharacterModel.execute(*files).result
     assert report.startswith(f"MIMO: {len(state)} weights found, 0 missing.")
     assert model.model.video.attention_head_dim == 8 and model.model.video.motion_code == config.motion_code
-    assert model.model.video.prediction == "v" and model.model.video.zero_snr
+    assert model.model.video.prediction == "v_zero_snr" and model.model.video.zero_snr
     assert model.model.model_sampling.sigma_max > 4000, "noise alone"
     made = sampled(model)
     assert torch.equal(sampled(model.clone(force_deepcopy=True)), made)
