@@ -26,6 +26,8 @@ def load(name: str, path: Path) -> None:
 load("pack", ROOT)
 load("duet_host", ROOT / "scripts" / "duet_host")
 load("tiny", ROOT / "tests" / "tiny")
+load("words", ROOT / "tests" / "words.py")
+load("write_locale", ROOT / "scripts" / "write_locale.py")
 
 if HOST:
     sys.path.insert(0, HOST)  # the host's own nodes.py must win over our folder of that name

@@ -2,10 +2,9 @@
 
 from comfy_api.latest import io
 
-from ..host.files.folders import PICKLED, SAFE, find_file, list_files, stamp
+from ..host.files.folders import find_file, list_files, stamp
 
 FOLDERS = ("diffusion_models", "model_patches", "animatediff_models")
-ENDINGS = SAFE + PICKLED  # of a .pth only its tensors are read
 AUTO = "auto"
 SHIPPED = "duet_character_128.safetensors"
 
@@ -25,7 +24,7 @@ def open_character_model(paths: tuple, disable_dynamic: bool = False) -> tuple:
 class LoadCharacterModel(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        found = list_files(*FOLDERS, endings=ENDINGS)
+        found = list_files(*FOLDERS)
         part = lambda name, words: io.Combo.Input(
             name, options=[AUTO, *found], default=AUTO, advanced=True,
             tooltip=f"File of {words}. auto takes it from the model file; choose a file for models in several files, such as "
@@ -63,10 +62,10 @@ class LoadCharacterModel(io.ComfyNode):
     @classmethod
     def fingerprint_inputs(cls, model_name, reference_unet_name, pose_guider_name, motion_module_name) -> str:
         names = (model_name, reference_unet_name, pose_guider_name, motion_module_name)
-        return " ".join(stamp(name, *FOLDERS, endings=ENDINGS) for name in names if name != AUTO)
+        return " ".join(stamp(name, *FOLDERS) for name in names if name != AUTO)
 
     @classmethod
     def execute(cls, model_name, reference_unet_name, pose_guider_name, motion_module_name) -> io.NodeOutput:
         names = (model_name, reference_unet_name, pose_guider_name, motion_module_name)
-        path = lambda name: None if name == AUTO else str(find_file(name, *FOLDERS, endings=ENDINGS))
+        path = lambda name: None if name == AUTO else str(find_file(name, *FOLDERS))
         return io.NodeOutput(*open_character_model(tuple(map(path, names))))

@@ -2,13 +2,12 @@
 
 from comfy_api.latest import io
 
-from ..host.files.folders import PICKLED, SAFE, find_file, list_files, stamp
+from ..host.files.folders import find_file, list_files, stamp
 from ..host.types import FlowAutoencoder
 
 CATEGORY = "Duet/models"
 FOLDERS = ("flow_models",)
 TEXT_FOLDERS = ("flow_models", "text_encoders")
-ENDINGS = (*SAFE, *PICKLED)
 AUTO = "auto"
 PADDINGS = {AUTO: None, "3 (MUG)": 3, "0 (MHAD, NATOPS)": 0}
 
@@ -58,7 +57,7 @@ def check_pair(autoencoder, model) -> None:
 
 def file_input(name: str, shipped: str, tooltip: str) -> io.Combo.Input:
     """A list of flow files that starts with the pack's own, where it is there."""
-    options = list_files(*FOLDERS, endings=ENDINGS)
+    options = list_files(*FOLDERS)
     return io.Combo.Input(name, options=options, default=shipped if shipped in options else None, tooltip=tooltip)
 
 
@@ -130,12 +129,12 @@ class LoadFlowModel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model_name, autoencoder_name, heat_map_padding, label_name, bert_folder="") -> str:
-        stamps = [stamp(name, *FOLDERS, endings=ENDINGS) for name in (model_name, autoencoder_name)]
+        stamps = [stamp(name, *FOLDERS) for name in (model_name, autoencoder_name)]
         return " ".join(stamps if label_name == AUTO else [*stamps, stamp(label_name, *TEXT_FOLDERS)])
 
     @classmethod
     def execute(cls, model_name, autoencoder_name, heat_map_padding, label_name, bert_folder="") -> io.NodeOutput:
-        model_file, file = (find_file(name, *FOLDERS, endings=ENDINGS) for name in (model_name, autoencoder_name))
+        model_file, file = (find_file(name, *FOLDERS) for name in (model_name, autoencoder_name))
         model, found = open_flow(str(model_file))
         autoencoder, found_autoencoder = open_autoencoder(str(file), heat_map_padding)
         check_pair(autoencoder, model)
@@ -164,9 +163,9 @@ class LoadFlowAutoencoder(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, autoencoder_name, heat_map_padding) -> str:
-        return stamp(autoencoder_name, *FOLDERS, endings=ENDINGS)
+        return stamp(autoencoder_name, *FOLDERS)
 
     @classmethod
     def execute(cls, autoencoder_name, heat_map_padding) -> io.NodeOutput:
-        file = find_file(autoencoder_name, *FOLDERS, endings=ENDINGS)
+        file = find_file(autoencoder_name, *FOLDERS)
         return io.NodeOutput(*open_autoencoder(str(file), heat_map_padding))

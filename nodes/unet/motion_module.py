@@ -31,7 +31,7 @@ class LoadMotionModule(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetLoadMotionModule",
-            display_name="Load Motion Module",
+            display_name="Load Motion Module (AnimateDiff)",
             category="Duet/models",
             description="Adds AnimateDiff's motion modules (v1, v2 or v3) to a picture model of Stable Diffusion 1.5, so "
             "that a batch becomes one moving clip. Put LoRAs after this node.",

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pack
 import pytest
+from write_locale import inputs_of, key_of
 
 ROOT = Path(__file__).resolve().parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "nodes.json"
@@ -33,12 +34,12 @@ def is_file(option):
 
 def options(i):
     """What a list offers; files of models among it are the user's, as many as there are."""
-    found = getattr(i, "options", None) or []
+    found = [getattr(one, "key", one) for one in getattr(i, "options", None) or ()]
     return [one for one in found if isinstance(one, str) and not is_file(one)] or None
 
 
 def signature(schema):
-    inputs = [[i.id, i.get_io_type(), bool(i.optional), options(i)] for i in schema.inputs]
+    inputs = [[name, i.get_io_type(), bool(i.optional), options(i)] for name, i in inputs_of(schema.inputs)]
     return {"inputs": inputs, "outputs": [[o.display_name or o.id, o.get_io_type()] for o in schema.outputs]}
 
 
@@ -62,7 +63,7 @@ def test_names_and_tooltips(name):
     assert schema.display_name.isascii() and "Duet" not in schema.display_name
     assert re.fullmatch(r"Duet/[a-z0-9/ ]+", schema.category)
     assert schema.description and schema.search_aliases
-    for i in schema.inputs:
+    for _, i in inputs_of(schema.inputs):
         assert i.tooltip and i.tooltip.strip().endswith((".", ")")), f"{name}.{i.id}"
         assert re.fullmatch(r"[a-z0-9_]+", i.id)
         if i.get_io_type() in ("INT", "FLOAT"):
@@ -77,8 +78,10 @@ def test_help_page_with_a_picture(name):
     assert text.startswith(f"# {NODES[name].display_name}")
     pictures = re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text)
     assert pictures and all((page.parent / p).is_file() for p in pictures), pictures
-    for i in NODES[name].inputs:
-        assert i.id in text, f"{i.id} is not explained"
+    for _, i in inputs_of(NODES[name].inputs):
+        assert re.search(rf"^\| `?{i.id}`?(, `?[a-z_0-9]+`?)* \|", text, re.MULTILINE) or f"| `{i.id}`" in text, (
+            f"{i.id} has no row in a table"
+        )
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -88,12 +91,14 @@ def test_texts_in_two_languages(language):
     for name, schema in NODES.items():
         here = texts[name]
         assert here["display_name"] and here["description"]
-        assert set(here.get("inputs", {})) == {i.id for i in schema.inputs}, name
+        assert set(here.get("inputs", {})) == {key_of(i) for i, _ in inputs_of(schema.inputs)}, name
         assert set(here["outputs"]) == {str(k) for k in range(len(schema.outputs))}, name
-        for i in schema.inputs:
-            assert here["inputs"][i.id]["name"] and here["inputs"][i.id]["tooltip"]
+        for key, i in ((key_of(one), i) for one, i in inputs_of(schema.inputs)):
+            assert here["inputs"][key]["name"] and here["inputs"][key]["tooltip"]
             if language == "en":
-                assert here["inputs"][i.id]["tooltip"] == i.tooltip, f"{name}.{i.id}: run scripts/write_locale.py"
+                assert here["inputs"][key]["tooltip"] == i.tooltip, f"{name}.{key}: run scripts/write_locale.py"
+            else:
+                assert re.search("[\u4e00-\u9fff]", here["inputs"][key]["tooltip"]), f"{name}.{key}"
         if language == "zh":
             assert re.search("[\u4e00-\u9fff]", here["display_name"] + here["description"]), name
 

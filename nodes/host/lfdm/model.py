@@ -11,7 +11,6 @@ import comfy.latent_formats
 import comfy.model_management as memory
 import comfy.model_patcher
 import comfy.ops
-import comfy.utils
 import node_helpers
 import torch
 from comfy.model_base import BaseModel, ModelType
@@ -23,6 +22,7 @@ from ....models.flow.warp import colour_wheel
 from ....models.lfdm.config import STATE, FlowUNetConfig
 from ....models.lfdm.labels import Labels
 from ..unet.attention import use_host_layers
+from ..unet.native import as_patcher, choose_dtypes, load_weights
 
 STILL = "duet_flow_still"  # (1 or B, C, h, w) features of the still image, set on a conditioning
 PREVIEWED = 4  # frames of a preview
@@ -209,22 +209,16 @@ def native_flow_model(
 
     source is (function, arguments) that build the same MODEL again; without it a copy is built from these weights.
     """
-    device, offload = memory.get_torch_device(), memory.unet_offload_device()
-    supported, size = FlowSettings.supported_inference_dtypes, sum(value.numel() for value in state_dict.values())
-    dtype = dtype or memory.unet_dtype(
-        model_params=size, supported_dtypes=supported, weight_dtype=comfy.utils.weight_dtype(state_dict)
-    )
-    cast = memory.unet_manual_cast(dtype, device, supported)
-    unet = host_unet(config, state_dict, dtype, comfy.ops.pick_operations(dtype, cast, load_device=device))
+    dtype, cast, operations = choose_dtypes(state_dict, FlowSettings.supported_inference_dtypes, dtype)
+    with torch.device("meta"):  # weights that are replaced at once need no memory
+        unet = host_unet_class()(config)
+    load_weights(unet, state_dict, dtype)
+    use_flow_layers(unet, operations)
     settings = FlowSettings({"disable_unet_model_creation": True, "model_channels": config.width, "in_channels": STATE})
     settings.latent_format = FlowLatent(config)
-    settings.set_inference_dtype(dtype, cast, device=device)
-    model = FlowModel(settings, unet, labels)
-    if not memory.is_device_cpu(offload):
-        model.to(offload)
-    patcher = comfy.model_patcher.ModelPatcher if disable_dynamic else comfy.model_patcher.CoreModelPatcher
-    patcher = patcher(model, load_device=device, offload_device=offload)
-    patcher.cached_patcher_init = source or (native_copy, (config, state_dict, dtype, labels))
+    settings.set_inference_dtype(dtype, cast, device=memory.get_torch_device())
+    model = FlowModel(settings, unet.eval().requires_grad_(False), labels)
+    patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype, labels)), disable_dynamic)
     patcher.set_model_sampler_post_cfg_function(apply_threshold)
     return patcher
 
@@ -234,23 +228,6 @@ def apply_threshold(args: dict) -> Tensor:
     from ....models.lfdm.diffusion import threshold
 
     return threshold(args["denoised"], args["model"].flow.limit)
-
-
-def host_unet(config: FlowUNetConfig, state_dict: dict[str, Tensor], dtype: torch.dtype, operations) -> nn.Module:
-    """The network on the given weights with the host's layers; a weight that is missing is refused."""
-    with torch.device("meta"):  # weights that are replaced at once need no memory
-        unet = host_unet_class()(config)
-    unet.host_dtype = dtype
-    missing, unexpected = unet.load_state_dict(
-        {name: value.to(dtype) for name, value in state_dict.items()}, strict=False, assign=True
-    )
-    if missing or unexpected:
-        raise ValueError(
-            f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
-            f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or use another loader."
-        )
-    use_flow_layers(unet, operations)
-    return unet.eval().requires_grad_(False)
 
 
 def use_flow_layers(network: nn.Module, operations) -> None:
