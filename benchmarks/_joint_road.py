@@ -67,7 +67,7 @@ def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor
     depth = BlendDepth.execute(depth, swap.far, "nearest", 1.0).result[0]
     matte = (matte + body).clamp(0, 1)
     images, depth, _ = CompositeLayers.execute(
-        swap.layers, "keep", "keep", "by depth", 0.0,
+        swap.layers, False, False, "by depth", 0.0,
         character=video, character_mask=matte, character_depth=depth,
     ).result  # fmt: skip
     return images, depth[..., 0]

@@ -119,7 +119,7 @@ def put_back(made: torch.Tensor, swap) -> torch.Tensor:
     """(F, H, W, 3): of what was made the figure alone, among the layers of the clip."""
     matte = GrowMask.execute(swap.body, 2, True).result[0]
     return CompositeLayers.execute(
-        swap.layers, "keep", "keep", "by depth", 0.0, character=made, character_mask=matte
+        swap.layers, False, False, "by depth", 0.0, character=made, character_mask=matte
     ).result[0]
 
 

@@ -58,7 +58,7 @@ def decomposed(clip, depth):
 
 
 def composite(layers, **changes):
-    options = {"person": "keep", "occluder": "keep", "object_position": "by depth", "feather": 0.0} | changes
+    options = {"remove_person": False, "remove_occluders": False, "object_position": "by depth", "feather": 0.0} | changes
     return CompositeLayers.execute(layers, **options).result[0][K]
 
 
@@ -80,7 +80,7 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     sheet("DuetSplitLayers", [[(names[r] + kinds[c], parts[3 * r + c][K]) for r in range(3)] for c in range(3)])
     new = {"character": other.rgb, "character_mask": other.person_mask, "character_depth": other_depth}
     thing = {"object": other.rgb, "object_mask": other.occluder_mask, "object_depth": other_depth}
-    made = [("person removed", composite(full, person="remove")), ("a character", composite(full, **new)),
+    made = [("person removed", composite(full, remove_person=True)), ("a character", composite(full, **new)),
             ("an object by depth", composite(full, **thing))]  # fmt: skip
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
     save("decompose_layers", [[("clip", clip.rgb[K]), ("layers", before)], [("scene", scene[K]), ("depth", far[K])]])

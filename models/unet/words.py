@@ -33,7 +33,7 @@ def word_tokens(text: str, words: tuple[str, ...]) -> Tensor:
     if unknown:
         raise ValueError(
             f"text: expected words that this model was trained with, got {', '.join(unknown)}. "
-            f"It knows: {', '.join(words)}."
+            f"Its words are: {', '.join(words)}."
         )
     if len(found) > TOKENS:
         raise ValueError(f"text: expected at most {TOKENS} words, got {len(found)}: make the sentence shorter.")

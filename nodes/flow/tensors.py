@@ -29,7 +29,7 @@ class FlowToTensor(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "layout", options=list(LAYOUTS), default=LAYOUTS[0],
-                    tooltip="Order of the tensor's dimensions, as the other node wants it.",
+                    tooltip="Order of the tensor's dimensions, as the other node expects them.",
                 ),
             ],
             outputs=[

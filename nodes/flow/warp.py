@@ -32,7 +32,7 @@ class WarpByFlow(io.ComfyNode):
                 ),
                 Flow.Input("flow", tooltip="A flow of the same shape. A flow of another size is scaled."),
                 io.Combo.Input(
-                    "direction", options=list(DIRECTIONS), default=AUTO,
+                    "warp_mode", options=list(DIRECTIONS), default=AUTO,
                     tooltip="auto: from still for one picture, to next frame for a clip. from still: one picture becomes "
                     "a clip; flow between neighbouring frames is added up. to next frame, to previous frame: each frame "
                     "of a clip is moved onto the frame after or before it.",
@@ -53,11 +53,11 @@ class WarpByFlow(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, flow, direction, fill=None) -> io.NodeOutput:
+    def execute(cls, images, flow, warp_mode, fill=None) -> io.NodeOutput:
         from ...models.flow.fields import moved
         from ..inputs import flows as fields
 
-        sources, field = source_of(fields.as_planes(images, "images"), flow, direction)
+        sources, field = source_of(fields.as_planes(images, "images"), flow, warp_mode)
         field = fields.fitted(field, sources.shape[-2:])
         if fill is not None:
             fill = filling(fields.as_planes(fill, "fill"), sources)
@@ -65,25 +65,25 @@ class WarpByFlow(io.ComfyNode):
         return io.NodeOutput(fields.from_planes(out, images), holes)
 
 
-def source_of(planes, flow, direction: str) -> tuple:
+def source_of(planes, flow, warp_mode: str) -> tuple:
     """(N, C, H, W) that each frame of the result is fetched from, and the field by which."""
     from ..inputs import flows as fields
 
-    if direction == AUTO:
+    if warp_mode == AUTO:
         only_still = fields.parts_of(flow) == ["to_picture"]
-        direction = FROM_STILL if len(planes) == 1 or only_still else TO_NEXT
-    if direction == FROM_STILL:
+        warp_mode = FROM_STILL if len(planes) == 1 or only_still else TO_NEXT
+    if warp_mode == FROM_STILL:
         check_still(planes)
         field = fields.field_to_still(flow)
         return planes.expand(len(field.valid), *planes.shape[1:]), field
     # Fetching backwards: a frame is moved to the next one by the flow that leads from there to it.
-    field = fields.field_of(flow, TO_PREVIOUS if direction == TO_NEXT else TO_NEXT)
+    field = fields.field_of(flow, TO_PREVIOUS if warp_mode == TO_NEXT else TO_NEXT)
     if len(planes) != len(field.valid) + 1:
         raise ValueError(
             f"images: a flow between neighbours of {len(field.valid) + 1} frames moves a clip of as many, got "
-            f"{len(planes)}: trim one of them, or connect one picture and set direction to {FROM_STILL}."
+            f"{len(planes)}: trim one of them, or connect one picture and set warp_mode to {FROM_STILL}."
         )
-    return planes[:-1] if direction == TO_NEXT else planes[1:], field
+    return planes[:-1] if warp_mode == TO_NEXT else planes[1:], field
 
 
 def check_still(planes) -> None:
@@ -91,7 +91,7 @@ def check_still(planes) -> None:
     if len(planes) != 1:
         raise ValueError(
             f"images: {FROM_STILL} moves one picture, got {len(planes)} frames: put Get Image from Batch (or Get Latent From "
-            f"Batch) in between, or set direction to {TO_NEXT} for a clip."
+            f"Batch) in between, or set warp_mode to {TO_NEXT} for a clip."
         )
 
 

@@ -7,7 +7,6 @@ from ..host.types import DA3Geometry, Layers, MoGeGeometry
 from .decompose import CATEGORY
 
 DISTANCE = DEPTH_TYPES[2]
-KEEP, REMOVE = "keep", "remove"
 POSITIONS = {"by depth": None, "behind the person": 0, "in front of the person": 1, "in front of everything": 1000}
 
 
@@ -55,10 +54,13 @@ class CompositeLayers(io.ComfyNode):
                     "object_depth", types=kinds, optional=True,
                     tooltip=f"The depth of the object, needed for the position by depth. {same}",
                 ),
-                io.Combo.Input("person", options=[KEEP, REMOVE], default=KEEP, tooltip="Whether the person stays in the clip."),
-                io.Combo.Input(
-                    "occluder", options=[KEEP, REMOVE], default=KEEP,
-                    tooltip="Whether the objects in front of the person stay in the clip.",
+                io.Boolean.Input(
+                    "remove_person", default=False,
+                    tooltip="Shows the scene behind the person instead of the person. Always on where a character is connected.",
+                ),
+                io.Boolean.Input(
+                    "remove_occluders", default=False,
+                    tooltip="Shows what is behind the objects in front of the person instead of the objects.",
                 ),
                 io.Combo.Input(
                     "object_position", options=list(POSITIONS), default="by depth",
@@ -78,17 +80,17 @@ class CompositeLayers(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, person, occluder, object_position, feather, **optional) -> io.NodeOutput:
+    def execute(cls, layers, remove_person, remove_occluders, object_position, feather, **optional) -> io.NodeOutput:
         from ..inputs import clips
 
         layers = clips.layers(layers)
-        changes = read_changes(layers, person, occluder, object_position, **optional)
+        changes = read_changes(layers, remove_person, remove_occluders, object_position, **optional)
         return io.NodeOutput(*composite(layers, changes, feather))
 
 
 def read_changes(
-    layers, person, occluder, object_position, scene=None, character=None, character_mask=None, character_depth=None,
-    object=None, object_mask=None, object_depth=None,
+    layers, remove_person, remove_occluders, object_position, scene=None, character=None, character_mask=None,
+    character_depth=None, object=None, object_mask=None, object_depth=None,
 ):  # fmt: skip
     """The changes that the inputs of Composite Layers ask for."""
     from ...models.layers.composite import Changes
@@ -96,8 +98,8 @@ def read_changes(
 
     if scene is not None:
         scene = clips.same_size("scene", clips.pictures(scene, "scene"), layers.size, len(layers.images))
-    no_person = person == REMOVE or character is not None
-    if (no_person or occluder == REMOVE) and scene is None and layers.scene is None:
+    no_person = remove_person or character is not None
+    if (no_person or remove_occluders) and scene is None and layers.scene is None:
         raise ValueError(
             "Expected a scene for the place of what is removed, got none: put Fill Scene Behind Person in front of "
             "Composite Layers, or connect scene."
@@ -115,7 +117,7 @@ def read_changes(
             )
         depth = None if rank is not None else object_depth
         added.append(read_addition(layers, object, object_mask, depth, "object", rank))
-    return Changes(scene, None, no_person, occluder == REMOVE, added)
+    return Changes(scene, None, no_person, remove_occluders, added)
 
 
 def read_addition(layers, images, mask, depth, name: str, rank: int | None):

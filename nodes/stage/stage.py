@@ -39,20 +39,20 @@ class RenderStage(io.ComfyNode):
                     tooltip="Action of the person. auto: from the seed.",
                 ),
                 io.Int.Input(
-                    "character", **from_seed,
-                    tooltip="Number of the person: looks, clothes and build. -1: from the seed. Change only this number "
+                    "character_seed", **from_seed,
+                    tooltip="Seed of the person: looks, clothes and build. -1: from the seed. Change only this seed "
                     "for the same motion of another person.",
                 ),
                 io.Int.Input(
-                    "motion", **from_seed, advanced=True,
-                    tooltip="Number of the variant of the action: speed, side and rhythm. -1: from the seed.",
+                    "motion_seed", **from_seed, advanced=True,
+                    tooltip="Seed of the variant of the action: speed, side and rhythm. -1: from the seed.",
                 ),
                 io.Int.Input(
-                    "room", **from_seed, advanced=True,
-                    tooltip="Number of the room and its passing objects. -1: from the seed.",
+                    "room_seed", **from_seed, advanced=True,
+                    tooltip="Seed of the room and its passing objects. -1: from the seed.",
                 ),
                 io.Int.Input(
-                    "objects", default=1, min=-1, max=3, step=1, advanced=True,
+                    "object_count", default=1, min=-1, max=3, step=1, advanced=True,
                     tooltip="Number of objects that cross the stage: the first and the third in front of the person, the "
                     "second behind. -1: from the seed.",
                 ),
@@ -85,7 +85,8 @@ class RenderStage(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, seed, width, height, frames, frame_rate, action, character, motion, room, objects, camera, style,
+        cls, seed, width, height, frames, frame_rate, action, character_seed, motion_seed, room_seed, object_count,
+        camera, style,
         smooth_edges,
     ) -> io.NodeOutput:  # fmt: skip
         from ...models.stage import render, sample_scene
@@ -94,8 +95,8 @@ class RenderStage(io.ComfyNode):
         chosen = lambda value: None if value in (-1, AUTO) else value
         scene = sample_scene(
             seed, frames=frames, height=height, width=width, frame_rate=frame_rate, action=chosen(action), camera=camera,
-            style=style, character_seed=chosen(character), motion_seed=chosen(motion), room_seed=chosen(room),
-            objects=chosen(objects),
+            style=style, character_seed=chosen(character_seed), motion_seed=chosen(motion_seed), room_seed=chosen(room_seed),
+            objects=chosen(object_count),
         )  # fmt: skip
         clip = render(scene, 2 if smooth_edges else 1).compute("pictures", report=progress(frames))
         return io.NodeOutput(clip.rgb, clip, clip.caption, clip.action, frame_rate)

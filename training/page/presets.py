@@ -118,7 +118,7 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
         return {"model": flow_files(recipe, model, shape or {}), "trains": "all"}
     if "vae" not in model:
         raise ValueError(
-            f"The recipe {name_of(recipe)} trains on the latents of a VAE: choose one in vae, or train one with the recipe "
+            f"The recipe {name_of(recipe)} trains on the latents of a VAE: choose one in vae_name, or train one with the recipe "
             f"{name_of('vae')}."
         )
     if "init" in model:
@@ -142,7 +142,7 @@ def flow_files(recipe: str, model: dict, shape: dict) -> dict:
     """The files of a flow recipe under its names: the input vae holds the flow autoencoder of flow 2."""
     if recipe == "lfdm" and "vae" not in model:
         raise ValueError(
-            f"The recipe {name_of(recipe)} trains on the flow of a flow autoencoder: choose one in vae, or train one with "
+            f"The recipe {name_of(recipe)} trains on the flow of a flow autoencoder: choose one in vae_name, or train one with "
             f"the recipe {name_of('lfae')}."
         )
     found = {} if "init" in model else dict(shape)

@@ -127,7 +127,7 @@ class TrainingSettingsNode(io.ComfyNode):
                     "small new model for 128 pixels. Video tuning needs one: Stable Diffusion 1, 2 with depth, or duet_words_128.",
                 ),
                 io.Combo.Input(
-                    "vae", options=names["vae"], default=NONE,
+                    "vae_name", options=names["vae"], default=NONE,
                     tooltip="The VAE of the model, or the checkpoint that contains it; for flow 2 the flow autoencoder. Not "
                     "needed to train an autoencoder.",
                 ),
@@ -198,7 +198,7 @@ class TrainingSettingsNode(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, recipe, preset, start_model, vae, steps, batch_size, gradient_accumulation, learning_rate, precision,
+        cls, recipe, preset, start_model, vae_name, steps, batch_size, gradient_accumulation, learning_rate, precision,
         trained_weights, seed, processes, start_controlnet, clip_vision_folder, sample_every, checkpoint_every,
         extra_settings, positive=None,
     ) -> io.NodeOutput:  # fmt: skip
@@ -208,7 +208,7 @@ class TrainingSettingsNode(io.ComfyNode):
             "lr": learning_rate or None, "precision": chosen(precision), "trains": chosen(trained_weights), "seed": seed,
             "sample_every": sample_every, "checkpoint_every": checkpoint_every,
         }  # fmt: skip
-        model = files({"init": start_model, "controlnet": start_controlnet, "vae": vae}, clip_vision_folder)
+        model = files({"init": start_model, "controlnet": start_controlnet, "vae": vae_name}, clip_vision_folder)
         model |= prompt_file(recipe, positive)
         settings = settings_of(recipe, preset, given, model, extra_settings)
         return io.NodeOutput({"settings": settings, "processes": processes})

@@ -26,8 +26,8 @@ def out(node, **given):
 @pytest.fixture(scope="module")
 def stage():
     clip = out(
-        RenderStage, seed=7, width=SIZE, height=SIZE, frames=FRAMES, frame_rate=6.0, action="walk", character=-1, motion=-1,
-        room=-1, objects=1, camera="still", style="natural", smooth_edges=True,
+        RenderStage, seed=7, width=SIZE, height=SIZE, frames=FRAMES, frame_rate=6.0, action="walk", character_seed=-1, motion_seed=-1,
+        room_seed=-1, object_count=1, camera="still", style="natural", smooth_edges=True,
     )  # fmt: skip
     return out(StageTruth, stage=clip["stage"]) | {"images": clip["images"]}
 
@@ -42,7 +42,7 @@ def decomposed(stage, **changes):
 
 
 def composed(layers, **changes):
-    given = {"person": "keep", "occluder": "keep", "object_position": "by depth", "feather": 0.0}
+    given = {"remove_person": False, "remove_occluders": False, "object_position": "by depth", "feather": 0.0}
     return out(CompositeLayers, layers=layers, **(given | changes))
 
 
@@ -101,9 +101,9 @@ def test_edits_and_splits(stage):
 def test_a_person_removed_and_a_new_one_put_in(stage):
     layers = decomposed(stage)["layers"]
     with pytest.raises(ValueError, match="put Fill Scene Behind Person in front"):
-        composed(layers, person="remove")
+        composed(layers, remove_person=True)
     filled = out(FillScene, layers=layers, use_other_frames=True, grow_mask=2, fill_image=stage["scene"])["layers"]
-    empty = composed(filled, person="remove", occluder="remove")
+    empty = composed(filled, remove_person=True, remove_occluders=True)
     assert (empty["images"] - stage["scene"]).abs().mean() < 2e-3
     alpha = torch.zeros(1, SIZE, SIZE, 1)
     alpha[:, 30:90, 30:60] = 1

@@ -19,8 +19,8 @@ def outputs(node, *args, **given):
 
 def rendered(**changes):
     given = {
-        "seed": 3, "width": 96, "height": 64, "frames": 4, "frame_rate": 12.0, "action": "dance", "character": -1,
-        "motion": -1, "room": -1, "objects": 1, "camera": "orbit", "style": "natural", "smooth_edges": True,
+        "seed": 3, "width": 96, "height": 64, "frames": 4, "frame_rate": 12.0, "action": "dance", "character_seed": -1,
+        "motion_seed": -1, "room_seed": -1, "object_count": 1, "camera": "orbit", "style": "natural", "smooth_edges": True,
     }  # fmt: skip
     return outputs(RenderStage, **(given | changes))
 
@@ -62,7 +62,7 @@ def test_depth_picture_is_inverse_depth_in_one_range():
 
 def test_the_host_builds_a_mesh_from_the_geometry():
     """The mesh of the host's node lies where the stage's room is: the floor at height 0 and the back wall behind."""
-    out = stage(objects=0, camera="still")
+    out = stage(object_count=0, camera="still")
     geometry = out["geometry"]
     mesh = DA3GeometryToMesh.execute(geometry, 0, 1, 0.0, 0.0, False, True)[0]
     vertices = mesh.vertices[0] if mesh.vertices.ndim == 3 else mesh.vertices
@@ -80,7 +80,7 @@ def test_the_host_builds_a_mesh_from_the_geometry():
 
 
 def test_the_host_draws_the_keypoints():
-    out = stage(width=256, height=256, objects=0)
+    out = stage(width=256, height=256, object_count=0)
     drawn = SDPoseDrawKeypoints.execute(out["keypoints"], True, False, False, False, 3, 1, 0.3, True)[0]
     person = torch.nn.functional.max_pool2d(out["whole_person_mask"][:, None], 25, 1, 12)[:, 0] > 0
     lit = drawn.amax(-1) > 0
@@ -102,9 +102,9 @@ def test_one_frame_and_hard_edges():
 
 
 def test_only_what_is_changed_changes():
-    a, b = stage(), stage(character=77)
+    a, b = stage(), stage(character_seed=77)
     assert torch.equal(a["scene"], b["scene"]) and not torch.equal(a["images"], b["images"])
-    assert not torch.equal(stage(room=5)["scene"], a["scene"])
+    assert not torch.equal(stage(room_seed=5)["scene"], a["scene"])
 
 
 def test_zero_frames_are_refused_in_words():
@@ -125,7 +125,7 @@ def test_render_stage_computes_pictures_only_and_the_ground_truth_does_not_shade
 
 
 def test_auto_and_minus_one_follow_the_seed():
-    out = rendered(action="auto", objects=-1, camera="still", seed=11, smooth_edges=False)
+    out = rendered(action="auto", object_count=-1, camera="still", seed=11, smooth_edges=False)
     scene = sample_scene(11, frames=4, height=64, width=96)
     assert out["stage"].scene == scene and out["action"] == scene.action
     assert torch.equal(out["images"], render(scene, 1).rgb)

@@ -14,7 +14,7 @@ if not os.environ.get("COMFYUI_PATH"):
     pytest.skip("the nodes need a ComfyUI: set COMFYUI_PATH", allow_module_level=True)
 
 SETTINGS = {
-    "recipe": "autoencoder (VAE)", "preset": "CPU", "start_model": "none", "vae": "none", "steps": 20, "batch_size": 48,
+    "recipe": "autoencoder (VAE)", "preset": "CPU", "start_model": "none", "vae_name": "none", "steps": 20, "batch_size": 48,
     "gradient_accumulation": 1, "learning_rate": 0.001, "precision": "fp32", "trained_weights": "auto", "seed": 3,
     "processes": 1, "start_controlnet": "none", "clip_vision_folder": "", "sample_every": 5, "checkpoint_every": 100,
     "extra_settings": '{"threads": 1, "model": {"crop": 16}}',
@@ -172,7 +172,11 @@ def test_a_run_name_never_leads_out_of_its_folder(name, run):
     [
         ({"recipe": "pair 2: pictures with depth"}, "trains on the latents of a VAE"),
         (
-            {"recipe": "pair 2: pictures with depth", "vae": "duet_vae_128.safetensors", "trained_weights": "lora"},
+            {
+                "recipe": "pair 2: pictures with depth",
+                "vae_name": "duet_vae_128.safetensors",
+                "trained_weights": "lora",
+            },
             "choose a start_model",
         ),
         ({"extra_settings": '{"stpes": 3}'}, "has no settings named stpes"),
@@ -201,7 +205,7 @@ def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
     for name in ("train_haop", "train_pictures", "train_clips"):
         prompt = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
         prompt["1"]["inputs"] |= STAGE | {"size": 32, "frames": 2}
-        prompt["2"]["inputs"] |= small | {"vae": "small_vae.safetensors"}
+        prompt["2"]["inputs"] |= small | {"vae_name": "small_vae.safetensors"}
         if name != "train_haop":
             prompt["2"]["inputs"]["extra_settings"] = '{"threads": 1}'
         result = run(prompt)
@@ -226,7 +230,7 @@ def test_the_autoencoder_and_then_its_flow_follow_each_other_and_the_model_opens
             "steps": 2,
             "batch_size": 2,
             "sample_every": 0,
-            "vae": autoencoder,
+            "vae_name": autoencoder,
             "extra_settings": '{"threads": 1}',
         }
         result = run(prompt)

@@ -16,7 +16,7 @@ from pack.training.page.presets import SIZES, preset, start_from
 from pack.training.page.setup_nodes import TrainingSettingsNode
 
 GIVEN = {
-    "preset": "12 GB", "start_model": "m.safetensors", "vae": "v.safetensors", "steps": 0, "batch_size": 0,
+    "preset": "12 GB", "start_model": "m.safetensors", "vae_name": "v.safetensors", "steps": 0, "batch_size": 0,
     "gradient_accumulation": 0, "learning_rate": 0.0, "precision": "auto", "trained_weights": "auto", "seed": 1,
     "processes": 1, "start_controlnet": "none", "clip_vision_folder": "", "sample_every": 250, "checkpoint_every": 500,
     "extra_settings": "",
