@@ -69,8 +69,8 @@ def _node(node, number, info, title, prompt):
     }
     result |= {"inputs": sockets + widgets, "outputs": _outputs(schema)}
     title = title or (node.get("_meta") or {}).get("title")
-    if title:
-        result["title"] = title
+    if title and title != schema.get("display_name"):
+        result["title"] = title  # without one the page shows the node's name in the language of the user
     result["properties"] = {"Node name for S&R": node["class_type"], **_origin(schema)}
     result["widgets_values"] = list(_widget_values(entries, node["inputs"], prompt))
     return result

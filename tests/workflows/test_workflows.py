@@ -170,13 +170,13 @@ def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
     call = lambda *more: subprocess.run(
         [*host, workflow, "--server", server.url, *more], capture_output=True, text=True
     )
-    good = call("--set", "DuetRenderStageClip.frames=2", "--set", "DuetRenderStageClip.width=64")
+    good = call("--set", "DuetRenderStage.frames=2", "--set", "DuetRenderStage.width=64")
     assert good.returncode == 0, good.stdout + good.stderr
     for setting, says in (
-        ("DuetRenderStageClip.frames=0", "frames"),
-        ("DuetRenderStageClip.action=fly", "action"),
+        ("DuetRenderStage.frames=0", "frames"),
+        ("DuetRenderStage.action=fly", "action"),
         ("NoSuchNode.frames=1", "NoSuchNode"),
-        ("DuetRenderStageClip.shoes=1", "shoes"),
+        ("DuetRenderStage.shoes=1", "shoes"),
     ):
         bad = call("--set", setting)
         assert bad.returncode == 1 and says in bad.stdout + bad.stderr, (setting, bad)
@@ -185,12 +185,12 @@ def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
 def test_bad_input_ends_the_prompt_and_not_the_queue(run):
     """A refusal inside a node reaches the user in words, and the next prompt runs."""
     prompt = {
-        "1": {"class_type": "DuetRenderStageClip", "inputs": {"seed": 1, "width": 64, "height": 64, "frames": 3, "fps": 12.0,
-              "action": "wave", "character": -1, "motion": -1, "room": -1, "objects": 0, "camera": "still",
+        "1": {"class_type": "DuetRenderStage", "inputs": {"seed": 1, "width": 64, "height": 64, "frames": 3, "frame_rate": 12.0,
+              "action": "wave", "character_seed": -1, "motion_seed": -1, "room_seed": -1, "object_count": 0, "camera": "still",
               "style": "natural", "smooth_edges": True}, "_meta": {"title": "Stage"}},
         "2": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}, "_meta": {"title": "VAE"}},
         "3": {"class_type": "VAEEncode", "inputs": {"pixels": ["1", 0], "vae": ["2", 0]}, "_meta": {"title": "Encode"}},
-        "4": {"class_type": "DuetSplitVideoDepth", "inputs": {"pair": ["3", 0]}, "_meta": {"title": "Split"}},
+        "4": {"class_type": "DuetSplitPair", "inputs": {"pair": ["3", 0]}, "_meta": {"title": "Split"}},
         "5": {"class_type": "SaveLatent", "inputs": {"samples": ["4", 0], "filename_prefix": "x"}, "_meta": {"title": "Save"}},
     }  # fmt: skip
     result = run(prompt)
