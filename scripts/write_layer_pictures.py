@@ -58,7 +58,12 @@ def decomposed(clip, depth):
 
 
 def composite(layers, **changes):
-    options = {"remove_person": False, "remove_occluders": False, "object_position": "by depth", "feather": 0.0} | changes
+    options = {
+        "remove_person": False,
+        "remove_occluders": False,
+        "object_position": "by depth",
+        "feather": 0.0,
+    } | changes
     return CompositeLayers.execute(layers, **options).result[0][K]
 
 

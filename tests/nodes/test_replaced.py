@@ -29,6 +29,7 @@ def test_the_page_is_offered_every_replacement(server):
 def test_replacements_lead_to_nodes_and_inputs_that_exist():
     """An old id is free, its fixture exists, and every required input of the new node is filled."""
     extension = asyncio.run(pack.comfy_entrypoint())
+    asyncio.run(extension.on_load())
     schemas = {node.GET_SCHEMA().node_id: node.GET_SCHEMA() for node in asyncio.run(extension.get_node_list())}
     used = {node["class_type"] for prompt in PROMPTS.values() for node in prompt.values()}
     for entry in REPLACED:

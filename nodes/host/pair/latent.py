@@ -31,7 +31,7 @@ def zeros(shape: tuple[int, ...], ratio: int) -> dict:
 
 def check_sides(width: int, height: int, multiple: int) -> None:
     """The sides of a still image that a flow model can halve often enough."""
-    from ....models.lfdm.codec import check_picture
+    from ....models.lfdm.inference import check_picture
 
     check_picture(torch.empty(height, width, device="meta"), multiple, "the still image")
 
