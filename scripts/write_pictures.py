@@ -80,7 +80,7 @@ def stage_pictures(scene, clip, picture) -> None:
     k = 9
     other = lambda changed: render(changed).rgb[k]
     sheet(
-        "DuetRenderStage",
+        "DuetRenderTestVideo",
         [
             [(f"frame {i}", clip.rgb[i]) for i in (0, k, 14, 20)],
             [
@@ -93,7 +93,7 @@ def stage_pictures(scene, clip, picture) -> None:
     )
     masks = torch.stack((clip.person_mask[k], clip.occluder_mask[k], 0.5 * clip.scene_mask[k]), -1)
     sheet(
-        "DuetStageTruth",
+        "DuetTestVideoTruth",
         [
             [("the clip", clip.rgb[k]), ("depth", picture[k]), ("pose", clip.pose[k]), ("body", clip.body[k])],
             [

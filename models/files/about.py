@@ -13,7 +13,7 @@ def of_model(config: VideoUNetConfig) -> tuple[str, ...]:
         output += f" and {its} depth " + ("together" if not config.separate else "in a network for each")
     sentences = [f"It generates {output} and predicts {PREDICTS[config.target]}."]
     reads = {
-        "a depth clip from Encode Depth (Depth Model)": config.in_channels == config.out_channels + 1,
+        "a depth clip from Encode Depth (Depth-to-Image Model)": config.in_channels == config.out_channels + 1,
         "a scene from Encode Scene (Video and Depth)": config.background != "none",
         "a character from Encode Character (Video and Depth)": isinstance(config.tokens, ImageTokens),
         f"a prompt of its {len(config.words)} words from CLIP Text Encode with the clip of Load Video Model": config.words,

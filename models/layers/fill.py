@@ -25,7 +25,7 @@ SAME_FRAME = 0.5  # steps of 8 bits by which two frames of a standing camera dif
 @dataclass(frozen=True)
 class FillSettings:
     use_other_frames: bool = True
-    fill_image: Tensor | None = None  # (N or 1, H, W, 3)
+    inpainted_scene: Tensor | None = None  # (N or 1, H, W, 3)
     grow_mask: int = 4  # pixels around the masks that are filled too: soft edges and blur
 
 
@@ -38,7 +38,7 @@ def fill_scene(
     """
     source, frames = SceneFrames(layers, settings.grow_mask), len(layers.images)
     camera = choose_camera(source, settings.use_other_frames, lambda done: report(done // 2))
-    given = settings.fill_image
+    given = settings.inpainted_scene
     fills = [None] * frames if given is None else list(given) * (frames if len(given) == 1 else 1)
     scene, confidence = torch.empty_like(layers.images), torch.empty(layers.images.shape[:3])
     near = None if layers.depth is None else torch.empty(layers.images.shape[:3])

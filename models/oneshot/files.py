@@ -187,7 +187,7 @@ def remarks(config: VideoUNetConfig, state: dict[str, Tensor], tuning: Tuning) -
             "it is sampled like the base."
         )
     if tuning.depth_range and config.in_channels > config.out_channels:
-        yield f"It was tuned with depth_range {tuning.depth_range}: choose the same in Encode Depth (Depth Model)."
+        yield f"It was tuned with depth_range {tuning.depth_range}: choose the same in Encode Depth (Depth-to-Image Model)."
 
 
 def training_note(tuning: Tuning) -> str:

@@ -13,7 +13,7 @@ class DrawBody(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetDrawBody",
-            display_name="Draw Body (Motion Code)",
+            display_name="Draw Body for Character Swap",
             category=CATEGORY,
             description="Draws keypoints as pictures of a body in space, each point in the colour of its place on a standard "
             "body, with depth and outline. Unlike a stick figure they show which arm is in front. For Encode Character Swap.",

@@ -27,7 +27,7 @@ class EncodeSwap(io.ComfyNode):
                 ),
                 io.Image.Input(
                     "body",
-                    tooltip="Pictures of a body on black, from Draw Body (Motion Code), one for each frame. They set the size "
+                    tooltip="Pictures of a body on black, from Draw Body for Character Swap, one for each frame. They set the size "
                     "and the frames of the clip. The released MIMO needs its own body renders (sdc.mp4).",
                 ),
                 io.Image.Input(
@@ -93,7 +93,7 @@ def read_body(body):
     if height % 8 or width % 8:
         raise ValueError(
             f"body: expected a width and height that are multiples of 8, got {width} x {height}: scale the clip, or set "
-            f"width and height of Draw Body (Motion Code), to {round_to_8(width)} x {round_to_8(height)}."
+            f"width and height of Draw Body for Character Swap, to {round_to_8(width)} x {round_to_8(height)}."
         )
     return body
 

@@ -44,7 +44,7 @@ class NormalizeDepth(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetNormalizeDepth",
-            display_name="Normalize Depth",
+            display_name="Normalize Depth (Whole Video)",
             category=CATEGORY,
             description="Turns the depth of a whole clip into grey depth pictures with one range for all frames, so that "
             "the depth does not flicker: a still wall keeps its grey while something else moves.",

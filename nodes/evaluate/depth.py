@@ -34,9 +34,9 @@ class CompareDepth(io.ComfyNode):
                 counted_mask(", for example on the person"),
             ],
             outputs=[
-                io.Float.Output(display_name="l2", tooltip="Mean of the squared differences of greys, from 0 to 1."),
+                io.Float.Output(display_name="mse", tooltip="Mean of the squared differences of greys, from 0 to 1."),
                 io.Float.Output(
-                    display_name="rmse", tooltip="Root of l2: the typical difference, in which large ones count more."
+                    display_name="rmse", tooltip="Root of mse: the typical difference, in which large ones count more."
                 ),
                 io.Float.Output(display_name="mae", tooltip="Mean difference of greys, from 0 to 1."),
                 io.String.Output(display_name="report", tooltip="The numbers, and the fitted scale and shift."),

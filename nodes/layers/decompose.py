@@ -158,11 +158,11 @@ class EditLayers(io.ComfyNode):
             inputs=[
                 Layers.Input("layers", tooltip="From Decompose into Layers or another Edit Layers."),
                 io.String.Input(
-                    "front_objects", default="",
+                    "front_objects", default="", placeholder="0, 2",
                     tooltip="Numbers of the objects to put in front of the person, for example 0, 2.",
                 ),
                 io.String.Input(
-                    "scene_objects", default="", tooltip="Numbers of the objects to put into the scene, for example 1."
+                    "scene_objects", default="", placeholder="1", tooltip="Numbers of the objects to put into the scene, for example 1."
                 ),
                 io.Int.Input(
                     "first_frame", default=0, min=0, max=100000, step=1, tooltip="The first frame of the change, from 0."

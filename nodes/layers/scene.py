@@ -23,14 +23,14 @@ class FillScene(io.ComfyNode):
             inputs=[
                 Layers.Input("layers", tooltip="From Decompose into Layers or Edit Layers."),
                 io.Image.Input(
-                    "fill_image", optional=True,
+                    "inpainted_scene", optional=True,
                     tooltip="The empty scene from an inpainting model, for places that no frame shows: one picture or one "
                     "for each frame. Without it these places are filled from around.",
                 ),
                 io.Boolean.Input(
                     "use_other_frames", default=True,
                     tooltip="On: hidden places come from frames that show them, also if the camera moves. Off: only from "
-                    "fill_image or from around.",
+                    "inpainted_scene or from around.",
                 ),
                 io.Int.Input(
                     "grow_mask", default=4, min=0, max=64, step=1,
@@ -46,22 +46,24 @@ class FillScene(io.ComfyNode):
                 io.Mask.Output(
                     display_name="confidence_mask",
                     tooltip="White: visible in the frame itself. Grey: from other frames, brighter with more of them. Black: "
-                    "from fill_image or from around.",
+                    "from inpainted_scene or from around.",
                 ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, use_other_frames, grow_mask, fill_image=None) -> io.NodeOutput:
+    def execute(cls, layers, use_other_frames, grow_mask, inpainted_scene=None) -> io.NodeOutput:
         from ...models.layers.fill import FillSettings, fill_scene
         from ..host.progress import progress
         from ..inputs import clips
 
         layers = clips.layers(layers)
         frames = len(layers.images)
-        if fill_image is not None:
-            fill_image = clips.same_size("fill_image", clips.pictures(fill_image, "fill_image"), layers.size, frames)
-        settings = FillSettings(use_other_frames, fill_image, grow_mask)
+        if inpainted_scene is not None:
+            inpainted_scene = clips.same_size(
+                "inpainted_scene", clips.pictures(inpainted_scene, "inpainted_scene"), layers.size, frames
+            )
+        settings = FillSettings(use_other_frames, inpainted_scene, grow_mask)
         layers, confidence = fill_scene(layers, settings, progress(frames))
         return io.NodeOutput(layers.as_dict(), layers.scene, scene_depth(layers), confidence)
 

@@ -24,7 +24,7 @@ class EncodeDepth(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetEncodeDepth",
-            display_name="Encode Depth (Depth Model)",
+            display_name="Encode Depth (Depth-to-Image Model)",
             category="Duet/edit a clip",
             description="Adds a depth map or a depth clip to the conditioning of a model with a depth channel, such as Stable "
             "Diffusion 2 with depth: the result keeps that depth. Other models need a depth ControlNet instead.",

@@ -75,12 +75,12 @@ class DDIMInversionSampler(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetDDIMInversionSampler",
-            display_name="DDIM Inversion Sampler",
+            display_name="DDIM Inversion (for SamplerCustom)",
             category=CATEGORY,
             description="A sampler that runs backwards, from a clip to the noise that it can be sampled from. Use it with "
             "SamplerCustomAdvanced, Disable Noise and Basic Guider; Invert Video to Noise is the same in one node, with the "
             "error.",
-            search_aliases=[
+            search_aliases=["edit clip", "edit video", "change prompt",
                 "unsampler", "DDIM inverse", "DDIM inversion", "inversion sampler", "reverse sampling", "flip sigmas",
                 "video to noise", "image to noise",
             ],
@@ -110,7 +110,7 @@ class InvertVideo(io.ComfyNode):
             category=CATEGORY,
             description="Finds the noise that a clip can be sampled from (DDIM inversion) and measures how well the clip is "
             "reproduced. Sample from this noise with another prompt or another depth to edit the clip and keep its motion.",
-            search_aliases=[
+            search_aliases=["edit clip", "edit video", "change prompt",
                 "DDIM inversion", "unsampler", "video to noise", "invert video", "edit video", "video editing",
                 "change prompt", "restyle video", "keep motion", "reconstruction error",
             ],

@@ -4,7 +4,7 @@ from comfy_api.latest import io
 
 from ..host.files.folders import find_file, list_files, stamp
 
-FOLDERS = ("model_patches", "diffusion_models")
+FOLDERS = ("model_patches",)
 
 
 def with_tuning(model, path) -> tuple:
@@ -38,8 +38,8 @@ class LoadVideoTuning(io.ComfyNode):
                 ),
                 io.Combo.Input(
                     "tuning_name", options=list_files(*FOLDERS),
-                    tooltip="A .safetensors file in models/model_patches or models/diffusion_models, from Train Model. For "
-                    "a .pth file of Tune-A-Video use Convert Checkpoint first.",
+                    tooltip="A tuning in models/model_patches, from Train Model or of Tune-A-Video. Of an old file such as .pth "
+                    "only the tensors are read.",
                 ),
             ],
             outputs=[

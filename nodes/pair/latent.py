@@ -51,7 +51,7 @@ class EmptyLatent(io.ComfyNode):
         return io.Schema(
             node_id="DuetEmptyLatent",
             display_name="Empty Latent for Model",
-            category=CATEGORY,
+            category="Duet/sampling",
             description="Makes the empty latent that a model samples, in the size and length it was trained on: video with "
             "depth, a clip, or the motion of a still image.",
             search_aliases=[
@@ -130,7 +130,7 @@ class JoinPair(io.ComfyNode):
             ],
             outputs=[
                 io.Latent.Output(
-                    display_name="pair", tooltip="All video frames, then all depth frames, for KSampler (Auto Settings)."
+                    display_name="video_depth_latent", tooltip="All video frames, then all depth frames, for KSampler (Auto Settings)."
                 )
             ],
         )  # fmt: skip
@@ -163,7 +163,7 @@ class SplitPair(io.ComfyNode):
             search_aliases=["split pair", "unpair", "separate video and depth", "split joint latent", "depth from latent"],
             inputs=[
                 io.Latent.Input(
-                    "pair", tooltip="A latent of video and depth, from KSampler (Auto Settings) or Join Video and Depth."
+                    "video_depth_latent", tooltip="A latent of video and depth, from KSampler (Auto Settings) or Join Video and Depth."
                 )
             ],
             outputs=[
@@ -177,5 +177,5 @@ class SplitPair(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, pair) -> io.NodeOutput:
-        return io.NodeOutput(half(pair, 0), half(pair, 1))
+    def execute(cls, video_depth_latent) -> io.NodeOutput:
+        return io.NodeOutput(half(video_depth_latent, 0), half(video_depth_latent, 1))

@@ -59,7 +59,7 @@ class SampleLatent(io.ComfyNode):
         return io.Schema(
             node_id="DuetSampleLatent",
             display_name="KSampler (Auto Settings)",
-            category="Duet/video and depth",
+            category="Duet/sampling",
             description="Samples a latent with any model, with the steps, cfg, sampler and scheduler that the model's file "
             "recommends. For a model of video and depth it also makes depth from a video, or a video from depth.",
             search_aliases=[

@@ -1,6 +1,6 @@
 """The synthetic stage."""
 
-from .stage import RenderStage
-from .truth import StageTruth
+from .stage import RenderTestVideo
+from .truth import GroundTruth
 
-NODES = [RenderStage, StageTruth]
+NODES = [RenderTestVideo, GroundTruth]

@@ -8,19 +8,19 @@ from ..host.types import Stage
 AUTO = "auto"
 
 
-class RenderStage(io.ComfyNode):
+class RenderTestVideo(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         from_seed = {"default": -1, "min": -1, "max": 0xFFFFFFFF, "step": 1}
         return io.Schema(
-            node_id="DuetRenderStage",
-            display_name="Render Stage",
-            category="Duet/test clips",
+            node_id="DuetRenderTestVideo",
+            display_name="Render Test Video",
+            category="Duet/test videos",
             description="Renders a test clip of a person who acts in a room while objects pass, without any model. Its exact "
-            "depth, pose, masks, layers and flow come from Stage Ground Truth. The same seed gives the same pixels.",
+            "depth, pose, masks, layers and flow come from Test Video Ground Truth. The same seed gives the same pixels.",
             search_aliases=[
                 "test clip", "test video", "synthetic clip", "synthetic video", "example video", "sample clip",
-                "dancing person", "ground truth", "dummy video", "demo clip", "stage clip",
+                "dancing person", "stage", "ground truth", "dummy video", "demo clip", "stage clip",
             ],
             inputs=[
                 io.Int.Input(
@@ -73,7 +73,7 @@ class RenderStage(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The clip."),
-                Stage.Output(display_name="stage", tooltip="The stage of this clip, for Stage Ground Truth."),
+                Stage.Output(display_name="test_video", tooltip="The rendered scene, for Test Video Ground Truth."),
                 io.String.Output(
                     display_name="caption",
                     tooltip="One sentence that describes the clip, in the words that the small demo models are trained on.",

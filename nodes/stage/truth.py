@@ -35,20 +35,20 @@ def flow(clip) -> dict:
     return {name: getattr(clip, name).float() for name in names}
 
 
-class StageTruth(io.ComfyNode):
+class GroundTruth(io.ComfyNode):
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="DuetStageTruth",
-            display_name="Stage Ground Truth",
-            category="Duet/test clips",
-            description="Gives the exact depth, pose, masks, layers, body and flow of a clip from Render Stage. Compare "
+            node_id="DuetTestVideoTruth",
+            display_name="Test Video Ground Truth",
+            category="Duet/test videos",
+            description="Gives the exact depth, pose, masks, layers, body and flow of a clip from Render Test Video. Compare "
             "depth, pose, mask and flow estimates with them, or use them as perfect inputs of a workflow.",
             search_aliases=[
                 "ground truth", "exact depth", "true depth", "perfect mask", "person mask", "test clip", "synthetic clip",
                 "exact flow", "true pose", "reference depth", "depth map", "optical flow", "matte", "stage truth",
             ],
-            inputs=[Stage.Input("stage", tooltip="The stage of a clip, from Render Stage.")],
+            inputs=[Stage.Input("test_video", tooltip="The rendered scene, from Render Test Video.")],
             outputs=[
                 io.Image.Output(
                     display_name="depth",
@@ -90,11 +90,11 @@ class StageTruth(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, stage) -> io.NodeOutput:
+    def execute(cls, test_video) -> io.NodeOutput:
         from ...models.stage.clip import GROUPS
         from ..host.progress import progress
 
-        clip = stage.compute(*GROUPS, report=progress(len(GROUPS) * stage.scene.frames))
+        clip = test_video.compute(*GROUPS, report=progress(len(GROUPS) * test_video.scene.frames))
         return io.NodeOutput(
             depth_images(clip), geometry(clip), clip.pose, clip.keypoints, clip.person_mask, clip.occluder_mask,
             clip.scene_mask, clip.whole_person_mask, clip.scene_images, clip.person_images, clip.character,

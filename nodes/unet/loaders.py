@@ -16,7 +16,7 @@ ADDED_LAYERS = {  # switches of the network that each choice sets
 }  # fmt: skip
 
 
-def open_video_model(path: str, add_layers: str = NO_LAYERS, disable_dynamic: bool = False) -> tuple:
+def open_video_model(path: str, add_untrained_layers: str = NO_LAYERS, disable_dynamic: bool = False) -> tuple:
     """The MODEL in a file and the text of what was found; the host calls this again when it needs a fresh copy."""
     from ...models.files import open_model
     from ..host.recommended import with_recommended
@@ -24,34 +24,36 @@ def open_video_model(path: str, add_layers: str = NO_LAYERS, disable_dynamic: bo
 
     config, state, report = open_model(path)
     text = report.text
-    if add_layers != NO_LAYERS:
-        config, state = with_layers(config, state, add_layers)
-        text += f"\nLayers for {add_layers} were added. They do not change the pictures until they are trained."
+    if add_untrained_layers != NO_LAYERS:
+        config, state = with_layers(config, state, add_untrained_layers)
+        text += (
+            f"\nLayers for {add_untrained_layers} were added. They do not change the pictures until they are trained."
+        )
         if config.self_attention == "sparse_causal":
             text += " Every frame of a clip already attends to the first frame and to the previous one."
         if config.reference:
             text += " The character of Encode Character Swap already has an effect: its features come from the same weights."
-    source = (open_video_model, (path, add_layers), 0)
+    source = (open_video_model, (path, add_untrained_layers), 0)
     model = native_model(config, state, source=source, disable_dynamic=disable_dynamic)
     return with_recommended(model, path), text
 
 
-def with_layers(config, state: dict, add_layers: str) -> tuple:
+def with_layers(config, state: dict, add_untrained_layers: str) -> tuple:
     """The config and the weights of a picture model with new layers that do not change its output."""
     from ...models.unet.inflation import inflate_unet
     from ...models.unet.switches import with_switches
 
     if config.pair is not None or config.temporal is not None:
         raise ValueError(
-            f"This file already holds a video model, so layers for {add_layers} cannot be added: "
-            f"set add_layers to {NO_LAYERS}, or choose a Stable Diffusion model for pictures."
+            f"This file already holds a video model, so layers for {add_untrained_layers} cannot be added: "
+            f"set add_untrained_layers to {NO_LAYERS}, or choose a Stable Diffusion model for pictures."
         )
-    if add_layers == "character" and config.in_channels != config.out_channels:
+    if add_untrained_layers == "character" and config.in_channels != config.out_channels:
         raise ValueError(
             f"A character model reads layers beside the noise, but this file already reads {config.in_channels} channels: "
             f"choose a Stable Diffusion model for pictures, with {config.out_channels}."
         )
-    config = with_switches(config, **ADDED_LAYERS[add_layers])
+    config = with_switches(config, **ADDED_LAYERS[add_untrained_layers])
     return config, inflate_unet(state, config).state_dict()
 
 
@@ -74,7 +76,7 @@ class LoadVideoModel(io.ComfyNode):
                     tooltip=f"A model in models/diffusion_models or models/checkpoints. {TENSORS_ONLY}",
                 ),
                 io.Combo.Input(
-                    "add_layers", options=[NO_LAYERS, *ADDED_LAYERS], default=NO_LAYERS, advanced=True,
+                    "add_untrained_layers", options=[NO_LAYERS, *ADDED_LAYERS], default=NO_LAYERS, advanced=True,
                     tooltip="Untrained layers to add to a Stable Diffusion model for pictures, as the start of a "
                     "training; until then it generates the same pictures as before. Leave it at none to sample. motion "
                     "and depth, motion: layers over time, with or without a depth clip. video tuning: frames also attend "
@@ -100,12 +102,12 @@ class LoadVideoModel(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def fingerprint_inputs(cls, model_name, add_layers) -> str:
+    def fingerprint_inputs(cls, model_name, add_untrained_layers) -> str:
         return stamp(model_name, *FOLDERS)
 
     @classmethod
-    def execute(cls, model_name, add_layers) -> io.NodeOutput:
+    def execute(cls, model_name, add_untrained_layers) -> io.NodeOutput:
         from ..host.unet.words import word_encoder
 
-        model, report = open_video_model(str(find_file(model_name, *FOLDERS)), add_layers)
+        model, report = open_video_model(str(find_file(model_name, *FOLDERS)), add_untrained_layers)
         return io.NodeOutput(model, word_encoder(model.model.video.words), report)

@@ -115,8 +115,8 @@ def test_the_template_browser_shows_each_workflow_with_its_picture(page, pack):
 def test_texts_reach_the_page_in_both_languages(server):
     with urllib.request.urlopen(f"{server.url}/i18n") as reply:
         texts = json.load(reply)
-    assert texts["zh"]["nodeDefs"]["DuetRenderStage"]["display_name"] == "渲染测试舞台"
-    assert texts["en"]["nodeDefs"]["DuetRenderStage"]["display_name"] == "Render Stage"
+    assert texts["zh"]["nodeDefs"]["DuetRenderTestVideo"]["display_name"] == "渲染测试视频"
+    assert texts["en"]["nodeDefs"]["DuetRenderTestVideo"]["display_name"] == "Render Test Video"
 
 
 def test_help_pages_and_their_pictures_are_served(server):

@@ -50,12 +50,12 @@ def test_what_was_made_is_told_in_the_order_of_the_workflow():
 
 
 def test_progress_names_the_node_that_runs():
-    prompt = {"4": {"class_type": "DuetStage", "inputs": {}, "_meta": {"title": "Render Stage Clip"}}}
+    prompt = {"4": {"class_type": "DuetStage", "inputs": {}, "_meta": {"title": "Render Test Video Clip"}}}
     stream = io.StringIO()
     stream.isatty = lambda: True
     with report.Follower(prompt, stream) as follower:
         follower("executing", {"node": "4"})
         nodes = {"4.0.1": {"state": "running", "value": 12, "max": 16, "node_id": "4.0.1"}}
         follower("progress_state", {"nodes": nodes})
-    assert "[###############.....] Render Stage Clip 12/16" in stream.getvalue()
+    assert "[###############.....] Render Test Video Clip 12/16" in stream.getvalue()
     assert stream.getvalue().endswith("\r")

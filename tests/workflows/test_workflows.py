@@ -170,13 +170,13 @@ def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
     call = lambda *more: subprocess.run(
         [*host, workflow, "--server", server.url, *more], capture_output=True, text=True
     )
-    good = call("--set", "DuetRenderStage.frames=2", "--set", "DuetRenderStage.width=64")
+    good = call("--set", "DuetRenderTestVideo.frames=2", "--set", "DuetRenderTestVideo.width=64")
     assert good.returncode == 0, good.stdout + good.stderr
     for setting, says in (
-        ("DuetRenderStage.frames=0", "frames"),
-        ("DuetRenderStage.action=fly", "action"),
+        ("DuetRenderTestVideo.frames=0", "frames"),
+        ("DuetRenderTestVideo.action=fly", "action"),
         ("NoSuchNode.frames=1", "NoSuchNode"),
-        ("DuetRenderStage.shoes=1", "shoes"),
+        ("DuetRenderTestVideo.shoes=1", "shoes"),
     ):
         bad = call("--set", setting)
         assert bad.returncode == 1 and says in bad.stdout + bad.stderr, (setting, bad)
@@ -185,7 +185,7 @@ def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
 def test_bad_input_ends_the_prompt_and_not_the_queue(run):
     """A refusal inside a node reaches the user in words, and the next prompt runs."""
     prompt = {
-        "1": {"class_type": "DuetRenderStage", "inputs": {"seed": 1, "width": 64, "height": 64, "frames": 3, "frame_rate": 12.0,
+        "1": {"class_type": "DuetRenderTestVideo", "inputs": {"seed": 1, "width": 64, "height": 64, "frames": 3, "frame_rate": 12.0,
               "action": "wave", "character_seed": -1, "motion_seed": -1, "room_seed": -1, "object_count": 0, "camera": "still",
               "style": "natural", "smooth_edges": True}, "_meta": {"title": "Stage"}},
         "2": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}, "_meta": {"title": "VAE"}},

@@ -28,6 +28,7 @@ OUTPUTS = [
         tooltip="The newest sample: training data in the upper row, output of the model in the lower.",
     ),
     io.String.Output(display_name="report", tooltip="Steps, loss, speed and the files that were written."),
+    io.String.Output(display_name="run_name", tooltip="Name of the run, for Plot Training Loss."),
 ]
 
 
@@ -148,7 +149,7 @@ def train(folder: Path, cls: type[io.ComfyNode]) -> io.NodeOutput:
     delivered = deliver(folder, folder.name, host.models_folder)
     state = progress_of(folder, settings.steps)
     sample, text = host.picture(state.sample), report(folder.name, state, delivered)
-    return io.NodeOutput(str(delivered[0]), sample, text, ui=shown(sample, text, cls))
+    return io.NodeOutput(str(delivered[0]), sample, text, folder.name, ui=shown(sample, text, cls))
 
 
 def check_packages() -> None:

@@ -7,15 +7,15 @@ from .settings import RECIPES, TRAINS
 
 # What the artist chooses, in the order in which recipes follow each other, and the recipe's name in run settings.
 RECIPE_NAMES = {
-    "autoencoder (VAE)": "vae",
-    "pair 1: person in a scene": "idol_haop",
-    "pair 2: pictures with depth": "idol_image",
-    "pair 3: clips with depth": "idol_video",
     "video tuning (one clip)": "one_shot",
+    "autoencoder (VAE)": "vae",
+    "video and depth 1: person in a scene": "idol_haop",
+    "video and depth 2: pictures": "idol_image",
+    "video and depth 3: clips": "idol_video",
     "pictures from depth and words": "depth_words",
+    "character swap": "mimo",
     "flow 1: autoencoder": "lfae",
     "flow 2: motion of a still": "lfdm",
-    "character swap": "mimo",
 }
 SIZES = ("CPU", "8 GB", "12 GB", "24 GB", "80 GB")
 RECIPE = {  # steps on a GPU and on a CPU, and what else the recipe asks for

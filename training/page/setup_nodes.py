@@ -13,7 +13,7 @@ TrainingData = io.Custom("DUET_TRAINING_DATA")  # the `data` of run settings: {"
 TrainingSettings = io.Custom("DUET_TRAINING_SETTINGS")  # {"settings": run settings without data, "processes": int}
 # What the artist chooses, and the kind of data in run settings.
 KINDS = {
-    "stage": "stage", "clip folder": "folder", "videos with depth": "videos", "labelled clips": "labelled",
+    "test videos": "stage", "clip folder": "folder", "videos with depth": "videos", "labelled clips": "labelled",
     "DisCo": "disco", "DisCo TSV": "disco_tsv", "MUG": "mug", "MHAD": "mhad", "NATOPS": "natops",
 }  # fmt: skip
 NONE, AUTO = "none", "auto"
@@ -28,7 +28,7 @@ KEPT = 4 << 30  # bytes of clips that are kept in memory
 
 def source_inputs(source: str) -> list:
     """What one source of data asks for besides size and frames."""
-    if source == "stage":
+    if KINDS[source] == "stage":
         return [
             io.Int.Input(
                 "clips", default=512, min=1, max=100000, step=1, tooltip="How many different clips the stage renders.",
@@ -60,7 +60,7 @@ class TrainingDataNode(io.ComfyNode):
             inputs=[
                 io.DynamicCombo.Input(
                     "data_source", options=[io.DynamicCombo.Option(name, source_inputs(name)) for name in KINDS],
-                    tooltip="stage renders clips with exact depth. clip folder: one folder for each clip, with rgb, depth, "
+                    tooltip="test videos: rendered, with exact depth, no files needed. clip folder: one folder for each clip, with rgb, depth, "
                     "pose and mask pictures. videos with depth: videos with a depth video beside each. labelled clips: "
                     "videos sorted into one folder for each label. The others are public data sets as they are distributed.",
                 ),
@@ -103,7 +103,7 @@ class TrainingSettingsNode(io.ComfyNode):
             display_name="Training Settings",
             category="Duet/training",
             description="How to train: what to train, a preset for the memory of your GPU, and what should differ from it. "
-            "The three pair recipes follow each other, each from the model of the one before.",
+            "The three recipes of video and depth follow each other, each from the model of the one before.",
             search_aliases=[
                 "hyperparameters", "learning rate", "IDOL stages", "HAOP", "training preset", "train vae", "train lora",
                 "Tune-A-Video", "one-shot", "tune on one clip", "tune a clip", "fine-tune",
@@ -111,9 +111,9 @@ class TrainingSettingsNode(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "recipe", options=list(RECIPE_NAMES), default=next(iter(RECIPE_NAMES)),
-                    tooltip="What to train. autoencoder: the small VAE. pair 1 to 3: a model of video and depth, from pictures "
-                    "of a person placed in a scene, then pictures with depth, then clips. video tuning: one clip and its "
-                    "prompt, on an existing model. depth and words: a small picture model. flow 1 and 2: the autoencoder and "
+                    tooltip="What to train. video tuning: one clip and its prompt, on an existing model. autoencoder: "
+                    "the small VAE. video and depth 1 to 3, one after the other: a model of video and depth, from pictures "
+                    "of a person placed in a scene, then pictures with depth, then clips. depth and words: a small picture model. flow 1 and 2: the autoencoder and "
                     "the model that animate a still. character swap: a character in a scene and a motion.",
                 ),
                 io.Combo.Input(

@@ -85,7 +85,7 @@ class VideoModel(BaseModel):
         if self.video.in_channels == self.video.out_channels:
             if depth is not None and DEPTH_RANGE in kwargs:
                 raise ValueError(
-                    "This model has no depth channel: remove Encode Depth (Depth Model) and use a depth ControlNet, or load "
+                    "This model has no depth channel: remove Encode Depth (Depth-to-Image Model) and use a depth ControlNet, or load "
                     "Stable Diffusion 2 with depth."
                 )
             return None
@@ -93,7 +93,7 @@ class VideoModel(BaseModel):
             # A flat depth in its place would silently ignore what the artist connected.
             raise ValueError(
                 "This model reads a depth picture beside the noise, but its positive or negative conditioning has none: "
-                "send both through Encode Depth (Depth Model), with one flat grey where the depth does not matter."
+                "send both through Encode Depth (Depth-to-Image Model), with one flat grey where the depth does not matter."
             )
         check_count(depth, noise, self.video.modalities, "depth")
         if DEPTH_RANGE in kwargs:

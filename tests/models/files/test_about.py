@@ -26,14 +26,14 @@ def test_the_shipped_pair_says_what_it_is():
 def test_the_shipped_model_of_words_says_what_it_reads():
     config, _, report = open_model(WEIGHTS / "diffusion_models/duet_words_128.safetensors")
     assert report.text.endswith(
-        "It generates pictures and predicts velocity (v). It reads a depth clip from Encode Depth (Depth Model) and "
+        "It generates pictures and predicts velocity (v). It reads a depth clip from Encode Depth (Depth-to-Image Model) and "
         f"a prompt of its {len(config.words)} words from CLIP Text Encode with the clip of Load Video Model."
     )
 
 
 @pytest.mark.parametrize("config, expected", [
     (SD1, ("It generates pictures and predicts noise (eps).",)),
-    (ONE_SHOT, ("It generates video and predicts noise (eps).", "It reads a depth clip from Encode Depth (Depth Model).")),
+    (ONE_SHOT, ("It generates video and predicts noise (eps).", "It reads a depth clip from Encode Depth (Depth-to-Image Model).")),
     (ANIMATEDIFF_V2, ("It generates video and predicts noise (eps).", "Clips have up to 32 frames, or that many in a window.")),
     (with_switches(IDOL, background="none", temporal="none"), (
         "It generates pictures and their depth together and predicts noise (eps).", "It reads a character from Encode Character (Video and Depth).",

@@ -50,7 +50,7 @@ def test_what_no_frame_shows_comes_from_the_fill_image():
     layers = decompose(
         clip.rgb[:1], clip.person_mask[:1], 1 / clip.depth[:1], DEPTH_TYPES[0], clip.layers[1:, :1, ..., 3]
     )
-    filled, confidence = fill_scene(layers, FillSettings(fill_image=clip.scene_images[:1], grow_mask=2))
+    filled, confidence = fill_scene(layers, FillSettings(inpainted_scene=clip.scene_images[:1], grow_mask=2))
     hole = SceneFrames(layers, 2).hole(0)
     assert torch.allclose(filled.scene, clip.scene_images[:1], atol=1e-6) and (confidence[0][hole] == 0).all()
     guess, _ = fill_scene(layers, FillSettings(grow_mask=2))
@@ -60,7 +60,7 @@ def test_what_no_frame_shows_comes_from_the_fill_image():
 def test_without_other_frames_only_the_fill_image_or_a_guess_is_used():
     clip, layers = clip_and_layers(9104, "still")
     filled, confidence = fill_scene(
-        layers, FillSettings(use_other_frames=False, fill_image=clip.scene_images, grow_mask=2)
+        layers, FillSettings(use_other_frames=False, inpainted_scene=clip.scene_images, grow_mask=2)
     )
     assert psnr(filled.scene, clip.scene_images) > 60 and set(confidence.unique().tolist()) == {0.0, 1.0}
 

@@ -12,8 +12,8 @@ from pack.nodes.layers.crop import CropToSubject, PasteCrop
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers
 from pack.nodes.layers.scene import FillScene
 from pack.nodes.layers.split import SplitLayers
-from pack.nodes.stage.stage import RenderStage
-from pack.nodes.stage.truth import StageTruth
+from pack.nodes.stage.stage import RenderTestVideo
+from pack.nodes.stage.truth import GroundTruth
 
 FRAMES, SIZE = 6, 96
 
@@ -26,10 +26,10 @@ def out(node, **given):
 @pytest.fixture(scope="module")
 def stage():
     clip = out(
-        RenderStage, seed=7, width=SIZE, height=SIZE, frames=FRAMES, frame_rate=6.0, action="walk", character_seed=-1, motion_seed=-1,
+        RenderTestVideo, seed=7, width=SIZE, height=SIZE, frames=FRAMES, frame_rate=6.0, action="walk", character_seed=-1, motion_seed=-1,
         room_seed=-1, object_count=1, camera="still", style="natural", smooth_edges=True,
     )  # fmt: skip
-    return out(StageTruth, stage=clip["stage"]) | {"images": clip["images"]}
+    return out(GroundTruth, stage=clip["stage"]) | {"images": clip["images"]}
 
 
 def decomposed(stage, **changes):
@@ -58,7 +58,7 @@ def test_apart_and_together_is_the_clip(stage):
     for name in ("person_mask", "occluder_mask", "scene_mask"):
         assert torch.allclose(layers[name], stage[name], atol=1e-6)
     assert torch.equal(composed(layers["layers"])["images"], stage["images"])
-    filled = out(FillScene, layers=layers["layers"], use_other_frames=True, grow_mask=2, fill_image=stage["scene"])
+    filled = out(FillScene, layers=layers["layers"], use_other_frames=True, grow_mask=2, inpainted_scene=stage["scene"])
     assert torch.equal(composed(filled["layers"])["images"], stage["images"])
     assert torch.allclose(composed(filled["layers"])["depth"], stage["depth"], atol=1e-6)
 
@@ -102,7 +102,7 @@ def test_a_person_removed_and_a_new_one_put_in(stage):
     layers = decomposed(stage)["layers"]
     with pytest.raises(ValueError, match="put Fill Scene Behind Person in front"):
         composed(layers, remove_person=True)
-    filled = out(FillScene, layers=layers, use_other_frames=True, grow_mask=2, fill_image=stage["scene"])["layers"]
+    filled = out(FillScene, layers=layers, use_other_frames=True, grow_mask=2, inpainted_scene=stage["scene"])["layers"]
     empty = composed(filled, remove_person=True, remove_occluders=True)
     assert (empty["images"] - stage["scene"]).abs().mean() < 2e-3
     alpha = torch.zeros(1, SIZE, SIZE, 1)
@@ -225,8 +225,8 @@ def test_wrong_sockets_and_sizes(stage):
     for message, call in {
         "connect Decompose into Layers": lambda: composed({"samples": 1}),
         "connect Crop to Subject": lambda: PasteCrop.execute([stage["images"]], [stage["images"]], [{}], [1.0]),
-        "fill_image: expected pictures of 96 x 96": lambda: out(
-            FillScene, layers=layers, use_other_frames=True, grow_mask=2, fill_image=torch.zeros(1, 8, 8, 3)
+        "inpainted_scene: expected pictures of 96 x 96": lambda: out(
+            FillScene, layers=layers, use_other_frames=True, grow_mask=2, inpainted_scene=torch.zeros(1, 8, 8, 3)
         ),
         "scene: expected 1 or 6 frames": lambda: composed(layers, scene=torch.zeros(2, SIZE, SIZE, 3)),
         "only empty masks": lambda: CropToSubject.execute(stage["images"], torch.zeros(1, 8, 8), 0, 0, 0.1, 5, 0, 4),

@@ -101,7 +101,7 @@ def test_the_depth_follows_the_windows(still, count, mode):
 
 
 @pytest.mark.parametrize("conds, words", [
-    (lambda: (conditioning(1), conditioning(2)), "positive or negative conditioning has none.*Encode Depth .Depth Model."),
+    (lambda: (conditioning(1), conditioning(2)), "positive or negative conditioning has none.*Encode Depth .Depth-to-Image Model."),
     (lambda: (with_depth(relief(6))[0], conditioning(2)), "positive or negative conditioning has none"),
     (lambda: with_depth(relief(3)), "depth has 3 frames.*batch of 6"),
     (lambda: with_depth(relief(7)), "depth has 7 frames.*batch of 6"),

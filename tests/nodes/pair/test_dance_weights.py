@@ -76,7 +76,7 @@ def test_the_workflow_gives_the_poses(task):
         applied = graph[given[side][0]]
         assert applied["class_type"] == "ControlNetApplyAdvanced" and applied["inputs"]["strength"] == 1.0
         source, output = applied["inputs"]["image"]
-        assert (graph[source]["class_type"], output) == ("DuetStageTruth", 2)
+        assert (graph[source]["class_type"], output) == ("DuetTestVideoTruth", 2)
     assert given["task"] == task
 
 

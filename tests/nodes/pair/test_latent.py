@@ -12,7 +12,7 @@ from pack.models.files.recommended import Recommended
 from pack.nodes.lfdm.loaders import open_flow
 from pack.nodes.pair.latent import EmptyLatent, JoinPair, SplitPair
 from pack.nodes.pair.modality import SelectModality
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 from tiny.flow_files import write_flow_models
 from tiny.model import PICTURES, tiny_config, tiny_model, tiny_weights
 
@@ -59,7 +59,7 @@ def test_zero_is_what_the_file_recommends(tmp_path):
     path = tmp_path / "pair.safetensors"
     settings = Recommended(96, 64, 3, 2, 1.0, "ddim", "sgm_uniform")
     save_model(path, tiny_weights(config), config, duet_recommended=settings.to_json())
-    model = open_video_model(str(path), AS_IN_FILE)[0]
+    model = open_video_model(str(path))[0]
     assert EmptyLatent.execute(model, 0, 0, 0, 1)[0]["samples"].shape == (6, 4, 8, 12)
     assert EmptyLatent.execute(model, 0, 128, 4, 1)[0]["samples"].shape == (8, 4, 16, 12)
 

@@ -16,7 +16,7 @@ from pack.nodes.host.recommended import recommended_of, with_recommended
 from pack.nodes.oneshot.tuning import with_tuning
 from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent, with_noise_mask
-from pack.nodes.unet.loaders import AS_IN_FILE, open_video_model
+from pack.nodes.unet.loaders import open_video_model
 from pack.nodes.unet.motion_module import with_motion
 from tiny.model import FRAMES, PICTURES, conditioning, latent, noise, tiny_config, tiny_model, tiny_weights
 
@@ -40,7 +40,7 @@ def model(tmp_path_factory):
     """A pair model whose file recommends something."""
     path, config = tmp_path_factory.mktemp("model") / "pair.safetensors", tiny_config()
     save_model(path, tiny_weights(config), config, **{KEY: SETTINGS.to_json()})
-    return open_video_model(str(path), AS_IN_FILE)[0]
+    return open_video_model(str(path))[0]
 
 
 def stock_model():
@@ -104,13 +104,13 @@ def test_settings_survive_what_is_done_to_a_model(model):
 def test_a_saved_model_recommends_the_same(model, tmp_path, monkeypatch):
     monkeypatch.setattr("pack.nodes.files.save.output_file", lambda prefix, ending: tmp_path / f"saved{ending}")
     SaveVideoModel.execute(model, "saved")
-    assert recommended_of(open_video_model(str(tmp_path / "saved.safetensors"), AS_IN_FILE)[0]) == SETTINGS
+    assert recommended_of(open_video_model(str(tmp_path / "saved.safetensors"))[0]) == SETTINGS
 
 
 def test_layers_on_top_of_a_model_keep_its_settings(tmp_path, monkeypatch):
     path, config = tmp_path / "pictures.safetensors", tiny_config(**PICTURES)
     save_model(path, tiny_weights(config), config, **{KEY: SETTINGS.to_json()})
-    model = open_video_model(str(path), AS_IN_FILE)[0]
+    model = open_video_model(str(path))[0]
     monkeypatch.setattr("pack.models.files.open_motion_module", lambda path: ({}, {}, None))
     monkeypatch.setattr("pack.models.oneshot.files.add_tuning", lambda config, state, path: (config, state, None))
     for add in (with_motion, with_tuning):

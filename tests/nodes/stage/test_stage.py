@@ -1,4 +1,4 @@
-"""Render Stage and Stage Ground Truth, with the host's own nodes as readers of their outputs."""
+"""Render Test Video and Test Video Ground Truth, with the host's own nodes as readers of their outputs."""
 
 import comfy.model_management as memory
 import comfy.utils
@@ -8,8 +8,8 @@ from comfy_extras.nodes_depth_anything_3 import DA3GeometryToMesh, DA3Render
 from comfy_extras.nodes_sdpose import SDPoseDrawKeypoints
 from pack.models.stage import render, render_character, sample_scene
 from pack.models.stage.clip import GROUPS
-from pack.nodes.stage.stage import RenderStage
-from pack.nodes.stage.truth import StageTruth
+from pack.nodes.stage.stage import RenderTestVideo
+from pack.nodes.stage.truth import GroundTruth
 
 
 def outputs(node, *args, **given):
@@ -22,13 +22,13 @@ def rendered(**changes):
         "seed": 3, "width": 96, "height": 64, "frames": 4, "frame_rate": 12.0, "action": "dance", "character_seed": -1,
         "motion_seed": -1, "room_seed": -1, "object_count": 1, "camera": "orbit", "style": "natural", "smooth_edges": True,
     }  # fmt: skip
-    return outputs(RenderStage, **(given | changes))
+    return outputs(RenderTestVideo, **(given | changes))
 
 
 def stage(**changes):
     """The outputs of both nodes."""
     out = rendered(**changes)
-    return out | outputs(StageTruth, out["stage"])
+    return out | outputs(GroundTruth, out["test_video"])
 
 
 def test_pictures_and_masks_have_the_host_s_shapes():
@@ -114,22 +114,24 @@ def test_zero_frames_are_refused_in_words():
 
 def test_render_stage_computes_pictures_only_and_the_ground_truth_does_not_shade_them_again():
     out = rendered()
-    kept = lambda: {group for group in GROUPS if group in vars(out["stage"])}
+    kept = lambda: {group for group in GROUPS if group in vars(out["test_video"])}
     assert kept() == {"pictures"}
-    pictures = dict(out["stage"].pictures)
-    truth = outputs(StageTruth, out["stage"])
-    assert kept() == set(GROUPS) and all(out["stage"].pictures[name] is part for name, part in pictures.items())
+    pictures = dict(out["test_video"].pictures)
+    truth = outputs(GroundTruth, out["test_video"])
+    assert kept() == set(GROUPS) and all(out["test_video"].pictures[name] is part for name, part in pictures.items())
     assert truth["person_mask"] is pictures["person_mask"] and truth["scene"] is pictures["scene_images"]
     assert out["images"] is truth["geometry"]["image"]
-    assert all(value is truth[name] for name, value in outputs(StageTruth, out["stage"]).items() if name == "body")
+    assert all(
+        value is truth[name] for name, value in outputs(GroundTruth, out["test_video"]).items() if name == "body"
+    )
 
 
 def test_auto_and_minus_one_follow_the_seed():
     out = rendered(action="auto", object_count=-1, camera="still", seed=11, smooth_edges=False)
     scene = sample_scene(11, frames=4, height=64, width=96)
-    assert out["stage"].scene == scene and out["action"] == scene.action
+    assert out["test_video"].scene == scene and out["action"] == scene.action
     assert torch.equal(out["images"], render(scene, 1).rgb)
-    truth = outputs(StageTruth, out["stage"])
+    truth = outputs(GroundTruth, out["test_video"])
     assert torch.equal(truth["character"], render_character(scene, 1)[0]), "hard edges there too"
 
 
@@ -141,7 +143,7 @@ def test_both_nodes_show_progress_and_stop_at_cancel(monkeypatch):
     out = rendered()
     assert done[-1] == (4, 4)
     done.clear()
-    outputs(StageTruth, out["stage"])
+    outputs(GroundTruth, out["test_video"])
     values = [value for value, _ in done]
     assert values == sorted(values) and done[-1] == (4 * len(GROUPS), 4 * len(GROUPS))
     assert set(range(4, 4 * len(GROUPS), 4)) <= set(values), "every part of the work shows"
@@ -151,7 +153,7 @@ def test_both_nodes_show_progress_and_stop_at_cancel(monkeypatch):
 
     monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", hook)
     fresh = render(sample_scene(3, frames=4, height=64, width=64))
-    for run in (rendered, lambda: StageTruth.execute(fresh)):
+    for run in (rendered, lambda: GroundTruth.execute(fresh)):
         memory.interrupt_current_processing(True)
         try:
             with pytest.raises(memory.InterruptProcessingException):
@@ -159,4 +161,4 @@ def test_both_nodes_show_progress_and_stop_at_cancel(monkeypatch):
         finally:
             memory.interrupt_current_processing(False)
     assert not set(GROUPS) & set(vars(fresh)), "nothing half done is kept"
-    StageTruth.execute(fresh)
+    GroundTruth.execute(fresh)

@@ -25,7 +25,7 @@ SHAPE = {
 }  # fmt: skip
 
 
-STAGE = {"data_source": "stage", "data_source.clips": 3, "data_source.first_seed": 1000}
+STAGE = {"data_source": "test videos", "data_source.clips": 3, "data_source.first_seed": 1000}
 
 
 def node(kind, /, **inputs):
@@ -170,10 +170,10 @@ def test_a_run_name_never_leads_out_of_its_folder(name, run):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"recipe": "pair 2: pictures with depth"}, "trains on the latents of a VAE"),
+        ({"recipe": "video and depth 2: pictures"}, "trains on the latents of a VAE"),
         (
             {
-                "recipe": "pair 2: pictures with depth",
+                "recipe": "video and depth 2: pictures",
                 "vae_name": "duet_vae_128.safetensors",
                 "trained_weights": "lora",
             },
@@ -211,7 +211,7 @@ def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
         result = run(prompt)
         assert result.ok, (name, result.error, result.node_errors)
     loaded = run({
-        "1": node("DuetLoadVideoModel", model_name="my_clips.safetensors", add_layers="none"),
+        "1": node("DuetLoadVideoModel", model_name="my_clips.safetensors", add_untrained_layers="none"),
         "2": node("PreviewAny", source=["1", 2]),
         "3": node("DuetLoadPoseControlNet", control_net_name="my_clips.safetensors"),
         "4": node("PreviewAny", source=["3", 0]),

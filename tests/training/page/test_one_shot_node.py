@@ -63,8 +63,8 @@ def test_the_paper_settings_are_the_preset(folders):
 
 def test_what_does_not_belong_together_is_refused(folders):
     prompt = [torch.randn(1, 77, 768), {}]
-    with pytest.raises(ValueError, match="pair 3: clips with depth uses no prompt"):
-        settings("pair 3: clips with depth", positive=[prompt])
+    with pytest.raises(ValueError, match="video and depth 3: clips uses no prompt"):
+        settings("video and depth 3: clips", positive=[prompt])
     with pytest.raises(ValueError, match="expected one prompt, got 2 joined ones"):
         settings(positive=[prompt, prompt])
     with pytest.raises(ValueError, match="needs an existing model"):
