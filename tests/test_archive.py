@@ -11,10 +11,11 @@ IGNORED = [line.strip("/") for line in (ROOT / ".comfyignore").read_text().split
 
 
 def published():
-    listed = subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.splitlines()
-    return sorted(path for path in listed if path.split("/")[0] not in IGNORED)
+    try:
+        listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("only Git knows what is published", allow_module_level=True)
+    return sorted(path for path in listed.splitlines() if path.split("/")[0] not in IGNORED)
 
 
 PUBLISHED = published()

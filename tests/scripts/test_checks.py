@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -54,6 +55,17 @@ def test_with_a_browser_the_rest_depends_on_the_system_alone(monkeypatch):
     assert [tests for tests, _ in missing.not_run() if "browser" in tests] == []
     if sys.platform == "linux" and missing.is_checkout():
         assert say_in_a_line(missing.not_run()) == "Everything can be run here."
+
+
+def test_outside_git_the_tests_of_what_is_published_are_skipped(tmp_path):
+    (tmp_path / "tests").mkdir()
+    for name in (".comfyignore", "tests/test_archive.py"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    ended = subprocess.run(
+        [sys.executable, "-m", "pytest", "tests"], cwd=tmp_path, capture_output=True, text=True,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)},
+    )  # fmt: skip
+    assert "1 skipped" in ended.stdout and ended.returncode == 5, ended.stdout + ended.stderr
 
 
 @posix
