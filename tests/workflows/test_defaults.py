@@ -144,7 +144,7 @@ def dance(graph: Graph, play) -> dict[str, float]:
                       image=pose, vae=vae)  # fmt: skip
     if graph.by_hand:
         model = [graph.add("DuetSetPairWindows", model=model, context_length=8), 0]
-    pair = graph.add("DuetSplitPair", pair=graph.sampled(model, [conds, 0], [conds, 1]))
+    pair = graph.add("DuetSplitPair", video_depth_latent=graph.sampled(model, [conds, 0], [conds, 1]))
     graph.saved([graph.add("VAEDecode", samples=[pair, 0], vae=vae), 0], "video")
     heat = graph.add("VAEDecode", samples=[pair, 1], vae=vae)
     graph.saved([graph.add("DuetHeatMapToDepth", heat_map=[heat, 0]), 0], "depth")

@@ -190,7 +190,7 @@ def test_bad_input_ends_the_prompt_and_not_the_queue(run):
               "style": "natural", "smooth_edges": True}, "_meta": {"title": "Stage"}},
         "2": {"class_type": "VAELoader", "inputs": {"vae_name": "pixel_space"}, "_meta": {"title": "VAE"}},
         "3": {"class_type": "VAEEncode", "inputs": {"pixels": ["1", 0], "vae": ["2", 0]}, "_meta": {"title": "Encode"}},
-        "4": {"class_type": "DuetSplitPair", "inputs": {"pair": ["3", 0]}, "_meta": {"title": "Split"}},
+        "4": {"class_type": "DuetSplitPair", "inputs": {"video_depth_latent": ["3", 0]}, "_meta": {"title": "Split"}},
         "5": {"class_type": "SaveLatent", "inputs": {"samples": ["4", 0], "filename_prefix": "x"}, "_meta": {"title": "Save"}},
     }  # fmt: skip
     result = run(prompt)

@@ -40,7 +40,7 @@ def test_words_travel_in_the_configuration():
 
 
 def test_unknown_words_are_refused_with_those_that_are_known():
-    with pytest.raises(ValueError, match="got robot, moon. It knows: a, ball, red, room"):
+    with pytest.raises(ValueError, match="got robot, moon. Its words are: a, ball, red, room"):
         word_tokens("a robot, a robot moon", WORDS)
     with pytest.raises(ValueError, match="at most 40 words, got 41"):
         word_tokens("red " * 41, WORDS)

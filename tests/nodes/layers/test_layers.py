@@ -29,7 +29,7 @@ def stage():
         RenderTestVideo, seed=7, width=SIZE, height=SIZE, frames=FRAMES, frame_rate=6.0, action="walk", character_seed=-1, motion_seed=-1,
         room_seed=-1, object_count=1, camera="still", style="natural", smooth_edges=True,
     )  # fmt: skip
-    return out(GroundTruth, stage=clip["stage"]) | {"images": clip["images"]}
+    return out(GroundTruth, test_video=clip["test_video"]) | {"images": clip["images"]}
 
 
 def decomposed(stage, **changes):

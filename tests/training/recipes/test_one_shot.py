@@ -199,7 +199,7 @@ def test_the_file_on_its_base_is_what_was_trained(files, tmp_path, changes):
     silent = answer(made.unet, made)
     config, state, report = add_tuning(config, state, file)
     assert "Tuned on 3 frames in 500 steps at a learning rate of 3e-05" in report.text
-    assert "depth range per clip" in report.text and "another base" not in report.text
+    assert "depth_range per clip" in report.text and "another base" not in report.text
     assert config == made.unet.video
     net = VideoUNet(config)
     net.load_state_dict({name: value.float() for name, value in state.items()})
