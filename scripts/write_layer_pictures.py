@@ -61,7 +61,7 @@ def composite(layers, **changes):
     options = {
         "remove_person": False,
         "remove_occluders": False,
-        "object_position": "by depth",
+        "insert_position": "by depth",
         "feather": 0.0,
     } | changes
     return CompositeLayers.execute(layers, **options).result[0][K]
@@ -84,7 +84,11 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     kinds = ("", " alpha", " depth")
     sheet("DuetSplitLayers", [[(names[r] + kinds[c], parts[3 * r + c][K]) for r in range(3)] for c in range(3)])
     new = {"character": other.rgb, "character_mask": other.person_mask, "character_depth": other_depth}
-    thing = {"object": other.rgb, "object_mask": other.occluder_mask, "object_depth": other_depth}
+    thing = {
+        "inserted_object": other.rgb,
+        "inserted_object_mask": other.occluder_mask,
+        "inserted_object_depth": other_depth,
+    }
     made = [("person removed", composite(full, remove_person=True)), ("a character", composite(full, **new)),
             ("an object by depth", composite(full, **thing))]  # fmt: skip
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])

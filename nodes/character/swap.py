@@ -14,9 +14,9 @@ class EncodeSwap(io.ComfyNode):
             "for KSampler with a character model. Puts a character in the place of a person in a clip, or animates a still "
             "character.",
             search_aliases=[
-                "character swap", "swap character", "replace character", "replace person", "encode character", "encode reference",
-                "animate character", "animate image", "reference image", "identity", "pose guider", "motion code", "MIMO",
-                "AnimateAnyone",
+                "replace person", "encode character", "reference image", "character swap", "swap character",
+                "replace character", "encode reference", "animate character", "animate image", "identity", "pose guider",
+                "motion code", "MIMO", "AnimateAnyone",
             ],
             inputs=[
                 io.Vae.Input("vae", tooltip="The VAE of the character model."),

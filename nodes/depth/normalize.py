@@ -49,9 +49,10 @@ class NormalizeDepth(io.ComfyNode):
             description="Turns the depth of a whole clip into grey depth pictures with one range for all frames, so that "
             "the depth does not flicker: a still wall keeps its grey while something else moves.",
             search_aliases=[
-                "depth map", "grey depth", "grey depth video", "depth video", "video depth", "depth to image",
-                "depth flicker", "flicker free depth", "stable depth", "smooth depth", "temporal depth", "depth range",
-                "metric depth", "inverse depth", "disparity", "Depth Anything", "MoGe", "After Effects depth", "z pass",
+                "steady depth", "stable depth", "depth video", "black is near", "smooth depth", "depth map",
+                "grey depth", "grey depth video", "video depth", "depth to image", "depth flicker", "flicker free depth",
+                "temporal depth", "depth range", "metric depth", "inverse depth", "disparity", "Depth Anything", "MoGe",
+                "After Effects depth", "z pass",
             ],
             inputs=[
                 io.MultiType.Input(
@@ -71,7 +72,7 @@ class NormalizeDepth(io.ComfyNode):
                     "greys for what is near. Set inverse for geometry and distances that go to a depth ControlNet.",
                 ),
                 io.Combo.Input(
-                    "polarity", options=list(DEPTH_POLARITIES), default=DEPTH_POLARITIES[0],
+                    "output_polarity", options=list(DEPTH_POLARITIES), default=DEPTH_POLARITIES[0],
                     tooltip="Which end is white in the output. near is white suits ControlNet and the nodes of this pack, "
                     "far is white suits After Effects and Blender.",
                 ),
@@ -94,7 +95,7 @@ class NormalizeDepth(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, depth, depth_type, range, depth_scale, polarity, sky_mask=None) -> io.NodeOutput:
+    def execute(cls, depth, depth_type, range, depth_scale, output_polarity, sky_mask=None) -> io.NodeOutput:
         from ...models.depth.range import normalize_clip, valid_pixels
         from ..inputs import checks
 
@@ -105,6 +106,6 @@ class NormalizeDepth(io.ComfyNode):
         valid = valid & valid_pixels(depth, depth_type, depth_scale)
         picture, near, far = normalize_clip(
             depth, valid, range["range"], range.get("near_depth", 0.0), range.get("far_depth", 1.0),
-            range.get("near_percent", 1.0), range.get("far_percent", 99.0), depth_type, depth_scale, polarity,
+            range.get("near_percent", 1.0), range.get("far_percent", 99.0), depth_type, depth_scale, output_polarity,
         )  # fmt: skip
         return io.NodeOutput(as_image(picture), near, far, valid.float())

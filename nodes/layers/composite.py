@@ -23,8 +23,9 @@ class CompositeLayers(io.ComfyNode):
             "another scene, or with an object at its depth. Objects in front stay in front; unchanged pixels stay exactly the "
             "same.",
             search_aliases=[
-                "compositing", "composite depth", "depth composite", "insert object", "place object", "replace person",
-                "replace character", "character swap", "remove person", "replace background", "over", "z merge",
+                "place picture", "place object", "insert picture", "add object", "object depth", "compositing",
+                "composite depth", "depth composite", "insert object", "replace person", "replace character",
+                "character swap", "remove person", "replace background", "over", "z merge",
             ],
             inputs=[
                 Layers.Input(
@@ -46,12 +47,12 @@ class CompositeLayers(io.ComfyNode):
                     tooltip=f"The depth of the character: whatever is nearer then hides it, pixel by pixel. {same}",
                 ),
                 io.Image.Input(
-                    "object", optional=True,
+                    "inserted_object", optional=True,
                     tooltip="An object to add: one picture or one for each frame. Alpha serves as mask.",
                 ),
-                io.Mask.Input("object_mask", optional=True, tooltip="White where the object is."),
+                io.Mask.Input("inserted_object_mask", optional=True, tooltip="White where the object is."),
                 io.MultiType.Input(
-                    "object_depth", types=kinds, optional=True,
+                    "inserted_object_depth", types=kinds, optional=True,
                     tooltip=f"The depth of the object, needed for the position by depth. {same}",
                 ),
                 io.Boolean.Input(
@@ -63,7 +64,7 @@ class CompositeLayers(io.ComfyNode):
                     tooltip="Shows what is behind the objects in front of the person instead of the objects.",
                 ),
                 io.Combo.Input(
-                    "object_position", options=list(POSITIONS), default="by depth",
+                    "insert_position", options=list(POSITIONS), default="by depth",
                     tooltip="Place of the added object among the layers. by depth: whatever is nearer hides it, pixel by "
                     "pixel.",
                 ),
@@ -80,17 +81,17 @@ class CompositeLayers(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, layers, remove_person, remove_occluders, object_position, feather, **optional) -> io.NodeOutput:
+    def execute(cls, layers, remove_person, remove_occluders, insert_position, feather, **optional) -> io.NodeOutput:
         from ..inputs import clips
 
         layers = clips.layers(layers)
-        changes = read_changes(layers, remove_person, remove_occluders, object_position, **optional)
+        changes = read_changes(layers, remove_person, remove_occluders, insert_position, **optional)
         return io.NodeOutput(*composite(layers, changes, feather))
 
 
 def read_changes(
-    layers, remove_person, remove_occluders, object_position, scene=None, character=None, character_mask=None,
-    character_depth=None, object=None, object_mask=None, object_depth=None,
+    layers, remove_person, remove_occluders, insert_position, scene=None, character=None, character_mask=None,
+    character_depth=None, inserted_object=None, inserted_object_mask=None, inserted_object_depth=None,
 ):  # fmt: skip
     """The changes that the inputs of Composite Layers ask for."""
     from ...models.layers.composite import Changes
@@ -108,15 +109,15 @@ def read_changes(
     if character is not None:
         rank = 1 if character_depth is None else None
         added.append(read_addition(layers, character, character_mask, character_depth, "character", rank))
-    if object is not None:
-        rank = POSITIONS[object_position]
-        if rank is None and object_depth is None:
+    if inserted_object is not None:
+        rank = POSITIONS[insert_position]
+        if rank is None and inserted_object_depth is None:
             raise ValueError(
-                "object_depth: expected the depth of the object for the position by depth, got none: connect it, or "
-                "choose another object_position."
+                "inserted_object_depth: expected the depth of the object for the position by depth, got none: connect it, or "
+                "choose another insert_position."
             )
-        depth = None if rank is not None else object_depth
-        added.append(read_addition(layers, object, object_mask, depth, "object", rank))
+        depth = None if rank is not None else inserted_object_depth
+        added.append(read_addition(layers, inserted_object, inserted_object_mask, depth, "inserted_object", rank))
     return Changes(scene, None, no_person, remove_occluders, added)
 
 

@@ -17,8 +17,8 @@ class EncodeStill(io.ComfyNode):
             description="Adds the still image that a flow model animates to the conditioning. It is encoded once, not at "
             "every step.",
             search_aliases=[
-                "image to video", "animate image", "animate picture", "animate still", "first frame", "start image",
-                "reference picture", "LFDM",
+                "animate image", "image to video", "animate a still", "wave", "animate picture", "animate still",
+                "first frame", "start image", "reference picture", "LFDM",
             ],
             inputs=[
                 FlowAutoencoder.Input("autoencoder", tooltip="The autoencoder of the same Load Flow Model."),

@@ -110,14 +110,15 @@ class InvertVideo(io.ComfyNode):
             category=CATEGORY,
             description="Finds the noise that a clip can be sampled from (DDIM inversion) and measures how well the clip is "
             "reproduced. Sample from this noise with another prompt or another depth to edit the clip and keep its motion.",
-            search_aliases=["edit clip", "edit video", "change prompt",
-                "DDIM inversion", "unsampler", "video to noise", "invert video", "edit video", "video editing",
-                "change prompt", "restyle video", "keep motion", "reconstruction error",
+            search_aliases=[
+                "edit a clip", "edit a video", "same structure", "keep structure", "edit clip", "edit video",
+                "change prompt", "DDIM inversion", "unsampler", "video to noise", "invert video", "video editing",
+                "restyle video", "keep motion", "reconstruction error",
             ],
             inputs=[
                 io.Model.Input("model", tooltip="A model that predicts noise or velocity, with its LoRAs."),
                 io.Conditioning.Input(
-                    "positive", tooltip="Conditioning that describes the clip, with its ControlNets and depth. An empty "
+                    "original_positive", tooltip="Conditioning that describes the clip, with its ControlNets and depth. An empty "
                     "prompt works too. There is no negative: inversion works without guidance (cfg 1).",
                 ),
                 io.Latent.Input(
@@ -158,12 +159,12 @@ class InvertVideo(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, model, positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
+    def execute(cls, model, original_positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
         from ...models.oneshot.inversion import error_images, reconstruction_error
         from ..host.oneshot.inversion import invert_and_return, latent_channels
 
         check_clip(latent, latent_channels(model))
-        done = invert_and_return(model, positive, latent, steps, scheduler, evaluations(inversion))
+        done = invert_and_return(model, original_positive, latent, steps, scheduler, evaluations(inversion))
         error, frames = reconstruction_error(done.reconstruction, latent["samples"])
         text = report(done, error, frames, inversion["inversion"], scheduler, steps)
         images = error_images(done.reconstruction, latent["samples"])

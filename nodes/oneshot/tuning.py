@@ -27,8 +27,8 @@ class LoadVideoTuning(io.ComfyNode):
             description="Adds a tuning on one clip (one-shot tuning, Tune-A-Video) to the picture model that was tuned: the "
             "frames of a batch then move as in that clip, and the prompt changes their content.",
             search_aliases=[
-                "Tune-A-Video", "tune a video", "one-shot", "one shot tuning", "load tuning", "tuned model", "video editing",
-                "edit video", "fine-tuned video",
+                "edit a clip", "edit video", "tune a video", "Tune-A-Video", "one-shot", "one shot tuning",
+                "load tuning", "tuned model", "video editing", "fine-tuned video",
             ],
             inputs=[
                 io.Model.Input(

@@ -30,8 +30,8 @@ class EncodePairCharacter(io.ComfyNode):
             description="Encodes one picture of a character as positive and negative for a model of video and depth, in "
             "place of a prompt. The clip then shows this person.",
             search_aliases=[
-                "encode character", "character image", "reference image", "reference person", "encode person", "identity",
-                "IDOL foreground", "dancing person",
+                "dance", "dancing person", "animate person", "encode character", "character image", "reference image",
+                "reference person", "encode person", "identity", "IDOL foreground",
             ],
             inputs=[
                 io.Image.Input(

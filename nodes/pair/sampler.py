@@ -63,8 +63,9 @@ class SampleLatent(io.ComfyNode):
             description="Samples a latent with any model, with the steps, cfg, sampler and scheduler that the model's file "
             "recommends. For a model of video and depth it also makes depth from a video, or a video from depth.",
             search_aliases=[
-                "KSampler", "duet sampler", "auto sampler", "video to depth", "depth to video", "depth from video",
-                "joint sampler", "flow sampler", "KSampler pair", "Modality-Conditioned Sampler",
+                "dance", "dancing person", "pose video", "video with depth", "KSampler", "duet sampler", "auto sampler",
+                "video to depth", "depth to video", "depth from video", "joint sampler", "flow sampler", "KSampler pair",
+                "Modality-Conditioned Sampler",
             ],
             inputs=[
                 io.Model.Input("model", tooltip="The model to sample with: any model of Duet or of ComfyUI."),

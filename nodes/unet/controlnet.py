@@ -17,8 +17,8 @@ class LoadPoseControlNet(io.ComfyNode):
             description="Opens a ControlNet with layers over time for Apply ControlNet, to guide a clip by pose pictures. "
             "The stock loader leaves those layers out. One ControlNet serves video and depth.",
             search_aliases=[
-                "pose controlnet", "openpose controlnet", "temporal controlnet", "video controlnet", "load controlnet",
-                "IDOL pose", "DisCo pose",
+                "pose video", "dance pose", "pose controlnet", "openpose controlnet", "temporal controlnet",
+                "video controlnet", "load controlnet", "IDOL pose", "DisCo pose",
             ],
             inputs=[
                 io.Combo.Input(

@@ -6,6 +6,7 @@ from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
 FOLDERS = ("diffusion_models", "checkpoints")
 NO_LAYERS = "none"
+SHIPPED_PAIR = "duet_dance_128.safetensors"
 ADDED_LAYERS = {  # switches of the network that each choice sets
     "motion and depth": {
         "modalities": 2, "label": True, "temporal": "native", "cross_modal": "all", "background": "conv",
@@ -60,6 +61,7 @@ def with_layers(config, state: dict, add_untrained_layers: str) -> tuple:
 class LoadVideoModel(io.ComfyNode):
     @classmethod
     def define_schema(cls):
+        files = list_files(*FOLDERS)
         return io.Schema(
             node_id="DuetLoadVideoModel",
             display_name="Load Video Model",
@@ -72,7 +74,7 @@ class LoadVideoModel(io.ComfyNode):
             ],
             inputs=[
                 io.Combo.Input(
-                    "model_name", options=list_files(*FOLDERS),
+                    "model_name", options=files, default=SHIPPED_PAIR if SHIPPED_PAIR in files else None,
                     tooltip=f"A model in models/diffusion_models or models/checkpoints. {TENSORS_ONLY}",
                 ),
                 io.Combo.Input(

@@ -11,7 +11,7 @@ from pack.nodes.inputs import checks
 from pack.nodes.inputs.depth import read_depth
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-SETTINGS = {"depth_type": "near is white", "depth_scale": "linear", "polarity": "near is white"}
+SETTINGS = {"depth_type": "near is white", "depth_scale": "linear", "output_polarity": "near is white"}
 RANGES = {
     "min-max": {},
     "percentile": {"near_percent": 1.0, "far_percent": 99.0},

@@ -42,7 +42,7 @@ def decomposed(stage, **changes):
 
 
 def composed(layers, **changes):
-    given = {"remove_person": False, "remove_occluders": False, "object_position": "by depth", "feather": 0.0}
+    given = {"remove_person": False, "remove_occluders": False, "insert_position": "by depth", "feather": 0.0}
     return out(CompositeLayers, layers=layers, **(given | changes))
 
 
@@ -121,20 +121,20 @@ def test_a_person_removed_and_a_new_one_put_in(stage):
 
 def test_an_object_between_the_layers(stage):
     layers = decomposed(stage, depth=stage["geometry"])["layers"]
-    thing = {"object": torch.zeros(1, SIZE, SIZE, 3), "object_mask": torch.ones(1, SIZE, SIZE)}
+    thing = {"inserted_object": torch.zeros(1, SIZE, SIZE, 3), "inserted_object_mask": torch.ones(1, SIZE, SIZE)}
     flat = {"depth": torch.full((1, SIZE, SIZE), 3.3)}
-    made = composed(layers, **thing, object_depth=flat)
+    made = composed(layers, **thing, inserted_object_depth=flat)
     near = stage["geometry"]["depth"] < 3.3
     pure = (stage["person_mask"] % 1 == 0) & (stage["occluder_mask"] % 1 == 0)
     assert torch.equal(made["images"][near & pure], stage["images"][near & pure])
     assert made["images"][~near & pure].abs().max() < 1e-6
-    assert composed(layers, **thing, object_position="in front of everything")["images"].abs().max() < 1e-6
+    assert composed(layers, **thing, insert_position="in front of everything")["images"].abs().max() < 1e-6
     with pytest.raises(ValueError, match="expected the depth of the object"):
         composed(layers, **thing)
     with pytest.raises(ValueError, match="use geometry for both"):
-        composed(layers, **thing, object_depth=stage["depth"])
+        composed(layers, **thing, inserted_object_depth=stage["depth"])
     with pytest.raises(ValueError, match="use geometry for both"):
-        composed(decomposed(stage)["layers"], **thing, object_depth=flat)
+        composed(decomposed(stage)["layers"], **thing, inserted_object_depth=flat)
 
 
 @pytest.mark.parametrize("size", [(0, 0), (64, 96)])
