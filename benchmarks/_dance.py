@@ -1,4 +1,4 @@
-"""What the demo's dual-modal model is judged by: clips of the stage that it never saw, and the figures they give."""
+"""Metrics of the demo's model of video and depth on held-out clips of the stage."""
 
 import statistics
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from torch import Tensor
 
 SIZE, FRAMES, FPS = 128, 8, 8.0
 AWAY = 0.12  # how far a pixel must be from the empty room, of 1, to belong to the silhouette
-Through = Callable[[Tensor], Tensor]  # (F, H, W, 3) pictures as an auto-encoder gives them back
+Roundtrip = Callable[[Tensor], Tensor]  # encodes and decodes (F, H, W, 3) pictures
 
 
 def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS) -> dict:
@@ -28,25 +28,25 @@ def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS
             "pose": clip.pose, "mask": clip.person_mask}  # fmt: skip
 
 
-def score(video: Tensor, depth: Tensor, truth: dict, through: Through) -> dict[str, float]:
-    """Video (F, H, W, 3) and depth (F, H, W) against the truth and a picture that stands still.
+def score(video: Tensor, depth: Tensor, truth: dict, roundtrip: Roundtrip) -> dict[str, float]:
+    """Video (F, H, W, 3) and depth (F, H, W) against the ground truth and a still picture.
 
-    Silhouettes are what differs from the empty room as the auto-encoder shows it, or its blur would count.
+    Silhouettes are what differs from the empty room after the auto-encoder, whose blur would count otherwise.
     """
     room, person = truth["room"], truth["mask"][:1, ..., None]
-    empty = decode(through(heat(truth["empty"], "hot")), "hot")
-    outlines = (silhouette(video, through(room), AWAY), silhouette(depth, empty, AWAY))
+    empty = decode(roundtrip(heat(truth["empty"], "hot")), "hot")
+    outlines = (silhouette(video, roundtrip(room), AWAY), silhouette(depth, empty, AWAY))
     still = room.lerp(truth["video"][:1], person)
     return {
         **depth_errors(depth, truth["depth"], truth["mask"]),
         "video_psnr": psnr(video, truth["video"]),
         "still_psnr": psnr(still, truth["video"]),
-        "still_through_vae_psnr": psnr(through(still), truth["video"]),
+        "still_through_vae_psnr": psnr(roundtrip(still), truth["video"]),
         "video_to_depth_px": edge_distance(*outlines),
     }
 
 
 def means(rows: list[dict[str, float]]) -> dict[str, float]:
     """The mean of each figure over the clips that have one."""
-    known = {name: [row[name] for row in rows if row[name] == row[name]] for name in rows[0]}
-    return {name: statistics.fmean(values) if values else float("nan") for name, values in known.items()}
+    finite = {name: [row[name] for row in rows if row[name] == row[name]] for name in rows[0]}
+    return {name: statistics.fmean(values) if values else float("nan") for name, values in finite.items()}

@@ -1,7 +1,7 @@
-"""A small network that reads the depth of a stage picture, so that made pictures can be judged by what they show.
+"""A small network that reads the depth of a stage picture, to measure the depth that generated pictures show.
 
-It learns on clips that no edit is scored on, in every style, and sees pictures as the auto-encoder's latents. It is no
-part of the pack: away from the stage it knows nothing. Letters: N pictures, h and w latent pixels.
+It is trained on clips that no edit is scored on, in every style, and reads the auto-encoder's latents. It is no part of
+the pack, because it works on the stage only. Letters: N pictures, h and w latent pixels.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 FIRST_SEED = 3000  # far from the seeds of the edits, which are below 1000
 FINER = 2  # pixels of depth for each latent pixel, along each side
-NOISE = 0.1  # added while it learns, in parts of a latent, since made latents are never quite those of a true picture
+NOISE = 0.1  # added in training, in parts of a latent, because generated latents differ from encoded ones
 LATENT_SIZE = 0.18215  # brings latents as the host's VAE gives them to about 1
 
 
@@ -40,7 +40,7 @@ class DepthReader(nn.Module):
 
 
 def coarse(depth: Tensor) -> Tensor:
-    """(N, H, W) depth as the reader answers it, (N, H / 4, W / 4): means over squares."""
+    """(N, H, W) depth at the resolution of the reader's output, (N, H / 4, W / 4): means over squares."""
     return F.avg_pool2d(depth[:, None], 8 // FINER)[:, 0]
 
 
@@ -50,7 +50,7 @@ def inverse_depth(clip) -> Tensor:
 
 
 @torch.no_grad()
-def lessons(vae, clips: int, size: int) -> tuple[Tensor, Tensor]:
+def training_pairs(vae, clips: int, size: int) -> tuple[Tensor, Tensor]:
     """Latents (N, 4, h, w) and depth (N, 2 h, 2 w) of two frames of each clip; styles and objects take turns."""
     latents, depths, styles = [], [], list(STYLES)
     for number in range(clips):
@@ -62,21 +62,21 @@ def lessons(vae, clips: int, size: int) -> tuple[Tensor, Tensor]:
     return torch.cat(latents).float(), torch.cat(depths)
 
 
-def reader_for(vae, folder: Path, clips: int, steps: int, size: int) -> DepthReader:
-    """The reader of that many lessons out of a folder, or taught now and kept there."""
+def load_or_train_reader(vae, folder: Path, clips: int, steps: int, size: int) -> DepthReader:
+    """The reader for that many clips and steps, loaded from a folder or trained and stored there."""
     file = folder / f"reader_{clips}_{steps}_{size}.safetensors"
     torch.manual_seed(0)
     reader = DepthReader()
     if file.exists():
         reader.load_state_dict(load_file(file))
         return reader.eval()
-    latents, depths = lessons(vae, clips, size)
+    latents, depths = training_pairs(vae, clips, size)
     optimizer = torch.optim.AdamW(reader.parameters(), 2e-3)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         chosen = torch.randint(len(latents), (32,))
-        seen = latents[chosen] + NOISE * torch.randn(32, *latents.shape[1:])
-        loss = (reader(seen) - depths[chosen]).square().mean()
+        noisy = latents[chosen] + NOISE * torch.randn(32, *latents.shape[1:])
+        loss = (reader(noisy) - depths[chosen]).square().mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -88,5 +88,5 @@ def reader_for(vae, folder: Path, clips: int, steps: int, size: int) -> DepthRea
 
 @torch.inference_mode()
 def read(reader: DepthReader, vae, pictures: Tensor) -> Tensor:
-    """(N, H, W, 3) pictures to the depth that the reader sees in them, (N, H / 4, W / 4)."""
+    """(N, H, W, 3) pictures to the depth that the reader estimates, (N, H / 4, W / 4)."""
     return reader((vae.encode(pictures) * LATENT_SIZE).float()).clamp(0, 1)

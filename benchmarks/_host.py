@@ -1,4 +1,4 @@
-"""ComfyUI and then the pack, for benchmarks that sample: both have a room named nodes, and the host's is first here."""
+"""Imports ComfyUI and then the pack, for benchmarks that sample: both have a package named nodes, the host's is first here."""
 
 import os
 import sys

@@ -12,21 +12,21 @@ from _pack import ROOT
 from pack.training.page.lock import wait_for
 
 
-def committed(name: str) -> dict:
+def committed_settings(name: str) -> dict:
     """The settings of one of the pack's own runs."""
     return json.loads((ROOT / "training" / "runs" / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def as_folder(row: str) -> str:
-    """The words of a table's row as the name of a folder."""
+    """The name of a table's row as the name of a folder."""
     return re.sub(r"[^a-z0-9]+", "_", row.lower()).strip("_")
 
 
-def trained(run: dict, folder: Path) -> Path:
-    """The folder of the models that a run leaves; one that is finished is taken as it is, one that was stopped goes on.
+def train_run(run: dict, folder: Path) -> Path:
+    """Trains a run and returns the folder of its models; a finished run is reused, a stopped one is resumed.
 
-    A run with other settings is another run: their checksum is part of its name. Of two that ask for one run at a time the
-    second waits.
+    A run with other settings is another run: their checksum is part of its name. Of two processes
+    with one run the second waits.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Clips of the stage, the edits that have a truth, and what is measured of them; bench edits asks for it."""
+"""Clips of the stage, edits with a ground truth, and their metrics, for bench edits."""
 
 import statistics
 from collections.abc import Callable
@@ -17,7 +17,7 @@ HEAD = ("", "flicker", "of the person", "PSNR, dB", "of the person", "depth L2")
 
 
 def held_out(count: int, first: int = 0) -> list[int]:
-    """Seeds below those of training whose clothes are plain: captions do not tell the second colour of a pattern."""
+    """Seeds below those of training whose clothes are plain: captions do not name the second colour of a pattern."""
     plain = lambda who: who.shirt_pattern == who.trousers_pattern == "plain"
     return [seed for seed in range(first, HELD_OUT) if plain(sample_scene(seed).character)][:count]
 
@@ -58,7 +58,7 @@ def edits_of(number: int) -> tuple[str, str]:
 
 
 def flicker(video: Tensor, flow: Tensor, valid: Tensor) -> float:
-    """(F, H, W, 3), flow (F-1, H, W, 2) and where it counts to the mean difference of neighbours, of 255."""
+    """(F, H, W, 3), flow (F-1, H, W, 2) and its valid pixels to the mean difference of neighbours, of 255."""
     error = (warp(video[1:], flow) - video[:-1]).abs().mean(-1)
     return 255 * error[valid].mean().item()
 

@@ -1,19 +1,19 @@
-"""How well a character is swapped on clips of the stage that were never trained on: python3 scripts/host.py bench character_swap
+"""Metrics of a character swap on held-out clips of the stage: python3 scripts/host.py bench character_swap
 
 A clip is taken apart with its true masks and depth, its scene is completed, and another character is put into it through
-the pack's own nodes on the real host: known by one picture in A-pose, moved by the joints of the new body in space, behind
-what passes in front, whose own pixels are laid over the frames. The truth is the same scene rendered with that character.
-Beside it, each row says how:
+the pack's own nodes on the real host: given as one picture in A-pose, moved by the joints of the new body in space, behind
+the occluder, whose own pixels are composited over the frames. The truth is the same scene rendered with that character.
+The rows:
 
 - as in the workflow character_swap: the pose of the old actor, flat joints lifted by depth, fitted to the new body, and the
-  figure that is made is cut out by that body and put into the clip; its room is the true one, so compare the person
-- the pose of the old actor as it was seen, not fitted to the new body
+  generated person is cut out by that body and composited into the clip; its scene is the true one, so compare the person
+- the pose of the old actor, not fitted to the new body
 - without the layers, without the features of the reference (the tokens stay): switched off while sampling; networks that were
   trained without them, and one that was trained on a flat skeleton, are in bench swap_ablation
-- the joint road: the model of video and depth, told the old actor's flat skeleton on the new body's proportions; its own
-  depth gives the matte and the order (_joint_road.py). Only this way makes depth: the last column is the mean error of the
-  depth where the new character is seen, in greys of the clip's range
-- no model at all: the clip as it was, and the truth through the auto-encoder, which no model on its latents can pass
+- the joint road: the model of video and depth with the old actor's flat skeleton in the new body's proportions; its own
+  depth gives the mask and the order (_joint_swap.py). Only this row has depth: the last column is the mean error of the
+  depth where the new character is visible, in greys of the clip's range
+- no model: the unchanged clip, and the ground truth through the auto-encoder, the upper bound of models on its latents
 """
 
 import argparse
@@ -27,7 +27,7 @@ import _host  # noqa: F401
 import comfy.sd
 import comfy.utils
 import torch
-from _joint_road import made_jointly, on_new_body, open_pair
+from _joint_swap import fit_pose, open_pair, swap_jointly
 from _pack import ROOT
 from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_mask import GrowMask
@@ -48,13 +48,13 @@ from pack.nodes.unet.loaders import open_video_model
 import nodes as host
 
 SIZE, FRAMES, FPS = 128, 8, 8.0
-OTHER = 500  # added to the seed of a clip: who comes in; both are below the seeds of training
+OTHER = 500  # added to the seed of a clip for the new character; both are below the seeds of training
 DEPTH = "person_depth_error"
 
 
 @dataclass
 class Swap:
-    """A clip taken apart, who comes in, and what it should become."""
+    """A decomposed clip, the new character, and the ground truth."""
 
     seed: int
     source: Clip
@@ -66,7 +66,7 @@ class Swap:
     occluder: torch.Tensor  # (F, H, W) what passes in front
     reference: torch.Tensor  # (1, H, W, 4)
     character: list  # its keypoints
-    motions: dict[str, torch.Tensor]  # (F, H, W, 3) by the way that the motion is told
+    motions: dict[str, torch.Tensor]  # (F, H, W, 3) by the kind of motion pictures
     body: torch.Tensor  # (F, H, W) silhouette of the old actor's pose on the new body
 
 
@@ -93,15 +93,15 @@ def swap_of(seed: int) -> Swap:
     ).result
     layers, scene, far, _ = FillScene.execute(layers, True, 2).result
     picture, mask = render_character(new)
-    drawn = lambda posed: render_body(posed, slice(0, FRAMES)).body
+    draw_body = lambda posed: render_body(posed, slice(0, FRAMES)).body
     motions = {
-        "joints": drawn(pose_body(truth.joints, new.view().focal, SIZE, SIZE)),
-        "seen": drawn(
+        "joints": draw_body(pose_body(truth.joints, new.view().focal, SIZE, SIZE)),
+        "unfitted": draw_body(
             body_from_keypoints(source.keypoints, lambda i: nearness(source.depth[i], "distance"), SIZE, SIZE)
         ),
         "skeleton": truth.pose,
     }
-    motions["fitted"], body = fitted(source.keypoints, character_keypoints(new), depth)
+    motions["fitted"], body = fit_body(source.keypoints, character_keypoints(new), depth)
     reference = torch.cat((picture, mask[..., None]), -1)
     return Swap(
         seed=seed, source=source, truth=truth, layers=layers, scene=scene, far=far, true_depth=greys(truth),
@@ -109,28 +109,28 @@ def swap_of(seed: int) -> Swap:
     )  # fmt: skip
 
 
-def fitted(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def fit_body(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The old actor's pose on the new body: code (F, H, W, 3) and silhouette (F, H, W)."""
-    code, _, body = DrawBody.execute(on_new_body(keypoints, character), 0, 0, DEPTH_TYPES[0], depth).result
+    code, _, body = DrawBody.execute(fit_pose(keypoints, character), 0, 0, DEPTH_TYPES[0], depth).result
     return code, body
 
 
-def put_back(made: torch.Tensor, swap) -> torch.Tensor:
-    """(F, H, W, 3): of what was made the figure alone, among the layers of the clip."""
+def composite_person(result: torch.Tensor, swap) -> torch.Tensor:
+    """Composites the person of a sampled clip among the layers of the clip, (F, H, W, 3)."""
     matte = GrowMask.execute(swap.body, 2, True).result[0]
     return CompositeLayers.execute(
-        swap.layers, False, False, "by depth", 0.0, character=made, character_mask=matte
+        swap.layers, False, False, "by depth", 0.0, character=result, character_mask=matte
     ).result[0]
 
 
-def blind(executor, *given, **conds):
-    """The host's wrapper around a forward pass: the network is shown no reference."""
+def without_reference(executor, *args, **conds):
+    """A wrapper around the host's forward pass that removes the reference features."""
     conds.pop(REFERENCE, None)
-    return executor(*given, **conds)
+    return executor(*args, **conds)
 
 
-def made_by(model, vae, swap: Swap, motion: str, layers: bool, options) -> torch.Tensor:
-    """(F, H, W, 3) by the stock sampler, with what passes in front laid over it if the clip is taken apart."""
+def swap_character(model, vae, swap: Swap, motion: str, layers: bool, options) -> torch.Tensor:
+    """(F, H, W, 3) by the stock sampler, with the occluder composited over it if the clip is decomposed."""
     video = model.model.video
     front = {"occluder": swap.source.rgb, "occluder_mask": swap.occluder}
     front = front if video.layer_codes == 2 and swap.occluder.any() else {}
@@ -147,13 +147,13 @@ def made_by(model, vae, swap: Swap, motion: str, layers: bool, options) -> torch
     sampled = host.common_ksampler(
         model, swap.seed, options.sampling_steps, options.cfg, "euler", "simple", positive, negative, latent
     )[0]
-    made = vae.decode(sampled["samples"]).clamp(0, 1)
-    return made.lerp(swap.source.rgb, swap.occluder[..., None]) if layers else made
+    result = vae.decode(sampled["samples"]).clamp(0, 1)
+    return result.lerp(swap.source.rgb, swap.occluder[..., None]) if layers else result
 
 
-def ssim(made: torch.Tensor, truth: torch.Tensor) -> float:
+def ssim(result: torch.Tensor, truth: torch.Tensor) -> float:
     """Structural similarity of (F, H, W, 3) in [0, 1], windows of 7 pixels, after Wang and others (2004)."""
-    x, y = (pictures.movedim(-1, 1).double() for pictures in (made, truth))
+    x, y = (pictures.movedim(-1, 1).double() for pictures in (result, truth))
     mean = lambda values: torch.nn.functional.avg_pool2d(values, 7, 1)
     mx, my = mean(x), mean(y)
     vx, vy, both = (mean(a * b) - mean(a) * mean(b) for a, b in ((x, x), (y, y), (x, y)))
@@ -161,25 +161,25 @@ def ssim(made: torch.Tensor, truth: torch.Tensor) -> float:
     return alike.mean().item()
 
 
-def score(made: torch.Tensor, depth: torch.Tensor | None, swap: Swap) -> dict[str, float]:
+def score(result: torch.Tensor, depth: torch.Tensor | None, swap: Swap) -> dict[str, float]:
     """Figures of frames (F, H, W, 3), and of their depth (F, H, W) where there is one."""
     here = swap.truth.person_mask > 0.5
     found = {
-        "psnr": psnr(made, swap.truth.rgb),
-        "person_psnr": psnr(made[here], swap.truth.rgb[here]),
-        "ssim": ssim(made, swap.truth.rgb),
+        "psnr": psnr(result, swap.truth.rgb),
+        "person_psnr": psnr(result[here], swap.truth.rgb[here]),
+        "ssim": ssim(result, swap.truth.rgb),
     }
     if depth is not None:
         found[DEPTH] = depth_errors(depth, swap.true_depth, swap.truth.person_mask)["person_mae"]
     return found
 
 
-def ways(models: dict, vae, options) -> dict:
+def methods(models: dict, vae, options) -> dict:
     """Rows by name: a function from a swap to its frames, and to their depth or None."""
     without_depth = lambda row: lambda swap: (row(swap), None)
     return {
-        **{name: without_depth(row) for name, row in character_ways(models["model"], vae, options).items()},
-        "the joint road": lambda swap: made_jointly(models["pair"], vae, swap, options.sampling_steps),
+        **{name: without_depth(row) for name, row in character_methods(models["model"], vae, options).items()},
+        "the joint road": lambda swap: swap_jointly(models["pair"], vae, swap, options.sampling_steps),
         "the clip as it was": without_depth(lambda swap: swap.source.rgb),
         "the truth through the auto-encoder": without_depth(
             lambda swap: vae.decode(vae.encode(swap.truth.rgb)).clamp(0, 1)
@@ -187,30 +187,32 @@ def ways(models: dict, vae, options) -> dict:
     }
 
 
-def character_ways(ours, vae, options) -> dict:
+def character_methods(ours, vae, options) -> dict:
     """Rows of the character model: a function from a swap to its frames."""
-    unseeing = ours.clone()
-    unseeing.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "blind", blind)
-    by = lambda model, motion="joints", layers=True: lambda swap: made_by(model, vae, swap, motion, layers, options)
+    no_reference = ours.clone()
+    no_reference.add_wrapper_with_key(WrappersMP.DIFFUSION_MODEL, "without_reference", without_reference)
+    method = lambda model, motion="joints", layers=True: (
+        lambda swap: swap_character(model, vae, swap, motion, layers, options)
+    )
     return {
-        "ours": by(ours),
-        "ours as in the workflow character_swap": lambda swap: put_back(by(ours, "fitted")(swap), swap),
-        "ours, the old actor's pose as seen": by(ours, "seen"),
-        "no decomposition (layers off in sampling)": by(ours, layers=False),
-        "no reference attention (off in sampling)": by(unseeing),
+        "ours": method(ours),
+        "ours as in the workflow character_swap": lambda swap: composite_person(method(ours, "fitted")(swap), swap),
+        "ours, the old actor's pose as seen": method(ours, "unfitted"),
+        "no decomposition (layers off in sampling)": method(ours, layers=False),
+        "no reference attention (off in sampling)": method(no_reference),
     }
 
 
 def measure(models: dict, vae, options) -> list[dict]:
-    found = {name: [] for name in ways(models, vae, options)}
+    found = {name: [] for name in methods(models, vae, options)}
     seconds = {name: [] for name in found}
     for seed in range(options.clips):
         swap = swap_of(seed)
-        for name, row in ways(models, vae, options).items():
+        for name, row in methods(models, vae, options).items():
             begin = time.perf_counter()
-            made, depth = row(swap)
+            result, depth = row(swap)
             seconds[name].append(time.perf_counter() - begin)
-            found[name].append(score(made, depth, swap))
+            found[name].append(score(result, depth, swap))
     means = {
         name: {figure: statistics.fmean(one[figure] for one in each) for figure in each[0]}
         for name, each in found.items()
@@ -218,7 +220,7 @@ def measure(models: dict, vae, options) -> list[dict]:
     return [{"row": name, **means[name], "seconds": statistics.median(seconds[name])} for name in found]
 
 
-def opened(options) -> tuple[dict, object]:
+def open_models(options) -> tuple[dict, object]:
     """The models by name, and the VAE; a file that is missing ends the benchmark."""
     for name in ("vae", "model"):
         if not getattr(options, name).is_file():
@@ -236,7 +238,7 @@ def main() -> None:
     parser.add_argument("--sampling-steps", type=int, default=20)
     parser.add_argument("--cfg", type=float, default=1.0)
     options = parser.parse_args()
-    models, vae = opened(options)
+    models, vae = open_models(options)
     comfy.utils.PROGRESS_BAR_ENABLED = False
     with torch.inference_mode():
         rows = measure(models, vae, options)

@@ -1,10 +1,10 @@
-"""How good a dual-modal model is on clips of the stage that it never saw: python3 scripts/host.py bench demo [--json]
+"""Metrics of a model of video and depth on held-out clips of the stage: python3 scripts/host.py bench demo [--json]
 
-Sampled through the pack's own nodes on the real host, as the workflow joint_dance does unless told otherwise: the
-person in A-pose, the empty room and the pose are given; video and depth are made, and the stage knows the truth of both.
+Sampled through the pack's own nodes on the real host, with the settings of the workflow joint_dance by default: the
+person in A-pose, the empty scene and the pose are given; video and depth are generated and compared with the stage's.
 With --task one half is the true one and the other is generated; with --no-poses no poses are given.
-Beside the model stands a baseline without any: the person of the first frame, pasted still on the room; once as it is, so
-that the room is the true one to the last bit, and once through the auto-encoder, as everything that a model makes.
+Beside the model stands a baseline without any: the person of the first frame, pasted still on the room; once unchanged, so
+that the scene is exact, and once through the auto-encoder, as every output of a model.
 """
 
 import argparse
@@ -68,8 +68,8 @@ def open_models(model: Path, pose: Path, vae: Path) -> dict:
     }
 
 
-def through(vae, pictures: torch.Tensor) -> torch.Tensor:
-    """(F, H, W, 3) pictures as the auto-encoder gives them back."""
+def roundtrip(vae, pictures: torch.Tensor) -> torch.Tensor:
+    """(F, H, W, 3) pictures through the auto-encoder."""
     return vae.decode(vae.encode(pictures)).clamp(0, 1)
 
 
@@ -95,7 +95,7 @@ def main() -> None:
             truth, begin = truth_of(seed), time.perf_counter()
             video, depth = make(models, truth, options, seed)
             seconds.append(time.perf_counter() - begin)
-            rows.append(score(video, depth, truth, partial(through, models["vae"])))
+            rows.append(score(video, depth, truth, partial(roundtrip, models["vae"])))
     outlines = sum(row["video_to_depth_px"] == row["video_to_depth_px"] for row in rows)
     found = {"clips": len(rows), **means(rows), "outlines": outlines, "seconds_a_clip": statistics.median(seconds)}
     if options.json:

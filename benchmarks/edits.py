@@ -1,22 +1,22 @@
 """One-shot edits beside their truth: python3 scripts/host.py bench edits [--clips N] [--json]
 
-A clip of the stage that nothing was trained on is made anew in other words: with other clothes, and in another light or
-room. The stage renders the same motion that way, so that each edit has a truth. Sampled through the pack's own nodes, all
+A held-out clip of the stage is sampled with another prompt: with other clothes, and in another light or
+scene. The stage renders the same motion that way, so that each edit has a truth. Sampled through the pack's own nodes, all
 with the same words, steps and cfg:
 
 no tuning               the model of words on every frame by itself, with the depth, from noise
-Tune-A-Video, no depth  tuned on the clip while the depth channel is a plane, 0, as it is then; from the clip's inverted noise
+Tune-A-Video, no depth  tuned on the clip and sampled with a constant depth channel, 0; from the clip's inverted noise
 ours, no inversion      tuned on the clip with its depth, from noise
 ours                    the same, from the clip's inverted noise
 
-flicker     how far a frame is from its follower fetched back along the true flow, in steps of 8 bits, where the flow is
+flicker     difference of a frame from the next one warped back by the true flow, in steps of 8 bits, where the flow is
             valid; of the whole picture and of the person. Lower is steadier; the truth has some of its own.
 PSNR        decibels to the true edit, of the whole picture and of the person
 depth L2    mean square between the inverse depth that a small network reads in the made pictures and what it reads in the
-            true ones, at a quarter of their size: its own errors then count on both sides. This benchmark teaches it on
+            true ones, at a quarter of their size: its own errors then count on both sides. This benchmark trains it on
             other clips (_depth_reader.py).
 
-Beside them stand the clip as it was and the true edit through the auto-encoder, which no method can pass. Tunings and the
+Compared with the unchanged clip and the true edit through the auto-encoder, which no method can pass. Tunings and the
 reader are kept in --folder for the next time, by the fingerprint of the model.
 """
 
@@ -31,7 +31,7 @@ import _host  # noqa: F401
 import comfy.sd
 import comfy.utils
 import torch
-from _depth_reader import inverse_depth, read, reader_for
+from _depth_reader import inverse_depth, load_or_train_reader, read
 from _pack import ROOT
 from _stage_edits import (
     BETTER,
@@ -85,7 +85,7 @@ METHODS = {
 
 
 def tune(kind: str, data: dict, options, folder: Path) -> Path:
-    """The file of a tuning on a clip, by the recipe of the training pack; one that is there is taken."""
+    """The file of a tuning on a clip, by the recipe of the training pack; an existing one is reused."""
     file = folder / f"{data['first_seed']}_{kind}_{options.steps}_{options.lr:g}" / "tuning.safetensors"
     if file.exists():
         return file
@@ -98,14 +98,14 @@ def tune(kind: str, data: dict, options, folder: Path) -> Path:
     recipe.prepare(DEVICE)
     if kind == FLAT:
         recipe.kept["depth"] = torch.zeros_like(recipe.kept["depth"])
-    learn(recipe, settings)
+    train(recipe, settings)
     file.parent.mkdir(parents=True, exist_ok=True)
     recipe.export(file.parent)
     return file
 
 
-def learn(recipe, settings: RunSettings) -> None:
-    """What the trainer does for a recipe with one example, in this process."""
+def train(recipe, settings: RunSettings) -> None:
+    """Trains a recipe with one example as the trainer does, in this process."""
     trained = list(recipe.trained().values())
     optimizer = torch.optim.AdamW(trained, settings.lr, settings.betas, weight_decay=settings.weight_decay)
     batch = {name: value[None].to(DEVICE) for name, value in recipe.sample(0).items()}
@@ -123,14 +123,14 @@ def learn(recipe, settings: RunSettings) -> None:
 
 
 def conditions(model, words: str, depth: torch.Tensor, flat: bool) -> list:
-    """Words and no words with the depth (F, H, W), or with a plane in its place."""
+    """The prompt and the empty prompt with the depth (F, H, W), or with a constant depth."""
     pictures = torch.full((1, SIZE, SIZE, 3), 0.5) if flat else depth[..., None].expand(-1, -1, -1, 3)
     encoded = [[[word_tokens(text, model.model.video.words)[None], {}]] for text in (words, "")]
     return EncodeDepth.execute(*encoded, pictures, "per clip").result
 
 
 def start_of(model, method: Method, source: dict, options) -> dict:
-    """The LATENT to sample from: the clip's inverted noise, or the clip, to be covered with noise."""
+    """The LATENT to sample from: the clip's inverted noise, or the clip, to which the sampler adds noise."""
     if not method.inverted:
         return source["latent"]
     words = source["caption"] if options.invert_with == "caption" else ""
@@ -142,7 +142,7 @@ def start_of(model, method: Method, source: dict, options) -> dict:
 
 
 def sampled(model, method: Method, start: dict, words: str, source: dict, options) -> torch.Tensor:
-    """Latents (F, 4, h, w) in the words of the edit."""
+    """Latents (F, 4, h, w) sampled with the prompt of the edit."""
     positive, negative = conditions(model, words, source["depth"], method.tuned == FLAT)
     return host.KSamplerAdvanced().sample(
         model, "disable" if method.inverted else "enable", 0, options.sampling_steps, options.cfg, "euler",
@@ -159,22 +159,22 @@ class Bench:
         self.folder = options.folder / fingerprint(open_model(options.model)[1])[:12]
         self.vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(options.vae)))
         self.base = open_video_model(str(options.model))[0]
-        self.reader = reader_for(self.vae, options.folder, *options.lessons, SIZE)
+        self.reader = load_or_train_reader(self.vae, options.folder, *options.lessons, SIZE)
 
     def clip(self, number: int, seed: int) -> list[dict]:
-        """A row for each edit and method, and for what stands beside them."""
+        """A row for each edit and method, and for the two baselines."""
         data, begin = data_of(number, seed), time.perf_counter()
         scene = scene_of(data)
         clip = render(scene)
         edits = {name: render(EDITS[name](scene)) for name in edits_of(number)}
-        made = {"the clip as it was": dict.fromkeys(edits, clip.rgb), **self.methods(data, clip, edits)}
-        made["the truth, encoded"] = {name: self.decode(self.vae.encode(true.rgb)) for name, true in edits.items()}
+        results = {"the clip as it was": dict.fromkeys(edits, clip.rgb), **self.methods(data, clip, edits)}
+        results["the truth, encoded"] = {name: self.decode(self.vae.encode(true.rgb)) for name, true in edits.items()}
         rows = [
             {"seed": seed, "edit": edit, "method": name, **self.score(videos[edit], true)}
-            for name, videos in made.items() for edit, true in edits.items()
+            for name, videos in results.items() for edit, true in edits.items()
         ]  # fmt: skip
         for edit, true in edits.items():
-            sheet = [made["the clip as it was"][edit], true.rgb, *(made[name][edit] for name in METHODS)]
+            sheet = [results["the clip as it was"][edit], true.rgb, *(results[name][edit] for name in METHODS)]
             file = self.folder / f"{seed}_{edit}.png"
             write_picture(file, torch.cat([torch.cat(list(video[::2]), 1) for video in sheet]))
         print(f"seed {seed}, {time.perf_counter() - begin:.0f} s: {clip.caption}", file=sys.stderr, flush=True)
@@ -182,7 +182,7 @@ class Bench:
 
     def methods(self, data: dict, clip, edits: dict) -> dict[str, dict[str, torch.Tensor]]:
         """{method: {edit: video (F, H, W, 3)}}"""
-        made = {}
+        results = {}
         source = {"caption": clip.caption, "depth": inverse_depth(clip)}
         source["latent"] = {"samples": self.vae.encode(clip.rgb)}
         for name, method in METHODS.items():
@@ -192,22 +192,22 @@ class Bench:
             with torch.inference_mode():
                 start = start_of(model, method, source, self.options)
                 videos = (sampled(model, method, start, true.caption, source, self.options) for true in edits.values())
-                made[name] = dict(zip(edits, map(self.decode, videos), strict=True))
-        return made
+                results[name] = dict(zip(edits, map(self.decode, videos), strict=True))
+        return results
 
     def decode(self, latents: torch.Tensor) -> torch.Tensor:
         return self.vae.decode(latents).clamp(0, 1)
 
     def score(self, video: torch.Tensor, true) -> dict[str, float]:
-        """A clip (F, H, W, 3) beside the stage's clip that it should be."""
+        """Metrics of a clip (F, H, W, 3) against its ground truth."""
         person = true.person_mask > 0.5
-        seen, right = (read(self.reader, self.vae, pictures) for pictures in (video, true.rgb))
+        read_depth, true_depth = (read(self.reader, self.vae, pictures) for pictures in (video, true.rgb))
         return {
             "flicker": flicker(video, true.forward, true.forward_valid),
             "flicker_person": flicker(video, true.forward, true.forward_valid & person[:-1]),
             "psnr": psnr(video, true.rgb),
             "psnr_person": psnr(video[person], true.rgb[person]),
-            "depth_l2": (seen - right).square().mean().item(),
+            "depth_l2": (read_depth - true_depth).square().mean().item(),
         }
 
 
@@ -228,7 +228,7 @@ def main() -> None:
         "--invert-with", choices=("caption", "nothing"), default="caption", help="words of the inversion"
     )
     parser.add_argument(
-        "--lessons", type=int, nargs=2, default=(192, 600), help="clips and steps that teach the reader"
+        "--lessons", type=int, nargs=2, default=(192, 600), help="clips and steps that train the reader"
     )
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()

@@ -1,10 +1,10 @@
-"""How well a flow model moves people of the stage that it never saw: python3 scripts/host.py bench flow_demo [--json]
+"""Metrics of a flow model on held-out people of the stage: python3 scripts/host.py bench flow_demo [--json]
 
-Every sample is one still picture and one word. Stock sampling, 20 steps through the host, stands beside ancestral sampling
-of all steps from the same noise, and beside the same 20 steps with the loader's threshold taken out, all without guidance; the
-guided row samples as the workflow picture_to_motion does. The motion is judged by its flow: the class of
-the true flow that lies nearest among clips of other people (which of the true clips' own flows it names rightly is told
-beside it), how far it ends from the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be
+Every sample is one still picture and one label. Stock sampling, 20 steps through the host, is compared with ancestral sampling
+of all steps from the same noise, and with the same 20 steps with the loader's threshold taken out, all without guidance; the
+guided row samples as the workflow picture_to_motion does. The motion is measured by its flow: the class of
+the nearest true flow among clips of other people (the accuracy of this class on true flow is reported
+too), how far it ends from the clip's own true flow (motion is drawn, so this is no goal, but both samplers should be
 alike), and the distance of all clips from the true ones by RandomFeatures, whole, by class (cFVD) and by person (sFVD).
 """
 
@@ -41,7 +41,7 @@ from pack.nodes.host.lfdm.model import native_flow_model, text_conditioning, wit
 from pack.training.loop.sampling import sample_flow
 
 PEOPLE = 6  # different persons among the samples, each in several actions
-BANK = 500  # the first seed of the clips whose true flow is known; samples lie below, training above 1000
+BANK = 500  # the first seed of the reference clips; samples lie below, training above 1000
 
 
 def scene_of(seed: int, options, person: int | None = None):
@@ -60,7 +60,7 @@ def truth_of(seed: int, options) -> dict:
     return {"video": video, "flow": flow, "kind": kind, "action": scene.action, "person": person}
 
 
-def known_motion(options) -> tuple[torch.Tensor, list[str]]:
+def reference_motion(options) -> tuple[torch.Tensor, list[str]]:
     """Signatures of the true flow of other people's clips, and their actions."""
     seeds = range(BANK, BANK + options.bank * len(ACTIONS))
     flows = (StageMotion.of(scene_of(seed, options)).to_first()[0] for seed in seeds)
@@ -91,7 +91,7 @@ class Models:
             latent, denoise=1.0, disable_pbar=True, seed=0,
         ).float().cpu()  # fmt: skip
 
-    def unheld(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
+    def without_threshold(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
         """The same with the loader's threshold taken out."""
         bare = self.native.clone()
         bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
@@ -103,53 +103,57 @@ class Models:
         part, g = self.unet.still_part(features), torch.Generator().manual_seed(1)
         predict = lambda x, t: self.unet(x, t, text=text, still_part=part)
         fresh = lambda x: torch.randn(x.shape, generator=g)
-        made = sample_flow(predict, noise, FlowSchedule.of(self.unet.config), options.ancestral_steps, fresh)
-        return from_network(made, self.unet.config)
+        sampled = sample_flow(predict, noise, FlowSchedule.of(self.unet.config), options.ancestral_steps, fresh)
+        return from_network(sampled, self.unet.config)
 
     def own(self, truths: list[dict]) -> torch.Tensor:
-        """What the codec itself finds in the true clips: the bound of every sampler."""
+        """The flow that the autoencoder estimates from the true clips: the bound of every sampler."""
         found = [self.codec.estimate(truth["video"][:1], truth["video"]) for truth in truths]
         return state_of(*(torch.stack(part) for part in zip(*found, strict=True)))
 
 
-def judged(models: Models, truths: list[dict], states: torch.Tensor, known, classes, options) -> dict:
-    """Figures of one way of making states, and the features of its clips."""
+def evaluate_states(models: Models, truths: list[dict], states: torch.Tensor, signatures, classes, options) -> dict:
+    """Metrics of states (B, 3, F, h, w), and the features of their clips."""
     rows, clips, signs = [], [], []
     for truth, state in zip(truths, states, strict=True):
         grid, occlusion = (part[0] for part in motion_of(state[None]))
         offset = pixel_offsets(grid, truth["video"].shape[-2:])
         source = models.codec.encode(truth["video"][:1])
         clip = torch.cat(list(models.codec.render(source, grid, occlusion.clamp(0, 1))))
-        seen, moves = truth["kind"] > 0, truth["kind"] == MOVES
-        rows.append({"psnr_visible": psnr_where(clip, truth["video"], seen),
+        visible, moves = truth["kind"] > 0, truth["kind"] == MOVES
+        rows.append({"psnr_visible": psnr_where(clip, truth["video"], visible),
                      "psnr_person": psnr_where(clip, truth["video"], moves),
                      "end_point_px": end_point_error(offset, truth["flow"], moves)})  # fmt: skip
         clips.append(clip)
         signs.append(signature(offset))
-    found = nearest_class(torch.stack(signs), known, classes)
+    found = nearest_class(torch.stack(signs), signatures, classes)
     means = {name: statistics.fmean(row[name] for row in rows) for name in rows[0]}
     hits = sum(one == truth["action"] for one, truth in zip(found, truths, strict=True))
     return {"asked_class": hits / len(truths), **means, "features": RandomFeatures()(torch.stack(clips))}
 
 
-def distances(made: torch.Tensor, true: torch.Tensor, truths: list[dict]) -> dict:
+def distances(sampled: torch.Tensor, true: torch.Tensor, truths: list[dict]) -> dict:
     """Fréchet distances of all clips, by class and by person."""
     groups = {"class": [truth["action"] for truth in truths], "person": [truth["person"] for truth in truths]}
     scale = 1e3  # the features are small
-    by = {name: frechet_by_group(made * scale, true * scale, who, who) for name, who in groups.items()}
-    return {"frechet": frechet(made * scale, true * scale),
+    by = {name: frechet_by_group(sampled * scale, true * scale, who, who) for name, who in groups.items()}
+    return {"frechet": frechet(sampled * scale, true * scale),
             **{f"frechet_by_{name}": found["mean"] for name, found in by.items()},
             **{f"frechet_by_{name}_spread": found["spread"] for name, found in by.items()}}  # fmt: skip
 
 
-def without_model(truths: list[dict], known: torch.Tensor, classes: list[str]) -> dict:
-    """How often the true flow itself is named rightly, and how good the picture is that does not move."""
-    named = nearest_class(torch.stack([signature(truth["flow"]) for truth in truths]), known, classes)
+def without_model(truths: list[dict], signatures: torch.Tensor, classes: list[str]) -> dict:
+    """The accuracy of the class of true flow, and metrics of the still picture."""
+    named = nearest_class(torch.stack([signature(truth["flow"]) for truth in truths]), signatures, classes)
     stills = [(t, t["video"][:1].expand_as(t["video"]), t["kind"]) for t in truths]
     return {
         "true_flow_named": sum(a == t["action"] for a, t in zip(named, truths, strict=True)) / len(truths),
-        "still_psnr_visible": statistics.fmean(psnr_where(made, t["video"], kind > 0) for t, made, kind in stills),
-        "still_psnr_person": statistics.fmean(psnr_where(made, t["video"], kind == MOVES) for t, made, kind in stills),
+        "still_psnr_visible": statistics.fmean(
+            psnr_where(sampled, t["video"], kind > 0) for t, sampled, kind in stills
+        ),
+        "still_psnr_person": statistics.fmean(
+            psnr_where(sampled, t["video"], kind == MOVES) for t, sampled, kind in stills
+        ),
         "still_end_point_px": statistics.fmean(
             end_point_error(torch.zeros_like(t["flow"]), t["flow"], kind == MOVES) for t, _, kind in stills
         ),
@@ -169,27 +173,27 @@ def in_batches(make, truths: list[dict], noise: torch.Tensor, options, at_once: 
 
 def evaluate(options) -> dict:
     models, truths = Models(options), [truth_of(seed, options) for seed in range(options.samples)]
-    known, classes = known_motion(options)
+    signatures, classes = reference_motion(options)
     own = models.own(truths)
     noise = torch.randn(own.shape, generator=torch.Generator().manual_seed(options.seed))
     makers = {
         "codec": lambda some, _, __: models.own(some),
         "stock": models.stock,
-        "without_threshold": models.unheld,
-        "guided": lambda *given: models.stock(*given, cfg=options.cfg, sampler=options.guided_sampler),
+        "without_threshold": models.without_threshold,
+        "guided": lambda *args: models.stock(*args, cfg=options.cfg, sampler=options.guided_sampler),
         "ancestral": models.ancestral,
     }
     if not options.ancestral_steps:
         del makers["ancestral"]
     true = RandomFeatures()(torch.stack([truth["video"] for truth in truths]))
     found = {"samples": len(truths), "steps": options.steps, "ancestral_steps": options.ancestral_steps}
-    found |= without_model(truths, known, classes)
+    found |= without_model(truths, signatures, classes)
     for name, make in makers.items():
         begin = time.perf_counter()
         at_once = options.at_once if name == "ancestral" else 1  # the host samples one after the other
         states = in_batches(make, truths, noise, options, at_once)
         seconds = (time.perf_counter() - begin) / len(truths)
-        row = judged(models, truths, states, known, classes, options)
+        row = evaluate_states(models, truths, states, signatures, classes, options)
         found[name] = row | distances(row.pop("features"), true, truths) | {"seconds_a_sample": seconds}
     if "ancestral" in found:
         names = ("end_point_px", "frechet", "frechet_by_class", "frechet_by_person")
@@ -204,7 +208,7 @@ def main() -> None:
     parser.add_argument("--codec", type=Path, default=ROOT / "weights/flow_models/duet_flow_codec_64.safetensors")
     parser.add_argument("--samples", type=int, default=60)
     parser.add_argument("--batch", type=int, default=10)
-    parser.add_argument("--bank", type=int, default=24, help="clips of known flow for each action")
+    parser.add_argument("--bank", type=int, default=24, help="reference clips for each action")
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--frames", type=int, default=12)
     parser.add_argument("--fps", type=float, default=8.0)

@@ -1,12 +1,12 @@
 """A step of inversion beside a step of the stock euler: python3 scripts/host.py bench inversion [--json]
 
 steps   both are samplers of the real host on the same pair model with random weights, one after the other in turns that
-        change places; medians of the ratios. `fast` asks the network once a step as euler does, so all that it adds is
-        arithmetic on latents; `exact` asks it as often as said, and is timed once.
-return  how far a clip of the stage that is inverted and sampled again by the stock euler is off, in parts of its size, on
-        the shipped model of words: by both rules, and by the stock FlipSigmas with euler
+        change places; medians of the ratios. `fast` evaluates the network once a step as euler does, so it adds only
+        arithmetic on latents; `exact` evaluates it --iterations times, and is timed once.
+return  relative error of a clip of the stage that is inverted and sampled again by the stock euler, on the shipped
+        depth-to-image model: by both rules, and by the stock FlipSigmas with euler
 
---sizes tiny sd1 --predictions eps v --steps 10 --runs 7 is the whole of it.
+--sizes tiny sd1 --predictions eps v --steps 10 --runs 7 runs all of it.
 """
 
 import argparse
@@ -45,12 +45,12 @@ def seconds(model, positive, sampler, sigmas, latent) -> float:
     if torch.cuda.is_available():
         torch.cuda.synchronize()
     begin = time.perf_counter()
-    sample(model, positive, sampler, sigmas, latent)  # its answer is on the CPU, so nothing is left to wait for
+    sample(model, positive, sampler, sigmas, latent)  # its result is on the CPU, so no synchronisation is needed
     return (time.perf_counter() - begin) / (len(sigmas) - 1)
 
 
-def compared(model, positive, latent, steps: int, iterations: int, runs: int) -> dict:
-    """Median seconds of a step of euler and of both ways to invert, and the medians of the ratios."""
+def compare(model, positive, latent, steps: int, iterations: int, runs: int) -> dict:
+    """Median seconds of a step of euler and of both inversions, and the medians of the ratios."""
     schedule = model.get_model_object("model_sampling")
     sigmas = comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", steps).cpu()
     samplers = {"euler": comfy.samplers.sampler_object("euler"), "fast": inversion_sampler(1)}
@@ -60,7 +60,7 @@ def compared(model, positive, latent, steps: int, iterations: int, runs: int) ->
     pairs, order = [], list(samplers)
     for _ in range(runs):
         pairs.append({name: timed(samplers[name]) for name in order})
-        order.reverse()  # a machine that slows down shall favour neither
+        order.reverse()  # so that a machine that slows down favours neither
     a_step, exact = statistics.median(pair["euler"] for pair in pairs), timed(inversion_sampler(iterations))
     return {
         "euler_s": a_step,
@@ -84,12 +84,12 @@ def measure(size: str, prediction: str, options) -> dict:
         "latents": 2 * frames,
         "pixels": pixels,
         "device": "cuda" if torch.cuda.is_available() else "cpu",
-        **compared(model, [[torch.zeros(1, 77, WIDTH), {}]], latent, options.steps, options.iterations, options.runs),
+        **compare(model, [[torch.zeros(1, 77, WIDTH), {}]], latent, options.steps, options.iterations, options.runs),
     }
 
 
-def returning(steps: int) -> dict:
-    """Errors of a clip that went to noise and back on the shipped model of words, with its depth and its caption."""
+def measure_return(steps: int) -> dict:
+    """Errors of a clip that went to noise and back on the shipped depth-to-image model, with its depth and its caption."""
     model = open_video_model(str(WORDS))[0]
     vae = comfy.sd.VAE(sd=comfy.utils.load_torch_file(str(VAE)))
     clip = render(sample_scene(SEED, frames=FRAMES, height=PIXELS, width=PIXELS, frame_rate=8.0, objects=0))
@@ -100,30 +100,30 @@ def returning(steps: int) -> dict:
     sigmas = comfy.samplers.calculate_sigmas(model.get_model_object("model_sampling"), "ddim_uniform", steps).cpu()
     euler = comfy.samplers.sampler_object("euler")
     flipped = FlipSigmas.execute(sigmas).result[0]
-    ways = {
+    samplers = {
         "exact_5": (inversion_sampler(5), sigmas),
         "fast": (inversion_sampler(1), sigmas),
         "flip": (euler, flipped),
     }
     errors = {}
-    for name, (sampler, levels) in ways.items():
+    for name, (sampler, levels) in samplers.items():
         noise = sample(model, positive, sampler, levels, latent)
-        again = sample(model, positive, euler, sigmas, noise)
-        errors[f"{name}_error"] = reconstruction_error(again["samples"], latent["samples"])[0]
+        reproduced = sample(model, positive, euler, sigmas, noise)
+        errors[f"{name}_error"] = reconstruction_error(reproduced["samples"], latent["samples"])[0]
     return {"part": "return", "model": WORDS.name, "steps": steps, "frames": FRAMES, **errors}
 
 
 def rows(options):
-    """What is measured, as it is measured."""
+    """Rows of the table, each when it is measured."""
     if "steps" in options.parts:
         for size in options.sizes:
             for prediction in options.predictions:
                 yield measure(size, prediction, options)
     if "return" in options.parts and WORDS.exists():
-        yield returning(options.return_steps)
+        yield measure_return(options.return_steps)
 
 
-def shown(row: dict) -> str:
+def format_row(row: dict) -> str:
     """A row as one line; errors in powers of ten."""
     form = lambda name, value: f"{value:.1e}" if name.endswith("error") else f"{value:.3f}"
     return ", ".join(f"{name} {form(name, v) if isinstance(v, float) else v}" for name, v in row.items())
@@ -148,7 +148,7 @@ def main() -> None:
         print(json.dumps({**about, "rows": list(rows(options))}, indent=2))
         return
     for row in rows(options):
-        print(shown(row), flush=True)
+        print(format_row(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Frames a second and peak memory of the layers: python3 scripts/host.py bench layers [--json]
 
 Decomposition is given masks and depth. Memory is measured in a process of its own for each length of clip, as the
-most that was held at once beyond the input and the pictures handed out; a figure that stays while the clip grows tenfold
-is flat. Only Linux tells how much a process holds.
+peak beyond the input and the returned pictures; a figure that stays while the clip grows tenfold
+is flat. It runs on Linux only.
 """
 
 import argparse
@@ -27,37 +27,37 @@ STEPS = ("decompose", "complete, still camera", "complete, moving camera", "comp
 
 
 def clip(frames: int, height: int, width: int, camera: str):
-    """A stage clip in a loop, as pictures, human, objects (1, N, H, W) and nearness."""
+    """A stage clip in a loop, as pictures, person, objects (1, N, H, W) and nearness."""
     few = min(frames, 24)
     scene = sample_scene(
         7, frames=few, height=height, width=width, frame_rate=8, action="walk", objects=1, camera=camera
     )
-    made = render(scene, samples=1)
+    rendered = render(scene, samples=1)
     again = torch.arange(frames) % few
-    parts = (made.rgb, made.person_mask, made.layers[1, ..., 3], 1 / made.depth)
-    images, human, object_, near = (part if frames == few else part[again] for part in parts)
-    return images, human, object_[None], near
+    parts = (rendered.rgb, rendered.person_mask, rendered.layers[1, ..., 3], 1 / rendered.depth)
+    images, person, object_, near = (part if frames == few else part[again] for part in parts)
+    return images, person, object_[None], near
 
 
 def measured(step: str, frames: int, height: int, width: int) -> dict:
-    images, human, objects, near = clip(frames, height, width, "sway" if "moving" in step else "still")
-    layers = decompose(images, human, near, DEPTH_TYPES[0], objects)
+    images, person, objects, near = clip(frames, height, width, "sway" if "moving" in step else "still")
+    layers = decompose(images, person, near, DEPTH_TYPES[0], objects)
     if step == "composite":
         layers, _ = fill_scene(layers, FillSettings(grow_mask=2))
-    ctypes.CDLL(None).malloc_trim(0)  # what rendering left behind would be used again unseen
+    ctypes.CDLL(None).malloc_trim(0)  # else memory freed by rendering is reused and not measured
     with Watch() as watch:
         begin = time.perf_counter()
-        handed = work(step, layers, (images, human, near, objects))
+        output_mb = work(step, layers, (images, person, near, objects))
         seconds = time.perf_counter() - begin
-    return {"step": step, "frames": frames, "fps": frames / seconds, "working_mb": watch.grown - handed}
+    return {"step": step, "frames": frames, "fps": frames / seconds, "working_mb": watch.grown - output_mb}
 
 
-def work(step: str, layers, given) -> float:
-    """Does it, and tells how many megabytes of pictures it hands out."""
+def work(step: str, layers, inputs) -> float:
+    """Runs a step and returns the megabytes of its output pictures."""
     plane = layers.images[..., 0].numel() * 4 / 2**20
     if step == "decompose":
-        images, human, near, objects = given
-        kept = layer_masks(decompose(images, human, near, DEPTH_TYPES[0], objects))
+        images, person, near, objects = inputs
+        kept = layer_masks(decompose(images, person, near, DEPTH_TYPES[0], objects))
         return plane * len(kept)
     if step.startswith("complete"):
         kept = fill_scene(layers, FillSettings(grow_mask=4))
@@ -74,33 +74,33 @@ class Watch:
     """The most memory that a process held while this was open, in megabytes beyond what it held at first (Linux)."""
 
     def __enter__(self) -> "Watch":
-        self.first = self.most = held()
+        self.first = self.most = process_memory()
         self.open = True
-        self.thread = threading.Thread(target=self.look, daemon=True)
+        self.thread = threading.Thread(target=self.poll, daemon=True)
         self.thread.start()
         return self
 
-    def look(self) -> None:
+    def poll(self) -> None:
         while self.open:
-            self.most = max(self.most, held())
+            self.most = max(self.most, process_memory())
             time.sleep(0.002)
 
     def __exit__(self, *error) -> None:
         self.open = False
         self.thread.join()
-        self.grown = max(self.most, held()) - self.first
+        self.grown = max(self.most, process_memory()) - self.first
 
 
-def held() -> float:
+def process_memory() -> float:
     """Megabytes that this process holds now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def apart(step: str, frames: int, height: int, width: int, threads: int) -> dict:
-    """One measurement in a process of its own, since a peak never sinks."""
-    given = ["--one", step, "--frames", str(frames), "--size", str(height), str(width), "--threads", str(threads)]
-    done = subprocess.run([sys.executable, __file__, *given], capture_output=True, text=True, check=True)
+def measure_in_process(step: str, frames: int, height: int, width: int, threads: int) -> dict:
+    """One measurement in a process of its own, since a peak never falls."""
+    arguments = ["--one", step, "--frames", str(frames), "--size", str(height), str(width), "--threads", str(threads)]
+    done = subprocess.run([sys.executable, __file__, *arguments], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -119,9 +119,9 @@ def main() -> None:
         return
     rows = []
     for step in STEPS:
-        rows.append({"size": options.size, **apart(step, options.frames, *options.size, options.threads)})
-        rows.append({"size": (256, 256), **apart(step, options.long // 10, 256, 256, options.threads)})
-        rows.append({"size": (256, 256), **apart(step, options.long, 256, 256, options.threads)})
+        rows.append({"size": options.size, **measure_in_process(step, options.frames, *options.size, options.threads)})
+        rows.append({"size": (256, 256), **measure_in_process(step, options.long // 10, 256, 256, options.threads)})
+        rows.append({"size": (256, 256), **measure_in_process(step, options.long, 256, 256, options.threads)})
     if options.json:
         print(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
         return

@@ -1,7 +1,7 @@
-"""How right the layers are, on clips of the stage whose truth is exact: python3 scripts/host.py bench layers_quality [--json]
+"""Accuracy of the layers on clips of the stage with exact ground truth: python3 scripts/host.py bench layers_quality [--json]
 
 Depth carries noise, blur, and a scale and a shift of its own in every frame, as estimators give it. Masks are the true
-ones, or moved by a pixel and eaten at the edges. The scene is compared inside the holes with OpenCV's inpainting of each frame.
+ones, or moved by a pixel and eroded or dilated. The scene is compared inside the holes with OpenCV's inpainting of each frame.
 """
 
 import argparse
@@ -35,8 +35,8 @@ def estimated(depth, amount: float, seed: int):
     return near * (1 + amount * noise(len(near), 1, 1)) + amount * noise(len(near), 1, 1)
 
 
-def worn(mask, seed: int):
-    """(N, H, W) moved by up to a pixel and eaten or swollen by one, another way in every frame."""
+def degrade(mask, seed: int):
+    """(N, H, W) moved by up to a pixel and eroded or dilated by one, at random in every frame."""
     draw = torch.Generator().manual_seed(seed)
     out = []
     for plane in mask:
@@ -63,11 +63,11 @@ def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: in
         objects=1 + seed % 3,
     )
     clip = render(scene)
-    human, objects = clip.person_mask, clip.layers[1:, ..., 3]
+    person, objects = clip.person_mask, clip.layers[1:, ..., 3]
     if wear:
-        human, objects = worn(human, seed), torch.stack([worn(o, seed + 1 + i) for i, o in enumerate(objects)])
+        person, objects = degrade(person, seed), torch.stack([degrade(o, seed + 1 + i) for i, o in enumerate(objects)])
     depth = estimated(clip.depth, noise, seed)
-    layers = decompose(clip.rgb, human, depth, DEPTH_TYPES[0], None if by_depth else objects, by_depth=by_depth)
+    layers = decompose(clip.rgb, person, depth, DEPTH_TYPES[0], None if by_depth else objects, by_depth=by_depth)
     truth = stage_actors(scene).in_front(scene.view(), slice(0, frames)).T
     shown = (clip.layers[1:, ..., 3] > 0.5).sum((2, 3)).T > 20
     right = 0 if by_depth else int(((layers.in_front == truth) & shown).sum())

@@ -1,7 +1,7 @@
 """The flow model beside its usual formulation: python3 scripts/host.py bench lfdm [--json]
 
-One step of the U-Net at the released size (40 frames, 32 x 32) against the same weights written as it is usually done
-(models/lfdm/reference.py), painting a frame with the picture encoded once against encoding it for every frame, and a
+One step of the U-Net at the released size (40 frames, 32 x 32) against the same weights written in the usual form
+(models/lfdm/reference.py), rendering a frame with the picture encoded once against encoding it for every frame, and a
 warp against a plain grid_sample. Same process, taken in turn; medians, and the medians of the ratios pair by pair.
 """
 
@@ -31,7 +31,7 @@ def seconds(call, device: torch.device, repeat: int) -> float:
     return (time.perf_counter() - begin) / repeat
 
 
-def compared(name: str, ours, theirs, device: torch.device, runs: int, repeat: int = 1) -> dict:
+def compare(name: str, ours, theirs, device: torch.device, runs: int, repeat: int = 1) -> dict:
     """Median seconds of two calls that take turns, and of the ratio of each pair."""
     with torch.inference_mode():
         ours(), theirs()
@@ -47,7 +47,7 @@ def compared(name: str, ours, theirs, device: torch.device, runs: int, repeat: i
 
 
 def step(options, device: torch.device) -> dict:
-    """One network call, the picture's part made beforehand as it is for a whole run."""
+    """One network call, the picture's part computed beforehand as in a whole run."""
     with torch.device(device):
         fast = FlowUNet(MUG_UNET).eval()
         usual = as_reference(fast)
@@ -57,10 +57,10 @@ def step(options, device: torch.device) -> dict:
         part = fast.still_part(features)
     ours = lambda: fast(state, time_, text=text, still_part=part)
     theirs = lambda: usual(state, time_, features, text)
-    return compared("step", ours, theirs, device, options.runs or 5)
+    return compare("step", ours, theirs, device, options.runs or 5)
 
 
-def painting(options, device: torch.device) -> dict:
+def rendering(options, device: torch.device) -> dict:
     """A frame of 128 pixels."""
     with torch.device(device):
         generator = FlowAutoencoder(MUG_AUTOENCODER).eval().generator
@@ -70,21 +70,21 @@ def painting(options, device: torch.device) -> dict:
         encoded = generator.encode(picture)
     ours = lambda: generator.decode(encoded, Motion(grid, occlusion))
     theirs = lambda: generator.decode(generator.encode(picture), Motion(grid, occlusion))
-    return compared("frame", ours, theirs, device, options.runs or 15, 3)
+    return compare("frame", ours, theirs, device, options.runs or 15, 3)
 
 
 def warping(options, device: torch.device) -> dict:
-    """Eight pictures of 128 pixels, 64 channels: what a piece of a clip is painted from."""
+    """Eight pictures of 128 pixels, 64 channels: the features of a piece of a clip."""
     with torch.device(device):
         x = torch.rand(8, 64, 4 * SIDE, 4 * SIDE)
         grid = torch.rand(8, SIDE, SIDE, 2) * 2 - 1
     large = F.interpolate(grid.permute(0, 3, 1, 2), scale_factor=4, mode="bilinear").permute(0, 2, 3, 1).contiguous()
     ours = lambda: warp(x, grid)
     theirs = lambda: F.grid_sample(x, large, align_corners=False)
-    return compared("warp", ours, theirs, device, options.runs or 15)
+    return compare("warp", ours, theirs, device, options.runs or 15)
 
 
-CASES = {"step": step, "frame": painting, "warp": warping}
+CASES = {"step": step, "frame": rendering, "warp": warping}
 
 
 def main() -> None:

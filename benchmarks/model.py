@@ -5,7 +5,7 @@ a multiply-add): 2-D 3.025T, with temporal layers 3.400T, with cross-modal atten
 against two single-modality steps saves nothing and adds cross-modal attention: 1.07 x.
 
 tiny  TINY_IDOL, the network of the tests: every block as in Stable Diffusion 1.5, with fewer and narrower levels
-demo  the network of the shipped weights at the 128 px that it is made for; told here, not bounded
+demo  the network of the shipped weights at its 128 px; reported here, not bounded
 sd1   IDOL on Stable Diffusion 1.5
 """
 
@@ -27,7 +27,7 @@ def shipped() -> VideoUNetConfig:
     return open_model(ROOT / "weights" / "diffusion_models" / "duet_dance_128.safetensors")[0]
 
 
-# The network, pixels and frames of each modality, runs: every size at the clips that it is made for.
+# The network, pixels and frames of each modality, runs: every size at its usual clips.
 SIZES = {
     "tiny": (lambda: TINY_IDOL, 256, 8, 40),
     "demo": (shipped, 128, 8, 60),

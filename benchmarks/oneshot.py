@@ -1,12 +1,12 @@
 """One-shot tuning, inversion and length: python3 scripts/host.py bench oneshot [--sizes tiny sd2] [--json]
 
 tuning     real runs of training/launch.py, each a process of its own: steps a second (median after the first three) and
-           the most memory that the process held, with features computed twice (gradient checkpointing) and without
+           peak memory of the process, with features computed twice (gradient checkpointing) and without
 inversion  a step of it beside a step of the stock euler, on the real host, as bench inversion does; at most 1.05 x
 frames     a step of the network for 8, 16, 32 and 64 frames: seconds a frame, which should not grow
 
-tiny is the demo's model of words at 128 pixels, sd2 is Stable Diffusion 2 with depth at 512 pixels. Weights are random.
---sizes tiny sd2 --steps 10 --runs 5 is the whole of it.
+tiny is the demo's depth-to-image model at 128 pixels, sd2 is Stable Diffusion 2 with depth at 512 pixels. Weights are random.
+--sizes tiny sd2 --steps 10 --runs 5 runs all of it.
 """
 
 import argparse
@@ -67,31 +67,31 @@ def tuning(size: str, twice: bool, options, folder: Path) -> dict:
     return {"part": "tuning", "features_twice": twice, "steps_a_second": 1 / seconds, "peak_gb": peak}
 
 
-def tuned(size: str):
+def tuned_config(size: str):
     """Configuration of a model with attention over time, for the host."""
     return replace(SIZES[size][0], **ONE_SHOT_FIELDS)
 
 
 def inverting(size: str, options) -> dict:
     """bench inversion's comparison on a one-shot model with its depth."""
-    config, side = tuned(size), SIZES[size][1] // 8
+    config, side = tuned_config(size), SIZES[size][1] // 8
     torch.manual_seed(0)
     model = native_model(config, VideoUNet(config).state_dict())
     words = [[torch.zeros(1, 77, config.cross_attention_dim), {}]]
     positive = with_depth(words, torch.rand(FRAMES, side, side), "per clip")
     latent = {"samples": torch.randn(FRAMES, 4, side, side)}
-    compared = inversion.compared(model, positive, latent, options.steps, options.iterations, 3 * options.runs)
+    compared = inversion.compare(model, positive, latent, options.steps, options.iterations, 3 * options.runs)
     return {"part": "inversion", **compared}
 
 
 def lengths(size: str, options) -> list[dict]:
     """Seconds a frame at every length, taken in turn, and beside the shortest."""
     dtype = torch.bfloat16 if DEVICE.type == "cuda" else torch.float32
-    config, side = tuned(size), SIZES[size][1] // 8
+    config, side = tuned_config(size), SIZES[size][1] // 8
     with torch.device(DEVICE):
         net = VideoUNet(config).to(dtype).eval()
 
-    def a_frame(frames: int) -> float:
+    def seconds_a_frame(frames: int) -> float:
         x = torch.randn(frames, 5, side, side, device=DEVICE, dtype=dtype)
         context = torch.randn(1, 77, config.cross_attention_dim, device=DEVICE, dtype=dtype).expand(frames, -1, -1)
         begin = time.perf_counter()
@@ -101,7 +101,7 @@ def lengths(size: str, options) -> list[dict]:
         return (time.perf_counter() - begin) / frames
 
     with torch.inference_mode():
-        runs = [{frames: a_frame(frames) for frames in LENGTHS} for _ in range(options.runs + 1)][1:]
+        runs = [{frames: seconds_a_frame(frames) for frames in LENGTHS} for _ in range(options.runs + 1)][1:]
     middle = lambda value: statistics.median(value(run) for run in runs)
     return [
         {"part": "frames", "frames": frames, "a_frame_s": middle(lambda run, n=frames: run[n]),

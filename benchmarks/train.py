@@ -25,7 +25,7 @@ def settings(recipe: str, options, vae: Path) -> dict:
     run = read({"vae": "demo_vae", "idol_video": "demo_video"}.get(recipe, "demo_image")) | {"recipe": recipe}
     model = {**read("demo_image")["model"], "crop": 64, "vae": str(vae), "freeze_resblocks": False}
     few = {"clips": 8, "first_seed": 1000}
-    # The run was made for a GPU: no more clips a step than two cores can take, and no help while they are read.
+    # The run is for a GPU; on two cores use fewer clips a step and no data workers.
     few_a_step = {"batch": CLIPS_A_STEP, "workers": 0} if recipe == "idol_video" else {}
     short = {"steps": options.steps + WARM, "checkpoint_every": 10**6, "sample_every": 0, "warmup": 1}
     return {**run, "data": {**run["data"], **few}, "model": model, "folder": recipe, **short, **few_a_step}

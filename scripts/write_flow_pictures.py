@@ -1,6 +1,6 @@
 """Writes the pictures of the flow nodes and of their workflows from the exact flow of the stage.
 
-No model of latent flow has a part in them. python3 scripts/host.py exec python scripts/write_flow_pictures.py
+No model of latent flow is used. python3 scripts/host.py exec python scripts/write_flow_pictures.py
 """
 
 from pathlib import Path
@@ -25,9 +25,9 @@ WAVE = words(("", "", "", "wave"))
 
 def latent_pictures(wave: Shot, k: int) -> None:
     """What a flow latent is, on the exact flow written as one."""
-    x, y, seen = (wave.state[0, :, k] + 1) / 2
+    x, y, visible = (wave.state[0, :, k] + 1) / 2
     flow = from_grid(*(part[0] for part in motion_of(wave.state)))
-    channels = [("comes from, x", x), ("comes from, y", y), ("is seen", seen)]
+    channels = [("comes from, x", x), ("comes from, y", y), ("is seen", visible)]
     sheet("DuetDecodeFlow", [[*((name, coarse(c)) for name, c in channels), ("its flow", coarse(wheels(flow)[k]))]])
     schedule, noise = FlowSchedule(), torch.randn(wave.state.shape, generator=torch.Generator().manual_seed(0))
     steps = [("step 1", 999), ("a later step", 550), ("last step", 0)]
@@ -52,9 +52,9 @@ def file_pictures(wave: Shot) -> None:
 
 
 def tensor_pictures(dance: Shot, k: int) -> None:
-    offset, seen = (part[k] for part in dance.next)
+    offset, visible = (part[k] for part in dance.next)
     pixels = [("dx in pixels", greys(offset[..., 0])), ("dy in pixels", greys(offset[..., 1]))]
-    flow, valid = ("flow", wheels(dance.next)[k]), ("valid", seen)
+    flow, valid = ("flow", wheels(dance.next)[k]), ("valid", visible)
     sheet("DuetTensorToFlow", [[*pixels, valid, flow]])
     sheet("DuetFlowToTensor", [[flow, *pixels, valid]])
 
@@ -73,7 +73,7 @@ def motion_pictures(orbit: Shot, k: int) -> None:
 
 
 def model_pictures(wave: Shot, driving: Shot, other: Shot, k: int) -> None:
-    """What models are for, as the stage knows it."""
+    """Examples of the output of flow models, with exact flow of the stage."""
     flow = ("flow", wheels(wave.field)[k])
     clip = [(f"frame {i}", wave.clip.rgb[i]) for i in SOME]
     flows = [(f"flow {i}", wheels(wave.field)[i]) for i in SOME]
@@ -87,7 +87,7 @@ def model_pictures(wave: Shot, driving: Shot, other: Shot, k: int) -> None:
 
 @torch.no_grad()
 def warp_pictures(dolly: Shot, k: int) -> None:
-    """A picture and its latent moved by one flow; the latent is decoded to be seen."""
+    """A picture and its latent moved by one flow; the latent is decoded for display."""
     vae, file = SmallVAE(), read_weights(VAE)
     vae.load_state_dict(file.pick({name: name for name in file.shapes}).state())
     sources = repeat(dolly.first, "h w c -> f c h w", f=len(dolly.clip.rgb))
@@ -95,9 +95,9 @@ def warp_pictures(dolly: Shot, k: int) -> None:
     picture, holes = moved(sources, dolly.field)
     field = scaled(dolly.field, tuple(latent.shape[-2:]))
     moved_latent, coarse_holes = moved(latent.expand(len(sources), -1, -1, -1), field)
-    see = lambda one: rearrange(one, "c h w -> h w c").clamp(0, 1)
-    decoded = [see(vae.decode(one)[0]) for one in (latent, moved_latent[-1:])]
-    rows = [[("picture", dolly.first), ("moved", see(picture[-1])), ("holes", holes[-1])]]
+    as_picture = lambda one: rearrange(one, "c h w -> h w c").clamp(0, 1)
+    decoded = [as_picture(vae.decode(one)[0]) for one in (latent, moved_latent[-1:])]
+    rows = [[("picture", dolly.first), ("moved", as_picture(picture[-1])), ("holes", holes[-1])]]
     rows += [[("latent, decoded", decoded[0]), ("moved", decoded[1]), ("holes", coarse(coarse_holes[-1]))]]
     sheet("DuetWarpByFlow", rows)
     found = flow_estimate.neighbours_flow(dolly.clip.rgb)
@@ -106,7 +106,10 @@ def warp_pictures(dolly: Shot, k: int) -> None:
     by_dis, holes = moved(latent.expand(len(sources), -1, -1, -1), scaled(found, tuple(latent.shape[-2:])))
     save(
         "warp_any_latent",
-        [frames, [("a latent, moved", see(vae.decode(by_dis[k : k + 1])[0])), ("holes to paint", coarse(holes[k]))]],
+        [
+            frames,
+            [("a latent, moved", as_picture(vae.decode(by_dis[k : k + 1])[0])), ("holes to paint", coarse(holes[k]))],
+        ],
     )
 
 

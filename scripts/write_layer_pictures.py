@@ -1,4 +1,4 @@
-"""Writes the pictures of the layer, crop, motion code and character pages from what the nodes really make.
+"""Writes the pictures of the layer, crop, motion code and character pages from the output of the nodes.
 
 python3 scripts/host.py exec python scripts/write_layer_pictures.py
 """
@@ -10,7 +10,7 @@ from types import SimpleNamespace
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 import _host  # noqa: E402, F401
-import _joint_road as road  # noqa: E402
+import _joint_swap as joint  # noqa: E402
 import character_swap as bench  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.utils  # noqa: E402
@@ -134,7 +134,7 @@ def motion_pictures(scene, clip, depth) -> None:
 
 
 def swap_of(seed: int, who: int) -> SimpleNamespace:
-    """What the workflow swap_with_depth begins with: a clip taken apart, and who comes in."""
+    """The inputs of the workflow swap_with_depth: a decomposed clip and the new character."""
     scene = sample_scene(seed, frames=16, height=128, width=128, frame_rate=8.0, action="dance", objects=1)
     character = sample_scene(who, frames=1, height=128, width=128, objects=0)
     clip = render(scene)
@@ -143,7 +143,7 @@ def swap_of(seed: int, who: int) -> SimpleNamespace:
     layers, plate, far, _ = FillScene.execute(layers, True, 2).result
     picture, mask = render_character(character)
     joints = character_keypoints(character)
-    code, body = bench.fitted(clip.keypoints, joints, grey[..., None].expand(-1, -1, -1, 3))
+    code, body = bench.fit_body(clip.keypoints, joints, grey[..., None].expand(-1, -1, -1, 3))
     return SimpleNamespace(
         seed=1, source=clip, layers=layers, scene=plate, far=far, occluder=clip.occluder_mask,
         reference=picture, mask=mask, character=joints, motions={"fitted": code}, body=body,
@@ -161,8 +161,8 @@ def swap_pictures(k: int = 12) -> None:
     swap.reference = torch.cat((swap.reference, swap.mask[..., None]), -1)
     model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"))[0]
     with torch.inference_mode():
-        made = bench.made_by(model, own_vae(), swap, "fitted", True, options)
-        images = bench.put_back(made, swap)
+        made = bench.swap_character(model, own_vae(), swap, "fitted", True, options)
+        images = bench.composite_person(made, swap)
     clip = [
         ("clip", swap.source.rgb[k]),
         ("who comes in", on_white),
@@ -175,12 +175,12 @@ def swap_pictures(k: int = 12) -> None:
 
 def joint_pictures(k: int = 9) -> None:
     """A character swapped together with its depth, by the pack's own weights; all frames of the clip in one go."""
-    swap, pair = swap_of(20, 502), road.open_pair()
+    swap, pair = swap_of(20, 502), joint.open_pair()
     vae = own_vae()
     with torch.inference_mode():
-        poses, body = road.drawn(road.on_new_body(swap.source.keypoints, swap.character))
-        video, heat = road.character_made(pair, vae, swap, poses, 20)
-        images, near = road.composited(swap, video, heat, body)
+        poses, body = joint.draw_pose(joint.fit_pose(swap.source.keypoints, swap.character))
+        video, heat = joint.generate_character(pair, vae, swap, poses, 20)
+        images, near = joint.composite_character(swap, video, heat, body)
         depth = HeatMapToDepth.execute(heat, "hot").result[0]
         matched, report = MatchDepth.execute(depth, swap.far).result
         nearer = MaskByDepth.execute(matched, swap.far, 0.02, 1.5).result[0]

@@ -1,4 +1,4 @@
-"""Writes the pictures of the help pages from what the nodes really make.
+"""Writes the pictures of the help pages from the output of the nodes.
 
 python3 scripts/host.py exec python scripts/write_pictures.py
 """
@@ -286,7 +286,7 @@ def grid(seed: int) -> torch.Tensor:
 
 
 def workflow_pictures(scene, clip, picture) -> None:
-    """Thumbnails of workflows whose weights are not at hand: what goes in."""
+    """Thumbnails of workflows whose weights are not in the repository, from their inputs."""
     noise = torch.rand(320, 320, 3, generator=torch.Generator().manual_seed(0))
     blank = torch.full((8, 8), 0.86)
     parts = [[(name, blank) for name in ("Stable Diffusion 1.5", "AnimateDiff")], [("= one file", blank), ("", None)]]

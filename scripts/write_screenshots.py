@@ -29,7 +29,7 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-backgroun
 
 
 def picture_of(path: Path) -> Image.Image:
-    """A picture as it is, or the middle frame of a video."""
+    """A picture, or the middle frame of a video."""
     if path.suffix != ".mp4":
         return Image.open(path).convert("RGB")
     with av.open(str(path)) as container:
@@ -39,9 +39,9 @@ def picture_of(path: Path) -> Image.Image:
 
 def thumbnail(name: str, output: Path, outputs: dict) -> None:
     """The last picture or video that a workflow leaves, as its thumbnail."""
-    made = [item for node in outputs.values() for item in node.get("images", ()) if item["type"] == "output"]
-    made.sort(key=lambda item: item["filename"].endswith(".mp4"))  # pictures before videos
-    picture = picture_of(output / made[0]["subfolder"] / made[0]["filename"])
+    results = [item for node in outputs.values() for item in node.get("images", ()) if item["type"] == "output"]
+    results.sort(key=lambda item: item["filename"].endswith(".mp4"))  # pictures before videos
+    picture = picture_of(output / results[0]["subfolder"] / results[0]["filename"])
     if name in SHEETS:
         picture.save(ROOT / "docs" / SHEETS[name], optimize=True)
     picture.thumbnail((768, 768), Image.LANCZOS)

@@ -1,4 +1,4 @@
-"""Writes the pictures of the training workflows from what the recipes really read.
+"""Writes the pictures of the training workflows from the examples of the recipes.
 
 python3 scripts/host.py exec python scripts/write_training_pictures.py
 """

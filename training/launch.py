@@ -49,7 +49,7 @@ def wait_for_close() -> None:
         while os.read(0, 4096):
             pass
         return
-    # A read that waits on standard input would block other threads of a Windows process, so this one only looks.
+    # A read that waits on standard input would block other threads of a Windows process, so this one only polls.
     import ctypes
     import msvcrt
 

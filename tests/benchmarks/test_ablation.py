@@ -29,8 +29,8 @@ def made(tmp_path_factory):
     """Five trainings and three judgings, a process each: about half a minute."""
     folder = tmp_path_factory.mktemp("ablation")
     words = [word for name, value in SMALL.items() for word in (f"--{name}", str(value))]
-    told = ["--rows", *ROWS, "--seeds", "0", "--folder", str(folder), "--json"]
-    command = [sys.executable, str(ROOT / "benchmarks" / "ablation.py"), *told, *words]
+    arguments = ["--rows", *ROWS, "--seeds", "0", "--folder", str(folder), "--json"]
+    command = [sys.executable, str(ROOT / "benchmarks" / "ablation.py"), *arguments, *words]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)

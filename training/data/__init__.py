@@ -1,13 +1,13 @@
-"""Clips to train on, whatever they come from.
+"""Sources of clips to train on.
 
 A source has a length and gives clips by number; a clip is a dict of whole-number tensors, F frames of H x W pixels:
     video         (F, 3, H, W) uint8
     depth         (F, H, W)    uint16, 65535 is near, one range for the clip
     pose          (F, 3, H, W) uint8
-    mask          (F, H, W)    uint8, what is seen of the person
-    plate         (3, H, W)    uint8, the room without the person, grey where nobody knows it
+    mask          (F, H, W)    uint8, the visible part of the person
+    plate         (3, H, W)    uint8, the scene without the person, grey where it is not known
     person        (3, H, W)    uint8, the person alone on grey, from another picture of the clip where there is one
-Those of labelled.py hold only the video, and are known by a label and a subject.
+Those of labelled.py hold only the video, with a label and a subject.
 """
 
 import warnings
@@ -48,6 +48,6 @@ def make_source(spec: dict):
         raise ValueError(f"data of kind {kind}: {str(error).split(') ')[-1].strip()}. Check its names.") from error
 
 
-def report(settings, say=print) -> int:
+def report(settings, print_line=print) -> int:
     """Reads all clips of run settings once and names those that cannot be used: 0 when there are none, 1 otherwise."""
-    return check.report(make_source(settings.data), say)
+    return check.report(make_source(settings.data), print_line)

@@ -1,4 +1,4 @@
-"""Whether clips can be trained on: every one is read once, and what is wrong with it is said."""
+"""Whether clips can be trained on: reads each once and reports its problems."""
 
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -24,21 +24,21 @@ class Problem(NamedTuple):
     fatal: bool = True  # False for a warning
 
 
-def report(source, say: Callable[[str], None]) -> int:
+def report(source, print_line: Callable[[str], None]) -> int:
     """Names the clips of a source that cannot be used; 0 when all can, 1 otherwise."""
     found, bad = getattr(source, "problems", None), set()
     for problem in found() if found else read_all(source):
-        say(f"{problem.name}: {'' if problem.fatal else 'warning: '}{problem.reason}")
+        print_line(f"{problem.name}: {'' if problem.fatal else 'warning: '}{problem.reason}")
         bad |= {problem.name} if problem.fatal else set()
     takes = getattr(source, "takes", None)
     count = len(source if takes is None else takes)
     windows = "" if takes is None else f", {len(source)} windows of {source.frames} frames"
-    say(f"{count} clips{windows}: {count - len(bad)} usable, {len(bad)} not.")
+    print_line(f"{count} clips{windows}: {count - len(bad)} usable, {len(bad)} not.")
     return int(bool(bad) or not len(source))
 
 
 def read_all(source) -> Iterator[Problem]:
-    """Every clip of any source, held against the contract."""
+    """Checks every clip of any source against the contract."""
     for index in range(len(source)):
         try:
             reason = fault(source[index])
@@ -75,8 +75,8 @@ def misfit(clip: dict[str, Tensor], optional: tuple[str, ...] = ()) -> str:
             sizes.setdefault(letter, side) == side for letter, side in zip(letters, shape, strict=True)
         )
         if value.dtype != dtype or not fits:
-            asked = ", ".join(str(sizes.get(letter, letter)) for letter in letters)
-            return f"expected {name} as ({asked}) {dtype}, got {shape} {value.dtype}: sizes and types must agree"
+            expected = ", ".join(str(sizes.get(letter, letter)) for letter in letters)
+            return f"expected {name} as ({expected}) {dtype}, got {shape} {value.dtype}: sizes and types must agree"
     return ""
 
 
@@ -86,32 +86,32 @@ def inspect(take) -> Iterator[Problem]:
         yield Problem(take.name, take.trouble)
         return
     try:
-        seen = look_at(take)
+        stats = measure_take(take)
     except (ValueError, OSError) as error:
         yield Problem(take.name, str(error))
         return
-    for remark in [*take.remarks, *([EIGHT_BITS] if seen["bits"] == 8 else [])]:
+    for remark in [*take.remarks, *([EIGHT_BITS] if stats["bits"] == 8 else [])]:
         yield Problem(take.name, remark, fatal=False)
-    if seen["low"] == seen["high"]:
+    if stats["low"] == stats["high"]:
         yield Problem(take.name, CONSTANT)
-    if seen["mask"] <= 127:
-        yield Problem(take.name, EMPTY.format(seen["mask"]))
+    if stats["mask"] <= 127:
+        yield Problem(take.name, EMPTY.format(stats["mask"]))
 
 
-def look_at(take) -> dict[str, int]:
+def measure_take(take) -> dict[str, int]:
     """The range and bits of the depth and the largest value of the masks; refuses pictures of several sizes."""
-    seen, first = {"low": 65535, "high": 0, "bits": 16, "mask": 0}, None
+    stats, first = {"low": 65535, "high": 0, "bits": 16, "mask": 0}, None
     for frame in take.read(range(take.count)):
         first = first or {"first video": frame["video"]}
         same_sizes([first, frame])
         depth = frame["depth"]
-        seen["bits"] = min(seen["bits"], 8 * depth.dtype.itemsize)
-        seen["low"], seen["high"] = min(seen["low"], int(depth.min())), max(seen["high"], int(depth.max()))
-        seen["mask"] = max(seen["mask"], int(frame["mask"].max()))
+        stats["bits"] = min(stats["bits"], 8 * depth.dtype.itemsize)
+        stats["low"], stats["high"] = min(stats["low"], int(depth.min())), max(stats["high"], int(depth.max()))
+        stats["mask"] = max(stats["mask"], int(frame["mask"].max()))
     plate = take.still("plate")
     same_sizes([first] if plate is None else [first, {"plate": plate}])
     take.still("person")
-    return seen
+    return stats
 
 
 def same_sizes(frames: list[dict[str, np.ndarray]]) -> None:

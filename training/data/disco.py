@@ -16,7 +16,7 @@ from .coco import pose_picture, read_people
 from .folder import existing, folders, numbered
 from .pictures import colour, decode_raw, depth_of, fit_mask, mask_of, read_raw
 from .tsv import Table, inside, read_yaml
-from .windows import MAKERS, Take, Windows, shortfall
+from .windows import INSTRUCTIONS, Take, Windows, shortfall
 
 PARTS = {"depth": ("depth", ""), "pose": ("openpose_json", ".json"), "mask": ("groundsam", ".mask.jpg")}
 TABLES = {"video": "img", "depth": "depth", "pose": "poses", "mask": "masks"}
@@ -27,7 +27,7 @@ class DiscoClips(Windows):
     def __init__(
         self, path: str, size=256, frames: int = 8, interval: int = 1, stride: int | None = None, colormap: str = "hot"
     ):
-        takes = [DiscoTake(one, chosen(colormap)) for one in folders(existing(path))]
+        takes = [DiscoTake(one, checked_colormap(colormap)) for one in folders(existing(path))]
         super().__init__(takes, size, frames, interval, stride)
 
 
@@ -43,7 +43,7 @@ class DiscoTable(Windows):
             if not found:
                 raise ValueError(f"{path}: expected keys such as TiktokDance_00001_0001.png, got {key!r}: rename it.")
             clips.setdefault(found[1], {})[int(found[2])] = key
-        takes = [TableTake(name, keys, tables, chosen(colormap)) for name, keys in sorted(clips.items())]
+        takes = [TableTake(name, keys, tables, checked_colormap(colormap)) for name, keys in sorted(clips.items())]
         super().__init__(takes, size, frames, interval, stride)
 
 
@@ -102,20 +102,20 @@ class TableTake(PosedTake):
         key = self.keys[position]
         where = f"{key} of {TABLES[name]}"
         cell = next(table for table in self.tables[name] if key in table.rows).cell(key)
-        data = cell if cell[:1] in (b"[", b"{") else unpacked(cell, where)
+        data = cell if cell[:1] in (b"[", b"{") else decode_base64(cell, where)
         if name == "pose" and data.lstrip()[:1] == b"[":
             return pose_picture(read_people(data, where), *self.shape)
         return self.converted(name, decode_raw(data, where))
 
 
-def unpacked(cell: bytes, where: str) -> bytes:
+def decode_base64(cell: bytes, where: str) -> bytes:
     try:
         return base64.b64decode(cell, validate=True)
     except binascii.Error as error:
         raise ValueError(f"{where}: expected base64, got something else ({error}): write the table again.") from error
 
 
-def chosen(colormap: str) -> str:
+def checked_colormap(colormap: str) -> str:
     if colormap not in COLOUR_MAPS:
         raise ValueError(f"data: colormap is one of {', '.join(COLOUR_MAPS)}, not {colormap!r}.")
     return colormap
@@ -130,7 +130,7 @@ def open_tables(path: Path, split: str) -> dict[str, list[Table]]:
     for name, word in TABLES.items():
         files = named.get(word) or []
         if not files:
-            how = MAKERS.get(name, "name the table of the frames")
+            how = INSTRUCTIONS.get(name, "name the table of the frames")
             raise ValueError(f"{listing}: expected a table named {word}, got none: {how}, and write it as a table.")
         files = [files] if isinstance(files, str) else files
         tables[name] = [Table(find_table(listing.parent, root, file)) for file in files]

@@ -92,7 +92,7 @@ def numbered(folder: Path, tail: str = "") -> dict[int, Path]:
 
 
 def read_meta(folder: Path) -> dict:
-    """meta.json over what holds without it."""
+    """meta.json over the defaults."""
     file = folder / "meta.json"
     try:
         return checked(json.loads(file.read_text(encoding="utf-8"))) if file.is_file() else dict(META)

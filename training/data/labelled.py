@@ -1,4 +1,4 @@
-"""Clips that are known by a word: MUG, MHAD, NATOPS, and any folder of clips sorted by label.
+"""Clips with a label: MUG, MHAD, NATOPS, and any folder of clips sorted by label.
 
 labelled  <label>/.../<clip>, a video file or a folder of pictures; a folder between them names the subject
 mug       <subject>/[session/]<expression>/<take>/*.jpg
@@ -95,8 +95,8 @@ class LabelledClips:
         if layout in TRAINED_ON and split != "all":
             self.takes = [take for take in self.takes if take.trouble or belongs(take, layout, split)]
         self.usable = [take for take in self.takes if not take.trouble]
-        known = {"mug": MUG, "mhad": MHAD, "natops": NATOPS}.get(layout)
-        self.labels = known or tuple(sorted({take.label for take in self.usable}))
+        fixed_labels = {"mug": MUG, "mhad": MHAD, "natops": NATOPS}.get(layout)
+        self.labels = fixed_labels or tuple(sorted({take.label for take in self.usable}))
 
     def __len__(self) -> int:
         return len(self.usable)
@@ -114,20 +114,20 @@ class LabelledClips:
     def pictures(self, index: int, positions: Sequence[int]) -> Tensor:
         """(n, 3, H, W) uint8 frames in rising order; one may be asked for several times."""
         take, wanted = self.usable[index], [position * self.interval for position in positions]
-        once = sorted(set(wanted))
+        unique = sorted(set(wanted))
         try:
-            raw = list(take.read(once))
+            raw = list(take.read(unique))
             same_sizes(raw)
         except (ValueError, OSError) as error:
             raise ValueError(f"clip {take.name}: {error}") from error
         found = channels_first([self.fit(frame["video"], self.size) for frame in raw])
-        return found[[once.index(position) for position in wanted]]
+        return found[[unique.index(position) for position in wanted]]
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         return {"video": self.pictures(index, spread(self.count(index), self.frames))}
 
     def problems(self) -> Iterator[Problem]:
-        """Reads every clip once and says what is wrong with it."""
+        """Reads every clip once and yields its problems."""
         for take in self.takes:
             if take.trouble:
                 yield Problem(take.name, take.trouble)
@@ -145,7 +145,7 @@ class LabelledClips:
 
 
 class AsLabelled:
-    """Any other source of clips in the same hands; the stage's labels are its actions."""
+    """Any other source of clips with the same methods; the stage's labels are its actions."""
 
     sampling = "uniform"
 
@@ -176,7 +176,7 @@ def as_labelled(source) -> LabelledClips | AsLabelled:
 def spread(count: int, frames: int, sampling: str = "uniform", r: Random | None = None) -> list[int]:
     """Which of `count` frames make a clip, the first always among them; a short one repeats its last frame.
 
-    "random" shakes each by less than its distance to the next, "very_random" draws freely, so speeds differ (LFDM).
+    "random" shifts each by less than its distance to the next, "very_random" draws freely, so speeds differ (LFDM).
     """
     if sampling == "very_random":
         return [0, *sorted(r.randrange(count) for _ in range(frames))[1:]]
@@ -185,8 +185,8 @@ def spread(count: int, frames: int, sampling: str = "uniform", r: Random | None 
     even = np.linspace(0, count - 1, frames).astype(int).tolist()
     if sampling == "uniform":
         return even
-    shaken = [r.randint(before + 1, after - 1) for before, after in zip(even, even[2:], strict=False)]
-    return sorted([even[0], *shaken, *even[max(1, frames - 1) :]])
+    shifted = [r.randint(before + 1, after - 1) for before, after in zip(even, even[2:], strict=False)]
+    return sorted([even[0], *shifted, *even[max(1, frames - 1) :]])
 
 
 def letterboxed(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:

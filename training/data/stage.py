@@ -1,4 +1,4 @@
-"""The synthetic stage as a source: rendered as it is read, or once into memory."""
+"""The synthetic stage as a source: rendered on each read, or once into memory."""
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class StageClips:
         return self.kept[index]
 
     def render_all(self, workers: int) -> None:
-        """Every clip at once, by worker processes, where clips are kept in memory at all."""
+        """Renders every clip by worker processes, if clips are kept in memory."""
         if self.kept is not None:
             self.kept = dict(enumerate(encoded(self.clip, dict, range(len(self)), workers)))
 

@@ -8,7 +8,7 @@ KEY_BYTES = 1024  # a key and its tab are shorter than this
 
 
 class Table:
-    """A .tsv file by its keys; each read opens it anew, so that processes may share it."""
+    """A .tsv file by its keys; each read opens it again, so that processes may share it."""
 
     def __init__(self, file: Path):
         self.file, self.rows = file, {}
@@ -33,7 +33,7 @@ class Table:
         return [int(text) for text in offsets]
 
     def cell(self, key: str) -> bytes:
-        """What stands behind the first tab of a row, up to the next."""
+        """The text after the first tab of a row, up to the next."""
         with open(self.file, "rb") as table:
             table.seek(self.rows[key])
             return table.readline().rstrip(b"\r\n").split(b"\t")[1]

@@ -10,10 +10,10 @@ from types import ModuleType
 
 import numpy as np
 
-from .disco import chosen
+from .disco import checked_colormap
 from .folder import ENDINGS, existing
 from .pictures import colour, depth_of, mask_of, read_raw
-from .windows import MAKERS, NAMES, Take, Windows, few, gaps
+from .windows import INSTRUCTIONS, NAMES, Take, Windows, few, gaps
 
 FILMS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v")
 COMPANIONS = {"depth": "_depth", "mask": "_mask", "pose": "_pose"}
@@ -28,7 +28,7 @@ class VideoFiles(Windows):
         root = existing(path)
         films = sorted(file for file in root.iterdir() if file.suffix.lower() in FILMS and file.is_file())
         alone = [file for file in films if not file.stem.endswith(tuple(COMPANIONS.values()))]
-        takes: list[Take] = [VideoTake(file, chosen(colormap)) for file in alone]
+        takes: list[Take] = [VideoTake(file, checked_colormap(colormap)) for file in alone]
         stems = {file.stem for file in alone}
         for file in films:
             if file not in alone and file.stem.rsplit("_", 1)[0] not in stems:
@@ -59,11 +59,11 @@ class VideoTake(Take):
             elif films:
                 self.parts[name] = Film(films[0])
             elif name == "pose":
-                self.remarks.append(f"no {stem}.mp4, so the pose pictures are black: {MAKERS[name]}")
+                self.remarks.append(f"no {stem}.mp4, so the pose pictures are black: {INSTRUCTIONS[name]}")
             else:
-                return f"no {stem}.mp4 and no folder {stem}: {MAKERS[name]}"
+                return f"no {stem}.mp4 and no folder {stem}: {INSTRUCTIONS[name]}"
             if name in self.parts and len(self.parts[name]) != self.count:
-                return f"expected {self.count} frames in {stem}, got {len(self.parts[name])}: {MAKERS[name]}"
+                return f"expected {self.count} frames in {stem}, got {len(self.parts[name])}: {INSTRUCTIONS[name]}"
         return ""
 
     def read(self, positions: Iterable[int], names: Sequence[str] = NAMES) -> Iterator[dict[str, np.ndarray]]:

@@ -14,8 +14,8 @@ from .check import Problem, inspect, same_sizes
 from .pictures import cut_out, fit_depth, fit_mask, fit_picture, paint_grey, sixteen
 
 NAMES = ("video", "depth", "pose", "mask")
-LOOKED_AT = 8  # frames over the take in which the person is looked for first
-MAKERS = {
+SEARCHED_FIRST = 8  # frames over the take in which the person is looked for first
+INSTRUCTIONS = {
     "depth": "make it in the host with Run Depth Anything 3, Normalize Depth and Save Image (Advanced) at 16 bits",
     "mask": "make it in the host with Run SAM3 Video Track, SAM3 Track to Mask, Convert Mask to Image and Save Video",
     "pose": "make it in the host with SDPose Keypoint Extractor, Draw Pose and Save Video",
@@ -82,7 +82,7 @@ class Windows:
         }
 
     def problems(self) -> Iterator[Problem]:
-        """Reads every take once and says what is wrong with it."""
+        """Reads every take once and yields its problems."""
         for take in self.takes:
             yield from inspect(take)
 
@@ -97,7 +97,7 @@ def channels_first(pictures: list[np.ndarray]) -> Tensor:
 
 
 def plate_of(take: Take) -> np.ndarray:
-    """The room without the person: the take's own, or its first frame with the person painted grey."""
+    """The scene without the person: the take's own, or its first frame with the person painted grey."""
     still = take.still("plate")
     if still is not None:
         return still
@@ -106,7 +106,7 @@ def plate_of(take: Take) -> np.ndarray:
 
 
 def person_of(take: Take, window: Sequence[int]) -> np.ndarray:
-    """The person on grey: the take's own picture, or cut out of a frame where somebody is, outside the window first."""
+    """The person on grey: the take's own picture, or cut out of a frame with the person, outside the window first."""
     still = take.still("person")
     if still is not None:
         return still
@@ -120,7 +120,7 @@ def person_of(take: Take, window: Sequence[int]) -> np.ndarray:
 
 def candidates(count: int, window: Sequence[int]) -> list[int]:
     """All frames: some spread over the take and outside the window first, the first frame of all at the head."""
-    spread = [0, count - 1, *np.linspace(0, count - 1, LOOKED_AT).round().astype(int).tolist()]
+    spread = [0, count - 1, *np.linspace(0, count - 1, SEARCHED_FIRST).round().astype(int).tolist()]
     inside = range(window[0], window[-1] + 1)
     order = dict.fromkeys([*spread, *range(count)])
     return sorted(order, key=lambda position: position in inside)  # sorting keeps the order of equals
@@ -148,9 +148,9 @@ def shortfall(frames: Iterable[int], others: dict[str, Iterable[int]]) -> str:
         numbers = set(numbers)
         missing = [n for n in frames if n not in numbers]
         if not numbers:
-            return f"no {name}: {MAKERS[name]}"
+            return f"no {name}: {INSTRUCTIONS[name]}"
         if missing:
-            return f"expected a {name} of every frame, got none of frame {few(missing)}: {MAKERS[name]}"
+            return f"expected a {name} of every frame, got none of frame {few(missing)}: {INSTRUCTIONS[name]}"
     return ""
 
 

@@ -1,1 +1,1 @@
-"""What turns clips into examples: augmented, encoded, kept."""
+"""Turns clips into examples: augments, encodes and caches them."""

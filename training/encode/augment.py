@@ -1,4 +1,4 @@
-"""What is done to pictures before they are learned from (IDOL section 4.1, human-aware outpainting).
+"""Augmentation of pictures before training (IDOL section 4.1, human-aware outpainting).
 
 Letters: H and W pixels; pictures are (3, H, W) uint8, masks (H, W) uint8.
 """
@@ -15,7 +15,7 @@ GREY = 127.5
 
 
 def hide(picture: Tensor, mask: Tensor, radius: int = 0) -> Tensor:
-    """A picture with the person in mid-grey; the mask is grown by a disc of `radius` pixels first, never shrunk."""
+    """Paints the person mid-grey; the mask is dilated by a disc of `radius` pixels first."""
     share = dilated(mask, radius)[None]
     return picture.float().lerp(torch.tensor(GREY), share).round().to(torch.uint8)
 
@@ -43,7 +43,7 @@ def cut_out(picture: Tensor, mask: Tensor) -> Tensor:
 def stretch(person: Tensor, r: Random) -> Tensor:
     """A person alone, every other time cropped to 30 to 100 % of the area, and shrunk to 60 to 100 % of the side.
 
-    So the network learns to make up the parts of a body that it does not see.
+    So the network is trained to complete the parts of a body that are cut off.
     """
     height, width = person.shape[-2:]
     out = person.float()

@@ -1,4 +1,4 @@
-"""What turns pictures into what the networks read: a VAE, and CLIP or the VAE itself for the person. All of it frozen.
+"""The frozen encoders of a run: a VAE for pictures, and CLIP or the same VAE for the person.
 
 Letters: B pictures, H and W pixels, C channels of the latents, T tokens, D width of a token.
 """
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...models.files.reading import read_weights
 from ...models.pair.foreground import CLIP_MEAN, latent_tokens
 from ...models.unet.small_vae import SCALE, SmallVAE
-from .vae_file import vae_from
+from .vae_file import load_vae
 
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -30,7 +30,7 @@ class Encoders(nn.Module):
 
     @torch.no_grad()
     def latents(self, pictures: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 to (B, C, H/8, W/8) latents of about unit size."""
+        """(B, 3, H, W) uint8 to (B, C, H/8, W/8) latents of about unit variance."""
         pictures = pictures.float() / 255
         if self.small:
             return self.vae.encode(pictures.contiguous(memory_format=torch.channels_last)).float()
@@ -69,7 +69,7 @@ def open_vae(path: Path) -> tuple[nn.Module, bool]:
     if path.is_file():
         file = read_weights(path)
         if "taesd_encoder.0.weight" not in file.shapes:
-            return vae_from(file), False
+            return load_vae(file), False
         vae = SmallVAE(file.shapes["taesd_decoder.1.weight"][1])
         vae.load_state_dict({name: value.float() for name, value in file.state().items()})
         return vae.to(memory_format=torch.channels_last), True

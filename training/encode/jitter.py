@@ -1,4 +1,4 @@
-"""Other light and other colours for a whole clip, one draw for all its frames.
+"""Colour jitter of a whole clip, one draw for all its frames.
 
 Brightness, contrast, saturation and hue in this order are one affine map of colours, so a clip passes through it once.
 Letters: n pictures, H and W pixels.
@@ -16,7 +16,7 @@ TO_YIQ = (LUMA, (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
 
 
 class Jitter(NamedTuple):
-    """How far each may be off; a hue of 1 goes around the whole circle."""
+    """The largest change of each; a hue of 1 is the whole circle."""
 
     brightness: float
     contrast: float

@@ -1,4 +1,4 @@
-"""Encoded clips: made once by all processes of a run together, and kept in a file where the settings name one."""
+"""Encoded clips: computed once by all processes of a run together, and stored in a file if the settings name one."""
 
 import json
 import os
@@ -24,37 +24,37 @@ Examples = list[dict[str, Tensor]]
 def load_or_encode(
     raw: Callable[[int], dict[str, Tensor]], encode: Callable[[dict], dict], count: int, settings: RunSettings
 ) -> Examples:
-    """The raw example of each number, encoded, or what an earlier run with the same data and encoders kept of it."""
+    """The raw example of each number, encoded, or loaded from an earlier run with the same data and encoders."""
     make = partial(encoded, raw, encode, workers=settings.workers)
     if not settings.model.get("kept"):
-        return shared_work(make, count)
-    file, about = Path(settings.model["kept"]), what_it_is(settings, count)
+        return share_work(make, count)
+    file, about = Path(settings.model["kept"]), cache_key(settings, count)
     main = int(os.environ.get("RANK", 0)) == 0
-    # Of runs that start side by side on one file the first makes it; the others wait and read.
+    # Of runs that start at once on one file the first writes it; the others wait and read.
     with wait_for(file.with_name(f"{file.name}.lock")) if main else nullcontext():
-        if as_main_says(is_of(file, about)):
+        if broadcast_from_main(matches(file, about)):
             return read(file)
-        made = shared_work(make, count)
+        examples = share_work(make, count)
         if main:
-            write(file, about, made)
-    return made
+            write(file, about, examples)
+    return examples
 
 
-def as_main_says(answer: bool) -> bool:
-    """The main process's answer, in all processes of a run, that they go the same way."""
+def broadcast_from_main(value: bool) -> bool:
+    """The main process's value, in all processes of a run, so that they take the same branch."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return answer
-    said = [answer]
-    torch.distributed.broadcast_object_list(said)
-    return said[0]
+        return value
+    values = [value]
+    torch.distributed.broadcast_object_list(values)
+    return values[0]
 
 
-def what_it_is(settings: RunSettings, count: int) -> str:
-    """All that the encoded clips follow from; clips that changed on the disk are not noticed."""
+def cache_key(settings: RunSettings, count: int) -> str:
+    """All that encoded clips depend on, as JSON; changed files of clips are not detected."""
     encoders = {n: checksum(Path(settings.model[n])) for n in ("vae", "clip") if settings.model.get(n)}
     # IDOL's stages read clips alike; before they kept masks, files were made by "idol".
-    made_by = "idol with masks" if settings.recipe.startswith("idol_") else settings.recipe
-    return json.dumps([made_by, settings.data, count, encoders, settings.precision], sort_keys=True)
+    recipe = "idol with masks" if settings.recipe.startswith("idol_") else settings.recipe
+    return json.dumps([recipe, settings.data, count, encoders, settings.precision], sort_keys=True)
 
 
 def checksum(path: Path) -> int:
@@ -68,8 +68,8 @@ def checksum(path: Path) -> int:
     return total
 
 
-def is_of(file: Path, about: str) -> bool:
-    """Whether a file is there and was made of this."""
+def matches(file: Path, about: str) -> bool:
+    """Whether a file exists and was written for this key."""
     if not file.is_file():
         return False
     with safe_open(file, "pt") as stored:
@@ -90,16 +90,16 @@ def write(file: Path, about: str, examples: Examples) -> None:
     """The examples to a file, whole or not at all."""
     tensors = {f"{i}.{name}": value.contiguous() for i, one in enumerate(examples) for name, value in one.items()}
     file.parent.mkdir(parents=True, exist_ok=True)
-    half = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        save_file(tensors, half, {"about": about})
-        half.replace(file)
+        save_file(tensors, temporary, {"about": about})
+        temporary.replace(file)
     finally:
-        half.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def shared_work(make: Callable[[Sequence[int]], list], count: int) -> list:
-    """What `make` answers for a list of numbers, the numbers dealt out to all processes of the run."""
+def share_work(make: Callable[[Sequence[int]], list], count: int) -> list:
+    """The results of `make` for numbers 0 to count, distributed over all processes of the run."""
     if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
         return make(range(count))
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
@@ -108,8 +108,8 @@ def shared_work(make: Callable[[Sequence[int]], list], count: int) -> list:
     return [dealt[number % world][number // world] for number in range(count)]
 
 
-def one_by_one(make: Callable[[int], object]) -> Callable[[Sequence[int]], list]:
-    """Work on one number as work on a list of them."""
+def for_each(make: Callable[[int], object]) -> Callable[[Sequence[int]], list]:
+    """Lifts a function of one number to a list of numbers."""
     return lambda numbers: [make(number) for number in numbers]
 
 
@@ -117,18 +117,18 @@ def encoded(
     raw: Callable[[int], dict], encode: Callable[[dict], dict], numbers: Sequence[int], workers: int
 ) -> Examples:
     """Each number's raw example, encoded here on the device while worker processes read or render the next ones."""
-    loader = DataLoader(Raw(raw), batch_size=None, sampler=numbers, num_workers=workers, collate_fn=as_it_is)
+    loader = DataLoader(Raw(raw), batch_size=None, sampler=numbers, num_workers=workers, collate_fn=identity)
     # What a worker sent lies in memory that is shared with it, and open files are few: a copy is kept instead.
     own = (lambda one: {name: value.clone() for name, value in one.items()}) if workers else (lambda one: one)
     return [own(encode(one)) for one in loader]
 
 
-def as_it_is(example: dict) -> dict:
+def identity(example: dict) -> dict:
     return example
 
 
 class Raw:
-    """The examples before encoding, as a loader asks for them."""
+    """The examples before encoding, as a data set for a loader."""
 
     def __init__(self, raw: Callable[[int], dict]):
         self.raw = raw

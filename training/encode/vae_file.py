@@ -13,7 +13,7 @@ SHAPE = {  # of Stable Diffusion 1 and 2
     "norm_num_groups": 32, "scaling_factor": 0.18215,
 }  # fmt: skip
 LEVELS = len(SHAPE["block_out_channels"])
-RULES = (  # a checkpoint's words, diffusers'
+RULES = (  # names in a checkpoint, in diffusers
     (r"\.down\.(\d+)\.block\.(\d+)\.", r".down_blocks.\1.resnets.\2."),
     (r"\.down\.(\d+)\.downsample\.", r".down_blocks.\1.downsamplers.0."),
     (r"\.up\.(\d+)\.block\.(\d+)\.", lambda m: f".up_blocks.{LEVELS - 1 - int(m[1])}.resnets.{m[2]}."),
@@ -27,15 +27,15 @@ RULES = (  # a checkpoint's words, diffusers'
 )
 
 
-def in_diffusers_words(name: str) -> str:
-    """A name of a checkpoint's VAE as diffusers has it; one of diffusers stays as it is."""
-    for pattern, words in RULES:
-        name = re.sub(pattern, words, name)
+def diffusers_name(name: str) -> str:
+    """A name of a checkpoint's VAE in diffusers; diffusers' own names are returned unchanged."""
+    for pattern, replacement in RULES:
+        name = re.sub(pattern, replacement, name)
     return name
 
 
-def vae_from(file: Weights) -> nn.Module:
-    """The VAE in a file; one that is of another kind, or not whole, is refused."""
+def load_vae(file: Weights) -> nn.Module:
+    """Loads the VAE of a file; refuses another kind or a file that is not whole."""
     import torch
     from diffusers import AutoencoderKL
 
@@ -45,7 +45,7 @@ def vae_from(file: Weights) -> nn.Module:
     prefix = next((prefix for prefix in PREFIXES if has(prefix)), "")
     wanted = vae.state_dict()
     inner = [name for name in file.shapes if name.startswith(prefix)]
-    names = {in_diffusers_words(name[len(prefix) :]): name for name in inner}
+    names = {diffusers_name(name[len(prefix) :]): name for name in inner}
     names = {new: old for new, old in names.items() if new in wanted}
     if missing := sorted(set(wanted) - set(names)):
         raise ValueError(

@@ -1,13 +1,13 @@
-"""The running mean of the trained weights (EMA), and putting it into the network for a while."""
+"""The running mean of the trained weights (EMA), and a context that swaps it into the network."""
 
 import torch
 
 from ..recipes.base import Recipe
-from .sharding import placed_like
+from .sharding import place_like
 
 
 class Average:
-    """The running mean of the trained weights (EMA), in full precision; it follows faster while it is young."""
+    """The running mean of the trained weights (EMA), in full precision; it follows faster in the first steps."""
 
     def __init__(self, recipe: Recipe, decay: float):
         self.decay = decay
@@ -20,9 +20,9 @@ class Average:
             trained = recipe.trained()
             torch._foreach_lerp_(list(self.values.values()), [trained[n].float() for n in self.values], follow)
 
-    def take(self, values: dict) -> None:
+    def load(self, values: dict) -> None:
         for name, value in values.items():
-            self.values[name].copy_(placed_like(value, self.values[name]))
+            self.values[name].copy_(place_like(value, self.values[name]))
 
     def in_place(self, recipe: Recipe) -> "Swap":
         return Swap(recipe, self.values)
@@ -37,13 +37,13 @@ class Swap:
     def __enter__(self):
         trained = self.recipe.trained()
         self.kept = {name: trained[name].detach().clone() for name in self.values}
-        put(trained, self.values)
+        copy_values(trained, self.values)
 
     def __exit__(self, *_):
-        put(self.recipe.trained(), self.kept)
+        copy_values(self.recipe.trained(), self.kept)
 
 
 @torch.no_grad()
-def put(parameters: dict, values: dict) -> None:
+def copy_values(parameters: dict, values: dict) -> None:
     for name, value in values.items():
         parameters[name].copy_(value)

@@ -11,13 +11,13 @@ from .run_folder import RunFolder
 
 WIDTH, HEIGHT, EDGE = 960, 480, 60
 COLOURS = ((60, 60, 60), (40, 110, 220), (60, 160, 60), (200, 110, 30), (160, 60, 160), (30, 160, 200))
-ASIDE = ("step", "lr", "wait", "seconds", "grad_norm", "event")
+NOT_LOSSES = ("step", "lr", "wait", "seconds", "grad_norm", "event")
 
 
 def draw_curve(folder: RunFolder) -> None:
     """curve.png: every term of the loss over the steps, on a logarithmic scale."""
     entries = [entry for entry in folder.entries() if "loss" in entry]
-    names = [name for name in (entries[-1] if entries else {}) if name not in ASIDE]
+    names = [name for name in (entries[-1] if entries else {}) if name not in NOT_LOSSES]
     lines = {name: smooth([(e["step"], e[name]) for e in entries if e.get(name, 0) > 0]) for name in names}
     write_picture(folder.path / "curve.png", torch.from_numpy(plot(lines)))
 
@@ -37,8 +37,8 @@ def plot(lines: dict[str, np.ndarray]) -> np.ndarray:
     points = [line for line in lines.values() if len(line)]
     if not points:
         return canvas / np.float32(255)
-    every = np.concatenate(points)
-    last, (low, high) = max(every[:, 0].max(), 1), np.log10((every[:, 1].min(), every[:, 1].max()))
+    all_points = np.concatenate(points)
+    last, (low, high) = max(all_points[:, 0].max(), 1), np.log10((all_points[:, 1].min(), all_points[:, 1].max()))
     low, high = np.floor(low * 2) / 2, np.ceil(high * 2) / 2 + 1e-9
     across = lambda step: EDGE + step / last * (WIDTH - EDGE - 20)
     down = lambda log: 20 + (high - log) / (high - low) * (HEIGHT - EDGE - 20)

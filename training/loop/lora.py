@@ -8,7 +8,7 @@ LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 
 
 def add_lora(network: nn.Module, rank: int, layers: tuple[str, ...] = LAYERS) -> list[str]:
-    """Give projections of spatial self- and cross-attention a silent addition; the names of the projections."""
+    """Adds zero-initialised low ranks to projections of spatial self- and cross-attention; returns their names."""
     found = []
     for name, module in list(network.named_modules()):
         place, _, layer = name.partition(".attn")
@@ -19,7 +19,7 @@ def add_lora(network: nn.Module, rank: int, layers: tuple[str, ...] = LAYERS) ->
         module.lora_up = nn.Linear(inner, module.out_features, bias=False)
         nn.init.kaiming_uniform_(module.lora_down.weight, a=5**0.5)
         nn.init.zeros_(module.lora_up.weight)
-        # A hook leaves the names of the base as they are, so the network is saved and opened as before.
+        # A hook does not change the names of the base, so the network is saved and opened as before.
         module.register_forward_hook(lambda layer, inputs, out: out + layer.lora_up(layer.lora_down(inputs[0])))
         found.append(name)
     if not found:

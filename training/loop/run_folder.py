@@ -21,7 +21,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
 
     def create(self, settings: str) -> None:
-        """Make what is missing of the folder, and write down what the run is made of."""
+        """Creates the missing parts of the folder and writes the settings of the run."""
         self.checkpoints.mkdir(parents=True, exist_ok=True)
         (self.path / "samples").mkdir(exist_ok=True)
         (self.path / "model").mkdir(exist_ok=True)
@@ -44,8 +44,8 @@ class RunFolder:
                 continue
         return out
 
-    def forget_after(self, step: int) -> None:
-        """Drop what the log says of steps that the newest checkpoint does not hold: they will be done again."""
+    def drop_log_after(self, step: int) -> None:
+        """Removes log entries after the newest checkpoint, whose steps will run again."""
         kept = [entry for entry in self.entries() if entry.get("step", 0) <= step]
         write_text(self.log_file, "".join(json.dumps(entry) + "\n" for entry in kept))
 
@@ -65,16 +65,16 @@ class RunFolder:
         shutil.rmtree(final, ignore_errors=True)
         temporary.rename(final)
         sync(self.checkpoints)
-        for old in self.found()[: -self.keep]:
+        for old in self.checkpoint_folders()[: -self.keep]:
             shutil.rmtree(old)
         return final
 
-    def found(self) -> list[Path]:
+    def checkpoint_folders(self) -> list[Path]:
         return sorted(path for path in self.checkpoints.glob("step_*") if re.fullmatch(r"step_\d{8,}", path.name))
 
     def newest(self) -> tuple[dict, dict[str, dict[str, Tensor]]] | None:
-        """State and parts of the newest checkpoint that is whole; a damaged one is passed over and named in the log."""
-        for path in reversed(self.found()):
+        """State and parts of the newest checkpoint that is whole; a damaged one is skipped and logged."""
+        for path in reversed(self.checkpoint_folders()):
             try:
                 state = json.loads((path / "state.json").read_text(encoding="utf-8"))
                 for name, crc in state["files"].items():

@@ -29,10 +29,10 @@ def sample_flow(
     steps: int = 20,
     fresh: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
-    """(B, 3, F, h, w) noise to clean states of the network, every guess held within its threshold.
+    """(B, 3, F, h, w) noise to clean states of the network, every clean estimate clamped to its threshold.
 
     predict takes a state and (B,) steps. With fresh noise for a state this is ancestral sampling, of all steps or of some;
-    without it DDIM, whose noise follows from the guess.
+    without it DDIM, whose noise follows from the estimate.
     """
     times = torch.linspace(schedule.steps - 1, 0, steps).round().long()
     kept = schedule.tables["alphas_cumprod"].tolist()

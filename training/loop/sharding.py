@@ -1,6 +1,6 @@
-"""Sharding (torch's FSDP2): of all that trains, each process holds a share, so a network may be larger than one GPU.
+"""Sharding (torch's FSDP2): each process holds a share of the trained weights, so a network may be larger than one GPU.
 
-A block is put together just before it works and taken apart right after. Between two passes every weight is a DTensor
+A block is gathered just before its forward pass and sharded again right after. Between two passes every weight is a DTensor
 under its own name, and so are its gradient, AdamW's state and its average. Tensors without shares pass through here as
 they are.
 """
@@ -28,8 +28,8 @@ def shard(recipe: Recipe, device: torch.device, processes: int) -> None:
     trained = [net for net in recipe.children() if any(value.requires_grad for value in net.parameters())]
     frozen = {value for net in recipe.children() if net not in trained for value in net.parameters()}
     for value in set(recipe.parameters()) - frozen:
-        value.data = value.data.contiguous()  # fully_shard knows no channels_last
-    # Also the root is taken apart after a pass, so that whoever changes weights between passes changes the shares.
+        value.data = value.data.contiguous()  # fully_shard does not support channels_last
+    # The root is sharded again after a pass too, so that a change of weights between passes changes the shares.
     how = {"mesh": init_device_mesh(device.type, (processes,)), "reshard_after_forward": True}
     for block in blocks_of(trained):
         fully_shard(block, **how)
@@ -38,7 +38,7 @@ def shard(recipe: Recipe, device: torch.device, processes: int) -> None:
 
 
 def blocks_of(networks: list[nn.Module]) -> Iterator[nn.Module]:
-    """What is put together at once: each block of a U-Net or ControlNet; the rest goes with the recipe itself."""
+    """The modules that are gathered at once: each block of a U-Net or ControlNet; the rest goes with the recipe itself."""
     for net in networks:
         for module in list(net.modules()):
             for part in (getattr(module, name, None) for name in BLOCKS):
@@ -47,11 +47,11 @@ def blocks_of(networks: list[nn.Module]) -> Iterator[nn.Module]:
 
 @torch.no_grad()
 def whole(value: Tensor) -> Tensor:
-    """The tensor that the processes share; all of them must ask for it."""
+    """The tensor that the processes share; all of them must call this."""
     return value.full_tensor() if hasattr(value, "full_tensor") else value
 
 
-def gathered(values: dict[str, Tensor], keep: bool) -> dict[str, Tensor]:
+def gather(values: dict[str, Tensor], keep: bool) -> dict[str, Tensor]:
     """Whole tensors by name, for the one process that keeps them; all take part, and a device holds one at a time."""
     out = {}
     for name, value in values.items():
@@ -61,7 +61,7 @@ def gathered(values: dict[str, Tensor], keep: bool) -> dict[str, Tensor]:
     return out
 
 
-def placed_like(value: Tensor, like: Tensor) -> Tensor:
+def place_like(value: Tensor, like: Tensor) -> Tensor:
     """A whole tensor where another one lies: its device, and of shares only this process's own."""
     value = value.to(like.device)
     if not hasattr(like, "full_tensor"):
@@ -72,7 +72,7 @@ def placed_like(value: Tensor, like: Tensor) -> Tensor:
 
 
 @contextmanager
-def in_one_piece(recipe: Recipe, keep: bool) -> Iterator[None]:
+def with_full_weights(recipe: Recipe, keep: bool) -> Iterator[None]:
     """The recipe with whole weights on the CPU for a while, in the one process that keeps them; all take part."""
     shares = [(module, name, value) for module in recipe.modules() for name, value in module._parameters.items()
               if hasattr(value, "full_tensor")]  # fmt: skip

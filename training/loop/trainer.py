@@ -22,7 +22,7 @@ from .average import Average
 from .curve import draw_curve, write_picture
 from .draws import Draws
 from .run_folder import RunFolder
-from .sharding import gathered, in_one_piece, placed_like, shard, whole
+from .sharding import gather, place_like, shard, whole, with_full_weights
 
 
 class Trainer:
@@ -32,14 +32,14 @@ class Trainer:
         self.accelerator = start_accelerator(settings)
         self.main = self.accelerator.is_main_process
         self.sharded = settings.sharding == "full" and self.accelerator.num_processes > 1
-        self.stop_asked = False
+        self.stop_requested = False
 
     def run(self) -> str:
-        """Train to the end or until told to stop: "finished" or "stopped"."""
+        """Trains to the end or until a stop signal: "finished" or "stopped"."""
         settings, device = self.settings, self.accelerator.device
         if self.main:
             self.folder.create(settings.to_json())
-        torch.manual_seed(Draws(settings.seed, 0).key("weights"))  # the birth of the networks
+        torch.manual_seed(Draws(settings.seed, 0).key("weights"))  # initial weights of the networks
         recipe = make_recipe(settings)
         if self.sharded:  # before it is on the device, which may be too small for it
             shard(recipe, device, self.accelerator.num_processes)
@@ -50,20 +50,20 @@ class Trainer:
         )  # fmt: skip
         average = Average(recipe, settings.ema)
         step = self.resume(recipe, optimizer, average)
-        network, optimizer = self.together(recipe, optimizer)
+        network, optimizer = self.prepare_network(recipe, optimizer)
         for sign in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(sign, self.ask_to_stop)
+            signal.signal(sign, self.request_stop)
         return self.loop(step, recipe, network, optimizer, average)
 
-    def together(self, recipe: Recipe, optimizer) -> tuple:
-        """Network and optimizer as they work beside those of other processes."""
+    def prepare_network(self, recipe: Recipe, optimizer) -> tuple:
+        """Network and optimizer, prepared for several processes."""
         if not self.sharded:
             return self.accelerator.prepare(recipe, optimizer)
         # Shards need no DDP around them: they sum their gradients in every turn, since whole ones would fill the memory.
         return recipe, self.accelerator.prepare(optimizer)
 
-    def ask_to_stop(self, *_) -> None:
-        self.stop_asked = True
+    def request_stop(self, *_) -> None:
+        self.stop_requested = True
 
     def loop(self, step: int, recipe: Recipe, network, optimizer, average: "Average") -> str:
         settings, batches = self.settings, self.batches(recipe, step)
@@ -74,7 +74,7 @@ class Trainer:
             average.update(recipe, step)
             step += 1
             self.log_step(step, terms, waited, time.perf_counter() - begin)
-            stop = self.anyone(self.stop_asked)
+            stop = self.any_process(self.stop_requested)
             last = stop or step == settings.steps
             if last or step % settings.checkpoint_every == 0:
                 self.save(step, recipe, optimizer, average)
@@ -134,16 +134,16 @@ class Trainer:
             self.folder.log(step=step, **named, lr=self.settings.rate_at(step - 1), wait=round(waited, 4),
                             seconds=round(seconds, 4))  # fmt: skip
 
-    def anyone(self, flag: bool) -> bool:
-        """Whether any process says so; all must stop after the same step."""
+    def any_process(self, flag: bool) -> bool:
+        """Whether the flag is set in any process; all must stop after the same step."""
         flags = torch.tensor([float(flag)], device=self.accelerator.device)
         return self.accelerator.reduce(flags, "sum").item() > 0
 
     def save(self, step: int, recipe: Recipe, optimizer, average: "Average") -> None:
-        """One checkpoint of whole tensors, which the main process writes however they are shared."""
+        """One checkpoint of whole tensors, which the main process writes."""
         self.accelerator.wait_for_everyone()
         parts = {"model": recipe.trained(), "optimizer": flat(optimizer, recipe), "average": average.values}
-        parts = {name: gathered(part, self.main) for name, part in parts.items()}
+        parts = {name: gather(part, self.main) for name, part in parts.items()}
         if not self.main:
             return
         scaler = self.accelerator.scaler
@@ -152,20 +152,20 @@ class Trainer:
         draw_curve(self.folder)
 
     def resume(self, recipe: Recipe, optimizer, average: "Average") -> int:
-        """Take up the newest whole checkpoint: the number of steps it holds."""
+        """Loads the newest whole checkpoint; returns its number of steps."""
         self.accelerator.wait_for_everyone()
         found = self.folder.newest()
         if found is None:
             state = {"step": 0}
         else:
             state, parts = found
-            self.take(state, parts, recipe, optimizer, average)
+            self.load(state, parts, recipe, optimizer, average)
         self.accelerator.wait_for_everyone()
         if self.main:
-            self.folder.forget_after(state["step"])
+            self.folder.drop_log_after(state["step"])
         return state["step"]
 
-    def take(self, state: dict, parts: dict, recipe: Recipe, optimizer, average: "Average") -> None:
+    def load(self, state: dict, parts: dict, recipe: Recipe, optimizer, average: "Average") -> None:
         trained = recipe.trained()
         if set(parts["model"]) != set(trained):
             raise ValueError(
@@ -173,14 +173,14 @@ class Trainer:
             )
         with torch.no_grad():
             for name, value in trained.items():
-                value.copy_(placed_like(parts["model"][name], value))
+                value.copy_(place_like(parts["model"][name], value))
         unflatten(optimizer, recipe, parts["optimizer"])
-        average.take(parts.get("average", {}))
+        average.load(parts.get("average", {}))
         if state["scaler"] and self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
 
     def draw_samples(self, step: int, recipe: Recipe, average: "Average") -> None:
-        if self.main or self.sharded:  # a sharded network answers only where all processes ask the same
+        if self.main or self.sharded:  # a sharded network runs only in all processes together
             with average.in_place(recipe), torch.no_grad():
                 recipe.eval()
                 picture = recipe.pictures(self.accelerator.device)
@@ -192,7 +192,7 @@ class Trainer:
     def finish(self, recipe: Recipe, average: "Average") -> None:
         if not (self.main or self.sharded):
             return
-        with average.in_place(recipe), in_one_piece(recipe, self.main), torch.no_grad():
+        with average.in_place(recipe), with_full_weights(recipe, self.main), torch.no_grad():
             if self.main:
                 names = [file.name for file in recipe.export(self.folder.path / "model")]
                 self.folder.log(event="finished", step=self.settings.steps, files=names, peak_gb=round(peak_gb(), 3))
@@ -210,7 +210,7 @@ def peak_gb() -> float:
 
 
 def start_accelerator(settings: RunSettings) -> Accelerator:
-    """The process group as torchrun set it up; a process that would train by itself beside others is refused."""
+    """The process group as torchrun set it up; refuses a process that was not connected to the others."""
     if settings.threads:
         torch.set_num_threads(settings.threads)
     accelerator = Accelerator(
@@ -223,9 +223,11 @@ def start_accelerator(settings: RunSettings) -> Accelerator:
         ],
     )
     world = int(os.environ.get("WORLD_SIZE", 1))
-    seen = accelerator.reduce(torch.ones(1, device=accelerator.device), "sum").item()
-    if accelerator.num_processes != world or seen != world:
-        raise RuntimeError(f"{world} processes were started, but only {seen:g} work together: start with torchrun.")
+    connected = accelerator.reduce(torch.ones(1, device=accelerator.device), "sum").item()
+    if accelerator.num_processes != world or connected != world:
+        raise RuntimeError(
+            f"{world} processes were started, but only {connected:g} work together: start with torchrun."
+        )
     return accelerator
 
 
@@ -240,5 +242,5 @@ def unflatten(optimizer, recipe: Recipe, values: dict) -> None:
     trained = recipe.trained()
     for key, value in values.items():
         kind, name = key.split("/", 1)
-        place = value if kind == "step" else placed_like(value, trained[name])
+        place = value if kind == "step" else place_like(value, trained[name])
         optimizer.state[trained[name]][kind] = place

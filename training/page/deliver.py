@@ -15,17 +15,21 @@ FOLDERS = {
     "codec": "flow_models",
     "flow": "flow_models",
 }  # a recipe's file to the host's folder
-FIRST = ("diffusion_models", "model_patches", "flow_models")  # what a loader is given, before what goes on top of it
+FIRST = (
+    "diffusion_models",
+    "model_patches",
+    "flow_models",
+)  # files that loaders open come before files that patch them
 
 
 def deliver(folder: Path, name: str, models: Callable[[str], Path]) -> list[Path]:
-    """Copy the files of a run under its name; what is there already is never overwritten, but found again."""
-    made = []
+    """Copy the files of a run under its name; an existing file is never overwritten; an equal one is returned."""
+    copies = []
     for source in sorted((folder / "model").glob("*.safetensors")):
         target = models(FOLDERS.get(source.stem, "diffusion_models"))
         suffix = "" if source.stem in FOLDERS else f"_{source.stem}"
-        made.append(copy(source, target, f"{name}{suffix}"))
-    return sorted(made, key=lambda path: path.parent.name not in FIRST)
+        copies.append(copy(source, target, f"{name}{suffix}"))
+    return sorted(copies, key=lambda path: path.parent.name not in FIRST)
 
 
 def copy(source: Path, folder: Path, name: str) -> Path:

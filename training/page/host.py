@@ -1,4 +1,4 @@
-"""All that the training nodes know of the host's internals: folders, pictures, progress and Cancel."""
+"""All uses of the host's internals by the training nodes: folders, pictures, progress and Cancel."""
 
 from pathlib import Path
 
@@ -39,8 +39,8 @@ def find_file(name: str, *kinds: str) -> str:
     return str(Path(found).resolve())
 
 
-def keep_prompt(conditioning: list) -> str:
-    """Writes the tokens of a prompt beside the runs, where the process that trains finds them: the path of the file."""
+def write_prompt(conditioning: list) -> str:
+    """Writes the tokens of a prompt beside the runs, for the training process; returns the path of the file."""
     if len(conditioning) != 1:
         raise ValueError(
             f"positive: expected one prompt, got {len(conditioning)} joined ones: connect CLIP Text Encode directly."
@@ -51,7 +51,7 @@ def keep_prompt(conditioning: list) -> str:
 
 
 def free_memory() -> None:
-    """Give the GPU to the training: the host loads its models again when it needs them."""
+    """Frees the GPU for the training; the host loads its models again when it needs them."""
     comfy.model_management.unload_all_models()
     comfy.model_management.soft_empty_cache()
 
@@ -76,23 +76,23 @@ class Reporter:
         self.step, self.text, self.sample = -1, "", None
 
     def show(self, state) -> None:
-        """Tell what is new; raises the host's interrupt after Cancel."""
+        """Sends what changed; raises the host's interrupt after Cancel."""
         comfy.model_management.throw_exception_if_processing_interrupted()
         if state.text != self.text:
-            self.say(state.text)
+            self.send_text(state.text)
         if state.step != self.step or state.sample != self.sample:
             new = state.sample if state.sample != self.sample else None
             self.bar.update_absolute(state.step, state.total, preview=preview(new))
         self.step, self.text, self.sample = state.step, state.text, state.sample
 
-    def say(self, text: str) -> None:
+    def send_text(self, text: str) -> None:
         from server import PromptServer
 
         PromptServer.instance.send_progress_text(text, self.node_id)
 
 
 def preview(path: Path | None) -> tuple | None:
-    """A sample as the progress bar takes it."""
+    """A sample in the form of the progress bar's preview."""
     if path is None:
         return None
     from PIL import Image

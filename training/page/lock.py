@@ -20,7 +20,7 @@ else:
 
 @contextmanager
 def hold(path: Path) -> Iterator[int | None]:
-    """The descriptor of the locked file, or None when somebody else has it; a child that inherits it holds it too."""
+    """The descriptor of the locked file, or None when another process has it; a child that inherits it holds it too."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
         try:
@@ -35,11 +35,11 @@ def hold(path: Path) -> Iterator[int | None]:
 
 @contextmanager
 def wait_for(path: Path) -> Iterator[None]:
-    """The lock of a file as soon as nobody else has it."""
+    """The lock of a file as soon as no other process has it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     while True:
-        with hold(path) as mine:
-            if mine is not None:
+        with hold(path) as descriptor:
+            if descriptor is not None:
                 yield
                 return
         time.sleep(0.2)

@@ -18,7 +18,7 @@ RECIPE_NAMES = {
     "flow 2: motion of a still": "lfdm",
 }
 SIZES = ("CPU", "8 GB", "12 GB", "24 GB", "80 GB")
-RECIPE = {  # steps on a GPU and on a CPU, and what else the recipe asks for
+RECIPE = {  # steps on a GPU and on a CPU, and further settings of the recipe
     "vae": (20000, 5000, {"lr": 1e-3, "ema": 0.998}),
     "idol_haop": (25000, 4000, {"lr": 1e-3, "decay": "linear"}),
     "idol_image": (15000, 4000, {"lr": 1e-4, "decay": "linear"}),

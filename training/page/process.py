@@ -18,8 +18,8 @@ from .start import entries, locked, newest_sample
 
 LAUNCH = Path(__file__).resolve().parents[1] / "launch.py"
 WINDOWS = os.name == "nt"
-POLL = 0.25  # seconds between two looks
-PATIENCE = 60  # seconds to save a checkpoint after being asked to end
+POLL = 0.25  # seconds between two checks
+PATIENCE = 60  # seconds to save a checkpoint after the stop signal
 RECENT = 20  # steps that the speed is taken from
 ERROR = re.compile(r"(?:\[rank\d+\]: *)?(?:error: |(?:[\w.]+\.)?(\w+(?:Error|Exception)): )(.+)")
 EXIT = re.compile(r"exitcode\s*: (-\d+)")
@@ -54,7 +54,7 @@ def clock(seconds: float) -> str:
 
 
 def progress_of(folder: Path, total: int) -> Progress:
-    """What the log of a run says at this moment."""
+    """The progress of a run from its log."""
     steps = [entry for entry in entries(folder) if "loss" in entry][-RECENT:]
     if not steps:
         return Progress(0, total, sample=newest_sample(folder))
@@ -78,11 +78,11 @@ class TrainingProcess:
     def follow(self) -> Iterator[Progress]:
         """Where the run is, several times a second until it has ended; a failure is raised with its reason."""
         yield Progress(0, self.total)
-        state, seen = Progress(0, self.total), None
+        state, last_stamp = Progress(0, self.total), None
         while self.process.poll() is None:
             now = stamp(self.folder / "log.jsonl")
-            if now != seen:
-                state, seen = progress_of(self.folder, self.total), now
+            if now != last_stamp:
+                state, last_stamp = progress_of(self.folder, self.total), now
             yield state._replace(sample=newest_sample(self.folder))
             try:
                 self.process.wait(POLL)
@@ -110,18 +110,18 @@ class TrainingProcess:
         if number < 0:
             hint = " The system does that when memory runs out." if -number == getattr(signal, "SIGKILL", 9) else ""
             return f"It was ended from outside with signal {-number}.{hint}"
-        said = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
-        return f"It ended with exit code {number} and its last line was: {said}"
+        output = next((line.strip() for line in reversed(lines) if line.strip()), "nothing")
+        return f"It ended with exit code {number} and its last line was: {output}"
 
     def advice(self) -> str:
-        said = self.output.read_text(encoding="utf-8", errors="replace")
-        small = "Choose a preset for a smaller GPU. " if "out of memory" in said.lower() else ""
+        output = self.output.read_text(encoding="utf-8", errors="replace")
+        small = "Choose a preset for a smaller GPU. " if "out of memory" in output.lower() else ""
         if any((self.folder / "checkpoints").glob("step_*")):
             return f"{small}Its checkpoints are kept, so Resume Training continues from the newest. Its whole output is in {self.output}."
         return f"{small}Its whole output is in {self.output}."
 
     def stop(self) -> None:
-        """Ask for a checkpoint and the end, and end whatever is left after a minute."""
+        """Stops the run with a checkpoint, and kills it after a minute."""
         self.process.stdin.close()
         try:
             self.process.wait(PATIENCE)
@@ -142,7 +142,7 @@ def training(folder: Path, total: int, processes: int = 1) -> Iterator[TrainingP
 
 
 def command(run: Path, processes: int) -> list[str]:
-    """torchrun sets several processes up; one needs no help."""
+    """The command of a run: torchrun for several processes, plain Python for one."""
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     return [sys.executable, *(torchrun if processes > 1 else []), str(LAUNCH), str(run), "--with-parent"]
 

@@ -1,4 +1,4 @@
-"""What a run is: one JSON file that repeats it. Standard library only, for the host reads this too."""
+"""The settings of a run: one JSON file that reproduces it. Standard library only, for the host reads this too."""
 
 import json
 import math
@@ -66,7 +66,7 @@ class RunSettings:
 
     @classmethod
     def from_json(cls, text: str) -> "RunSettings":
-        """Read settings; a name that this version does not know is refused, since it would train something else."""
+        """Read settings; an unknown name is refused, since ignoring it would train something else."""
         try:
             values = json.loads(text)
         except json.JSONDecodeError as error:
@@ -84,12 +84,14 @@ class RunSettings:
     @classmethod
     def from_file(cls, path: Path) -> "RunSettings":
         """The settings of a run file; relative paths in it start beside it and are made absolute."""
-        made = cls.from_json(Path(path).read_text(encoding="utf-8"))
+        settings = cls.from_json(Path(path).read_text(encoding="utf-8"))
         beside = lambda value: str((Path(path).parent / value).resolve())
         placed = lambda values: {
             k: beside(v) if k in PATHS and isinstance(v, str) and v else v for k, v in values.items()
         }
-        return replace(made, folder=beside(made.folder), data=placed(made.data), model=placed(made.model))
+        return replace(
+            settings, folder=beside(settings.folder), data=placed(settings.data), model=placed(settings.model)
+        )
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step: linear rise, then the decay."""

@@ -1,4 +1,4 @@
-"""The nodes that say what to train on and how: nothing runs yet."""
+"""The nodes that collect the data and the settings of a run; nothing runs yet."""
 
 import json
 from pathlib import Path
@@ -27,7 +27,7 @@ KEPT = 4 << 30  # bytes of clips that are kept in memory
 
 
 def source_inputs(source: str) -> list:
-    """What one source of data asks for besides size and frames."""
+    """The inputs of one source of data besides size and frames."""
     if KINDS[source] == "stage":
         return [
             io.Int.Input(
@@ -203,14 +203,14 @@ class TrainingSettingsNode(io.ComfyNode):
         extra_settings, positive=None,
     ) -> io.NodeOutput:  # fmt: skip
         recipe = RECIPE_NAMES[recipe]
-        given = {
+        chosen_values = {
             "steps": steps or None, "batch": batch_size or None, "accumulate": gradient_accumulation or None,
             "lr": learning_rate or None, "precision": chosen(precision), "trains": chosen(trained_weights), "seed": seed,
             "sample_every": sample_every, "checkpoint_every": checkpoint_every,
         }  # fmt: skip
         model = files({"init": start_model, "controlnet": start_controlnet, "vae": vae_name}, clip_vision_folder)
         model |= prompt_file(recipe, positive)
-        settings = settings_of(recipe, preset, given, model, extra_settings)
+        settings = settings_of(recipe, preset, chosen_values, model, extra_settings)
         return io.NodeOutput({"settings": settings, "processes": processes})
 
 
@@ -219,7 +219,7 @@ def chosen(value: str) -> str | None:
 
 
 def files(names: dict[str, str], clip: str) -> dict[str, str]:
-    """The paths of what a run starts from."""
+    """The paths of the files that a run starts from."""
     found = {part: host.find_file(name, *MODELS[part]) for part, name in names.items() if name != NONE}
     return found | ({"clip": existing_folder(clip, host.models_folder("clip_vision"))} if clip.strip() else {})
 
@@ -232,15 +232,15 @@ def prompt_file(recipe: str, positive: list | None) -> dict[str, str]:
         raise ValueError(
             f"The recipe {name_of(recipe)} uses no prompt: disconnect positive, or set recipe to {name_of('one_shot')}."
         )
-    return {"text": host.keep_prompt(positive)}
+    return {"text": host.write_prompt(positive)}
 
 
-def settings_of(recipe: str, size: str, given: dict, model: dict, extra: str) -> dict:
-    """Preset, then what is given, then the extra settings; checked as launch.py will check them."""
-    run = preset(recipe, size) | {name: value for name, value in given.items() if value is not None}
-    run |= start_from(recipe, model, given["trains"], run.get("model"))
-    if given["steps"]:
-        run["warmup"] = min(run["warmup"], given["steps"] // 10)
+def settings_of(recipe: str, size: str, chosen_values: dict, model: dict, extra: str) -> dict:
+    """The preset, overridden by chosen values, then by the extra settings; checked as in launch.py."""
+    run = preset(recipe, size) | {name: value for name, value in chosen_values.items() if value is not None}
+    run |= start_from(recipe, model, chosen_values["trains"], run.get("model"))
+    if chosen_values["steps"]:
+        run["warmup"] = min(run["warmup"], chosen_values["steps"] // 10)
     for name, value in read_extra(extra).items():
         run[name] = run.get(name, {}) | value if name in ("model", "losses") and isinstance(value, dict) else value
     RunSettings.from_json(json.dumps(run | {"data": {"kind": "stage"}, "folder": "."}))

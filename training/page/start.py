@@ -1,4 +1,4 @@
-"""What a run starts from: its name, its folder, its settings, and whether it may start. Standard library only."""
+"""The start of a run: its name, its folder, its settings, and whether it may start. Standard library only."""
 
 import json
 import re
@@ -33,7 +33,7 @@ def existing_run(root: Path, name: str) -> Path:
 
 
 def begin(folder: Path, settings: RunSettings, processes: int) -> None:
-    """Write down what a new run is made of; a folder that holds another run's work is refused."""
+    """Writes the settings of a new run; refuses a folder that holds another run's checkpoints."""
     settings = replace(settings, folder=".")
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -44,7 +44,7 @@ def begin(folder: Path, settings: RunSettings, processes: int) -> None:
             if differ:
                 raise ValueError(
                     f"The run {folder.name} was started with other settings ({', '.join(differ)} differ): "
-                    "go on with it in Resume Training, or choose another run name."
+                    "continue it with Resume Training, or choose another run name."
                 )
         write_run(folder, settings, processes)
 

@@ -10,14 +10,14 @@ from ..page.settings import RunSettings
 
 
 class Recipe(nn.Module):
-    """The parameters that require a gradient are trained, saved and averaged; the rest is built anew from the settings."""
+    """The parameters that require a gradient are trained, saved and averaged; the rest is built again from the settings."""
 
     def __init__(self, settings: RunSettings):
         super().__init__()
         self.settings = settings
 
     def prepare(self, device: torch.device) -> None:
-        """Read the data and what is computed from it once; the networks are on the device by then."""
+        """Reads the data and computes once what examples need; called after the networks are on the device."""
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """One example, from a place in the endless reading of the data; may run in another process."""
@@ -28,7 +28,7 @@ class Recipe(nn.Module):
         raise NotImplementedError
 
     def pictures(self, device: torch.device) -> Tensor | None:
-        """What the model makes now, as one (H, W, 3) picture in [0, 1]."""
+        """Samples of the model in its present state, as one (H, W, 3) picture in [0, 1]."""
         return None
 
     def export(self, folder: Path) -> list[Path]:

@@ -1,4 +1,4 @@
-"""The demo's small picture model that reads depth and the stage's own words: what one-shot tuning starts from.
+"""The demo's small picture model of depth and of the stage's vocabulary, from which one-shot tuning starts.
 
 Its projection of tokens is the table of word vectors (models/unet/words.py), so it is trained and saved with the network.
 Letters as in with_depth.py.
@@ -19,14 +19,14 @@ from ...models.unet.switches import with_switches
 from ...models.unet.words import token_width, word_tokens
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
-from .shape import shape_asked
+from .shape import shape_from_settings
 from .with_depth import WithDepth
 
 SHAPE = {  # 3.7 million numbers, 7.1 MiB in half precision
     "in_channels": 5, "block_out_channels": (64, 96, 96), "attention_levels": (True, True, False),
     "layers_per_block": 1, "attention_head_dim": 4, "cross_attention_dim": 64, "prediction": "v",
 }  # fmt: skip
-DROP = {"words": 0.1, "depth": 0.1}  # shares of examples without them, so that guidance can dial each by itself
+DROP = {"words": 0.1, "depth": 0.1}  # shares of examples without them, so that guidance can weight each one separately
 
 
 class DepthWords(WithDepth):
@@ -34,7 +34,7 @@ class DepthWords(WithDepth):
         super().__init__(settings)
         if not hasattr(self.clips, "caption"):
             raise ValueError(
-                f"depth_words learns the words of captions, which clips of kind {settings.data['kind']} do not have: take "
+                f"depth_words trains on captions, which clips of kind {settings.data['kind']} do not have: take "
                 "data of kind stage."
             )
         if settings.trains != "all":
@@ -50,8 +50,8 @@ class DepthWords(WithDepth):
         """Encode every clip and its caption once; the depth is in one range over the frames of a clip."""
         about = replace(self.settings, data={**self.settings.data, "depth_range": self.depth_range})
         kept = load_or_encode(self.clips.__getitem__, partial(self.encode_clip, device=device), len(self.clips), about)
-        told = [word_tokens(self.clips.caption(index), self.unet.video.words).bool() for index in range(len(kept))]
-        self.kept = [{**clip, "tokens": tokens} for clip, tokens in zip(kept, told, strict=True)]
+        captions = [word_tokens(self.clips.caption(index), self.unet.video.words).bool() for index in range(len(kept))]
+        self.kept = [{**clip, "tokens": tokens} for clip, tokens in zip(kept, captions, strict=True)]
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """One frame of a clip."""
@@ -60,12 +60,12 @@ class DepthWords(WithDepth):
         return {"video": clip["video"][frame, None], "depth": clip["depth"][frame, None], "tokens": clip["tokens"]}
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        answer, target, *_ = self.denoise(batch["video"], self.some_dropped(batch, draws), draws)
-        loss = (answer - target).square().mean()
+        output, target, *_ = self.denoise(batch["video"], self.drop_conditions(batch, draws), draws)
+        loss = (output - target).square().mean()
         return loss, {"video": loss}
 
-    def some_dropped(self, batch: dict, draws: Draws) -> dict[str, Tensor]:
-        """What is known, now and then without the words, or with a flat depth."""
+    def drop_conditions(self, batch: dict, draws: Draws) -> dict[str, Tensor]:
+        """Tokens (B, T, D) and depth (B, 1, 1, h, w), some examples with zero tokens or zero depth."""
         count = len(batch["video"])
         kept = {name: draws.uniform(name, count).to(batch["video"].device) >= share for name, share in DROP.items()}
         return {
@@ -74,8 +74,8 @@ class DepthWords(WithDepth):
         }
 
     def pictures(self, device: torch.device) -> Tensor:
-        """Six examples above what the network makes of their words and their depth."""
-        return torch.cat([self.shown(place, device) for place in range(6)], 2).permute(1, 2, 0)
+        """Six examples above samples from their tokens and their depth, (H, W, 3)."""
+        return torch.cat([self.preview(place, device) for place in range(6)], 2).permute(1, 2, 0)
 
     def export(self, folder: Path) -> list[Path]:
         state = {name: value.detach().cpu().half() for name, value in self.unet.state_dict().items()}
@@ -84,7 +84,7 @@ class DepthWords(WithDepth):
 
 
 def start_unet(model: dict) -> VideoUNet:
-    """A model of words from a file, or a new one of the given shape."""
+    """A network with word vectors from a file, or a new one of the shape in the settings."""
     if model.get("init"):
         config, state, _ = open_model(model["init"])
         if not config.words:
@@ -94,6 +94,6 @@ def start_unet(model: dict) -> VideoUNet:
         unet = VideoUNet(config)
         unet.load_state_dict({name: value.float() for name, value in state.items()})
         return unet
-    shape = shape_asked(model)
+    shape = shape_from_settings(model)
     words = {"words": VOCABULARY, "foreground_width": token_width(VOCABULARY)}
     return VideoUNet(with_switches(SD1, **SHAPE | shape | words))

@@ -23,21 +23,21 @@ from ..encode.encoders import Encoders
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from ..loop.lora import add_lora, is_lora, lora_file
-from ..loop.noising import PairNoise, give
+from ..loop.noising import PairNoise, draw_clean_halves
 from ..loop.sampling import sample_ddim
 from .base import Recipe
 from .idol_network import is_adapter, start_controlnet, start_unet
 from .vae import heat
 
-# The denoising loss of each modality, the paper's two beside them, and, not in the paper, the first once more on the person alone.
+# Denoising of each modality, the paper's two consistency losses, and, not in the paper, denoising of the person alone.
 WEIGHTS = {"video": 1.0, "depth": 1.0, "motion": 0.01, "maps": 0.01, "person": 0.0}
-DROP_PERSON = 0.05  # DisCo's share of examples without a person, from which guidance learns what nobody looks like
+DROP_PERSON = 0.05  # DisCo's share of examples without a person, which trains the unconditional prediction of guidance
 
 
 class Idol(Recipe):
     """What the stages share: the pair, its noise, and the loss."""
 
-    modalities = 2  # at most: a network that makes one learns that one
+    modalities = 2  # at most: a network of one modality trains that one
     frames, pose = None, True  # frames None: as many as a clip has
     over_time = True  # whether layers over time are trained
     moving = False  # whether the motion loss, which needs two frames, applies
@@ -48,13 +48,13 @@ class Idol(Recipe):
         self.weights = {name: losses.pop(name) for name in WEIGHTS}
         self.features = losses.pop("features", "attn1")
         early, second = losses.pop("early", 0.0), losses.pop("second", 0.0)
-        self.readings = losses  # similarity, reduction, detach
+        self.consistency_options = losses  # similarity, reduction, detach
         self.clips = open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = start_unet(settings.model)
         self.modalities = min(self.modalities, self.unet.video.modalities)
         if self.modalities == 1:
-            second = 0.0  # it is for the depth's sake
+            second = 0.0  # it improves the depth only
         self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
         if not settings.model.get("init"):
             for stream in self.streams():
@@ -62,7 +62,7 @@ class Idol(Recipe):
         pose = self.pose and settings.model.get("pose", True)
         self.controlnet = start_controlnet(settings.model, self.unet) if pose else None
         self.kept: list[dict[str, Tensor]] | None = None
-        self.no_one: Tensor | None = None
+        self.no_person_tokens: Tensor | None = None
         self.choose_trained(settings)
         if torch.cuda.is_available():  # on a CPU, group norms of this format take many times as long
             self.to(memory_format=torch.channels_last)
@@ -70,7 +70,7 @@ class Idol(Recipe):
     # -- networks ------------------------------------------------------------------------------------------------
 
     def choose_trained(self, settings) -> None:
-        """What this stage and the settings leave frozen."""
+        """Freezes what this stage and the settings do not train."""
         if settings.trains == "lora":
             add_lora(self.unet, settings.lora_rank)
         for name, value in self.unet.named_parameters():
@@ -86,19 +86,19 @@ class Idol(Recipe):
             self.save_memory()
 
     def save_memory(self) -> None:
-        """Compute features a second time on the way back, but for where the losses look on."""
+        """Enables gradient checkpointing, but not in up blocks whose attention the losses read."""
         for net in self.streams():
             net.enable_gradient_checkpointing()
             for part in net.up_blocks.modules():
                 if hasattr(part, "gradient_checkpointing"):
-                    part.gradient_checkpointing = not self.compares()
+                    part.gradient_checkpointing = not self.has_consistency_losses()
 
     def streams(self) -> list[VideoUNet]:
-        """The one U-Net, or that of the video and that of the depth."""
+        """The shared U-Net, or the two of video and depth."""
         return list(getattr(self.unet, "streams", {"pair": self.unet}).values())
 
-    def compares(self) -> bool:
-        """Whether the losses between the modalities apply: inside one network that makes both."""
+    def has_consistency_losses(self) -> bool:
+        """Whether the losses between the modalities apply: only inside one network of both."""
         return self.modalities == 2 and not self.unet.video.separate
 
     def trains(self, name: str) -> bool:
@@ -108,7 +108,7 @@ class Idol(Recipe):
     # -- data ----------------------------------------------------------------------------------------------------
 
     def prepare(self, device: torch.device) -> None:
-        """Encode every clip once, unless the run asks for pictures to be encoded as they come."""
+        """Encodes every clip once, unless the run has `cache` false."""
         if not self.settings.model.get("cache", True):
             return
         self.no_person(self.clips[0]["person"][None].to(device))
@@ -116,7 +116,7 @@ class Idol(Recipe):
         self.kept = load_or_encode(raw, encode, self.length(), self.settings)
 
     def encode_clip(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-        """The pictures of a clip as the networks read them."""
+        """A clip (F, 3, H, W) with its pictures as latents (F, C, h, w) and the person as tokens (T, D)."""
         names = ("video", "depth", "rooms")
         with torch.autocast(device.type, torch.bfloat16, enabled=self.settings.precision == "bf16"):
             latents = self.as_latents(torch.cat([clip[name] for name in names]).to(device)).cpu()
@@ -128,7 +128,7 @@ class Idol(Recipe):
         }
 
     def example(self, index: int) -> dict[str, Tensor]:
-        """A clip as it was kept; without keeping, the pictures themselves, for the device to encode."""
+        """The encoded clip, or without `cache` its pictures, which are encoded on the device."""
         return pictures_of(self.clips, index) if self.kept is None else self.kept[index]
 
     def sample(self, place: int) -> dict[str, Tensor]:
@@ -147,97 +147,99 @@ class Idol(Recipe):
     # -- loss ----------------------------------------------------------------------------------------------------
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        clean, known = self.inputs(batch, draws)
+        clean, conditions = self.inputs(batch, draws)
         if self.modalities == 2 and self.unet.video.given == "clean":
-            known |= give(clean, draws)
-        seen = self.noise.of(clean, known, draws, self.predict)
-        with self.watched() as layers:
-            guess = self.predict(seen.noisy, seen.time, known)
-        target = torch.where(as_wide_as(guess, seen.silent), guess.detach(), seen.target)
-        terms = denoising(guess.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
+            conditions |= draw_clean_halves(clean, draws)
+        noised = self.noise.add_noise(clean, conditions, draws, self.predict)
+        with self.capture_attention() as layers:
+            output = self.predict(noised.noisy, noised.time, conditions)
+        target = torch.where(unsqueeze_like(output, noised.without_loss), output.detach(), noised.target)
+        terms = denoising(output.flatten(0, 2), target.flatten(0, 2), self.unet.layout)
         if self.weights["person"]:
-            terms["person"] = error_on(batch["mask"], guess, target)
+            terms["person"] = error_on(batch["mask"], output, target)
         if layers:
-            terms |= consistency(layers, self.unet.layout, **self.readings)
+            terms |= consistency(layers, self.unet.layout, **self.consistency_options)
         return sum(self.weights[name] * term for name, term in terms.items()), terms
 
-    def watched(self):
-        """Attention is recorded where this stage has a loss on it."""
+    def capture_attention(self):
+        """A context that records attention where this stage has a loss on it, else an empty one."""
         features = self.features if self.moving and self.weights["motion"] > 0 else "none"
         maps = self.weights["maps"] > 0
-        if not self.compares() or (features == "none" and not maps):
+        if not self.has_consistency_losses() or (features == "none" and not maps):
             return nullcontext([])
         return capture(self.unet, features, maps)
 
     def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        """(B, m, F, C, h, w) clean latents, and what is known, now and then without the person."""
+        """Clean latents (B, m, F, C, h, w) and the conditions, in some examples without the person."""
         clean = torch.stack([self.as_latents(batch[name]) for name in ("video", "depth")[: self.modalities]], 1)
-        known = self.known(batch)
-        tokens = known["tokens"]
+        conditions = self.encode_conditions(batch)
+        tokens = conditions["tokens"]
         dropped = draws.uniform("drop", len(tokens)).to(tokens.device) < DROP_PERSON
-        known["tokens"] = torch.where(dropped[:, None, None], self.no_person(batch["person"]).to(tokens), tokens)
-        return clean, known
+        conditions["tokens"] = torch.where(dropped[:, None, None], self.no_person(batch["person"]).to(tokens), tokens)
+        return clean, conditions
 
-    def known(self, batch: dict) -> dict[str, Tensor]:
-        """What steers: tokens (B, T, D) of the person, the room (B, C, h, w), pose pictures (B, F, 3, H, W) in [0, 1]."""
+    def encode_conditions(self, batch: dict) -> dict[str, Tensor]:
+        """Conditions: tokens (B, T, D) of the person, the room (B, C, h, w), pose pictures (B, F, 3, H, W) in [0, 1]."""
         person = batch["person"]
         tokens = self.encoders.person(person) if person.dtype == torch.uint8 else person
-        known = {"tokens": tokens, "room": self.as_latents(batch["room"])}
+        conditions = {"tokens": tokens, "room": self.as_latents(batch["room"])}
         if self.controlnet is not None:
-            known["pose"] = batch["pose"].float() / 255
-        return known
+            conditions["pose"] = batch["pose"].float() / 255
+        return conditions
 
     def no_person(self, person: Tensor) -> Tensor:
         """(T, D) tokens that stand for no person, the same in every step; made from the first picture's size."""
-        if self.no_one is None:
-            self.no_one = self.encoders.no_person(person)
-        return self.no_one
+        if self.no_person_tokens is None:
+            self.no_person_tokens = self.encoders.no_person(person)
+        return self.no_person_tokens
 
     def as_latents(self, pictures: Tensor) -> Tensor:
-        """(..., 3, H, W) uint8 to (..., C, h, w); what was encoded before stays."""
+        """(..., 3, H, W) uint8 to (..., C, h, w); latents are returned unchanged."""
         if pictures.dtype != torch.uint8:
             return pictures
         return self.encoders.latents(pictures.flatten(0, -4)).unflatten(0, pictures.shape[:-3])
 
-    def predict(self, noisy: Tensor, time: Tensor, known: dict[str, Tensor]) -> Tensor:
-        """The network's answer (B, m, F, C, h, w): each clip is one chunk of the batch."""
+    def predict(self, noisy: Tensor, time: Tensor, conditions: dict[str, Tensor]) -> Tensor:
+        """The network's output (B, m, F, C, h, w); each clip is one chunk of the batch."""
         clips, m, frames = noisy.shape[:3]
         each = lambda x: x.unsqueeze(1).expand(-1, m * frames, *x.shape[1:]).flatten(0, 1)
         flat = noisy.flatten(0, 2)
         labels = None if m == 2 else flat.new_zeros(len(flat), dtype=torch.long)
-        tokens, times = self.context(known["tokens"], m, frames), each(time)
+        tokens, times = self.context(conditions["tokens"], m, frames), each(time)
         shared = {"chunks": clips, "modalities": m}
-        control = self.control(flat, times, tokens, known, **shared)
-        if "given" in known:  # only now: a ControlNet looks at what a host's sampler holds, which is noisy everywhere
-            given = known["given"].repeat_interleave(frames, 1).flatten()
-            flat = torch.where(as_wide_as(flat, given), known["clean"].flatten(0, 2), flat)
+        control = self.control(flat, times, tokens, conditions, **shared)
+        if (
+            "given" in conditions
+        ):  # after the ControlNet, which in a host's sampler reads latents that are noisy everywhere
+            given = conditions["given"].repeat_interleave(frames, 1).flatten()
+            flat = torch.where(unsqueeze_like(flat, given), conditions["clean"].flatten(0, 2), flat)
             times = times.masked_fill(given, 0)
-        answer = self.unet(flat, times, tokens, labels=labels, background=each(known["room"]), control=control,
+        output = self.unet(flat, times, tokens, labels=labels, background=each(conditions["room"]), control=control,
                            **shared)  # fmt: skip
-        return answer.float().view(noisy.shape)
+        return output.float().view(noisy.shape)
 
     def control(
-        self, latents: Tensor, times: Tensor, tokens: Tensor, known: dict[str, Tensor], **shared
+        self, latents: Tensor, times: Tensor, tokens: Tensor, conditions: dict[str, Tensor], **shared
     ) -> dict | None:
-        """The pose ControlNet's residuals for (B m F, C, h, w) latents, silent for clips whose poses are not told."""
+        """The pose ControlNet's residuals for (B m F, C, h, w) latents, zero for clips without poses."""
         if self.controlnet is None:
             return None
-        down, mid = self.controlnet(latents, times, tokens, known["pose"].flatten(0, 1), **shared)
-        if "posed" in known:
-            told = known["posed"].repeat_interleave(len(latents) // len(known["posed"]))
-            down, mid = [x * as_wide_as(x, told) for x in down], mid * as_wide_as(mid, told)
+        down, mid = self.controlnet(latents, times, tokens, conditions["pose"].flatten(0, 1), **shared)
+        if "posed" in conditions:
+            posed = conditions["posed"].repeat_interleave(len(latents) // len(conditions["posed"]))
+            down, mid = [x * unsqueeze_like(x, posed) for x in down], mid * unsqueeze_like(mid, posed)
         return {"down": down, "mid": mid}
 
     def context(self, tokens: Tensor, m: int, frames: int) -> Tensor:
-        """(B, T, D) tokens of the person to what cross-attention reads for each latent, (B m F, T, width)."""
+        """(B, T, D) tokens of the person, projected for the cross-attention of each latent, (B m F, T, width)."""
         streams = self.streams()
-        seen = torch.stack([streams[min(i, len(streams) - 1)].clip_proj(tokens) for i in range(m)], 1)
-        return seen[:, :, None].expand(-1, -1, frames, -1, -1).flatten(0, 2)
+        projected = torch.stack([streams[min(i, len(streams) - 1)].clip_proj(tokens) for i in range(m)], 1)
+        return projected[:, :, None].expand(-1, -1, frames, -1, -1).flatten(0, 2)
 
     # -- what comes out --------------------------------------------------------------------------------------------
 
     def pictures(self, device: torch.device) -> Tensor:
-        """For two clips: the truth above what the network makes of them, video and depth side by side."""
+        """For two clips: the ground truth above a sample, video and depth side by side."""
         rows = []
         for index in range(2):
             batch = {name: value[None].to(device) for name, value in self.sample(index).items()}
@@ -250,7 +252,7 @@ class Idol(Recipe):
 
     def sample_pair(self, batch: dict, noise: Tensor, steps: int = 20) -> Tensor:
         """(B, m, F, C, h, w) latents of a batch from noise, by DDIM without guidance."""
-        predict = partial(self.predict, known=self.known(batch))
+        predict = partial(self.predict, conditions=self.encode_conditions(batch))
         return sample_ddim(predict, noise, self.noise.schedule, self.unet.video.prediction, steps)
 
     def export(self, folder: Path) -> list[Path]:
@@ -266,8 +268,8 @@ class Idol(Recipe):
         return files
 
 
-def as_wide_as(like: Tensor, values: Tensor) -> Tensor:
-    """(B, ...) values with as many dimensions as `like`."""
+def unsqueeze_like(like: Tensor, values: Tensor) -> Tensor:
+    """(B, ...) values with trailing dimensions of 1 added to match `like`."""
     return values.reshape(*values.shape, *[1] * (like.ndim - values.ndim))
 
 

@@ -1,4 +1,4 @@
-"""The networks that IDOL's stages train: new ones, ones that grow from a picture model, or ones that go on."""
+"""The networks that IDOL's stages train: new ones, ones that extend a picture model, or trained ones."""
 
 from torch import Tensor, nn
 
@@ -8,22 +8,27 @@ from ...models.pair.foreground import latent_width
 from ...models.unet.config import IDOL, VideoUNetConfig
 from ...models.unet.controlnet import PoseControlNet
 from ...models.unet.switches import switches_of, with_switches
-from .shape import shape_asked
+from .shape import shape_from_settings
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
-GAINED = ("modalities", "label", "temporal", "cross_modal", "background")  # what a picture model gains
-JOINED = ("in_channels", "block_out_channels", "layers_per_block", "cross_attention_dim")  # alike in both networks
+GAINED = ("modalities", "label", "temporal", "cross_modal", "background")  # set when a picture model is extended
+SHARED = (
+    "in_channels",
+    "block_out_channels",
+    "layers_per_block",
+    "cross_attention_dim",
+)  # equal in U-Net and ControlNet
 
 
 def start_unet(model: dict) -> nn.Module:
     """A network from a file, with adapters added where it has none, or a new one of the given shape."""
-    shape = shape_asked(model)
+    shape = shape_from_settings(model)
     if not model.get("init"):
         width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
         return build_network(with_switches(IDOL, **(width | shape)))
     config, state, _ = open_model(model["init"])
     if config.modalities == 2:
-        return learning_on(state, build_network(with_switches(config, **shape)))
+        return load_trained(state, build_network(with_switches(config, **shape)))
     gained = {name: switches_of(IDOL)[name] for name in GAINED}
     width = {"foreground_width": config.token_width or 1024}
     net = inflate_network(state, with_switches(config, **(gained | width | shape)))
@@ -33,7 +38,7 @@ def start_unet(model: dict) -> nn.Module:
 
 
 def start_controlnet(model: dict, unet: nn.Module) -> nn.Module:
-    """The pose ControlNet of the stage before, or the encoder of the U-Net."""
+    """The pose ControlNet of the previous stage, or a copy of the U-Net's encoder."""
     if not model.get("controlnet"):
         net = copy_to_controlnet(unet)
         if not model.get("init"):
@@ -42,22 +47,22 @@ def start_controlnet(model: dict, unet: nn.Module) -> nn.Module:
                     stream.reset_output()
         return net
     config, state, _ = open_controlnet(model["controlnet"])
-    refuse_foreign(config, unet.video)
+    refuse_unfit(config, unet.video)
     labelled = config.label_in_controlnet or unet.video.label_in_controlnet
     groups = unet.video.norm_num_groups
-    return learning_on(
+    return load_trained(
         state, build_controlnet(with_switches(config, norm_num_groups=groups, label_in_controlnet=labelled))
     )
 
 
 def is_adapter(name: str) -> bool:
-    """Whether a weight belongs to an adapter, which is silent at birth, and not to the 2-D network."""
+    """Whether a weight belongs to an adapter, which is zero-initialised, and not to the 2-D network."""
     return any(part in name for part in ADAPTERS)
 
 
-def refuse_foreign(control: VideoUNetConfig, unet: VideoUNetConfig) -> None:
+def refuse_unfit(control: VideoUNetConfig, unet: VideoUNetConfig) -> None:
     """Refuse a ControlNet whose residuals or context do not fit the U-Net, before a step fails on their shapes."""
-    for name in JOINED:
+    for name in SHARED:
         if getattr(control, name) != getattr(unet, name):
             raise ValueError(
                 f"model: controlnet belongs to another network, its {name} is {getattr(control, name)} and that of the "
@@ -66,8 +71,8 @@ def refuse_foreign(control: VideoUNetConfig, unet: VideoUNetConfig) -> None:
             )
 
 
-def learning_on(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
-    """A network with the weights of a trained one of its shape; adapters that are new in it keep their silent birth."""
+def load_trained(state: dict[str, Tensor], unet: nn.Module) -> nn.Module:
+    """A network with the weights of a trained one of its shape; new adapters stay zero-initialised."""
     own = {name: value.shape for name, value in unet.state_dict().items()}
     wrong = [name for name, value in state.items() if own.pop(name, None) != value.shape]
     if wrong := wrong + [name for name in own if not is_adapter(name)]:

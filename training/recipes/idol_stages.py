@@ -1,4 +1,4 @@
-"""The three stages of IDOL (section 4): what each reads, and what it leaves alone."""
+"""The three stages of IDOL (section 4): what each reads, and what it freezes."""
 
 import torch
 from torch import Tensor
@@ -9,10 +9,10 @@ from .idol import Idol
 
 
 class Outpainting(Idol):
-    """HAOP: pictures of a person, no depth, no pose; the person is to be put back, and more of it than was hidden.
+    """HAOP: pictures of a person, no depth, no pose; the network restores the hidden person, and more of it than was cut out.
 
-    The person is cropped and scaled, the hole in the room is larger than the person. ResBlocks stay as they are, unless
-    the network is new and has nothing in them yet.
+    The person is cropped and scaled, the hole in the room is larger than the person. ResBlocks are frozen, unless
+    the network is new.
     """
 
     modalities, frames, pose, over_time = 1, 1, False, False
@@ -22,7 +22,7 @@ class Outpainting(Idol):
         return super().trains(name) and not frozen and not any(part in name for part in BETWEEN)
 
     def prepare(self, device: torch.device) -> None:
-        """Nothing is encoded ahead: every example hides and shows something else."""
+        """Encodes nothing ahead, because every example hides another part."""
 
     def sample(self, place: int) -> dict[str, Tensor]:
         clip = self.clips[self.item(place, len(self.clips))]
@@ -35,12 +35,12 @@ class Outpainting(Idol):
 
 
 class Pictures(Idol):
-    """Single pictures with their depth; what works over time is not there yet."""
+    """Single pictures with their depth; layers over time are not trained."""
 
     frames, over_time = 1, False
 
 
 class Clips(Idol):
-    """Whole clips, everything trained, with the two losses that keep video and depth alike."""
+    """Whole clips, everything trained, with the two consistency losses of video and depth."""
 
     moving = True

@@ -1,4 +1,4 @@
-"""Stage 1 of LFDM: the flow auto-encoder learns from pairs of frames how one becomes the other (section 3.2).
+"""Stage 1 of LFDM: the flow auto-encoder is trained to render one frame of a pair from the other (section 3.2).
 
 Letters: B pairs, H and W pixels, h and w of the flow.
 """
@@ -24,21 +24,21 @@ from ...models.unet.attention.capture import full_precision
 from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled
 from ..encode.jitter import PAIRS
-from ..encode.kept import one_by_one, shared_work
+from ..encode.kept import for_each, share_work
 from ..loop.draws import Draws
 from .base import Recipe
 from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
 from .true_flow import coarse_motion, mirrored_motion, refuse_unknown_flow
 
 # The paper's, but for "photometric", whose terms are smaller than those of VGG19, and "warped", which is ours: the
-# plain warp of the source against the driving picture, so that flow is found before the decoder can paint. "flow" and
-# "limbs" are ours too: the stage knows the true flow, and where each limb is.
+# plain warp of the source against the driving picture, so that flow is trained before the decoder can inpaint. "flow"
+# and "limbs" are ours too: the stage has the exact flow, and where each limb is.
 WEIGHTS = {
     "perceptual": 10.0, "photometric": 50.0, "warped": 0.0, "flow": 0.0, "limbs": 0.0, "shift": 10.0, "affine": 10.0,
 }  # fmt: skip
-TRUTHS = ("flow", "limbs")
+STAGE_TERMS = ("flow", "limbs")
 DECODER = ("generator.bottleneck.", "generator.up_blocks.", "generator.final.")
-SETTLED = 24  # batches that the norms' means and spreads are taken from
+NORM_BATCHES = 24  # batches over which the norms' means and spreads are measured
 
 
 class TrainCodec(Recipe):
@@ -46,7 +46,7 @@ class TrainCodec(Recipe):
 
     def __init__(self, settings):
         super().__init__(settings)
-        refuse_what_is_not_offered(settings)
+        refuse_unsupported(settings)
         unknown = sorted(set(settings.losses) - set(WEIGHTS))
         if unknown:
             raise ValueError(f"losses: {', '.join(unknown)} is unknown: lfae has {', '.join(WEIGHTS)}.")
@@ -61,20 +61,20 @@ class TrainCodec(Recipe):
         self.flow = refuse_unknown_flow(settings.model, settings.data)
         if self.flow == "true" and not self.decoder_only:
             raise ValueError(
-                "With flow true a codec would not learn to find flow: set decoder_only, or use the loss flow."
+                "With flow true the flow estimator would not be trained: set decoder_only, or use the loss flow."
             )
-        # A background predictor is born saying that nothing moves; its gradient would drown all others.
+        # A background predictor is initialised to no motion; its gradient would dominate all others.
         frozen = "bg_predictor." if settings.model.get("still_camera", False) else ()
         for name, value in self.codec.named_parameters():
             value.requires_grad_(name.startswith(DECODER) if self.decoder_only else not name.startswith(frozen))
         self.kept: list[Tensor] | None = None
         self.motions: list[StageMotion] = []
-        self.refuse_unknown_truth()
+        self.refuse_missing_targets()
         self.train()
 
-    def refuse_unknown_truth(self) -> None:
-        """Terms that need what this data or this codec does not have."""
-        for name in TRUTHS:
+    def refuse_missing_targets(self) -> None:
+        """Refuses terms whose targets this data or this autoencoder does not have."""
+        for name in STAGE_TERMS:
             if self.weights[name] and self.settings.data["kind"] != "stage":
                 raise ValueError(
                     f"Only the stage has exact {name}: leave {name} out of losses, or use data of kind stage."
@@ -86,7 +86,7 @@ class TrainCodec(Recipe):
             )
 
     def train(self, mode: bool = True) -> "TrainCodec":
-        """What is frozen keeps its norms as they are."""
+        """Sets the mode, but keeps frozen modules in eval mode, so that their norms do not change."""
         super().train(mode)
         for module in self.modules():
             if not any(value.requires_grad for value in module.parameters()):
@@ -96,12 +96,12 @@ class TrainCodec(Recipe):
     # -- data ----------------------------------------------------------------------------------------------------
 
     def prepare(self, device: torch.device) -> None:
-        """Clips that are rendered are kept; those of a folder are read as they are needed."""
+        """Renders clips and exact motion once; clips of a folder are read when they are needed."""
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.settings.model.get("cache", isinstance(self.clips, AsLabelled)):
-            self.kept = shared_work(one_by_one(self.whole_clip), len(self.clips))
-        if self.flow == "true" or any(self.weights[name] for name in TRUTHS):
-            self.motions = shared_work(one_by_one(self.true_motion), len(self.clips))
+            self.kept = share_work(for_each(self.whole_clip), len(self.clips))
+        if self.flow == "true" or any(self.weights[name] for name in STAGE_TERMS):
+            self.motions = share_work(for_each(self.true_motion), len(self.clips))
 
     def true_motion(self, index: int) -> StageMotion:
         motion = StageMotion.of(self.clips.source.scene(index))
@@ -111,7 +111,7 @@ class TrainCodec(Recipe):
         return self.clips.pictures(index, range(self.clips.count(index)))
 
     def sample(self, place: int) -> dict[str, Tensor]:
-        """Two frames of a clip, every other time swapped, else now and then mirrored, in other light and colours."""
+        """Two frames of a clip, half of them swapped, a quarter mirrored, with jittered colours."""
         r = self.draw(place).python("pair")
         index = self.item(place, len(self.clips))
         count = self.clips.count(index)
@@ -121,15 +121,15 @@ class TrainCodec(Recipe):
         mirrored = not swapped and r.random() < 0.5
         pair = pair.flip(0) if swapped else pair
         positions = positions[::-1] if swapped else positions
-        truth = self.truth(index, positions, mirrored)
-        if self.flow == "true":  # a decoder shall paint with either, so every other pair keeps what the codec finds
-            given = {"given": torch.tensor(place % 2 == 1)}
-            truth |= self.coarse_flow(self.motions[index], positions, mirrored) | given
+        targets = self.exact_targets(index, positions, mirrored)
+        if self.flow == "true":  # the decoder must render from either flow, so every other pair keeps the estimated one
+            use_exact = {"use_exact": torch.tensor(place % 2 == 1)}
+            targets |= self.coarse_flow(self.motions[index], positions, mirrored) | use_exact
         pair = PAIRS(pair.flip(-1) if mirrored else pair, r)
-        return {"source": pair[0], "driving": pair[1], **truth}
+        return {"source": pair[0], "driving": pair[1], **targets}
 
-    def truth(self, index: int, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
-        """What the stage knows of a pair, as far as a term asks for it."""
+    def exact_targets(self, index: int, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
+        """Targets from the stage for the terms that have a weight: flow (H, W, 2) with its kind, limbs (2, K, H, W)."""
         found = {}
         if self.weights["flow"]:
             found |= self.true_flow(self.motions[index], positions, mirrored)
@@ -140,7 +140,7 @@ class TrainCodec(Recipe):
         return found
 
     def coarse_flow(self, motion: StageMotion, positions: list[int], mirrored: bool) -> dict[str, Tensor]:
-        """What a perfect codec would say: cells (h, w, 2) and occlusion (1, h, w)."""
+        """The exact flow at the autoencoder's resolution: cells (h, w, 2) and occlusion (1, h, w)."""
         cells = tuple(round(side * self.codec.config.scale) for side in motion.depth.shape[-2:])
         found = coarse_motion(motion, positions[1:], positions[:1], cells)
         grid, occlusion = mirrored_motion(*found) if mirrored else found
@@ -163,9 +163,9 @@ class TrainCodec(Recipe):
         background = net.bg_predictor(source, driving)
         motion = net.generator.pixelwise_flow_predictor(source, start, regions, background)
         if self.flow == "true":
-            motion = with_given(motion, batch)
-        painted = net.generator.decode(net.generator.encode(source), motion)
-        terms = self.likeness(painted.float(), driving)
+            motion = replace_with_exact(motion, batch)
+        rendered = net.generator.decode(net.generator.encode(source), motion)
+        terms = self.reconstruction_term(rendered.float(), driving)
         if self.weights["warped"]:
             terms["warped"] = (warp(source, motion.grid) - driving).abs().mean()
         if self.weights["flow"]:
@@ -174,43 +174,43 @@ class TrainCodec(Recipe):
             limbs = batch["limbs"].unbind(1)
             terms["limbs"] = (limb_error(start.heat_map, limbs[0]) + limb_error(regions.heat_map, limbs[1])) / 2
         if not self.decoder_only:
-            terms |= self.steadiness(regions, driving, drawn_bend(draws, driving))
+            terms |= self.equivariance_terms(regions, driving, draw_bend(draws, driving))
         loss = sum(self.weights[name] * term for name, term in terms.items())
         return loss, terms | {"seen": motion.occlusion.mean()}
 
-    def steadiness(self, regions: Regions, driving: Tensor, bend: Bend) -> dict[str, Tensor]:
-        """Whether the regions of a bent picture are bent alike."""
+    def equivariance_terms(self, regions: Regions, driving: Tensor, bend: Bend) -> dict[str, Tensor]:
+        """Losses that compare the regions of a bent picture with the bent regions."""
         with full_precision(driving):
             picture = bend.warp_picture(driving)
         bent = self.codec.region_predictor(picture)
         with full_precision(driving):
             return {"shift": shift_loss(regions, bent, bend), "affine": affine_loss(regions, bent, bend)}
 
-    def likeness(self, painted: Tensor, driving: Tensor) -> dict[str, Tensor]:
-        """The term that compares pictures, under the name of what it is."""
+    def reconstruction_term(self, rendered: Tensor, driving: Tensor) -> dict[str, Tensor]:
+        """The picture loss: perceptual with VGG19, else photometric."""
         if self.vgg is None:
-            return {"photometric": photometric(painted, driving)}
-        return {"perceptual": perceptual(self.vgg, painted, driving)}
+            return {"photometric": photometric(rendered, driving)}
+        return {"perceptual": perceptual(self.vgg, rendered, driving)}
 
     # -- what comes out --------------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def settle(self) -> None:
-        """Means and spreads of the norms that train, taken anew from examples.
+    def measure_norms(self) -> None:
+        """Measures means and spreads of the trained norms again from examples.
 
         While training every batch is measured by itself, so these are no part of a checkpoint, and those of averaged
-        weights would not be known otherwise.
+        weights are not measured otherwise.
         """
         norms = [m for m in self.codec.modules() if isinstance(m, nn.BatchNorm2d) and m.weight.requires_grad]
-        usual = [norm.momentum for norm in norms]
+        momenta = [norm.momentum for norm in norms]
         for norm in norms:
             norm.reset_running_stats()
             norm.train().momentum = None  # the plain mean of all batches
-        for number in range(SETTLED):
+        for number in range(NORM_BATCHES):
             places = range(number * self.settings.batch, (number + 1) * self.settings.batch)
             pairs = [self.sample(place) for place in places]
             self.codec(*(self.stacked(pairs, name) for name in ("source", "driving")))
-        for norm, momentum in zip(norms, usual, strict=True):
+        for norm, momentum in zip(norms, momenta, strict=True):
             norm.eval().momentum = momentum
 
     def stacked(self, pairs: list[dict], name: str) -> Tensor:
@@ -219,47 +219,47 @@ class TrainCodec(Recipe):
 
     def pictures(self, device: torch.device) -> Tensor:
         """Eight pairs: source, driving, painted, and the flow as colours."""
-        self.settle()
+        self.measure_norms()
         pairs = [self.sample(place) for place in range(8)]
         source, driving = self.stacked(pairs, "source"), self.stacked(pairs, "driving")
-        painted, motion = self.codec(source, driving)
-        wheel = torch.nn.functional.interpolate(drawn_flow(motion), source.shape[-2:])
-        rows = [torch.cat(list(row), 2) for row in (source, driving, painted, wheel)]
+        rendered, motion = self.codec(source, driving)
+        wheel = torch.nn.functional.interpolate(paint_flow(motion), source.shape[-2:])
+        rows = [torch.cat(list(row), 2) for row in (source, driving, rendered, wheel)]
         return torch.cat(rows, 1).permute(1, 2, 0)
 
     def export(self, folder: Path) -> list[Path]:
-        """The codec in half precision, but for what is one number for each channel."""
-        self.settle()
-        return [save(folder / "codec.safetensors", self.codec.config, small(self.codec.state_dict()))]
+        """The codec in half precision, except tensors of one number for each channel."""
+        self.measure_norms()
+        return [save(folder / "codec.safetensors", self.codec.config, to_half(self.codec.state_dict()))]
 
 
-def drawn_bend(draws: Draws, like: Tensor) -> Bend:
+def draw_bend(draws: Draws, like: Tensor) -> Bend:
     """A bend for each of (B, 3, H, W) pictures."""
     noise = draws.normal("affine", like.new_empty(len(like), 2, 3))
     return Bend(AFFINE_SPREAD * noise, BEND_SPREAD * draws.normal("bend", like.new_empty(len(like), CONTROL_POINTS**2)))
 
 
-def drawn_flow(motion: Motion) -> Tensor:
+def paint_flow(motion: Motion) -> Tensor:
     """(B, 3, h, w): where each point came from, as the colour of a wheel, dark where it is hidden."""
     offset = motion.grid - coordinate_grid(*motion.grid.shape[1:3], motion.grid)
     colours = colour_wheel(offset, offset.norm(dim=-1).amax().clamp_min(1e-3))
     return colours.permute(0, 3, 1, 2) * (0.5 + 0.5 * motion.occlusion)
 
 
-def with_given(motion: Motion, batch: dict) -> Motion:
-    """B motions, those of the pairs that have one given replaced by that."""
-    given = batch["given"].view(-1, 1, 1, 1)
-    pick = lambda known, found: torch.where(given, known.to(found), found)
-    return Motion(pick(batch["cells"], motion.grid), pick(batch["occlusion"], motion.occlusion))
+def replace_with_exact(motion: Motion, batch: dict) -> Motion:
+    """B motions, replaced by the exact one in the pairs that use it."""
+    use_exact = batch["use_exact"].view(-1, 1, 1, 1)
+    select = lambda exact, found: torch.where(use_exact, exact.to(found), found)
+    return Motion(select(batch["cells"], motion.grid), select(batch["occlusion"], motion.occlusion))
 
 
 def flow_error(motion: Motion, truth: Tensor, kind: Tensor) -> Tensor:
-    """How far a motion's grid is from the true one (B, H, W, 2), where it moves and where it rests alike."""
+    """Mean distance of a motion's grid from the exact one (B, H, W, 2), the person and the scene weighted equally."""
     error = (resized(motion.grid, truth.shape[1:3]) - truth).abs().sum(-1)
     return sum((error * (kind == what)).sum() / (kind == what).sum().clamp_min(1) for what in (ROOM, MOVES))
 
 
-def small(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def to_half(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.half() if value.ndim > 1 else value for name, value in state.items()}
 
 
@@ -268,10 +268,10 @@ def start_codec(model: dict) -> FlowAutoencoder:
     if not model.get("init"):
         return FlowAutoencoder(configured(MUG_AUTOENCODER, model))
     config, state, _ = open_autoencoder(model["init"], model.get("heat_map_padding"))
-    made = FlowAutoencoder(config)
-    counters = {name: value for name, value in made.state_dict().items() if name.endswith("num_batches_tracked")}
-    made.load_state_dict(counters | {name: value.float() for name, value in state.items()})
-    return made
+    codec = FlowAutoencoder(config)
+    counters = {name: value for name, value in codec.state_dict().items() if name.endswith("num_batches_tracked")}
+    codec.load_state_dict(counters | {name: value.float() for name, value in state.items()})
+    return codec
 
 
 def configured(base, model: dict):
@@ -283,8 +283,8 @@ def configured(base, model: dict):
     return type(base).from_json(json.dumps(json.loads(base.to_json()) | shape))
 
 
-def refuse_what_is_not_offered(settings) -> None:
-    """Settings that the flow recipes would pass over in silence."""
+def refuse_unsupported(settings) -> None:
+    """Refuses settings that the flow recipes would ignore."""
     if settings.trains != "all":
         raise ValueError(f"The recipe {settings.recipe} trains all of its network: set trains to all.")
     if settings.gradient_checkpointing:

@@ -1,4 +1,4 @@
-"""Stage 2 of LFDM: the U-Net learns which flow a picture takes for a word, on a codec that is frozen (section 3.3).
+"""Stage 2 of LFDM: the U-Net is trained to generate the flow of a picture for a label, on a frozen autoencoder (section 3.3).
 
 Letters: B clips, F frames, C channels of the features, H and W pixels, h and w of the flow.
 """
@@ -24,22 +24,27 @@ from ...models.stage.motion import StageMotion
 from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled, spread
 from ..encode.jitter import CLIPS
-from ..encode.kept import one_by_one, shared_work
+from ..encode.kept import for_each, share_work
 from ..loop.draws import Draws
 from ..loop.sampling import sample_flow
 from .base import Recipe
-from .lfae import configured, refuse_what_is_not_offered, small
+from .lfae import configured, refuse_unsupported, to_half
 from .true_flow import coarse_motion, refuse_unknown_flow
 
-NO_TEXT = 0.1  # share of examples without a word, from which guidance learns
-WAYS = ("prediction", "motion", "motion_scale", "residual")  # of learning, which no shape of a weight shows
-SHOWN = 6  # frames of a sample picture
+NO_TEXT = 0.1  # share of examples without a label, which trains the unconditional prediction of guidance
+CHANGEABLE = (
+    "prediction",
+    "motion",
+    "motion_scale",
+    "residual",
+)  # fields that may change on trained weights, because no tensor shape depends on them
+PREVIEW_FRAMES = 6  # frames of a sample picture
 
 
 class TrainFlow(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
-        refuse_what_is_not_offered(settings)
+        refuse_unsupported(settings)
         model = settings.model
         self.flow = refuse_unknown_flow(model, settings.data)
         if not model.get("codec"):
@@ -47,15 +52,15 @@ class TrainFlow(Recipe):
         self.clips = as_labelled(open_clips(settings.data))
         if not self.clips.labels:
             raise ValueError(
-                "The recipe lfdm learns a motion for each label, but these clips have none: use data of kind stage, "
+                "The recipe lfdm trains a motion for each label, but these clips have none: use data of kind stage, "
                 "labelled, mug, mhad or natops."
             )
         config, state, _ = open_autoencoder(model["codec"], model.get("heat_map_padding"))
         self.codec = load(config, state)
-        self.analyst = AutoencoderInference(self.codec)
-        self.unet, known = start_unet(model, config.feature_width)
-        fixed = bool(model.get("vectors"))  # of a text encoder; those of labels are learned
-        self.labels = start_labels(self.clips.labels, self.unet.config.text_width, known, not fixed)
+        self.inference = AutoencoderInference(self.codec)
+        self.unet, labels = start_unet(model, config.feature_width)
+        fixed = bool(model.get("vectors"))  # of a text encoder; without it the vectors are trained
+        self.labels = start_labels(self.clips.labels, self.unet.config.text_width, labels, not fixed)
         self.labels.weight.requires_grad_(not fixed)
         self.schedule = FlowSchedule.of(self.unet.config)
         self.as_velocity = bool(model.get("as_velocity", False))
@@ -71,26 +76,26 @@ class TrainFlow(Recipe):
     # -- data ----------------------------------------------------------------------------------------------------
 
     def prepare(self, device: torch.device) -> None:
-        """Find the flow of every clip once; with `cache` false it is found as clips come, in other light each time."""
+        """Estimates the flow of every clip once; without `cache` it is estimated for each example, with jittered colours."""
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.cache:
-            self.kept = shared_work(one_by_one(partial(self.whole_clip, device=device)), len(self.clips))
+            self.kept = share_work(for_each(partial(self.whole_clip, device=device)), len(self.clips))
 
     def whole_clip(self, index: int, device: torch.device) -> dict[str, Tensor]:
-        """The flow of all frames of a clip, of which a sample takes some."""
+        """State (3, F, h, w) and features (C, h, w) of all frames of a clip."""
         positions = range(self.clips.count(index))
         video = self.clips.pictures(index, positions).to(device)
-        return {name: value[0].half().cpu() for name, value in self.learned(index, positions, video).items()}
+        return {name: value[0].half().cpu() for name, value in self.find_flow(index, positions, video).items()}
 
-    def learned(self, index: int, positions: Sequence[int], video: Tensor) -> dict[str, Tensor]:
-        """State and features of frames (F, 3, H, W) of a clip, a batch of one: of the codec's flow, or the exact one."""
-        return self.exact(index, positions, video) if self.flow == "true" else self.analysed(video[None])
+    def find_flow(self, index: int, positions: Sequence[int], video: Tensor) -> dict[str, Tensor]:
+        """State (1, 3, F, h, w) and features (1, C, h, w) of frames (F, 3, H, W): of the estimated flow, or of the exact one."""
+        return self.exact_flow(index, positions, video) if self.flow == "true" else self.estimate_flow(video[None])
 
     @torch.no_grad()
-    def exact(self, index: int, positions: Sequence[int], video: Tensor) -> dict[str, Tensor]:
-        """The exact flow of frames (F, 3, H, W) of the stage to the first of them, and what the codec sees in that."""
+    def exact_flow(self, index: int, positions: Sequence[int], video: Tensor) -> dict[str, Tensor]:
+        """The exact flow of frames (F, 3, H, W) of the stage to the first of them, and the features of that frame."""
         with torch.autocast(video.device.type, enabled=False):
-            features = self.analyst.encode(video[:1].float() / 255).features
+            features = self.inference.encode(video[:1].float() / 255).features
         motion, first = StageMotion.of(self.clips.source.scene(index)), [positions[0]] * len(positions)
         grid, occlusion = coarse_motion(motion, positions, first, features.shape[-2:])
         return {"state": state_of(grid[None], occlusion[None]).to(features), "features": features}
@@ -107,12 +112,12 @@ class TrainFlow(Recipe):
         return {"state": clip["state"][:, positions], "features": clip["features"], "label": label}
 
     @torch.no_grad()
-    def analysed(self, video: Tensor) -> dict[str, Tensor]:
+    def estimate_flow(self, video: Tensor) -> dict[str, Tensor]:
         """(B, F, 3, H, W) uint8 to states (B, 3, F, h, w) of the flow to the first frame, and its features."""
         video = video.float() / 255
         with torch.autocast(video.device.type, enabled=False):
-            motions = [self.analyst.estimate(clip[:1], clip) for clip in video]
-            features = self.analyst.encode(video[:, 0]).features
+            motions = [self.inference.estimate(clip[:1], clip) for clip in video]
+            features = self.inference.encode(video[:, 0]).features
         grid, occlusion = (torch.stack(part) for part in zip(*motions, strict=True))
         return {"state": state_of(grid, occlusion), "features": features}
 
@@ -126,84 +131,86 @@ class TrainFlow(Recipe):
         return loss, {"flow": (guess.detach() - clean).abs().mean()}
 
     def inputs(self, batch: dict, draws: Draws) -> tuple[Tensor, Tensor, Tensor]:
-        """Clean states as the network learns them, features of the first frames, and the words, now and then none."""
-        seen = self.analysed(batch["video"]) if "video" in batch else batch
+        """Clean states (B, 3, F, h, w), features (B, C, h, w) and label vectors (B, width), some of them empty."""
+        flow = self.estimate_flow(batch["video"]) if "video" in batch else batch
         text = self.labels(batch["label"])
-        silent = draws.uniform("no text", len(text)).to(text.device) < self.no_text
-        text = torch.where(silent[:, None], self.unet.null_text(text), text)
-        return to_network(seen["state"].float(), self.unet.config), seen["features"].float(), text
+        without_text = draws.uniform("no text", len(text)).to(text.device) < self.no_text
+        text = torch.where(without_text[:, None], self.unet.null_text(text), text)
+        return to_network(flow["state"].float(), self.unet.config), flow["features"].float(), text
 
     # -- what comes out --------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def pictures(self, device: torch.device) -> Tensor:
-        """For three clips: the flow that is learned above what the model dreams up, both painted from the first frame."""
+        """For three clips: the flow of the clip above a sampled one, both rendered from the first frame."""
         rows = []
         for index in range(min(3, len(self.clips))):
             positions = spread(self.clips.count(index), self.clips.frames)
             video = self.clips.pictures(index, positions).to(device)
-            seen = self.learned(index, positions, video)
-            made = self.dreamt(seen["features"], self.clips.label(index), seen["state"], index)
-            source = self.analyst.encode(video[:1].float() / 255)
-            for state in (seen["state"], made):
-                grid, occlusion = (part[0, :: max(1, len(positions) // SHOWN)] for part in motion_of(state))
-                painted = self.codec.generator.decode(source, Motion(grid, occlusion))
-                rows.append(torch.cat(list(painted), 2))
+            flow = self.find_flow(index, positions, video)
+            sampled = self.sample_state(flow["features"], self.clips.label(index), flow["state"], index)
+            source = self.inference.encode(video[:1].float() / 255)
+            for state in (flow["state"], sampled):
+                grid, occlusion = (part[0, :: max(1, len(positions) // PREVIEW_FRAMES)] for part in motion_of(state))
+                rendered = self.codec.generator.decode(source, Motion(grid, occlusion))
+                rows.append(torch.cat(list(rendered), 2))
         return torch.cat(rows, 1).permute(1, 2, 0)
 
-    def dreamt(self, features: Tensor, label: int, like: Tensor, number: int) -> Tensor:
+    def sample_state(self, features: Tensor, label: int, like: Tensor, number: int) -> Tensor:
         """A state like (1, 3, F, h, w) for one picture and one label, by 20 steps of DDIM."""
         text = self.labels(torch.tensor([label], device=features.device))
         part = self.unet.still_part(features)
         predict = lambda x, t: self.unet(x, t, text=text, still_part=part).float()
-        made = sample_flow(predict, Draws(self.settings.seed, number).normal("start", like), self.schedule)
-        return from_network(made, self.unet.config)
+        sampled = sample_flow(predict, Draws(self.settings.seed, number).normal("start", like), self.schedule)
+        return from_network(sampled, self.unet.config)
 
     def export(self, folder: Path) -> list[Path]:
         """The U-Net in half precision with the vectors of its labels beside it."""
-        state = small(self.unet.state_dict()) | {LABEL_VECTORS: self.labels.weight.detach().half()}
+        state = to_half(self.unet.state_dict()) | {LABEL_VECTORS: self.labels.weight.detach().half()}
         return [
             save(folder / "flow.safetensors", self.unet.config, state, **{LABEL_NAMES: json.dumps(self.clips.labels)})
         ]
 
 
 def start_unet(model: dict, feature_width: int) -> tuple[FlowUNet, Labels | None]:
-    """A U-Net from a file or a new one for the codec's features, and the labels whose vectors are known."""
-    known = open_labels(model["vectors"]) if model.get("vectors") else None
+    """A U-Net from a file or a new one for the codec's features, and the labels that have vectors."""
+    labels = open_labels(model["vectors"]) if model.get("vectors") else None
     if not model.get("init"):
         config = replace(configured(MUG_UNET, model), feature_width=feature_width)
-        return FlowUNet(replace(config, text_width=known.vectors.shape[1]) if known else config), known
+        return FlowUNet(replace(config, text_width=labels.vectors.shape[1]) if labels else config), labels
     config, state, _, own = open_flow_model(model["init"])
     if config.feature_width != feature_width:
         raise ValueError(
             f"The flow model of init reads pictures of {config.feature_width} channels, but the codec makes "
             f"{feature_width}: choose two files that belong together."
         )
-    unet = FlowUNet(learns_as(config, configured(config, model)))
+    unet = FlowUNet(refuse_other_shape(config, configured(config, model)))
     unet.load_state_dict({name: value.float() for name, value in state.items()})
-    return unet, known or own
+    return unet, labels or own
 
 
-def learns_as(config: FlowUNetConfig, asked: FlowUNetConfig) -> FlowUNetConfig:
-    """What is asked of the weights of a file: they may go on to learn in another way, and keep their shape."""
-    other = sorted(name for name, value in vars(asked).items() if name not in WAYS and value != getattr(config, name))
+def refuse_other_shape(config: FlowUNetConfig, changed: FlowUNetConfig) -> FlowUNetConfig:
+    """The changed configuration; refuses one that needs another shape than the weights of the file."""
+    other = sorted(
+        name for name, value in vars(changed).items() if name not in CHANGEABLE and value != getattr(config, name)
+    )
     if other:
         raise ValueError(
-            f"A flow model that goes on from init keeps its shape, but config asks for another {', '.join(other)}: leave "
-            f"that out (what may change is {', '.join(WAYS)}), or begin without init."
+            f"A flow model that continues from init keeps its shape, but config asks for another {', '.join(other)}: leave "
+            f"that out (what may change is {', '.join(CHANGEABLE)}), or start without init."
         )
-    return asked
+    return changed
 
 
-def start_labels(names: tuple[str, ...], width: int, known: Labels | None, grows: bool) -> nn.Embedding:
-    """One vector for each label: as it is known, else drawn if the list may grow."""
+def start_labels(names: tuple[str, ...], width: int, labels: Labels | None, may_grow: bool) -> nn.Embedding:
+    """One vector for each label: from the file, or a random one for a new label if the list may grow."""
     table = nn.Embedding(len(names), width)
-    if known is None:
+    if labels is None:
         return table
-    if known.vectors.shape[1] != width:
-        raise ValueError(f"The vectors have {known.vectors.shape[1]} numbers, but the flow model reads {width}.")
+    if labels.vectors.shape[1] != width:
+        raise ValueError(f"The vectors have {labels.vectors.shape[1]} numbers, but the flow model reads {width}.")
     with torch.no_grad():
         for row, name in enumerate(names):
-            if not grows or name in known.names:
-                table.weight[row] = known.vector(name)[0]
+            if not may_grow or name in labels.names:
+                table.weight[row] = labels.vector(name)[0]
     return table

@@ -1,4 +1,4 @@
-"""One-shot tuning (arXiv 2408.16704, after Tune-A-Video): one clip, one sentence, and a depth model that learns both.
+"""One-shot tuning (arXiv 2408.16704, after Tune-A-Video): a depth model is tuned on one clip with one prompt.
 
 Queries of both attentions and the attention over time train: 112 tensors, 74,354,880 numbers in Stable Diffusion 2 with
 depth. Letters as in with_depth.py.
@@ -44,13 +44,13 @@ class OneShot(WithDepth):
             self.unet.enable_gradient_checkpointing()
         if settings.sharding == "none":  # shares are of one kind of number
             store_frozen(self.unet, HALF.get(settings.precision))
-        self.tokens = self.read_words(model)
+        self.tokens = self.read_prompt(model)
         self.kept: dict[str, Tensor] | None = None
 
     # -- data ----------------------------------------------------------------------------------------------------
 
-    def read_words(self, model: dict) -> Tensor:
-        """(T, D) tokens of the sentence: from a file, or of a model that knows words of its own, from the prompt."""
+    def read_prompt(self, model: dict) -> Tensor:
+        """(T, D) tokens of the prompt: from a file, or from the model's own word vectors."""
         video = self.unet.video
         if model.get("text"):
             widths = [width for width in (video.cross_attention_dim, video.token_width) if width]
@@ -66,9 +66,9 @@ class OneShot(WithDepth):
         return word_tokens(prompt, video.words)
 
     def prepare(self, device: torch.device) -> None:
-        """Encode the clip, once; the VAE answers its mode."""
+        """Encodes the clip once, with the mode of the VAE's distribution."""
         clip = self.clips[self.number]
-        frames = evenly(len(clip["video"]), self.settings.model.get("frames", FRAMES))
+        frames = evenly_spaced(len(clip["video"]), self.settings.model.get("frames", FRAMES))
         self.kept = {**self.encode_clip(clip, device, frames), "tokens": self.tokens}
 
     def sample(self, place: int) -> dict[str, Tensor]:
@@ -77,8 +77,8 @@ class OneShot(WithDepth):
     # -- loss ----------------------------------------------------------------------------------------------------
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
-        answer, target, clean, signal = self.denoise(batch["video"], batch, draws)
-        terms = {"video": (answer - target).square().mean()}
+        output, target, clean, signal = self.denoise(batch["video"], batch, draws)
+        terms = {"video": (output - target).square().mean()}
         if self.weight:
             terms["consistency"] = temporal_consistency(clean, batch["video"], signal, self.reading)
         return terms["video"] + self.weight * terms.get("consistency", 0.0), terms
@@ -86,8 +86,8 @@ class OneShot(WithDepth):
     # -- what comes out ------------------------------------------------------------------------------------------
 
     def pictures(self, device: torch.device) -> Tensor:
-        """Frames of the clip above what the network makes of other noise."""
-        return self.shown(0, device).permute(1, 2, 0)
+        """Frames of the clip above a sample from other noise, (H, W, 3)."""
+        return self.preview(0, device).permute(1, 2, 0)
 
     def export(self, folder: Path) -> list[Path]:
         """The tuning, and the LoRA of the queries beside it: then the tuning holds those of the base."""
@@ -108,26 +108,26 @@ def number_of_clip(number: int | None, count: int) -> int:
     if count == 1 and number is None:
         return 0
     if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < count:
-        came = "does not say which" if number is None else f"asks for number {number!r}"
+        request = "does not say which" if number is None else f"asks for number {number!r}"
         raise ValueError(
-            f"one_shot trains on one clip, but the data holds {count} and the run {came}: ask for a single clip, with as "
+            f"one_shot trains on one clip, but the data holds {count} and the run {request}: ask for a single clip, with as "
             f"many frames as it has, or set clip_number in model to 0 to {count - 1}."
         )
     return number
 
 
-def evenly(count: int, wanted: int) -> list[int]:
+def evenly_spaced(count: int, wanted: int) -> list[int]:
     """`wanted` of `count` frames from the first to the last, evenly spaced; all of them where there are fewer."""
     if count < 2 or wanted < 2:
         raise ValueError(
-            f"one_shot learns how a clip moves, so it needs 2 frames or more, but the clip has {count} and frames is "
+            f"one_shot trains on the motion of a clip, so it needs 2 frames or more, but the clip has {count} and frames is "
             f"{wanted}: take a longer clip, or raise frames."
         )
     return torch.linspace(0, count - 1, min(wanted, count)).round().long().tolist()
 
 
 def start_unet(model: dict) -> tuple[VideoUNet, str]:
-    """A picture model with silent attention over time, or one that was tuned before, and the fingerprint of its base."""
+    """A picture model with zero-initialised attention over time, or a tuned one, and the fingerprint of its base."""
     if not model.get("init"):
         raise ValueError(
             "one_shot tunes a model that exists: name Stable Diffusion 2 with depth, Stable Diffusion 1, or the demo's "
@@ -139,14 +139,16 @@ def start_unet(model: dict) -> tuple[VideoUNet, str]:
     config, state, _ = open_model(model["init"])
     check_base(config)
     unet = VideoUNet(replace(config, **ONE_SHOT_FIELDS, group_norm=norm or config.group_norm))
-    unet.load_state_dict(state, strict=False)  # a picture model leaves attention over time as it is born: silent
+    unet.load_state_dict(
+        state, strict=False
+    )  # a picture model has no attention over time, which stays zero-initialised
     return unet, fingerprint(state)
 
 
 def choose_tuned(unet: VideoUNet, trains: str = "all", rank: int = 16, norms: bool = False) -> None:
     """What trains: all is Tune-A-Video's choice, adapters the attention over time alone, lora low ranks on the queries.
 
-    Attention over time trains in full everywhere: it is born random, so low ranks beside it would mean nothing elsewhere.
+    Attention over time trains in full everywhere: it is initialised at random, so a LoRA of it would not fit another model.
     """
     if trains == "lora":
         add_lora(unet, rank, ("to_q",))

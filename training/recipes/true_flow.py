@@ -1,4 +1,4 @@
-"""The exact flow of the stage in the few cells of a codec, for models that need not learn from what a codec guesses.
+"""The exact flow of the stage at the resolution of a flow autoencoder, to train without its estimate.
 
 Letters: P pairs of frames, H and W pixels, h and w cells.
 """
@@ -12,9 +12,9 @@ from torch import Tensor
 from ...models.lfdm.warp import resized
 from ...models.stage.motion import StageMotion, as_grid
 
-FLOWS = ("codec", "true")  # what a recipe takes for the flow of a clip
-COVERED = 0.15  # share of a cell from which on it moves as the figure in it
-RIGHT = 1.0  # pixels by which a moved pixel may miss its place and still be shown
+FLOWS = ("codec", "true")  # estimated by the autoencoder, or exact
+COVERED = 0.15  # share of a cell above which it moves as the person in it
+TOLERANCE = 1.0  # pixels of error up to which a moved pixel counts as visible
 
 
 def coarse_motion(
@@ -27,13 +27,13 @@ def coarse_motion(
     """
     flow, kind = motion.flow(start, end)
     grid, moves = as_grid(flow), (motion.layer[list(start)] > 0)[:, None].float()
-    figure, room = (mean_where(flow, mask, size) for mask in (moves, 1 - moves))
+    person, scene = (mean_where(flow, mask, size) for mask in (moves, 1 - moves))
     covered = F.adaptive_avg_pool2d(moves, size)[:, 0, ..., None] > COVERED
     step = flow.new_tensor([flow.shape[2] / size[1], flow.shape[1] / size[0]])  # pixels of a cell
-    cells = as_grid(torch.where(covered, figure, room) / step)
+    cells = as_grid(torch.where(covered, person, scene) / step)
     missed = (resized(cells, flow.shape[1:3]) - grid) * grid.new_tensor([flow.shape[2], flow.shape[1]]) / 2
-    right = (missed.norm(dim=-1) < RIGHT) & (kind > 0)
-    return cells, F.adaptive_avg_pool2d(right[:, None].float(), size)
+    correct = (missed.norm(dim=-1) < TOLERANCE) & (kind > 0)
+    return cells, F.adaptive_avg_pool2d(correct[:, None].float(), size)
 
 
 def mean_where(flow: Tensor, mask: Tensor, size: tuple[int, int]) -> Tensor:

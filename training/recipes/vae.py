@@ -18,7 +18,7 @@ from ..loop.draws import Draws
 from .base import Recipe
 
 WEIGHTS = {"pixel": 1.0, "edge": 1.0, "colour": 2.0, "size": 0.02}
-NOISE = 0.05  # on the latents while training: what a sampler leaves over does not show
+NOISE = 0.05  # on the latents while training, so that noise that a sampler leaves is not visible
 
 
 class TrainVAE(Recipe):
@@ -27,7 +27,7 @@ class TrainVAE(Recipe):
         self.vae = SmallVAE().start_as_thumbnail()
         if settings.model.get("init"):
             self.vae.load_state_dict({name: v.float() for name, v in load_file(settings.model["init"]).items()})
-        # A model that was trained on these latents still fits them when only the decoder learns on.
+        # A model that was trained on these latents still fits them when only the decoder is trained further.
         self.vae.taesd_encoder.requires_grad_(not settings.model.get("decoder_only", False))
         self.vae.to(memory_format=torch.channels_last)
         self.clips = open_clips(settings.data)
@@ -36,12 +36,12 @@ class TrainVAE(Recipe):
         self.people = settings.model.get("people", 0.6)  # share of crops around a pixel of the person
 
     def prepare(self, device: torch.device) -> None:
-        """Clips that are rendered are rendered once, before processes that read beside the training share them."""
+        """Clips that are rendered are rendered once, before data workers share them."""
         if self.settings.workers and isinstance(self.clips, StageClips):
             self.clips.render_all(self.settings.workers)
 
     def sample(self, place: int) -> dict[str, Tensor]:
-        """A frame, its depth as a heat map, or now and then the person or the room."""
+        """A frame, its depth as a heat map, or sometimes the person or the empty scene."""
         r = self.draw(place).python("picture")
         clip = self.clips[self.item(place, len(self.clips))]
         kind = r.choices(("video", "depth", "person", "plate"), (45, 40, 10, 5))[0]
@@ -53,10 +53,14 @@ class TrainVAE(Recipe):
         return {"picture": self.cropped(picture, clip["mask"][frame], r)}
 
     def cropped(self, picture: Tensor, mask: Tensor, r) -> Tensor:
-        """(3, H, W) to (3, crop, crop), more often than not around a pixel of the person: most of a picture is wall."""
+        """(3, H, W) to (3, crop, crop), mostly around a pixel of the person, because most of a picture is wall."""
         size = self.crop
-        here = (mask > 127).nonzero()
-        middle = here[r.randrange(len(here))].tolist() if len(here) and r.random() < self.people else None
+        person_pixels = (mask > 127).nonzero()
+        middle = (
+            person_pixels[r.randrange(len(person_pixels))].tolist()
+            if len(person_pixels) and r.random() < self.people
+            else None
+        )
         corner = []
         for axis, length in enumerate(picture.shape[1:]):
             start = r.randrange(max(length - size, 0) + 1) if middle is None else middle[axis] - r.randrange(size)
@@ -66,23 +70,23 @@ class TrainVAE(Recipe):
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         picture = batch["picture"].contiguous(memory_format=torch.channels_last)
         latents = self.vae.encode(picture)
-        again = self.vae.decode(latents + NOISE * draws.normal("latents", latents)).float()
+        decoded = self.vae.decode(latents + NOISE * draws.normal("latents", latents)).float()
         terms = {
-            "pixel": (again - picture).abs().mean() + (again - picture).square().mean(),
-            "edge": edges(again - picture),
-            "colour": sum(F.avg_pool2d(again - picture, side).abs().mean() for side in (4, 16)),
+            "pixel": (decoded - picture).abs().mean() + (decoded - picture).square().mean(),
+            "edge": edges(decoded - picture),
+            "colour": sum(F.avg_pool2d(decoded - picture, side).abs().mean() for side in (4, 16)),
             "size": size(latents.float()),
         }
-        terms |= {"mse": (again - picture).square().mean()}
+        terms |= {"mse": (decoded - picture).square().mean()}
         return sum(weight * terms[name] for name, weight in self.weights.items()), terms
 
     def pictures(self, device) -> Tensor:
-        """Eight examples above what comes back."""
+        """Eight examples above their reconstructions."""
         frames = [self.clips[index] for index in range(0, 4)]
-        shown = [clip["video"][0].float() / 255 for clip in frames] + [heat(clip["depth"][0]) for clip in frames]
-        batch = torch.stack(shown).to(device)
-        again = self.vae.decode(self.vae.encode(batch))
-        return torch.cat([torch.cat(list(row), 2) for row in (batch, again)], 1).permute(1, 2, 0)
+        examples = [clip["video"][0].float() / 255 for clip in frames] + [heat(clip["depth"][0]) for clip in frames]
+        batch = torch.stack(examples).to(device)
+        decoded = self.vae.decode(self.vae.encode(batch))
+        return torch.cat([torch.cat(list(row), 2) for row in (batch, decoded)], 1).permute(1, 2, 0)
 
     def export(self, folder: Path) -> list[Path]:
         file = folder / "vae.safetensors"
@@ -97,7 +101,7 @@ def heat(depth: Tensor) -> Tensor:
 
 
 def edges(error: Tensor) -> Tensor:
-    """How much the differences between neighbours are off, so that outlines stay sharp."""
+    """Error of the differences between neighbouring pixels, which keeps outlines sharp."""
     across, down = error[..., 1:] - error[..., :-1], error[..., 1:, :] - error[..., :-1, :]
     return across.abs().mean() + down.abs().mean()
 

@@ -131,7 +131,7 @@ def sources(root):
 
 def said(source_settings):
     lines = []
-    code = report(SimpleNamespace(data=source_settings), say=lines.append)
+    code = report(SimpleNamespace(data=source_settings), print_line=lines.append)
     return code, "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ def test_names_are_those_of_the_host_and_of_diffusers():
     with torch.device("meta"):
         theirs = autoencoder.AutoencoderKL(ddconfig=DIMENSIONS, embed_dim=4).state_dict()
         ours = AutoencoderKL(**vae_file.SHAPE)
-    renamed = {vae_file.in_diffusers_words(name): value for name, value in theirs.items()}
+    renamed = {vae_file.diffusers_name(name): value for name, value in theirs.items()}
     wanted = ours.state_dict()
     assert renamed.keys() == wanted.keys() and len(renamed) == len(theirs) == 248
     for name, value in renamed.items():
@@ -27,7 +27,7 @@ def test_names_are_those_of_the_host_and_of_diffusers():
     assert converted.keys() == renamed.keys()
     for name, value in converted.items():
         assert value.numel() == renamed[name].numel() and (value.ndim == 2 or value is renamed[name]), name
-    assert all(vae_file.in_diffusers_words(name) == name for name in wanted)
+    assert all(vae_file.diffusers_name(name) == name for name in wanted)
 
 
 @pytest.mark.parametrize("prefix", ["first_stage_model.", ""])
@@ -43,7 +43,7 @@ def test_it_is_read_out_of_a_checkpoint_and_answers_as_it_did(monkeypatch, tmp_p
     vae.load_state_dict(random_state(vae, 3, gain=1.0))
     with torch.device("meta"):
         names = dict.fromkeys(autoencoder.Encoder(**DIMENSIONS).state_dict())
-    back = {vae_file.in_diffusers_words(f"encoder.{name}"): f"encoder.{name}" for name in names}
+    back = {vae_file.diffusers_name(f"encoder.{name}"): f"encoder.{name}" for name in names}
     state = {prefix + back.get(name, name): value for name, value in vae.state_dict().items()}
     assert any(".down.0.block.0." in name for name in state)
     save_file({**state, "model.diffusion_model.rest": torch.zeros(3)}, tmp_path / "checkpoint.safetensors")
@@ -59,7 +59,7 @@ def test_it_is_read_out_of_a_checkpoint_and_answers_as_it_did(monkeypatch, tmp_p
 def test_a_file_without_a_whole_vae_is_refused(tmp_path):
     save_file({"first_stage_model.encoder.conv_in.weight": torch.zeros(128, 3, 3, 3)}, tmp_path / "half.safetensors")
     with pytest.raises(ValueError, match="half.safetensors holds no whole VAE.*247 of 248 weights are missing"):
-        vae_file.vae_from(read_weights(tmp_path / "half.safetensors"))
+        vae_file.load_vae(read_weights(tmp_path / "half.safetensors"))
     empty = Weights(tmp_path / "half.safetensors", {}, {}, dict().__getitem__)
     with pytest.raises(ValueError, match="248 of 248"):
-        vae_file.vae_from(empty)
+        vae_file.load_vae(empty)

@@ -83,9 +83,9 @@ def test_an_example_is_a_frame_with_its_depth_and_caption(vae):
 def test_now_and_then_nothing_is_said_and_the_depth_is_flat(vae):
     made = recipe(vae)
     batch = batch_of(made, range(40))
-    kept = [made.some_dropped(batch, Draws(0, position)) for position in range(5)]
-    silent = torch.cat([~known["tokens"].flatten(1).any(1) for known in kept]).float().mean()
-    flat = torch.cat([~known["depth"].flatten(1).any(1) for known in kept]).float().mean()
+    kept = [made.drop_conditions(batch, Draws(0, position)) for position in range(5)]
+    silent = torch.cat([~conditions["tokens"].flatten(1).any(1) for conditions in kept]).float().mean()
+    flat = torch.cat([~conditions["depth"].flatten(1).any(1) for conditions in kept]).float().mean()
     assert 0.04 < silent < 0.18 and 0.04 < flat < 0.18
 
 

@@ -23,7 +23,7 @@ from pack.training.loop.trainer import Trainer
 from pack.training.page.presets import PAPER, SIZES, preset, start_from
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
-from pack.training.recipes.lfae import with_given
+from pack.training.recipes.lfae import replace_with_exact
 from pack.training.recipes.limbs import limb_error
 from pack.training.recipes.true_flow import coarse_motion
 from safetensors.torch import load_file, save_file
@@ -140,9 +140,9 @@ def test_the_coarse_true_flow_is_mirrored_and_swapped_with_its_pictures(codec):
         moved.append(32 * (pair["grid"] - true_rest(64)).norm(dim=-1)[pair["kind"] == 2].mean())
     assert sum(missed) < 0.4 * sum(moved), "limbs thinner than a cell still move"
     batch = batch_of(made)
-    assert batch["given"].tolist() == [False, True], "every other pair keeps what the codec finds"
+    assert batch["use_exact"].tolist() == [False, True], "every other pair keeps what the codec finds"
     found = Motion(torch.zeros(2, 16, 16, 2), torch.zeros(2, 1, 16, 16))
-    shown = with_given(found, batch)
+    shown = replace_with_exact(found, batch)
     assert torch.equal(shown.grid[0], found.grid[0]) and torch.equal(shown.occlusion[0], found.occlusion[0])
     assert torch.equal(shown.grid[1], batch["cells"][1]) and torch.equal(shown.occlusion[1], batch["occlusion"][1])
     assert made(batch, Draws(0, 0))[0].isfinite()
@@ -176,8 +176,8 @@ def test_a_flow_model_can_learn_how_far_points_are_from_their_places(codec):
     made.unet.forward = whole
     found = trained(made, 6, 3e-3)
     assert found[-1] < found[0]
-    dreamt = made.dreamt(batch["features"][:1].float(), 0, clean[:1], 0)
-    assert (dreamt[:, :2] - identity_grid(dreamt)).abs().max() <= 1 + 1e-4
+    sampled = made.sample_state(batch["features"][:1].float(), 0, clean[:1], 0)
+    assert (sampled[:, :2] - identity_grid(sampled)).abs().max() <= 1 + 1e-4
 
 
 def test_a_flow_model_goes_on_in_another_way_of_learning_and_keeps_its_shape(codec, tmp_path):
@@ -243,7 +243,7 @@ def test_only_the_decoder_is_fitted_to_new_people(codec):
     found = trained(made, 4, 1e-3)
     assert found[-1] < found[0]
     made.eval()
-    made.settle()
+    made.measure_norms()
     changed = {name for name, value in made.codec.state_dict().items() if not torch.equal(value, before[name])}
     assert changed and all(any(part in name for part in DECODER) for name in changed), sorted(changed)[:5]
     assert any("running_mean" in name for name in changed), "norms of the decoder are measured anew"
@@ -288,7 +288,7 @@ def test_flows_that_are_kept_are_those_that_are_found_as_clips_come(codec):
     kept, fresh = flow_recipe(codec), flow_recipe(codec, model={"cache": False})
     for place in range(3):
         index = kept.item(place, len(kept.clips))
-        seen = fresh.analysed(fresh.clips.pictures(index, range(4))[None])
+        seen = fresh.estimate_flow(fresh.clips.pictures(index, range(4))[None])
         assert (kept.sample(place)["state"].float() - seen["state"][0]).abs().max() < 5e-3
         assert kept.sample(place)["label"] == fresh.sample(place)["label"] == kept.clips.label(index)
     assert fresh.sample(0)["video"].shape == (4, 3, 32, 32)
@@ -423,7 +423,7 @@ class StopsAfter(Trainer):
 
     def log_step(self, step, *rest):
         super().log_step(step, *rest)
-        self.stop_asked = step == self.step
+        self.stop_requested = step == self.step
 
 
 @pytest.mark.parametrize("name", ["lfae", "lfdm"])

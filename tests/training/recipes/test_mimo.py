@@ -140,7 +140,7 @@ def test_an_example_is_frames_of_a_clip_with_their_layers(two_layers):
         assert torch.equal(example["mask"], clip["seen" if kind == "video" else "whole"][frames])
         assert any(torch.equal(example["reference"], one) for one in clip["references"])
         for name, found in (
-            (kind, True), ("nobody", not example["somebody"]), ("no layers", not example["layers"].any()),
+            (kind, True), ("nobody", not example["has_person"]), ("no layers", not example["layers"].any()),
             ("A-pose", torch.equal(example["reference"], clip["references"][0])),
         ):  # fmt: skip
             seen[name] += found
@@ -173,9 +173,9 @@ def test_gradients_reach_all_three_networks_and_nothing_waits_for_one_in_vain(va
     left_out = [name for name, value in made.unet.named_parameters() if not value.requires_grad]
     assert left_out and all(name.startswith("reference.up_blocks.1.") for name in left_out), "behind the last attention"
     assert not any("norm1" in name and "transformer_blocks" in name for name in left_out)
-    batch = batch_of(made, range(3)) | {"somebody": torch.tensor([True, False, True])}
-    for somebody in (batch["somebody"], torch.zeros(3, dtype=torch.bool)):
-        loss, terms = made(batch | {"somebody": somebody}, Draws(0, 0))
+    batch = batch_of(made, range(3)) | {"has_person": torch.tensor([True, False, True])}
+    for has_person in (batch["has_person"], torch.zeros(3, dtype=torch.bool)):
+        loss, terms = made(batch | {"has_person": has_person}, Draws(0, 0))
         assert loss.item() == pytest.approx((terms["video"] + 0.2 * terms["person"]).item(), rel=1e-5)
         loss.backward()
         assert not [name for name, value in trained.items() if value.grad is None]
@@ -184,7 +184,7 @@ def test_gradients_reach_all_three_networks_and_nothing_waits_for_one_in_vain(va
             for part in ("reference.", "pose_guider.", "clip_proj.", "conv_in.", "up_blocks.")
         }
         for part, size in parts.items():
-            assert (size > 0) == bool(somebody.any() or part not in ("reference.", "clip_proj.")), part
+            assert (size > 0) == bool(has_person.any() or part not in ("reference.", "clip_proj.")), part
         made.zero_grad()
 
 
@@ -285,19 +285,19 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
         "motion": clip["code"],
         "reference": kept["references"][0],
     }
-    batch = {name: value[None] for name, value in batch.items()} | {"somebody": torch.tensor([True])}
+    batch = {name: value[None] for name, value in batch.items()} | {"has_person": torch.tensor([True])}
     x, made_of = comfy.sample.prepare_noise(latent["samples"], 5)[None], None
     with torch.no_grad():
-        known = made.known(batch)
+        conditions = made.encode_conditions(batch)
         for step in (999, 499):
             signal, sigma = made.schedule.rates(torch.tensor(step), x)
             x = x if made_of is None else signal * made_of[0] + sigma * made_of[1]
-            answer = made.predict(x, torch.tensor([step]), known)
-            made_of = signal * x - sigma * answer, sigma * x + signal * answer
+            output = made.predict(x, torch.tensor([step]), conditions)
+            made_of = signal * x - sigma * output, sigma * x + signal * output
     ours = made_of[0][0]
     assert (theirs - ours).abs().max() < 0.02 * ours.abs().max(), "half precision of the file, and 4518 for infinity"
-    without = made.predict(x, torch.tensor([499]), known | {"features": None})
-    assert (without - answer).abs().max() > 0.05 * answer.abs().max(), "a reference that is left out would be seen"
+    without = made.predict(x, torch.tensor([499]), conditions | {"features": None})
+    assert (without - output).abs().max() > 0.05 * output.abs().max(), "a reference that is left out would be seen"
 
 
 @pytest.mark.parametrize("changes, words", [

@@ -17,7 +17,7 @@ from pack.training.encode.tokens import read_tokens, write_tokens
 from pack.training.loop.draws import Draws
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
-from pack.training.recipes.one_shot import choose_tuned, evenly
+from pack.training.recipes.one_shot import choose_tuned, evenly_spaced
 from safetensors.torch import load_file, save_file
 
 WORDS = ("a", "ball", "person", "red")
@@ -253,8 +253,12 @@ def test_frozen_matrices_are_stored_as_they_are_computed_with(files, tmp_path):
 
 
 def test_frames_are_spread_over_the_clip(files):
-    assert evenly(5, 3) == [0, 2, 4] and evenly(24, 8)[0::7] == [0, 23] and evenly(4, 9) == [0, 1, 2, 3]
-    assert max(b - a for a, b in zip(evenly(100, 12), evenly(100, 12)[1:], strict=False)) == 9
+    assert (
+        evenly_spaced(5, 3) == [0, 2, 4]
+        and evenly_spaced(24, 8)[0::7] == [0, 23]
+        and evenly_spaced(4, 9) == [0, 1, 2, 3]
+    )
+    assert max(b - a for a, b in zip(evenly_spaced(100, 12), evenly_spaced(100, 12)[1:], strict=False)) == 9
     few, whole = recipe(files), recipe(files, model={"frames": 8})
     assert len(whole.kept["video"]) == 5
     assert torch.equal(few.kept["video"], whole.kept["video"][[0, 2, 4]])

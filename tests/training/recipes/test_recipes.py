@@ -8,7 +8,7 @@ import torch
 from pack.models.files import open_controlnet, open_model
 from pack.models.unet.small_vae import SmallVAE
 from pack.training.loop.draws import Draws, item_at
-from pack.training.loop.noising import give
+from pack.training.loop.noising import draw_clean_halves
 from pack.training.page.lock import hold
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
@@ -110,7 +110,7 @@ def test_depth_can_count_more_than_video(vae):
 
 def test_early_examples_come_from_the_noisiest_tenth(vae):
     plain, early, some = (recipe("idol_video", vae, losses={"early": share}) for share in (0.0, 1.0, 0.7))
-    drawn = lambda made: torch.cat([made.noise.times(8, Draws(0, position)) for position in range(100)])
+    drawn = lambda made: torch.cat([made.noise.draw_times(8, Draws(0, position)) for position in range(100)])
     even, noisy, mixed = drawn(plain), drawn(early), drawn(some)
     assert even.min() < 20 and even.max() > 979 and 450 < even.float().mean() < 550
     assert noisy.min() >= 900 and noisy.max() > 990 and len(noisy.unique()) > 90, "all of the tenth"
@@ -155,11 +155,11 @@ def test_the_depth_of_a_pair_that_begins_from_pictures_is_told_apart_at_birth(va
     assert not video.any() and 0.5 < (depth.std() / time.std()).item() < 2
     assert torch.equal(pair.controlnet.class_embedding.weight, pair.unet.class_embedding.weight)
     batch = batch_of(pair)
-    clean, known = pair.inputs(batch, Draws(0, 0))
+    clean, conditions = pair.inputs(batch, Draws(0, 0))
     clean, time = clean[:, :1].expand(-1, 2, -1, -1, -1, -1), torch.tensor([500, 20])
     with torch.no_grad():
-        both = pair.predict(clean, time, known)
-        same = pictures.predict(clean[:, :1], time, known)
+        both = pair.predict(clean, time, conditions)
+        same = pictures.predict(clean[:, :1], time, conditions)
     assert torch.allclose(both[:, :1], same, atol=2e-3)  # the file is in half precision
     assert (both[:, 1:] - same).abs().max() > 0.05
 
@@ -187,17 +187,21 @@ def test_a_second_step_begins_where_the_first_one_of_ddim_ends(vae):
     stir(made)
     batch, draws, asked = batch_of(made), Draws(0, 3), []
     predict = made.predict
-    made.predict = lambda noisy, time, known: asked.append((noisy, time, predict(noisy, time, known))) or asked[-1][2]
+    made.predict = lambda noisy, time, conditions: (
+        asked.append((noisy, time, predict(noisy, time, conditions))) or asked[-1][2]
+    )
     loss, terms = made(batch, draws)
-    (start, first, answer), (noisy, time, guess) = asked
-    clean, noise = made.inputs(batch, draws)[0], draws.normal("noise", guess)
+    (start, first, first_output), (noisy, time, second_output) = asked
+    clean, noise = made.inputs(batch, draws)[0], draws.normal("noise", second_output)
     assert torch.equal(start, noise) and (first == 999).all() and ((time >= 250) & (time < 750)).all()
     ends = [made.noise.schedule.rates(t, clean) for t in (first, time)]
     (signal, sigma), (later_signal, later_sigma) = ends
-    seen = later_signal * (signal * noise - sigma * answer) + later_sigma * (sigma * noise + signal * answer)
+    seen = later_signal * (signal * noise - sigma * first_output) + later_sigma * (
+        sigma * noise + signal * first_output
+    )
     torch.testing.assert_close(noisy, seen)
     right = (later_signal * noisy - clean) / later_sigma  # the velocity that leads to the true clip
-    error = (guess - right)[:, 1].square().mean()
+    error = (second_output - right)[:, 1].square().mean()
     assert terms["video"] == 0 and terms["depth"].item() == pytest.approx(error.item(), rel=1e-4)
     assert terms["person"] > 0
     swapped = made(batch | {"video": batch["video"].flip(0)}, draws)[1]["depth"]
@@ -229,16 +233,16 @@ def test_a_half_that_is_given_enters_clean_and_nothing_is_asked_of_it(vae):
     for position in range(12):
         draws = Draws(0, position)
         clean = made.inputs(batch, draws)[0]
-        told = give(clean, draws)
+        conditions = draw_clean_halves(clean, draws)
         loss, terms = made(batch, draws)
         x, time = (seen[name].unflatten(0, clean.shape[:3]) for name in ("x", "time"))
-        for clip, given in enumerate(told["given"].tolist()):
-            found.add((*given, told["posed"][clip].item()))
+        for clip, given in enumerate(conditions["given"].tolist()):
+            found.add((*given, conditions["posed"][clip].item()))
             for half in range(2):
                 assert torch.equal(x[clip, half], clean[clip, half]) == given[half]
                 assert not (given[half] and time[clip, half].any())
         for half, name in enumerate(("video", "depth")):
-            assert (terms[name] == 0) == bool(told["given"][:, half].all())
+            assert (terms[name] == 0) == bool(conditions["given"][:, half].all())
     some = {(video, not video, posed) for video in (True, False) for posed in (True, False)}
     assert found == some | {(False, False, True)}  # of two halves that are made, the poses are always told
 
@@ -247,10 +251,12 @@ def test_poses_that_are_not_told_change_nothing(vae):
     made = recipe("idol_video", vae, model={"config": SHAPE | {"given": "clean"}})
     stir(made)
     batch, draws = batch_of(made), Draws(0, 0)
-    clean, known = made.inputs(batch, draws)
+    clean, conditions = made.inputs(batch, draws)
     time, mute = torch.tensor([500, 500]), torch.tensor([True, False])
-    told = known | {"given": torch.zeros(2, 2, dtype=torch.bool), "clean": clean, "posed": mute}
-    one, other = (made.predict(clean, time, told | {"pose": pose}) for pose in (known["pose"], 1 - known["pose"]))
+    muted = conditions | {"given": torch.zeros(2, 2, dtype=torch.bool), "clean": clean, "posed": mute}
+    one, other = (
+        made.predict(clean, time, muted | {"pose": pose}) for pose in (conditions["pose"], 1 - conditions["pose"])
+    )
     assert torch.equal(one[1], other[1]) and not torch.allclose(one[0], other[0])
 
 
@@ -263,8 +269,8 @@ def test_a_network_learns_on_with_an_adapter_more_but_in_no_other_shape(vae, tmp
     assert (
         all(torch.equal(value.half(), state.pop(name)) for name, value in first.unet.state_dict().items()) and not state
     )
-    told = [value for name, value in more.unet.named_parameters() if "same_place.to_" in name]
-    assert told and not any(value.any() for value in told) and all(value.requires_grad for value in told)
+    added = [value for name, value in more.unet.named_parameters() if "same_place.to_" in name]
+    assert added and not any(value.any() for value in added) and all(value.requires_grad for value in added)
     with pytest.raises(ValueError, match="init and config do not fit, first at .*: leave the shape"):
         recipe("idol_image", vae, model={"init": path, "config": {"layers_per_block": 2}})
 
@@ -361,10 +367,10 @@ def test_a_lora_trains_beside_a_frozen_base_and_opens_in_the_stock_way(vae, tmp_
     with torch.no_grad():
         trained, silent = made.unet(x, t, c), model.model.diffusion_model(x, t, c)
         model.patch_model()
-        answer = model.model.diffusion_model(x, t, c)
+        output = model.model.diffusion_model(x, t, c)
         model.unpatch_model()
     assert (trained - silent).abs().max() > 1e-2, "the LoRA learned something"
-    assert (trained - answer).abs().max() < 2e-3 * trained.abs().max(), "half precision apart"
+    assert (trained - output).abs().max() < 2e-3 * trained.abs().max(), "half precision apart"
 
 
 def test_the_same_place_gives_the_same_example_and_draws(vae):

@@ -1,8 +1,8 @@
-"""The joint road of a swap, for bench character_swap: the workflow swap_with_depth through the pack's own nodes.
+"""The swap by the model of video and depth, for bench character_swap: the workflow swap_with_depth through the pack's own nodes.
 
-The model of video and depth is shown who comes in, the completed scene and the source's skeleton on the new body's
-proportions. It makes the character with its depth; that depth, in the greys of the clip, gives the matte and says what
-hides the character. Nothing of the new body in space is told: the skeleton is flat.
+Its conditions are the new character, the completed scene and the source's skeleton in the new body's proportions. It
+generates the character with its depth; that depth, in the greys of the clip, gives the mask and what is in front. No
+position of the new body in space is used: the skeleton is flat.
 """
 
 import torch
@@ -35,18 +35,18 @@ def open_pair() -> dict:
     return {"model": model, "pose": native_controlnet(config, state)}
 
 
-def on_new_body(keypoints, character) -> list:
-    """The old actor's pose with the limbs of the new one, where the old one stood."""
+def fit_pose(keypoints, character) -> list:
+    """The old actor's pose with the limbs of the new one, at the same place."""
     return AlignPose.execute(keypoints, character, True, "clip", "feet").result[0]
 
 
-def drawn(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
+def draw_pose(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
     """A pose as pictures (F, H, W, 3) and as the silhouette of its body (F, H, W)."""
     pictures = DrawPose.execute(keypoints, 0, 0, 0.0, True, True, True, False, 0.3).result[0]
     return pictures, DrawBody.execute(keypoints, 0, 0, DEPTH_TYPES[0]).result[2]
 
 
-def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+def generate_character(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Video and heat maps of depth, both (F, H, W, 3), of the new character in the completed scene."""
     frames, height, width = poses.shape[:3]
     positive, negative = EncodePairCharacter.execute(swap.reference, vae=vae).result
@@ -60,8 +60,10 @@ def character_made(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tu
     return tuple(vae.decode(half["samples"]).clamp(0, 1) for half in SplitPair.execute(sampled).result)
 
 
-def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """The character among the layers by its own depth: pictures (F, H, W, 3) and their depth (F, H, W)."""
+def composite_character(
+    swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The character among the layers by its generated depth: pictures (F, H, W, 3) and their depth (F, H, W)."""
     depth = MatchDepth.execute(HeatMapToDepth.execute(heat, "hot").result[0], swap.far).result[0]
     matte = MaskByDepth.execute(depth, swap.far, 0.02, 1.5).result[0]
     depth = BlendDepth.execute(depth, swap.far, "nearest", 1.0).result[0]
@@ -73,8 +75,8 @@ def composited(swap, video: torch.Tensor, heat: torch.Tensor, body: torch.Tensor
     return images, depth[..., 0]
 
 
-def made_jointly(pair: dict, vae, swap, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+def swap_jointly(pair: dict, vae, swap, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
     """The swapped clip (F, H, W, 3) and its depth (F, H, W) in the greys of the source's depth."""
-    poses, body = drawn(on_new_body(swap.source.keypoints, swap.character))
-    video, heat = character_made(pair, vae, swap, poses, steps)
-    return composited(swap, video, heat, body)
+    poses, body = draw_pose(fit_pose(swap.source.keypoints, swap.character))
+    video, heat = generate_character(pair, vae, swap, poses, steps)
+    return composite_character(swap, video, heat, body)
