@@ -49,6 +49,8 @@ class Train(io.ComfyNode):
             "models folder, where the loaders list it after pressing R.",
             search_aliases=[
                 "training",
+                "train video",
+                "train video model",
                 "finetune",
                 "fine-tune",
                 "train a model",
