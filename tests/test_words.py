@@ -83,3 +83,17 @@ def test_names_in_code(path):
     found = [f"{name(path)}:{line} {word}" for line, word in public_names(tree) if parts_of(word) & NAME_PARTS]
     assert not found
     assert not parts_of(path.stem) & NAME_PARTS
+
+
+@pytest.mark.parametrize("text", [
+    "what stands before the person", "which nodes speak to it", "Left the poses that go in", "is shown the kept half clean",
+    "Tells a flow model what shall happen.", "the labels that it knows", "nobody", "which of them is found out by itself",
+    "sample it again in other words", "as it is takes the one from a picture",
+])  # fmt: skip
+def test_the_list_finds_what_readers_stumbled_over(text):
+    assert complaints(text, "here")
+
+
+def test_the_list_leaves_plain_sentences_alone():
+    assert not complaints("White where the person is: one mask for the whole clip, or one for each frame.", "here")
+    assert not complaints("Raise the threshold if objects behind the person are taken for objects in front.", "here")

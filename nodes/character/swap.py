@@ -73,7 +73,8 @@ class EncodeSwap(io.ComfyNode):
     ) -> io.NodeOutput:
         import torch
 
-        from ..host.character.conditioning import empty_latent, set_body, set_layers, set_reference
+        from ..host.character.conditioning import set_body, set_layers, set_reference
+        from ..host.pair.latent import zero_latent
 
         body = read_body(body)
         frames, height, width = body.shape[:3]
@@ -81,7 +82,7 @@ class EncodeSwap(io.ComfyNode):
         layers = encode_layers(vae, body, scene, occluder, occluder_mask)
         positive, negative = set_reference([[tokens, {}]], latents), [[torch.zeros_like(tokens), {}]]
         positive, negative = (set_body(set_layers(cond, layers), body) for cond in (positive, negative))
-        return io.NodeOutput(positive, negative, empty_latent(frames, height, width))
+        return io.NodeOutput(positive, negative, zero_latent((frames, 4, height // 8, width // 8), 8))
 
 
 def read_body(body):

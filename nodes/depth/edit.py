@@ -101,7 +101,7 @@ class BlendDepth(io.ComfyNode):
             display_name="Blend Depth",
             category=CATEGORY,
             description="Combines two depth clips: mixed, or the nearer or the farther one at each pixel, over time by a "
-            "curve and within a mask. For pictures by depth take Composite Layers.",
+            "curve and within a mask. For pictures use Composite Layers.",
             search_aliases=[
                 "mix depth", "depth mix", "merge depth", "depth crossfade", "fade depth", "combine depth", "z merge",
                 "nearest depth", "depth strength",

@@ -15,7 +15,7 @@ class CompareDepth(io.ComfyNode):
             display_name="Compare Depth",
             category=CATEGORY,
             description="Measures how far a depth clip is from a reference depth clip, both in grey with one range for the "
-            "whole clip: as L2, RMSE and MAE and as pictures of the error.",
+            "whole clip: as MSE, RMSE and MAE and as pictures of the error.",
             search_aliases=[
                 "depth error", "depth agreement", "depth accuracy", "depth difference", "depth L2", "RMSE", "MAE",
                 "evaluate depth", "measure depth", "metric",

@@ -27,7 +27,7 @@ class AnimateStill(io.ComfyNode):
                 io.Image.Input(
                     "still_image",
                     tooltip="The picture to animate, normally the one in Encode Still Image (Flow). Another one works if "
-                    "its person stands alike. It is encoded once.",
+                    "its person has the same pose. It is encoded once.",
                 ),
                 Flow.Input(
                     "flow", tooltip="From Decode Flow Latent, Estimate Flow or Compose Flows. Flow between neighbouring "

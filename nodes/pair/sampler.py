@@ -92,7 +92,7 @@ class SampleLatent(io.ComfyNode):
                 io.Float.Input(
                     "cfg", default=0.0, min=0.0, max=100.0, step=0.1, round=0.01, advanced=True,
                     tooltip="How strongly the positive is followed. 0 is the value that the model's file recommends; higher "
-                    "values follow it more closely and can burn the colors.",
+                    "values follow it more closely and can burn the colours.",
                 ),
                 io.Combo.Input(
                     "sampler_name", options=[AUTO, *SAMPLERS], default=AUTO, advanced=True,

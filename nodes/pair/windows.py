@@ -29,7 +29,7 @@ class SetPairWindows(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "context_overlap", default=4, min=0, max=1023, step=1,
-                    tooltip="Frames that neighboring windows share. Raise it when a jump shows between windows; sampling "
+                    tooltip="Frames that neighbouring windows share. Raise it when a jump shows between windows; sampling "
                     "then takes longer.",
                 ),
                 io.Combo.Input(

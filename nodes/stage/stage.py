@@ -53,7 +53,7 @@ class RenderTestVideo(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "object_count", default=1, min=-1, max=3, step=1, advanced=True,
-                    tooltip="Number of objects that cross the stage: the first and the third in front of the person, the "
+                    tooltip="Number of objects that cross the scene: the first and the third in front of the person, the "
                     "second behind. -1: from the seed.",
                 ),
                 io.Combo.Input(

@@ -82,8 +82,8 @@ class GroundTruth(io.ComfyNode):
                 ),
                 io.Image.Output(
                     display_name="body",
-                    tooltip="Every point of the body in the colour of its place on a standard body, as Draw Body (Motion "
-                    "Code) draws it.",
+                    tooltip="Every point of the body in the colour of its place on a standard body, as Draw Body for "
+                    "Character Swap draws it.",
                 ),
                 Flow.Output(display_name="flow", tooltip="Exact motion of every pixel to the next frame and back."),
             ],

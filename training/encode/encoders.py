@@ -45,7 +45,7 @@ class Encoders(nn.Module):
 
     @torch.no_grad()
     def person(self, pictures: Tensor) -> Tensor:
-        """(B, 3, H, W) uint8 of one person each to (B, T, D) tokens, as the node Encode Foreground makes them."""
+        """(B, 3, H, W) uint8 of one person each to (B, T, D) tokens, as Encode Character (Video and Depth) encodes them."""
         if self.clip is None:
             return latent_tokens(self.latents(pictures) / SCALE)
         small = torch.nn.functional.interpolate(pictures.float() / 255, size=(224, 224), mode="bicubic", antialias=True)

@@ -18,14 +18,14 @@ def empty_latent(model, width: int, height: int, frames: int, clips: int) -> dic
     channels, ratio = latent_format.latent_channels, latent_format.spacial_downscale_ratio
     if hasattr(model.model, "flow"):
         check_sides(width, height, ratio * model.model.flow.step)
-        return zeros((clips, channels, frames, height // ratio, width // ratio), ratio)
+        return zero_latent((clips, channels, frames, height // ratio, width // ratio), ratio)
     check_clip(model, latent_format, width, height, clips)
     m = modalities(model.model, model.model_options)
-    latent = zeros((m * frames, channels, height // ratio, width // ratio), ratio)
+    latent = zero_latent((m * frames, channels, height // ratio, width // ratio), ratio)
     return latent if m == 1 else {**latent, "duet": {"frames": frames, "modalities": list(MODALITIES)}}
 
 
-def zeros(shape: tuple[int, ...], ratio: int) -> dict:
+def zero_latent(shape: tuple[int, ...], ratio: int) -> dict:
     return {"samples": torch.zeros(shape, device=memory.intermediate_device()), "downscale_ratio_spacial": ratio}
 
 
