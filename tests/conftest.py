@@ -41,6 +41,7 @@ else:
 
 def pytest_addoption(parser):
     parser.addoption("--write-golden", action="store_true", help="write the golden list of nodes anew")
+    parser.addoption("--write-compatibility", action="store_true", help="write docs/compatibility.md anew")
 
 
 def pytest_collection_modifyitems(items):
