@@ -10,6 +10,7 @@ import comfy.utils
 import folder_paths
 import pytest
 import torch
+from tiny.compatibility.calls import CONTROLS
 from tiny.compatibility.document import DOCUMENT, EXPECTED, as_document, as_expected
 from tiny.compatibility.families import (
     FAMILIES,
@@ -21,8 +22,8 @@ from tiny.compatibility.families import (
 )
 from tiny.compatibility.files import write_files
 from tiny.compatibility.graph import graph_of, sample
-from tiny.compatibility.judge import ERROR, IGNORED, REFUSED, WAY_OUT, WRONG, far, judge
-from tiny.compatibility.stock import listed, stock_nodes
+from tiny.compatibility.judge import ACTS, ERROR, IGNORED, REFUSED, WAY_OUT, WRONG, far, judge
+from tiny.compatibility.stock import inputs_of, listed, stock_nodes
 from tiny.model import gap, noise
 
 pytestmark = pytest.mark.long(seconds=200)
@@ -106,6 +107,21 @@ def test_a_node_acts_or_is_refused(node, request):
     words = {family: one.word for family, one in found.items()}
     if not request.config.getoption("--write-compatibility"):
         assert words == LISTED.get(node), f"{node} does something else than {EXPECTED.name} says. {RULE}"
+
+
+@pytest.mark.parametrize("control", CONTROLS)
+def test_every_controlnet_goes_through_every_node_that_takes_one(control):
+    """Beside the host's own ControlNet, which the rows of the document are about."""
+    through = [
+        node
+        for node, kind in kinds().items()
+        if kind == "controlnet" and "control_net" in inputs_of(stock_nodes()[node])
+    ]
+    for node in through:
+        for family in CONTROLS[control][1]:
+            one = judge(node, family, control)
+            assert one.word == ACTS, f"{control} through {node} on {family}: {one}"
+    assert len(through) > 3
 
 
 def test_the_document_says_what_was_found(request):

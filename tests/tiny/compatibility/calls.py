@@ -1,17 +1,22 @@
 """How nodes are called whose defaults change nothing, or that need more than their defaults."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import torch
+from pack.models.unet.config import IDOL
+from pack.models.unet.controlnet import PoseControlNet
+from pack.nodes.host.pair.boundary import MODALITY
+from pack.nodes.host.unet.controlnet import native_controlnet
 
 import nodes
 from tiny.compatibility import files, patches
-from tiny.compatibility.families import FAMILIES
+from tiny.compatibility.families import FAMILIES, NARROW, THREE
 from tiny.compatibility.graph import Graph
 from tiny.compatibility.parts import sixteen_channel_vae, video_vae
 from tiny.compatibility.stock import inputs_of, stock_nodes
-from tiny.model import noise
+from tiny.model import noise, random_weights
 
 MERGED = "ModelMerge"  # the beginning of the merging nodes' names
 NEARBY = 1.3  # a factor that is not 1
@@ -92,6 +97,7 @@ CALLS: dict[str, dict] = {
     ),
     "HyperTile": {"tile_size": 32, "swap_size": 1},
     "CFGOverride": {"cfg": 1.0},
+    "DualCFGGuider": {"style": "nested"},  # of its two styles the one that guides twice
     "DualModelGuider": {"model_negative": lambda graph: graph.second, "negative": lambda graph: graph.negative},
     "EasyCache": {"reuse_threshold": 3.0, "start_percent": 0.0, "end_percent": 1.0},
     "LazyCache": {"reuse_threshold": 3.0, "start_percent": 0.0, "end_percent": 1.0},
@@ -188,6 +194,34 @@ def among_others(graph: Graph) -> Graph:
     return replace(graph, positive=[*graph.positive, *graph.other_conditioning])
 
 
+@cache
+def pose_controlnet():
+    """What Load Pose ControlNet gives, for the pair, with random weights where zeros would hide it."""
+    config = replace(IDOL, **NARROW[THREE])
+    state = random_weights(PoseControlNet(config), 82).state_dict()
+    return native_controlnet(
+        config, {name: value + ("norm" in name and name.endswith("weight")) for name, value in state.items()}
+    )
+
+
+CONTROLS = {
+    "Load Pose ControlNet": (lambda: pose_controlnet(), ("pair", "alone")),
+}  # what gives them, and the families that they are for
+
+
+def with_control(name: str) -> Callable[[Graph], Graph]:
+    return lambda graph: replace(as_video(graph), control=CONTROLS[name][0]())
+
+
+def as_video(graph: Graph) -> Graph:
+    """The host's own model tells our ControlNet that there is only video, as ours does."""
+    if graph.ours or graph.family != "alone":
+        return graph
+    model = graph.model.clone()
+    model.model_options["transformer_options"][MODALITY] = "video"
+    return replace(graph, model=model)
+
+
 WEAKER = lambda graph: replace(graph, denoise=0.5)  # what is in the latent shows
 LONGER = lambda graph: replace(graph, steps=5)  # caches keep what they saw for a few steps
 SETTINGS = {
@@ -195,6 +229,7 @@ SETTINGS = {
     "ConditioningSetDefaultCombine": with_masked_prompt, "PairConditioningSetDefaultCombine": with_masked_prompt,
     "CLIPTextEncodeControlnet": with_controlnet, "latent": WEAKER,
 }  # fmt: skip
+SETTINGS |= {name: with_control(name) for name in CONTROLS}
 AFTER = {"ConditioningSetAreaStrength": among_others}
 VIDEO_MODELS = ("Bernini", "Hunyuan", "Kandinsky5", "VOID", "Wan")
 

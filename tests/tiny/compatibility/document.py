@@ -32,6 +32,11 @@ a motion module; *flow* a model that animates a still image. Nodes of partners, 
 nodes that pass on any type, such as switches, are left out.
 """
 
+NOTES = {
+    "controlnet": "The ControlNet is one of Stable Diffusion 1.5. Load Pose ControlNet on pairs, and T2I-Adapters, act through each "
+    "of the nodes that take a ControlNet.\n\n",
+    "latent": "On a pair a node acts if it does to both halves what it does to a clip.\n\n",
+}
 HOW = """## How this was made
 
 `{command} --write-compatibility` runs the nodes themselves, in one process, on small networks with random weights. A network
@@ -64,7 +69,7 @@ def as_document(verdicts: Verdicts) -> str:
     parts = [INTRODUCTION.format(version=version()), counts(verdicts)]
     for kind, title in KINDS.items():
         rows = {node: row for node, row in verdicts.items() if kinds[node] == kind}
-        parts.append(f"## {title}\n\n{table(rows)}")
+        parts.append(f"## {title}\n\n{NOTES.get(kind, '')}{table(rows)}")
     parts += [sentences(verdicts), HOW.format(command=COMMAND)]
     return "\n".join(parts)
 

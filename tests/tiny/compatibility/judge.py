@@ -13,7 +13,7 @@ from pack.nodes.pair.sampler import SampleLatent
 from torch import Tensor
 
 import nodes
-from tiny.compatibility.calls import AFTER, BOTH_HALVES, MERGED, SETTINGS, WHOLE_BATCH, given_to
+from tiny.compatibility.calls import AFTER, BOTH_HALVES, CONTROLS, MERGED, SETTINGS, WHOLE_BATCH, given_to
 from tiny.compatibility.families import FAMILIES, ONE, THREE
 from tiny.compatibility.graph import SEED, Graph, graph_of, sample
 from tiny.compatibility.parts import NoPart, arguments
@@ -101,8 +101,34 @@ def apply(control, graph: Graph) -> tuple[list, list]:
     return node.apply_controlnet(graph.positive, graph.negative, control, graph.pictures, 1.0, 0.0, 1.0)
 
 
+MERGES: dict[tuple, Outcome] = {}
+
+
 def answer(node_id: str | None, graph: Graph) -> Outcome:
-    """What the graph answers with a node in it, or without any."""
+    """What the graph answers with a node in it, or without any; two merging nodes that do the very same are one run."""
+    shares = shares_of(node_id, graph)
+    if shares is None:
+        return run_in(node_id, graph)
+    if shares not in MERGES:
+        MERGES[shares] = run_in(node_id, graph)
+    return MERGES[shares]
+
+
+def shares_of(node_id: str | None, graph: Graph) -> tuple | None:
+    """The share that a merging node takes of each weight, where its code is that of Merge Blocks with other names of blocks."""
+    node = nodes.NODE_CLASS_MAPPINGS.get(node_id)
+    general = nodes.NODE_CLASS_MAPPINGS.get("ModelMergeBlocks")
+    if node_id is None or general is None or getattr(node, "merge", None) is not general.merge:
+        return None
+    shares, prefix = given_to(node_id, graph), "diffusion_model."
+    names = [key.removeprefix(prefix) for key in graph.second.get_key_patches(prefix)]
+    chosen = [max((block for block in shares if name.startswith(block)), key=len, default=None) for name in names]
+    first = next(iter(shares.values()))
+    return graph.family, graph.ours, *(first if block is None else shares[block] for block in chosen)
+
+
+def run_in(node_id: str | None, graph: Graph) -> Outcome:
+    """A node in a graph, which is then sampled."""
     torch.manual_seed(0)
     try:
         graphs = [graph] if node_id is None else call(node_id, graph)
@@ -191,7 +217,8 @@ def beside(node_id: str | None, setting: str | None, family: str) -> Outcome:
         and node_id not in WHOLE_BATCH
     ):
         return joined(node_id, family)
-    return hosts_answer(node_id, setting, {"pair": "alone", "flow": "animatediff"}.get(family, family))
+    shared = {"flow": "animatediff"} | ({} if setting in CONTROLS else {"pair": "alone"})
+    return hosts_answer(node_id, setting, shared.get(family, family))
 
 
 def by_frame(node_id: str) -> bool:
@@ -237,9 +264,9 @@ def join_latents(video: dict, depth: dict) -> dict:
     return latent
 
 
-def judge(node_id: str, family: str) -> Verdict:
-    """What a node does on a family, in the words of the document."""
-    setting = setting_of(node_id)
+def judge(node_id: str, family: str, control: str | None = None) -> Verdict:
+    """What a node does on a family, in the words of the document; with one of CONTROLS in its control_net."""
+    setting = control or setting_of(node_id)
     ours = answer(node_id, graph_for(setting, family, True))
     if refusal(ours.error):
         return Verdict(REFUSED, str(ours.error))
