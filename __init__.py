@@ -16,13 +16,6 @@ async def comfy_entrypoint():
     from comfyui_version import __version__
 
     check_host(__version__)
-    try:
-        from .nodes import DuetExtension
+    from .nodes import DuetExtension
 
-        return DuetExtension()
-    except Exception:
-        import logging
-
-        # The host prints one line without a traceback for a failing entry point.
-        logging.exception("Duet could not start.")
-        raise
+    return DuetExtension()

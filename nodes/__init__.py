@@ -3,11 +3,14 @@
 The host reads these files at its start, so what a node works with is imported where it works, not on top of its file.
 """
 
-from comfy_api.latest import ComfyExtension, io
+from .host.seam import named_changes
 
-from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
-from .host.files.folders import add_folder, add_shipped
-from .replaced import register_replaced
+with named_changes():
+    from comfy_api.latest import ComfyExtension, io
+
+    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
+    from .host.files.folders import add_folder, add_shipped
+    from .replaced import register_replaced
 
 TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
 
