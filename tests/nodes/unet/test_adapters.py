@@ -13,6 +13,7 @@ from pathlib import Path
 import comfy.hooks
 import comfy.model_management as memory
 import comfy.samplers
+import comfy_aimdo.host_buffer
 import folder_paths
 import pytest
 import torch
@@ -188,7 +189,7 @@ def test_the_network_is_the_picture_model_with_the_new_weights(model, add):
 
 @adapters
 def test_a_weight_hook_acts_like_the_same_lora(model, add):
-    hooks = CreateHookLoraModelOnly().create_hook("style.safetensors", 1.0)[0]
+    hooks = CreateHookLoraModelOnly().create_hook_model_only("style.safetensors", 1.0)[0]
     hooked = [comfy.hooks.set_hooks_for_conditioning(conditioning(seed), hooks) for seed in (1, 2)]
     as_patch = sample(NODES["stock LoRA"](add(model)))
     assert gap(sample(add(model), *hooked[:1], negative=hooked[1]), as_patch) < 1e-4
@@ -266,8 +267,9 @@ def add_twice(add, model):
 
 
 @adapters
-def test_a_model_whose_weights_the_host_streams(model, add):
-    """Small weights lie on the GPU then, with patches in them; what they were is kept aside."""
+def test_a_model_whose_weights_the_host_streams(model, add, monkeypatch):
+    """Small weights lie on the GPU then, with patches in them, and what they were is kept aside; meta stands for the GPU."""
+    monkeypatch.setattr(comfy_aimdo.host_buffer, "HostBuffer", lambda *_: None)  # pinned memory, which needs a GPU
     expected = sample(add(model))
     streamed = ModelPatcherDynamic(model.model, torch.device("meta"), torch.device("cpu"))
     streamed.cached_patcher_init = model.cached_patcher_init
@@ -291,7 +293,7 @@ def test_a_model_whose_weights_the_host_streams(model, add):
 def test_a_hook_does_not_write_into_the_weights_of_the_other_model(model, add):
     """Dual Model CFG Guider samples two models at once, and hooks write into weights in place."""
     new = add(model)
-    hooks = CreateHookLoraModelOnly().create_hook("style.safetensors", 1.0)[0]
+    hooks = CreateHookLoraModelOnly().create_hook_model_only("style.safetensors", 1.0)[0]
     for first, second in ((new, model), (model, new)):
         positive = comfy.hooks.set_hooks_for_conditioning(conditioning(1), hooks)
         apart = add(LoadVideoModel.execute("pictures.safetensors", "none").result[0])
