@@ -11,7 +11,9 @@ def original_weights(patcher: ModelPatcher) -> dict[str, Tensor]:
     """The weights of a network without the patches on them, where the host keeps them to be loaded; not copied there."""
     patcher.unpatch_model(unpatch_weights=False)  # layers of a clone's own; the host puts them back before each use
     found = patcher.get_key_patches(PREFIX)  # each weight as it was loaded, and its patches
-    return {key.removeprefix(PREFIX): first[0].detach().to(patcher.offload_device) for key, (first, *_) in found.items()}
+    return {
+        key.removeprefix(PREFIX): first[0].detach().to(patcher.offload_device) for key, (first, *_) in found.items()
+    }
 
 
 def mark_shared(names: set[str], *patchers: ModelPatcher) -> None:
