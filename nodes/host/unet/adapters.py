@@ -15,7 +15,7 @@ from .shared import PREFIX, mark_shared, original_weights
 
 # What a clone has in common with its parent because both are the same network to the host; this one is another.
 OF_A_NETWORK = {
-    "size", "parent", "patches_uuid", "clone_base_uuid", "cached_patcher_init", "is_multigpu_base_clone", "is_injected",
+    "size", "parent", "patches_uuid", "clone_base_uuid", "cached_patcher_init", "is_multigpu_base_clone",
     "hook_backup", "cached_hook_patches", "current_hooks",
 }  # fmt: skip
 NETWORK = PREFIX.rstrip(".")
