@@ -10,7 +10,7 @@ import comfy.model_patcher
 import comfy.utils
 import torch
 from comfy.model_base import BaseModel, ModelType
-from comfy.patcher_extension import WrappersMP
+from comfy.patcher_extension import CallbacksMP, WrappersMP
 from comfy.supported_models_base import BASE
 from torch import Tensor
 
@@ -23,6 +23,7 @@ from ..pair.given import given_conds
 from .attention import use_host_attention, use_host_layers
 from .native import as_patcher, choose_dtypes, load_weights
 from .network import host_unet_class
+from .shared import own_hooked_weights
 
 
 def side_by_side(latents: Tensor) -> Tensor:
@@ -122,13 +123,14 @@ def native_model(
     """
     dtype, cast, operations = choose_dtypes(state_dict, ClipSettings.supported_inference_dtypes, dtype)
     with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
-        unet = host_unet_class(config.separate)(config)
+        unet = host_unet_class(config.separate)(config).requires_grad_(False)
     load_weights(unet, state_dict, dtype)
     use_host_layers(unet, operations)
     use_host_attention(unet)
     model = VideoModel(settings(config, dtype, cast, memory.get_torch_device()), unet)
     patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype)), disable_dynamic)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    patcher.add_callback_with_key(CallbacksMP.ON_REGISTER_ALL_HOOK_PATCHES, "duet", own_hooked_weights)
     if config.separate:
         patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_streams", name_modality)
     return patcher
@@ -185,11 +187,17 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -
     return clone
 
 
-def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:
-    """The configuration and weights of a MODEL, with its LoRAs baked in, on the CPU."""
+def config_of(patcher: comfy.model_patcher.ModelPatcher) -> VideoUNetConfig:
+    """The configuration of a MODEL of ours."""
     config = getattr(patcher.model, "video", None)
     if config is None:
         raise ValueError("Expected a model from Load Video Model, got one of the host's own: load the file there.")
+    return config
+
+
+def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:
+    """The configuration and weights of a MODEL, with its LoRAs baked in, on the CPU."""
+    config = config_of(patcher)
     if patcher.is_dynamic():  # on most GPUs: patches are added while a layer computes, never to the weights
         patcher = patcher.clone(disable_dynamic=True)
     memory.load_models_gpu([patcher], force_patch_weights=True)
