@@ -70,7 +70,7 @@ def report(done, error: float, frames, inversion: str, scheduler: str, steps: in
             f"Warning: the model seems to predict {done.prediction}, or to be untrained, but is used as a model that "
             f"predicts {'eps' if done.prediction == 'v' else 'v'}: check its file, or add ModelSamplingDiscrete after it."
         )
-    if error > HIGHEST[inversion]:
+    if not error < HIGHEST[inversion]:
         lines.append(
             f"Warning: the clip is not reproduced from this noise (sigma {sigma:.3g}): use more steps, inversion exact, "
             "or the prompt and the ControlNets that describe the clip, and check that the VAE belongs to the model."

@@ -341,3 +341,10 @@ def test_the_host_passes_the_choice_of_inversion_on():
         assert given == {"inversion": expected}
         sampler = DDIMInversionSampler.execute(**given).result[0]
         assert sampler.extra_options["evaluations"] == expected.get("iterations", 1)
+
+
+def test_numbers_that_leave_the_range_of_floats_are_refused():
+    with pytest.raises(
+        ValueError, match="The sampler returned 256 NaN or infinite values of 256, the first in frame 0: "
+    ):
+        inverted(answering(lambda x, sigma: x * 1e38), clip(1))

@@ -4,21 +4,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from comfy.model_base import BaseModel
-from comfy.model_patcher import ModelPatcher
-from comfy.supported_models import SD15
 from pack.models.files import save_model
 from pack.models.files.recommended import CHARACTER, CLIP, DEPTH, FLOW, KEY, PAIR, Recommended, of_family
 from pack.models.unet.config import ANIMATEDIFF_V3, IDOL, MIMO, ONE_SHOT, SD1, SD2_DEPTH
 from pack.nodes.files.save import SaveVideoModel
 from pack.nodes.host.recommended import recommended_of, with_recommended
+from pack.nodes.lfdm.loaders import open_flow
 from pack.nodes.oneshot.tuning import with_tuning
 from pack.nodes.pair.latent import SplitPair
 from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent, with_noise_mask
 from pack.nodes.unet.loaders import open_video_model
 from pack.nodes.unet.motion_module import with_motion
+from tiny.flow_files import write_flow_models
+from tiny.host_model import host_model
 from tiny.model import FRAMES, PICTURES, conditioning, latent, noise, tiny_config, tiny_model, tiny_weights
 
 import nodes as host
@@ -44,22 +43,6 @@ def model(tmp_path_factory):
     return open_video_model(str(path))[0]
 
 
-def stock_model():
-    """A Stable Diffusion 1 of the host with a small network."""
-    config = SD15({
-        "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "num_res_blocks": [1, 1],
-        "channel_mult": [1, 2], "transformer_depth": [1, 0], "transformer_depth_output": [1, 1, 0, 0],
-        "transformer_depth_middle": 1, "num_heads": 4, "context_dim": 768, "use_spatial_transformer": True,
-        "dtype": torch.float32,
-    })  # fmt: skip
-    config.set_inference_dtype(torch.float32, None)
-    torch.manual_seed(0)
-    made = BaseModel(config, unet_model=UNetModel)
-    for value in made.diffusion_model.parameters():
-        torch.nn.init.normal_(value, std=0.05)
-    return ModelPatcher(made, torch.device("cpu"), torch.device("cpu"))
-
-
 def test_without_a_setting_the_files_are_used(model):
     assert torch.equal(sampled(model, latent()), by_ksampler(model, latent(), 2, 1.5, "ddim", "sgm_uniform"))
 
@@ -74,7 +57,7 @@ def test_each_setting_of_the_node_replaces_one_of_the_file(model, own):
 
 
 def test_a_model_of_the_host_is_sampled_as_ksampler_does_by_default():
-    model, pictures = stock_model(), latent(2)
+    model, pictures = host_model(), latent(2)
     assert torch.equal(sampled(model, pictures), by_ksampler(model, pictures, 20, 8.0, "euler", "simple"))
 
 
@@ -181,6 +164,15 @@ def test_a_clip_keeps_what_both_masks_keep():
     assert same.tolist() == [True, True, False, True, True, True, True, True]
 
 
+def test_a_flow_latent_with_a_mask_of_other_frames_is_refused(tmp_path):
+    """The host would stretch it over the frames."""
+    write_flow_models(tmp_path)
+    model = open_flow(str(tmp_path / "flow_models" / "duet_flow_64.safetensors"))[0]
+    flow = {"samples": torch.zeros(1, 3, 5, 16, 16), "noise_mask": torch.ones(3, 64, 64)}
+    with pytest.raises(ValueError, match="latent: expected a noise mask of 1 or 5 frames for 5 frames, got 3"):
+        sampled(model, flow)
+
+
 def test_a_flow_latent_takes_a_mask_for_each_of_its_frames():
     flow = {"samples": torch.zeros(2, 3, 5, 16, 16)}
     assert with_noise_mask(flow, ALL, torch.ones(5, 64, 64), 1)["noise_mask"].shape == (5, 1, 64, 64)
@@ -200,7 +192,7 @@ def test_a_mask_that_does_not_fit_is_refused():
 
 @pytest.mark.parametrize("task", [DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH])
 def test_a_model_of_one_modality_has_one_task(task, model):
-    for one in (tiny_model(**PICTURES), stock_model(), SelectModality.execute(model, "video only")[0]):
+    for one in (tiny_model(**PICTURES), host_model(), SelectModality.execute(model, "video only")[0]):
         with pytest.raises(ValueError, match=f"task: {task} needs a model that samples video and depth"):
             sampled(one, latent(), task)
 
@@ -264,7 +256,7 @@ def test_a_latent_of_other_modalities_is_refused(model):
         with pytest.raises(ValueError, match="latent: expected frames of one kind, got 8 latents of video and depth"):
             sampled(one, pair)
         assert len(sampled(one, half)) == 4
-    assert len(sampled(stock_model(), pair, steps=1)) == 8, "each latent is a picture to it"
+    assert len(sampled(host_model(), pair, steps=1)) == 8, "each latent is a picture to it"
 
 
 # --- what is not finite ------------------------------------------------------------------------------------------------
@@ -303,7 +295,7 @@ def test_one_nan_is_refused_before_and_after_sampling(model, node):
 
 
 def test_a_model_of_the_host_is_sampled_without_nan_too():
-    made, stock = latent(2), stock_model()
+    made, stock = latent(2), host_model()
     made["samples"][1, 0, 0, 0] = torch.inf
     with pytest.raises(ValueError, match="got 1 NaN or infinite values of 512, the first in frame 1: check"):
         sampled(stock, made, steps=1)

@@ -9,6 +9,7 @@ from pack.nodes.lfdm.loaders import open_flow
 from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.windows import SetPairWindows
 from tiny.flow_files import write_flow_models
+from tiny.host_model import host_model
 from tiny.model import (
     conditioning,
     controlled,
@@ -150,6 +151,15 @@ def test_a_model_of_the_host_gets_windows_where_its_latent_is_a_batch(per_frame,
         return
     with pytest.raises(ValueError, match=r"whole clip at once: use ComfyUI's Context Windows \(Manual\)"):
         windowed(model)
+
+
+def test_a_model_of_the_host_is_sampled_in_windows():
+    model, seen = host_model(), []
+    hook = model.model.diffusion_model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    out = ksampler(windowed(model), pair=latent(FRAMES), steps=1)
+    assert seen == [8] * 3, "four frames with and without the prompt"
+    hook.remove()
+    assert gap(out, ksampler(model, pair=latent(FRAMES), steps=1)) < 1e-5
 
 
 # --- hints that are already prepared -----------------------------------------------------------------------------------
