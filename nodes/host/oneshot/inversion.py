@@ -19,6 +19,8 @@ from tqdm.auto import tqdm
 from ....models.oneshot.inversion import actual_prediction, evaluations_per_step, invert
 from ..finite import finite_result
 
+PREDICTING = ("predict_noise", "outer_predict_noise", "__call__")  # what Basic Guider shares with CFG Guider
+
 
 @dataclass
 class Inverted:
@@ -69,7 +71,8 @@ def check_start(model, x: Tensor, extra: dict, schedule) -> None:
 
 def check_guider(guider: comfy.samplers.CFGGuider) -> None:
     """Refuses every guider that may add to the model's answer under the positive conditioning."""
-    if type(guider).predict_noise is not comfy.samplers.CFGGuider.predict_noise:
+    plain = comfy.samplers.CFGGuider
+    if any(getattr(type(guider), name, None) is not getattr(plain, name, None) for name in PREDICTING):
         raise ValueError(
             f"Inversion works without guidance, but the guider is a {type(guider).__name__}, which mixes several answers of "
             "the model: connect Basic Guider for the inversion; sampling from its noise may use any guider."

@@ -4,6 +4,7 @@ import comfy.model_management as memory
 import comfy.samplers
 import pytest
 import torch
+from comfy_api.latest import io
 from comfy_api.latest._io import build_nested_inputs
 from comfy_extras.nodes_custom_sampler import (
     BasicGuider,
@@ -292,7 +293,19 @@ def test_the_sampler_refuses_guidance_noise_masks_and_other_sigmas(model):
             wrong()
 
 
-@pytest.mark.parametrize("guider", ["dual", "dual nested", "perpendicular", "two models", "weaker"])
+def called_twice(model, *conds):
+    """A guider as custom nodes write it: it mixes what the host's guider answers."""
+
+    class Guider_Mixed(comfy.samplers.CFGGuider):
+        def __call__(self, *args, **kwargs):
+            return 2 * super().__call__(*args, **kwargs)
+
+    guider = Guider_Mixed(model)
+    guider.set_conds(*conds)
+    return guider
+
+
+@pytest.mark.parametrize("guider", ["dual", "dual nested", "perpendicular", "two models", "of a pack", "weaker"])
 def test_every_guider_that_mixes_answers_is_refused(model, guider):
     one, two, three = (conditioning(seed) for seed in (1, 2, 3))
     made = {
@@ -300,6 +313,7 @@ def test_every_guider_that_mixes_answers_is_refused(model, guider):
         "dual nested": lambda: DualCFGGuider.execute(model, one, two, three, 1.0, 2.0, "nested"),
         "perpendicular": lambda: PerpNegGuider.execute(model, one, two, three, 1.0, 1.0),
         "two models": lambda: DualModelGuider.execute(model, one, 4.0, tiny_model(1), two),
+        "of a pack": lambda: io.NodeOutput(called_twice(model, one, two)),
         "weaker": lambda: CFGGuider.execute(model, one, two, 0.5),
     }[guider]().result[0]
     with pytest.raises(ValueError, match="Inversion works without guidance, but (the guider is a Guider_|cfg is 0.5)"):

@@ -14,22 +14,31 @@ from tiny.model import conditioning, noise, tiny_model
 
 import nodes as host
 
+pytestmark = pytest.mark.long(seconds=25)
+
 FRAMES = 4
 CUT = "remove nodes that cut, repeat or join batches"
 
 
 @pytest.fixture(scope="module")
 def found() -> dict:
-    """The host's own nodes that take a LATENT and return one."""
+    """The host's own nodes that take a LATENT and return one; afterwards its lists are as they were."""
+    lists = (host.NODE_CLASS_MAPPINGS, host.NODE_DISPLAY_NAME_MAPPINGS)
+    before = [dict(one) for one in lists]
     asyncio.run(host.init_builtin_extra_nodes())
-    takes = lambda node: [
-        spec[0] for group in ("required", "optional") for spec in node.INPUT_TYPES().get(group, {}).values()
-    ]
-    return {
+    yield {
         name: node
         for name, node in host.NODE_CLASS_MAPPINGS.items()
-        if not name.startswith("Duet") and "LATENT" in takes(node) and "LATENT" in (node.RETURN_TYPES or ())
+        if not name.startswith("Duet") and takes_latent(node) and "LATENT" in (node.RETURN_TYPES or ())
     }
+    for one, old in zip(lists, before, strict=True):
+        one.clear()
+        one.update(old)
+
+
+def takes_latent(node) -> bool:
+    inputs = node.INPUT_TYPES()
+    return any(spec[0] == "LATENT" for group in ("required", "optional") for spec in inputs.get(group, {}).values())
 
 
 def clip(seed: int, frames: int = FRAMES, size: int = 8) -> dict:
