@@ -29,7 +29,7 @@ def evaluations(inversion: dict) -> int:
     return inversion["iterations"] if inversion["inversion"] == EXACT else 1
 
 
-def check_clip(latent: dict, channels: int, modalities: int) -> None:
+def check_clip(latent: dict, channels: int, modalities: int | None) -> None:
     """Refuses latents that cannot be inverted: other frames than the model's, of another VAE, empty or masked."""
     from ..inputs import checks
     from ..inputs.latents import model_frames
@@ -40,7 +40,8 @@ def check_clip(latent: dict, channels: int, modalities: int) -> None:
             f"latent: expected (frames, {channels}, height, width), got {checks.describe(samples)}: encode the clip "
             "with the VAE that belongs to this model."
         )
-    model_frames(latent, modalities, "latent")
+    if modalities is not None:  # to a model of the host every latent is a picture
+        model_frames(latent, modalities, "latent")
     checks.finite(samples, "latent")
     if (largest := samples.abs().max().item()) > LARGEST:
         raise ValueError(
@@ -170,9 +171,9 @@ class InvertVideo(io.ComfyNode):
     def execute(cls, model, original_positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
         from ...models.oneshot.inversion import error_images, reconstruction_error
         from ..host.oneshot.inversion import invert_and_return, latent_channels
-        from ..host.pair.sampling import modalities_of
+        from ..host.pair.sampling import is_ours, modalities_of
 
-        check_clip(latent, latent_channels(model), modalities_of(model))
+        check_clip(latent, latent_channels(model), modalities_of(model) if is_ours(model) else None)
         done = invert_and_return(model, original_positive, latent, steps, scheduler, evaluations(inversion))
         error, frames = reconstruction_error(done.reconstruction, latent["samples"])
         text = report(done, error, frames, inversion["inversion"], scheduler, steps)

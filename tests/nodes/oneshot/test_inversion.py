@@ -23,6 +23,7 @@ from execution import get_input_data
 from pack.nodes.oneshot.inversion import EXACT, FAST, DDIMInversionSampler, InvertVideo
 from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.windows import SetPairWindows
+from tiny.host_model import host_model
 from tiny.model import (
     FRAMES,
     PICTURES,
@@ -327,6 +328,7 @@ def test_a_model_of_one_modality_does_not_invert_a_pair(model):
     )
     with pytest.raises(ValueError, match=f"got {2 * FRAMES} latents of video and depth: connect Split Video and Depth"):
         inverted(alone, pair)
+    assert len(inverted(host_model(), pair, steps=1)[0]["samples"]) == 2 * FRAMES, "each is a picture to it"
 
 
 def test_models_of_flow_are_refused(model):
