@@ -28,7 +28,9 @@ ROOMS = {
 LOOSE = {
     "models": {"__init__", "choices", "opencv"},
     "nodes": {"__init__", "replaced"},
-    "nodes/host": {"__init__", "choices", "memory", "progress", "recommended", "seam", "text_encoder", "types"},
+    "nodes/host": {
+        "__init__", "choices", "finite", "memory", "progress", "recommended", "seam", "text_encoder", "types",
+    },  # fmt: skip
     "tests/models": set(),
     "tests/nodes": {"test_gpu", "test_node_words", "test_registry", "test_replaced", "test_version"},
     "training": {"__init__", "launch"},

@@ -196,7 +196,7 @@ def test_bad_input_ends_the_prompt_and_not_the_queue(run):
         "5": {"class_type": "SaveLatent", "inputs": {"samples": ["4", 0], "filename_prefix": "x"}, "_meta": {"title": "Save"}},
     }  # fmt: skip
     result = run(prompt)
-    assert result.error["exception_message"].startswith("A video-depth pair holds as many depth frames")
+    assert result.error["exception_message"].startswith("video_depth_latent: expected an even number of latents")
     assert result.error["node_id"] == "4"
     prompt["1"]["inputs"]["frames"] = 4
     assert run(prompt).ok

@@ -3,9 +3,8 @@
 import comfy.model_management as memory
 import torch
 
-from ....models.choices import MODALITIES
 from ..recommended import recommended_of
-from .boundary import modalities
+from .boundary import sampled
 
 SMALLEST = 64  # pixels a side of a picture that the U-Nets can halve often enough
 
@@ -20,9 +19,11 @@ def empty_latent(model, width: int, height: int, frames: int, clips: int) -> dic
         check_sides(width, height, ratio * model.model.flow.step)
         return zero_latent((clips, channels, frames, height // ratio, width // ratio), ratio)
     check_clip(model, latent_format, width, height, clips)
-    m = modalities(model.model, model.model_options)
-    latent = zero_latent((m * frames, channels, height // ratio, width // ratio), ratio)
-    return latent if m == 1 else {**latent, "duet": {"frames": frames, "modalities": list(MODALITIES)}}
+    found = sampled(model.model, model.model_options)
+    latent = zero_latent((len(found) * frames, channels, height // ratio, width // ratio), ratio)
+    if not hasattr(model.model, "video"):
+        return latent
+    return {**latent, "duet": {"modalities": found} | ({"frames": frames} if len(found) == 2 else {})}
 
 
 def zero_latent(shape: tuple[int, ...], ratio: int) -> dict:

@@ -20,20 +20,11 @@ from ..character.conds import character_conds, check_count, check_view, layer_co
 from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
 from ..pair.boundary import MODALITY, check_before_sampling
 from ..pair.given import given_conds
+from ..pair.preview import PairLatent
 from .attention import use_host_attention, use_host_layers
 from .native import as_patcher, choose_dtypes, load_weights
 from .network import host_unet_class
 from .shared import own_hooked_weights
-
-
-def side_by_side(latents: Tensor) -> Tensor:
-    """(2F, C, h, w) to (1, C, h, 2w): the first video frame and its depth, for the preview."""
-    half = latents.shape[0] // 2
-    return torch.cat((latents[:1], latents[half : half + 1]), -1)
-
-
-class PairLatent(comfy.latent_formats.SD15):
-    latent_rgb_factors_reshape = staticmethod(side_by_side)
 
 
 class ClipSettings(BASE):

@@ -141,5 +141,5 @@ def test_a_mask_narrows_what_is_made(model):
 def test_masks_and_pairs_that_do_not_fit_are_refused(model):
     with pytest.raises(ValueError, match="expected 1 or 3 masks for 3 frames, got 2"):
         sampled(model, latent(), DEPTH_FROM_VIDEO, change_mask=torch.ones(2, 64, 64))
-    with pytest.raises(ValueError, match="even; got 5"):
+    with pytest.raises(ValueError, match="even number of latents.* got 5"):
         sampled(model, latent(5), DEPTH_FROM_VIDEO)
