@@ -21,7 +21,7 @@ ROOMS = {
     "nodes": TOPICS | {"host", "inputs"},
     "nodes/host": TOPICS,
     "tests/models": TOPICS,
-    "tests/nodes": TOPICS | {"host"},
+    "tests/nodes": TOPICS | {"host", "inputs"},
     "training": {"data", "encode", "loop", "page", "recipes"},
     "tests/training": {"data", "encode", "loop", "page", "recipes"},
 }

@@ -7,23 +7,60 @@ import torch
 from torch import Tensor
 
 
+COLOUR = 0.1  # of the brightness that may be colour in a grey picture: a decoder leaves a little
+
+
 def rgb(images: Tensor, name: str = "images") -> Tensor:
-    """Finite (N, H, W, 1, 3 or 4) pictures in about 0..1 to (N, H, W, 3); alpha is dropped, grey repeated."""
-    images = picture(images, name)
-    finite(images, name)
-    if (largest := images.abs().max().item()) > 1.5:
+    """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3) in 0..1; alpha is dropped, grey repeated, HDR cut off at 1."""
+    ends = limits(images := pictures(images, name))
+    return images.clamp(0, 1) if ends.min() < 0 or ends.max() > 1 else images
+
+
+def pictures(images: Tensor, name: str = "images") -> Tensor:
+    """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3), the same memory where it can be; HDR stays, 0..255 is refused."""
+    colours = picture(images, name)
+    finite(images[..., :3], name)
+    largest = limits(colours).abs().max().item()
+    if largest > 2 and are_bytes(colours):
         raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
-    return images
+    return colours
+
+
+def are_bytes(images: Tensor) -> bool:
+    """Most of what is not black is above 2: numbers from 0 to 255. In HDR pictures only the lights are."""
+    bright = sum(int((frame.abs() > 2).sum()) for frame in images)
+    return 2 * bright > sum(int((frame != 0).sum()) for frame in images)
 
 
 def depth(images: Tensor, name: str = "depth") -> Tensor:
     """(N, H, W, 3) grey pictures of any range, NaN allowed, to (N, H, W); a coloured heat map is refused."""
     images = picture(images, name)
-    spread = images.amax(-1) - images.amin(-1)
+    refuse_colours(images, name)
+    out = images.new_empty(images.shape[:3])
+    for plane, frame in zip(out, images, strict=True):
+        # The mean of three equal floats may be another.
+        plane.copy_(torch.where(largest_channel(frame) == -largest_channel(-frame), frame[..., 0], frame.mean(-1)))
+    return out
+
+
+def refuse_colours(images: Tensor, name: str) -> None:
+    """Refuses (N, H, W, 3) depth whose pixels have colour, by those alone that are not nearly black: there it is noise."""
     number = lambda values: torch.nan_to_num(values, 0.0, 0.0, 0.0)
-    if number(spread).mean() > 0.1 * number(images.abs()).amax():
+    visible = COLOUR * max(number(frame).abs().max().item() for frame in images)
+    colour = light = 0.0
+    for frame in map(number, images):
+        brightness = largest_channel(frame.abs())
+        lit = brightness > visible
+        colour += (largest_channel(frame) + largest_channel(-frame))[lit].double().sum().item()
+        light += brightness[lit].double().sum().item()
+    if colour > COLOUR * light:
         raise ValueError(f"{name}: expected a grey depth picture, got colours: put Heat Map to Depth in front of it.")
-    return torch.where(spread == 0, images[..., 0], images.mean(-1))  # the mean of three equal floats may be another
+
+
+def largest_channel(frame: Tensor) -> Tensor:
+    """(H, W, 3) to (H, W); several times as fast as amax over so short a side."""
+    red, green, blue = frame.unbind(-1)
+    return torch.maximum(torch.maximum(red, green), blue)
 
 
 def picture(images: Tensor, name: str) -> Tensor:
@@ -46,7 +83,7 @@ def mask(mask: Tensor, name: str = "mask", frames: int | None = None, size: tupl
     mask = mask.reshape(-1, *mask.shape[-2:]).float() if 0 not in mask.shape else mask
     if 0 in mask.shape:
         raise ValueError(f"{name}: expected at least one mask with pixels, got {describe(mask)}: check what feeds it.")
-    finite(mask, name)
+    mask_values(mask, name)
     if frames is not None and len(mask) not in (1, frames):
         raise ValueError(
             f"{name}: expected 1 or {frames} masks for {frames} frames, got {len(mask)}: trim or repeat them."
@@ -75,16 +112,29 @@ def same_size(**clips: Tensor) -> None:
         )
 
 
+def mask_values(mask: Tensor, name: str) -> None:
+    """Refuses (N, H, W) masks that are not finite, or from 0 to 255."""
+    finite(mask, name)
+    if (largest := limits(mask).max().item()) > 2:
+        raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
+
+
 def finite(values: Tensor, name: str) -> None:
-    """Refuses NaN and infinity, naming how many there are and the first frame that holds one."""
-    if torch.isfinite(values).all():
+    """Refuses NaN and infinity in (N, ...), naming how many there are and the first frame that has one."""
+    if torch.isfinite(limits(values)).all():
         return
-    bad = (~torch.isfinite(values)).flatten(1).sum(1)
-    first = int(bad.nonzero()[0])
+    bad = [int((~torch.isfinite(frame)).sum()) for frame in values]
+    first = next(index for index, count in enumerate(bad) if count)
     raise ValueError(
-        f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite values, the first in frame {first}: "
+        f"{name}: expected finite numbers, got {sum(bad)} NaN or infinite values, the first in frame {first}: "
         "the node that generated them failed, often by half precision."
     )
+
+
+def limits(values: Tensor) -> Tensor:
+    """(N, 2) smallest and largest of each frame of (N, ...), NaN where there is one; frame by frame, so nothing is copied."""
+    ends = [torch.stack(frame.aminmax()).float() for frame in values if frame.numel()]
+    return torch.stack(ends) if ends else torch.zeros(1, 2)
 
 
 def describe(value: object) -> str:

@@ -39,7 +39,13 @@ def grey(depth: Tensor, name: str = "depth") -> Tensor:
     """A depth picture from 0 to 1 as (N, H, W)."""
     from . import checks
 
-    return checks.depth(checks.rgb(depth, name), name).clamp(0, 1)
+    colours = checks.picture(depth, name)
+    checks.finite(depth[..., :3], name)
+    if (largest := checks.limits(colours).abs().max().item()) > 1.5:
+        raise ValueError(
+            f"{name}: expected depth from 0 to 1, got up to {largest:g}: put Normalize Depth (Whole Video) in front of it."
+        )
+    return checks.depth(colours, name).clamp_(0, 1)
 
 
 def grey_beside(other: Tensor, depth: Tensor, name: str) -> Tensor:
