@@ -82,12 +82,10 @@ def normalize_clip(
         near, far = range_of_clip(depth, good, range_mode, depth_type, near_percent, far_percent)
     direction = -1 if depth_type == "near is white" else 1
     # One frame at a time in double precision: exact for any float, and the clip is never held twice.
-    frames = [
-        relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0)
-        for frame, here in zip(depth, good, strict=True)
-    ]
-    picture = torch.stack(frames).float().to(device)
-    return 1 - picture if polarity == "near is white" else picture, near, far
+    picture = torch.empty_like(depth)
+    for out, frame, here in zip(picture, depth, good, strict=True):
+        out.copy_(relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0))
+    return (1 - picture if polarity == "near is white" else picture).to(device), near, far
 
 
 def relative_depth(depth: Tensor, near: float, far: float, depth_scale: str, direction: int) -> Tensor:

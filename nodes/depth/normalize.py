@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ...models.choices import DEPTH_POLARITIES, DEPTH_SCALES, DEPTH_TYPES
 from ..host.types import DA3Geometry, MoGeGeometry
 from ..inputs.depth import as_image, read_depth
+from ..inputs.memory import check_clip_memory
 
 CATEGORY = "Duet/depth"
 
@@ -99,6 +100,7 @@ class NormalizeDepth(io.ComfyNode):
         from ...models.depth.range import normalize_clip, valid_pixels
         from ..inputs import checks
 
+        check_clip_memory("Normalize Depth", depth.get("depth") if isinstance(depth, dict) else depth, 7)
         depth, valid, depth_type = read_depth(depth, depth_type)
         if sky_mask is not None:
             sky = checks.mask(sky_mask, "sky_mask", len(depth), depth.shape[1:])

@@ -3,6 +3,8 @@
 Letters: N frames, H and W pixels.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -33,6 +35,21 @@ def read_depth(depth: Tensor | dict, depth_type: str) -> tuple[Tensor, Tensor, s
 def as_image(depth: Tensor) -> Tensor:
     """(N, H, W) to (N, H, W, 3)."""
     return depth[..., None].repeat(1, 1, 1, 3)
+
+
+def by_frames(like: Tensor, frame_of: Callable[[int], Tensor]) -> Tensor:
+    """(N, H, W, 3) pictures as many and as large as (N, H, W) planes, by a function from a frame to (H, W) or (H, W, 3).
+
+    Frame by frame nothing else is held, the progress is visible, and Cancel stops the node.
+    """
+    from ..host.progress import progress
+
+    report, out = progress(len(like)), like.new_empty(*like.shape[:3], 3)
+    for index in range(len(like)):
+        picture = frame_of(index)
+        out[index] = picture if picture.ndim == 3 else picture[..., None]
+        report(index + 1)
+    return out
 
 
 def grey(depth: Tensor, name: str = "depth") -> Tensor:
