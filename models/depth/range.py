@@ -4,6 +4,7 @@ Letters: N frames, H and W pixels.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ def normalize_clip(
     depth_type: str = "near is white",
     depth_scale: str = "linear",
     polarity: str = "near is white",
+    report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Tensor, float, float]:
     """(N, H, W) depth of any unit to (N, H, W) in [0, 1], with the near and the far depth that were used.
 
@@ -83,8 +85,9 @@ def normalize_clip(
     direction = -1 if depth_type == "near is white" else 1
     # One frame at a time in double precision: exact for any float, and the clip is never held twice.
     picture = torch.empty_like(depth)
-    for out, frame, here in zip(picture, depth, good, strict=True):
-        out.copy_(relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0))
+    for index, (frame, here) in enumerate(zip(depth, good, strict=True)):
+        picture[index] = relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0)
+        report(index + 1)
     return (1 - picture if polarity == "near is white" else picture).to(device), near, far
 
 
