@@ -48,7 +48,11 @@ def median_error(depth: Tensor, reference: Tensor, counted: Tensor, scale: float
 
 
 def nearer_mask(
-    depth: Tensor, reference: Tensor, threshold: float, feather: float, report: Callable[[int], None] = lambda done: None
+    depth: Tensor,
+    reference: Tensor,
+    threshold: float,
+    feather: float,
+    report: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
     """(N, H, W) 1 where depth is nearer than reference by the threshold in greys or more; its edge fades over `feather` pixels."""
     out = torch.empty_like(depth)

@@ -92,7 +92,9 @@ class MoveObjectInDepth(io.ComfyNode):
         mask = checks.mask(object_mask, "object_mask", len(depth), depth.shape[1:]).to(depth.device)
         scene = None if scene_depth is None else grey_beside(scene_depth, depth, "scene_depth")
         greys = greys_over_time(start_grey, end_grey, motion_curve, len(depth)).to(depth.device)
-        moved, changed = move_object(depth, mask, greys, relief, feather, occlusion == OCCLUSIONS[0], scene, progress(len(depth)))
+        moved, changed = move_object(
+            depth, mask, greys, relief, feather, occlusion == OCCLUSIONS[0], scene, progress(len(depth))
+        )
         return io.NodeOutput(as_image(moved), changed.float())
 
 

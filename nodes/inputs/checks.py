@@ -6,7 +6,6 @@ Letters: N frames, H and W pixels.
 import torch
 from torch import Tensor
 
-
 COLOUR = 0.1  # of the brightness that may be colour in a grey picture: a decoder leaves a little
 
 

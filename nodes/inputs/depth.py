@@ -44,7 +44,7 @@ def by_frames(like: Tensor, frame_of: Callable[[int], Tensor]) -> Tensor:
     """
     from ..host.progress import progress
 
-    report, out = progress(len(like)), like.new_empty(*like.shape[:3], 3)
+    report, out = progress(len(like)), like.new_empty(*like.shape[:3], 3, dtype=torch.float32)
     for index in range(len(like)):
         picture = frame_of(index)
         out[index] = picture if picture.ndim == 3 else picture[..., None]

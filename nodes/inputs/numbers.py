@@ -32,7 +32,9 @@ def numbers_of(inputs: list[io.Input], values: dict) -> Iterator[tuple[io.Input,
     for one in inputs:
         value = values.get(one.id)
         if isinstance(one, io.Float.Input):
-            yield from ((one, number) for number in (value if isinstance(value, list) else [value]) if number is not None)
+            yield from (
+                (one, number) for number in (value if isinstance(value, list) else [value]) if number is not None
+            )
         elif isinstance(one, io.DynamicCombo.Input) and isinstance(value, dict):
             for option in one.options:
                 if option.key == value.get(one.id):
