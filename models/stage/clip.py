@@ -26,7 +26,7 @@ GROUPS = ("pictures", "geometry", "flow", "poses", "portrait")
 # is being computed.
 KEPT = {"pictures": 13, "geometry": 6, "flow": 5, "poses": 3, "portrait": 0}
 LAYER = 4
-WORK = {"pictures": 60, "geometry": 40, "flow": 40, "poses": 1, "portrait": 40}
+WORK = {"pictures": 24, "geometry": 40, "flow": 40, "poses": 1, "portrait": 40}
 
 
 class Part:

@@ -36,7 +36,7 @@ class DepthToHeatMap(io.ComfyNode):
     def execute(cls, depth, colormap) -> io.NodeOutput:
         from ...models.depth.colormap import encode
 
-        check_clip_memory("Depth to Heat Map", depth, 4)
+        check_clip_memory("Depth to Heat Map", depth, 4, for_one=28)
         depth = grey(depth)
         return io.NodeOutput(by_frames(depth, lambda index: encode(depth[index], colormap)))
 
@@ -69,6 +69,6 @@ class HeatMapToDepth(io.ComfyNode):
         from ...models.depth.colormap import decode
         from ..inputs import checks
 
-        check_clip_memory("Heat Map to Depth", heat_map, 3)
+        check_clip_memory("Heat Map to Depth", heat_map, 3, for_one=4)
         colours = checks.pictures(heat_map, "heat_map")
         return io.NodeOutput(by_frames(colours[..., 0], lambda index: decode(colours[index], colormap)))

@@ -44,7 +44,7 @@ class MatchDepth(io.ComfyNode):
         from ...models.depth.match import ROUNDS, match
         from ..host.progress import progress
 
-        check_clip_memory("Match Depth", depth, 5)
+        check_clip_memory("Match Depth", depth, 6)
         depth = grey(depth)
         reference = grey_beside(reference_depth, depth, "reference_depth")
         counted = None if static_mask is None else read_static(static_mask, depth)

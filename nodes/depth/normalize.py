@@ -101,7 +101,7 @@ class NormalizeDepth(io.ComfyNode):
         from ..host.progress import progress
         from ..inputs import checks
 
-        check_clip_memory("Normalize Depth", depth.get("depth") if isinstance(depth, dict) else depth, 7)
+        check_clip_memory("Normalize Depth", depth.get("depth") if isinstance(depth, dict) else depth, 9)
         depth, valid, depth_type = read_depth(depth, depth_type)
         if sky_mask is not None:
             sky = checks.mask(sky_mask, "sky_mask", len(depth), depth.shape[1:])

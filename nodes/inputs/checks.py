@@ -92,6 +92,15 @@ def mask(mask: Tensor, name: str = "mask", frames: int | None = None, size: tupl
     return mask.clamp(0, 1).expand(frames or len(mask), -1, -1)
 
 
+def large_enough(images: Tensor, name: str, side: int) -> None:
+    """Refuses pictures (N, H, W, ...) with a side of fewer pixels than a model can read."""
+    height, width = images.shape[1:3]
+    if min(height, width) < side:
+        raise ValueError(
+            f"{name}: expected pictures of at least {side} x {side}, got {width} x {height}: put Upscale Image in front of it."
+        )
+
+
 def same_frames(**clips: Tensor | list | None) -> int:
     """The number of frames that all clips share; a clip that is None is left out."""
     counts = {name: len(clip) for name, clip in clips.items() if clip is not None}

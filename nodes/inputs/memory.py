@@ -3,23 +3,26 @@
 Letters: N frames, H and W pixels.
 """
 
+import torch
 from torch import Tensor
 
 ADVICE = "use fewer or smaller frames"
 
 
-def check_clip_memory(node: str, images: Tensor, numbers: float, advice: str = ADVICE) -> None:
-    """Refuses a clip (N, H, W, ...) where a node that holds so many float32 numbers for each of its pixels has no room."""
-    if not isinstance(images, Tensor) or images.ndim < 3:
-        return  # the check of the input says what is wrong with it
-    colours = 3 if images.ndim == 4 and not images.dtype.is_floating_point or images.element_size() != 4 else 0
-    check_frames_memory(node, len(images), tuple(images.shape[1:3]), numbers + colours, advice)
+def check_clip_memory(node: str, images: Tensor, numbers: float, for_one: float = 16, advice: str = ADVICE) -> None:
+    """Refuses a clip (N, H, W, ...) for which a node has no room.
+
+    It holds so many float32 numbers for each pixel, and `for_one` for each of the one frame that it works on.
+    """
+    if isinstance(images, Tensor) and images.ndim in (3, 4):  # else the check of the input says what is wrong with it
+        colours = 3 if images.ndim == 4 and images.dtype != torch.float32 else 0
+        check_frames_memory(node, len(images), tuple(images.shape[1:3]), numbers + colours, for_one, advice)
 
 
 def check_frames_memory(
-    node: str, frames: int, size: tuple[int, int], numbers: float, advice: str = ADVICE, for_one: float = 0.0
+    node: str, frames: int, size: tuple[int, int], numbers: float, for_one: float = 16, advice: str = ADVICE
 ) -> None:
-    """Refuses frames of (H, W) that a node has no room for, with so many float32 numbers a pixel, and `for_one` of one frame."""
+    """Refuses frames of (H, W) for which a node has no room, by the numbers of check_clip_memory()."""
     from ..host.memory import bytes_of, check_memory
 
     needed = bytes_of(frames, *size, copies=numbers) + bytes_of(*size, copies=for_one)

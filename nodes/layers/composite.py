@@ -86,7 +86,7 @@ class CompositeLayers(io.ComfyNode):
         from ..inputs import clips
 
         layers = clips.layers(layers)
-        check_clip_memory("Composite Layers", layers.images, 8)
+        check_clip_memory("Composite Layers", layers.images, 7, for_one=24)
         changes = read_changes(layers, remove_person, remove_occluders, insert_position, **optional)
         return io.NodeOutput(*composite(layers, changes, feather))
 

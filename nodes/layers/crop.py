@@ -92,7 +92,7 @@ def check_crop_memory(crop) -> None:
     sizes = [crop.output_size or box_size(clip.boxes[0]) for clip in crop.clips]
     frames, largest = sum(len(clip.boxes) for clip in crop.clips), max(sizes, key=prod)
     advice = "set a smaller width and height, or use fewer frames"
-    check_frames_memory("Crop to Subject", frames, largest, 4, advice, for_one=12)
+    check_frames_memory("Crop to Subject", frames, largest, 4, advice=advice)
 
 
 def box_size(box) -> tuple[int, int]:
@@ -172,7 +172,7 @@ class PasteCrop(io.ComfyNode):
         from ...models.layers.crop import split_clips
         from ..inputs import clips
 
-        check_clip_memory("Paste Crop Back", original_images[0], 3)
+        check_clip_memory("Paste Crop Back", original_images[0], 3, for_one=6)
         original, crop = clips.pictures(original_images[0], "original_images"), read_crop(crop[0])
         clips.same_size("original_images", original, crop.size, crop.frames)
         if len(original) != crop.frames:

@@ -59,7 +59,7 @@ class FillScene(io.ComfyNode):
         from ..inputs import clips
 
         layers = clips.layers(layers)
-        check_clip_memory("Fill Scene Behind Person", layers.images, 8)
+        check_clip_memory("Fill Scene Behind Person", layers.images, 7)
         frames = len(layers.images)
         if inpainted_scene is not None:
             inpainted_scene = clips.same_size(

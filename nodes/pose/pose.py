@@ -70,7 +70,7 @@ class DrawPose(io.ComfyNode):
 
         first = parse(keypoints)[0]
         size = (height or first.height, width or first.width)
-        check_frames_memory("Draw Pose", frames := len(as_clip(keypoints)), size, 3, for_one=1)
+        check_frames_memory("Draw Pose", frames := len(as_clip(keypoints)), size, 3, for_one=8)
         parts = {"body": draw_body, "hands": draw_hands, "face": draw_face, "feet": draw_feet}
         how = {"threshold": confidence_threshold, "report": progress(frames)}
         return io.NodeOutput(draw(keypoints, *size, stick_width, **parts, **how))
