@@ -24,17 +24,18 @@ def match(
     """Scale and shift from depth to reference, (N, H, W) both, and where both show the same, bool (N, H, W).
 
     Least squares, repeated without the outliers of the round before. counted (N, H, W) bool: the pixels to start with.
-    `report` gets the frames that are done, N for each of ROUNDS.
+    `report` gets the frames that are done, 2 N for each of ROUNDS.
     """
     counted = torch.ones_like(depth, dtype=torch.bool) if counted is None else counted
     same = counted.clone()
     for turn in range(ROUNDS):
-        scale, shift = fit(depth, reference, same)
+        before = 2 * turn * len(depth)
+        scale, shift = fit(depth, reference, same, lambda done, before=before: report(before + done))
         limit = max(OUTLIER * median_error(depth, reference, same, scale, shift), TOLERANCE)
         for index in range(len(depth)):
             error = (scale * depth[index] + shift - reference[index]).abs()
             same[index] = counted[index] & (error <= limit)
-            report(turn * len(depth) + index + 1)
+            report(before + len(depth) + index + 1)
     return scale, shift, same
 
 
@@ -62,17 +63,20 @@ def nearer_mask(
     return out
 
 
-def fit(depth: Tensor, reference: Tensor, counted: Tensor) -> tuple[float, float]:
+def fit(
+    depth: Tensor, reference: Tensor, counted: Tensor, report: Callable[[int], None] = lambda done: None
+) -> tuple[float, float]:
     """Scale and shift that bring depth closest to the reference, by least squares over counted pixels; all (N, H, W).
 
     Flat depth keeps its scale, for which any number would do.
     """
     pixels, sums, squares = 0, torch.zeros(2, dtype=torch.float64), torch.zeros(2, dtype=torch.float64)
-    for one, other, here in zip(depth, reference, counted, strict=True):
-        one, other = one[here].double(), other[here].double()
+    for index, here in enumerate(counted):
+        one, other = depth[index][here].double(), reference[index][here].double()
         pixels += len(one)
         sums += torch.stack((one.sum(), other.sum())).cpu()
         squares += torch.stack((one @ one, one @ other)).cpu()
+        report(index + 1)
     mean, reference_mean = (sums / pixels).tolist()
     spread, common = (squares / pixels - mean * sums / pixels).tolist()
     scale = common / spread if spread > 1e-12 else 1.0

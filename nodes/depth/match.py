@@ -48,7 +48,7 @@ class MatchDepth(io.ComfyNode):
         depth = grey(depth)
         reference = grey_beside(reference_depth, depth, "reference_depth")
         counted = None if static_mask is None else read_static(static_mask, depth)
-        scale, shift, same = match(depth, reference, counted, progress(ROUNDS * len(depth)))
+        scale, shift, same = match(depth, reference, counted, progress(2 * ROUNDS * len(depth)))
         matched = lambda index: scale * depth[index] + shift
         errors = [(matched(i) - reference[i])[here].abs().sum().item() for i, here in enumerate(same)]
         report = match_report(scale, shift, sum(errors), int(same.sum()), same.numel())

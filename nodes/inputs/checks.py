@@ -6,6 +6,8 @@ Letters: N frames, H and W pixels.
 import torch
 from torch import Tensor
 
+from ..host.progress import stop_if_cancelled
+
 COLOUR = 0.1  # of the brightness that may be colour in a grey picture: a decoder leaves a little
 
 
@@ -18,8 +20,7 @@ def rgb(images: Tensor, name: str = "images") -> Tensor:
 def pictures(images: Tensor, name: str = "images") -> Tensor:
     """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3), the same memory where it can be; HDR stays, 0..255 is refused."""
     colours = picture(images, name)
-    finite(images[..., :3], name)
-    largest = limits(colours).abs().max().item()
+    largest = finite(images[..., :3], name).abs().max().item()
     if largest > 2 and are_bytes(colours):
         raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
     return colours
@@ -37,29 +38,28 @@ def depth(images: Tensor, name: str = "depth") -> Tensor:
     refuse_colours(images, name)
     out = images.new_empty(images.shape[:3])
     for plane, frame in zip(out, images, strict=True):
-        # The mean of three equal floats may be another.
-        plane.copy_(torch.where(largest_channel(frame) == -largest_channel(-frame), frame[..., 0], frame.mean(-1)))
+        stop_if_cancelled()
+        red, green, blue = frame.unbind(-1)
+        if torch.equal(red, green) and torch.equal(red, blue):
+            plane.copy_(red)
+        else:  # the mean of three equal floats may be another
+            plane.copy_(torch.where((red == green) & (red == blue), red, frame.mean(-1)))
     return out
 
 
 def refuse_colours(images: Tensor, name: str) -> None:
     """Refuses (N, H, W, 3) depth whose pixels have colour, by those alone that are not nearly black: there it is noise."""
-    number = lambda values: torch.nan_to_num(values, 0.0, 0.0, 0.0)
-    visible = COLOUR * max(number(frame).abs().max().item() for frame in images)
-    colour = light = 0.0
-    for frame in map(number, images):
-        brightness = largest_channel(frame.abs())
-        lit = brightness > visible
-        colour += (largest_channel(frame) + largest_channel(-frame))[lit].double().sum().item()
-        light += brightness[lit].double().sum().item()
-    if colour > COLOUR * light:
+    number = torch.nan_to_num(sample(images), 0.0, 0.0, 0.0)
+    spread, brightness = number.amax(-1) - number.amin(-1), number.abs().amax(-1)
+    visible = brightness > COLOUR * brightness.max()
+    if spread[visible].double().sum() > COLOUR * brightness[visible].double().sum():
         raise ValueError(f"{name}: expected a grey depth picture, got colours: put Heat Map to Depth in front of it.")
 
 
-def largest_channel(frame: Tensor) -> Tensor:
-    """(H, W, 3) to (H, W); several times as fast as amax over so short a side."""
-    red, green, blue = frame.unbind(-1)
-    return torch.maximum(torch.maximum(red, green), blue)
+def sample(images: Tensor, frames: int = 16, side: int = 256) -> Tensor:
+    """Some frames of (N, H, W, 3) and some of their pixels, evenly spread: enough to see that a clip is painted."""
+    step = max(1, min(images.shape[1:3]) // side)
+    return images[:: -(-len(images) // frames), ::step, ::step]
 
 
 def picture(images: Tensor, name: str) -> Tensor:
@@ -122,15 +122,14 @@ def same_size(**clips: Tensor) -> None:
 
 def mask_values(mask: Tensor, name: str) -> None:
     """Refuses (N, H, W) masks that are not finite, or from 0 to 255."""
-    finite(mask, name)
-    if (largest := limits(mask).max().item()) > 2:
+    if (largest := finite(mask, name).max().item()) > 2:
         raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
 
 
-def finite(values: Tensor, name: str) -> None:
-    """Refuses NaN and infinity in (N, ...), naming how many there are and the first frame that has one."""
-    if torch.isfinite(limits(values)).all():
-        return
+def finite(values: Tensor, name: str) -> Tensor:
+    """The limits() of (N, ...); NaN and infinity are refused, with how many there are and the first frame that has one."""
+    if torch.isfinite(ends := limits(values)).all():
+        return ends
     bad = [int((~torch.isfinite(frame)).sum()) for frame in values]
     first = next(index for index, count in enumerate(bad) if count)
     raise ValueError(
@@ -141,8 +140,11 @@ def finite(values: Tensor, name: str) -> None:
 
 def limits(values: Tensor) -> Tensor:
     """(N, 2) smallest and largest of each frame of (N, ...), NaN where there is one; frame by frame, so nothing is copied."""
-    ends = [torch.stack(frame.aminmax()).float() for frame in values if frame.numel()]
-    return torch.stack(ends) if ends else torch.zeros(1, 2)
+    ends = [torch.zeros(2)]
+    for frame in values if values.numel() else ():
+        ends.append(torch.stack(frame.aminmax()).float().cpu())
+        stop_if_cancelled()
+    return torch.stack(ends[1:] or ends)
 
 
 def describe(value: object) -> str:

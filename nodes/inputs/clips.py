@@ -43,7 +43,7 @@ def depth(depth: Tensor | dict, depth_type: str, frames: int, name: str = "depth
         plane = plane if valid.all() else torch.where(valid, plane, torch.inf)
     else:
         plane = checks.picture(depth, name)
-        checks.depth(plane[:: max(1, len(plane) // 4)], name)  # a heat map is coloured in every frame
+        checks.refuse_colours(plane, name)
         plane = plane[..., 0]
     if len(plane) not in (1, frames):
         raise ValueError(

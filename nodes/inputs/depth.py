@@ -57,8 +57,7 @@ def grey(depth: Tensor, name: str = "depth") -> Tensor:
     from . import checks
 
     colours = checks.picture(depth, name)
-    checks.finite(depth[..., :3], name)
-    if (largest := checks.limits(colours).abs().max().item()) > 1.5:
+    if (largest := checks.finite(depth[..., :3], name).abs().max().item()) > 1.5:
         raise ValueError(
             f"{name}: expected depth from 0 to 1, got up to {largest:g}: put Normalize Depth (Whole Video) in front of it."
         )
