@@ -240,3 +240,38 @@ def test_any_form_is_a_result_or_a_sentence(name, key, models):
 def test_bytes_are_refused(name, key, models):
     changed = (255 * values_of(name, models)[key]).round().byte()
     assert refused(run, name, models, **{key: changed}).startswith(f"{key}: expected")
+
+
+@pytest.mark.parametrize("side", [1, 7, 8, 63])
+@pytest.mark.parametrize("name", ["DuetDrawPose", "DuetDrawBody"])
+def test_a_pose_is_drawn_at_any_size(name, side):
+    node = NODES[name]
+    sizes = {"width": side, "height": side, "keypoints": keypoints(1, 64, 64)}
+    outputs = node.EXECUTE_NORMALIZED(**widgets(node) | sizes).result
+    assert outputs[0].shape == (1, side, side, 3) and torch.isfinite(outputs[0]).all()
+    small = node.EXECUTE_NORMALIZED(**widgets(node) | {"keypoints": shrunk(sizes["keypoints"], side)}).result
+    assert small[0].shape == (1, side, side, 3)
+
+
+def shrunk(keypoints, side):
+    """The same pose as a detector would find it in a picture of another size."""
+    scale = [side / 64, side / 64, 1] * 18
+    body = [[x * s for x, s in zip(person["pose_keypoints_2d"], scale, strict=True)] for person in keypoints[0]["people"]]
+    return [{"canvas_width": side, "canvas_height": side, "people": [{"pose_keypoints_2d": one} for one in body]}]
+
+
+def test_layers_keep_the_lights_of_hdr(models):
+    images = rand(FRAMES, SIDE, SIDE, 3)
+    images[:, 4:8, 4:8] = 20.0  # a lamp on the scene
+    images[:, 30:33, 30:33] = 30.0  # and a light on the person
+    layers = run("DuetDecomposeLayers", models, images=images)[0]
+    removed = NODES["DuetCompositeLayers"].execute(
+        **widgets(NODES["DuetCompositeLayers"]) | {"remove_person": True},
+        layers=NODES["DuetFillScene"].execute(layers, False, 4)[0],
+    )[0]
+    assert torch.equal(removed[:, 4:8, 4:8], images[:, 4:8, 4:8]) and removed[:, 30:33, 30:33].max() <= 1
+    mask = torch.zeros(FRAMES, SIDE, SIDE)
+    mask[:, :16, :16] = 1
+    for side in (0, 48):
+        cut = run("DuetCropToSubject", models, images=images, subject_mask=mask, width=side, height=side)[0][0]
+        assert cut.max() > 19
