@@ -13,8 +13,10 @@ OUTPUTS = (
 def depth_images(clip) -> torch.Tensor:
     """(F, H, W, 3) inverse depth, near is white, in one range for the clip."""
     from ...models.depth.range import normalize_clip
+    from ..host.progress import stop_if_cancelled
 
-    depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
+    how = {"depth_type": "distance", "depth_scale": "inverse", "report": lambda done: stop_if_cancelled()}
+    depth = normalize_clip(clip.depth, **how)[0]
     return depth[..., None].repeat(1, 1, 1, 3)
 
 

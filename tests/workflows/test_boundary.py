@@ -178,6 +178,13 @@ LONG = {
             "DuetDecomposeLayers", **defaults("DuetDecomposeLayers"), images=["clip", 0], depth=["clip", 0], person_mask=["mask", 0],
         ),
     },
+    "DuetFillScene": {
+        "clip": clip(50), "mask": node("SolidMask", value=1.0, width=512, height=512),
+        "layers": node(
+            "DuetDecomposeLayers", **defaults("DuetDecomposeLayers"), images=["clip", 0], depth=["clip", 0], person_mask=["mask", 0],
+        ),
+        "it": node("DuetFillScene", **defaults("DuetFillScene"), layers=["layers", 0]),
+    },
     "DuetCropToSubject": {
         "clip": clip(60, 256), "mask": node("SolidMask", value=1.0, width=256, height=256),
         "it": node(

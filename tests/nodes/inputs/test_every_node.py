@@ -256,7 +256,9 @@ def test_a_pose_is_drawn_at_any_size(name, side):
 def shrunk(keypoints, side):
     """The same pose as a detector would find it in a picture of another size."""
     scale = [side / 64, side / 64, 1] * 18
-    body = [[x * s for x, s in zip(person["pose_keypoints_2d"], scale, strict=True)] for person in keypoints[0]["people"]]
+    body = [
+        [x * s for x, s in zip(person["pose_keypoints_2d"], scale, strict=True)] for person in keypoints[0]["people"]
+    ]
     return [{"canvas_width": side, "canvas_height": side, "people": [{"pose_keypoints_2d": one} for one in body]}]
 
 
