@@ -91,7 +91,7 @@ class CompareVideos(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, reference_images, error_gain=4.0, mask=None) -> io.NodeOutput:
-        check_clip_memory("Compare Videos", images, 3.5)
+        check_clip_memory("Compare Videos", images, 3.5, for_one=36)
         images, reference, here = checked_pair("images", images, reference_images, mask)
         error = lambda index: (images[index] - reference[index]).abs()
         pictures, sums = draw_errors(error, here, error_gain)

@@ -52,7 +52,7 @@ class MeasureFlicker(io.ComfyNode):
         from ..host.progress import progress
         from ..inputs import checks
 
-        check_clip_memory("Measure Flicker", images, 5)
+        check_clip_memory("Measure Flicker", images, 8)
         images = checks.rgb(images)
         checks.several_frames(images, "Measure Flicker")
         motion = images if motion_images is None else checks.rgb(motion_images, "motion_images")
