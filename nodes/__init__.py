@@ -10,6 +10,7 @@ with named_changes():
 
     from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
     from .host.files.folders import add_folder, add_shipped
+    from .inputs.numbers import finite_only
     from .replaced import register_replaced
 
 TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
@@ -23,4 +24,4 @@ class DuetExtension(ComfyExtension):
         await register_replaced()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [node for topic in TOPICS for node in topic.NODES]
+        return [finite_only(node) for topic in TOPICS for node in topic.NODES]

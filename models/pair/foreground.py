@@ -40,7 +40,10 @@ def latent_tokens(latents: Tensor) -> Tensor:
     """(N, C, h, w) latents of the person to (N, T, D) tokens: patches with their position, for models without CLIP."""
     rows, columns = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
     if not rows or not columns:
-        raise ValueError(f"A picture for latent tokens is at least {8 * PATCH} x {8 * PATCH} pixels.")
+        raise ValueError(
+            f"Expected a character of at least {PATCH} x {PATCH} latent pixels, got {latents.shape[-1]} x "
+            f"{latents.shape[-2]}: scale the picture to {8 * PATCH} x {8 * PATCH} pixels or more."
+        )
     cut = latents[..., : rows * PATCH, : columns * PATCH]
     patches = torch.nn.functional.pixel_unshuffle(cut * LATENT_SCALE, PATCH).flatten(2).transpose(1, 2)
     position = sines(rows, columns).to(patches).expand(len(patches), -1, -1)

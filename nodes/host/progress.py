@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import comfy.model_management
 import comfy.utils
 
 
@@ -9,3 +10,8 @@ def progress(total: int) -> Callable[[int], None]:
     """A function to be told how much of the total is done; it raises the host's interrupt after Cancel."""
     bar = comfy.utils.ProgressBar(total)
     return lambda done: bar.update_absolute(done, total)
+
+
+def stop_if_cancelled() -> None:
+    """Raises the host's interrupt after Cancel, in loops that need no progress bar of their own."""
+    comfy.model_management.throw_exception_if_processing_interrupted()

@@ -80,7 +80,7 @@ def as_planes(images, name: str) -> Tensor:
     from . import checks
 
     if not isinstance(images, dict):
-        rgb = checks.picture(images, name)
+        rgb = checks.pictures(images, name)
         images = images.float() if images.shape[-1] == 4 else rgb  # a cut-out keeps its alpha
         checks.finite(images, name)
         return images.movedim(-1, 1)

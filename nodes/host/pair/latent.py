@@ -3,6 +3,7 @@
 import comfy.model_management as memory
 import torch
 
+from ..memory import bytes_of, check_memory
 from ..recommended import recommended_of
 from .boundary import sampled
 
@@ -27,6 +28,8 @@ def empty_latent(model, width: int, height: int, frames: int, clips: int) -> dic
 
 
 def zero_latent(shape: tuple[int, ...], ratio: int) -> dict:
+    width, height = shape[-1] * ratio, shape[-2] * ratio
+    check_memory(bytes_of(*shape), f"An empty latent of {width} x {height}", "lower width, height or frames")
     return {"samples": torch.zeros(shape, device=memory.intermediate_device()), "downscale_ratio_spacial": ratio}
 
 
