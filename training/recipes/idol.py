@@ -55,7 +55,8 @@ class Idol(Recipe):
         self.modalities = min(self.modalities, self.unet.video.modalities)
         if self.modalities == 1:
             second = 0.0  # it improves the depth only
-        self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
+        sharded = settings.sharding == "full"
+        self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second, sharded)
         if not settings.model.get("init"):
             for stream in self.streams():
                 stream.reset_label()

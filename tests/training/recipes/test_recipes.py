@@ -87,6 +87,24 @@ def test_a_stage_trains_what_it_should_and_nothing_else(stage, vae):
     assert changed <= set(made.trained())
 
 
+@pytest.mark.parametrize("temporal", ["native", "motion_modules"])
+def test_single_pictures_pass_by_the_layers_over_time(temporal, vae):
+    """Whatever those layers hold, in the U-Net and in its ControlNet; in the stage of clips they act."""
+    for stage, acts in (("idol_image", False), ("idol_video", True)):
+        made = recipe(stage, vae, model={"config": SHAPE | {"temporal": temporal}})
+        stir(made)
+        batch, outputs = batch_of(made), []
+        clean, conditions = made.inputs(batch, Draws(0, 0))
+        over_time = [v for n, v in made.named_parameters() if "tem_" in n or "motion_modules" in n]
+        assert over_time and all(value.requires_grad == acts for value in over_time)
+        for factor in (1, 0):
+            with torch.no_grad():
+                for value in over_time:
+                    value.mul_(factor)
+                outputs.append(made.predict(clean, torch.tensor([500, 20]), conditions))
+        assert torch.equal(*outputs) != acts
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_the_person_can_count_more(stage, vae):
     made = recipe(stage, vae, losses={"person": 0.5})
@@ -476,7 +494,12 @@ def test_the_small_vae_opens_in_the_stock_loader(vae):
 
 
 @pytest.mark.parametrize(
-    "changes", [{"streams": "separate", "label": False, "cross_modal": "none"}, {"shared_maps": "avg"}]
+    "changes",
+    [
+        {"streams": "separate", "label": False, "cross_modal": "none"},
+        {"shared_maps": "avg"},
+        {"temporal": "motion_modules"},
+    ],
 )
 def test_the_papers_other_rows_train_too_and_open_again(vae, tmp_path, changes):
     made = recipe("idol_video", vae, model={"config": SHAPE | changes})
