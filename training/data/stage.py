@@ -11,6 +11,7 @@ from ...models.stage.scene import Scene
 from ..encode.kept import encoded
 
 HELD_OUT = 1000  # seeds below are never trained on
+VALIDATION = 900  # seeds from here to HELD_OUT are for validation while a run trains
 
 
 class StageClips:

@@ -66,7 +66,7 @@ class PairNoise:
         There the layout and the depth follow from the conditions alone, and a sampler of few steps does not correct them later.
         """
         steps = self.schedule.steps
-        time = draws.integers("time", steps, count)
+        time = draws.steps("time", steps, count)
         early = draws.uniform("early", count) < self.early
         return torch.where(early, steps - 1 - time // EARLY_PART, time)
 

@@ -88,17 +88,19 @@ def preset(recipe: str, size: str) -> dict:
                 "one of them, or another preset."
             )
         run = preset(recipe, "80 GB") | {"accumulate": 1, "precision": "fp32", "clip": 0.0, "ema": 0.0}
+        run |= {"stratified": False, "decayed": "all"}
         return run | PAPER[size][recipe]
     steps, slow, more = RECIPE[recipe]
     steps = slow if size == "CPU" else steps
     batch, accumulate = BATCHES[recipe][SIZES.index(size)]
     run = {"recipe": recipe, "steps": steps, "batch": batch, "accumulate": accumulate, "warmup": steps // 20}
-    run |= more | SIZE[size]
+    run |= {"stratified": True, "decayed": "matrices"} | more | SIZE[size]
     if recipe in ("vae", "depth_words", *FLOW):  # small enough to train whole everywhere
         run |= {"trains": "all", "gradient_checkpointing": False}
     if recipe in FLOW and size == "CPU":
         run |= {"lr": 1e-3, "ema": 0.995, "model": {"config": SMALL_FLOW[recipe]}}
     if recipe == "one_shot":
+        run |= {"decayed": "all"}  # as Tune-A-Video
         run |= {"trains": "lora" if size == "8 GB" else "all"}
         run |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
     if recipe == "mimo":  # 27 GB of a pair of Stable Diffusions train at once, or 7 of the motion modules

@@ -17,7 +17,6 @@ from ...models.unet.controlnet import PoseControlNet
 from ...models.unet.losses import consistency, denoising, error_on
 from ...models.unet.network import VideoUNet
 from ...models.unet.schedule import NoiseSchedule
-from ..data import open_clips
 from ..encode.augment import hide
 from ..encode.encoders import Encoders
 from ..encode.kept import load_or_encode
@@ -49,7 +48,7 @@ class Idol(Recipe):
         self.features = losses.pop("features", "attn1")
         early, second = losses.pop("early", 0.0), losses.pop("second", 0.0)
         self.consistency_options = losses  # similarity, reduction, detach
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = start_unet(settings.model)
         self.modalities = min(self.modalities, self.unet.video.modalities)

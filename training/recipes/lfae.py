@@ -21,11 +21,11 @@ from ...models.lfdm.regions import Regions
 from ...models.lfdm.warp import Motion, coordinate_grid, resized, warp
 from ...models.stage.motion import MOVES, ROOM, StageMotion, as_grid
 from ...models.unet.attention.capture import full_precision
-from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled
 from ..encode.jitter import PAIRS
 from ..encode.kept import for_each, share_work
 from ..loop.draws import Draws
+from ..page.limits import check_names
 from .base import Recipe
 from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
 from .true_flow import coarse_motion, mirrored_motion, refuse_unknown_flow
@@ -47,11 +47,8 @@ class TrainCodec(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
         refuse_unsupported(settings)
-        unknown = sorted(set(settings.losses) - set(WEIGHTS))
-        if unknown:
-            raise ValueError(f"losses: {', '.join(unknown)} is unknown: lfae has {', '.join(WEIGHTS)}.")
         self.weights = WEIGHTS | settings.losses
-        self.clips = as_labelled(open_clips(settings.data))
+        self.clips = self.open_clips(settings.data)
         self.codec = start_codec(settings.model)
         vgg = settings.model.get("vgg")
         self.vgg = VGG19.from_file(vgg) if vgg else None
@@ -84,6 +81,9 @@ class TrainCodec(Recipe):
                 f"The figure has {len(LIMBS)} limbs, but this codec has {self.codec.config.regions} regions: leave limbs out "
                 f"of losses, or set regions to {len(LIMBS)}."
             )
+
+    def open_clips(self, data: dict):
+        return as_labelled(super().open_clips(data))
 
     def train(self, mode: bool = True) -> "TrainCodec":
         """Sets the mode, but keeps frozen modules in eval mode, so that their norms do not change."""
@@ -277,9 +277,7 @@ def start_codec(model: dict) -> FlowAutoencoder:
 def configured(base, model: dict):
     """A configuration with what the settings change; names that it does not have are refused."""
     shape = model.get("config", {})
-    unknown = sorted(set(shape) - set(vars(base)))
-    if unknown:
-        raise ValueError(f"model: config has no {', '.join(unknown)}: it has {', '.join(vars(base))}.")
+    check_names("model: config", shape, vars(base))
     return type(base).from_json(json.dumps(json.loads(base.to_json()) | shape))
 
 

@@ -21,7 +21,6 @@ from ...models.lfdm.state import from_network, motion_of, state_of, to_network
 from ...models.lfdm.unet import FlowUNet
 from ...models.lfdm.warp import Motion
 from ...models.stage.motion import StageMotion
-from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled, spread
 from ..encode.jitter import CLIPS
 from ..encode.kept import for_each, share_work
@@ -49,7 +48,7 @@ class TrainFlow(Recipe):
         self.flow = refuse_unknown_flow(model, settings.data)
         if not model.get("codec"):
             raise ValueError("The recipe lfdm learns the flow of a codec: name one that lfae made in model, codec.")
-        self.clips = as_labelled(open_clips(settings.data))
+        self.clips = self.open_clips(settings.data)
         if not self.clips.labels:
             raise ValueError(
                 "The recipe lfdm trains a motion for each label, but these clips have none: use data of kind stage, "
@@ -67,6 +66,9 @@ class TrainFlow(Recipe):
         self.no_text = float(model.get("no_text", NO_TEXT))
         self.cache = self.flow == "true" or model.get("cache", isinstance(self.clips, AsLabelled))
         self.kept: list[dict[str, Tensor]] | None = None
+
+    def open_clips(self, data: dict):
+        return as_labelled(super().open_clips(data))
 
     def train(self, mode: bool = True) -> "TrainFlow":
         super().train(mode)
@@ -125,7 +127,7 @@ class TrainFlow(Recipe):
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         clean, features, text = self.inputs(batch, draws)
-        t = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)
+        t = draws.steps("time", self.schedule.steps, len(clean)).to(clean.device)
         noise = draws.normal("noise", clean)
         loss, guess = noise_loss(self.unet, self.schedule, clean, noise, t, features, text, self.as_velocity)
         return loss, {"flow": (guess.detach() - clean).abs().mean()}

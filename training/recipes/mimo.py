@@ -18,7 +18,6 @@ from ...models.files import save_model
 from ...models.pair.foreground import latent_tokens
 from ...models.unet.schedule import NoiseSchedule
 from ...models.unet.small_vae import SCALE
-from ..data import open_clips
 from ..data.character import character_clip
 from ..encode.encoders import Encoders
 from ..encode.kept import load_or_encode
@@ -45,7 +44,7 @@ class Character(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
         model = settings.model
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
         self.frames, self.motion = model.get("frames", 2), model.get("motion", MOTIONS[0])
         refuse_unsupported(settings, self.clips, self.frames, self.motion)
         self.weights = WEIGHTS | settings.losses
@@ -134,7 +133,7 @@ class Character(Recipe):
         clean = batch["video"]
         clips, frames = clean.shape[:2]
         # Frames that attend to each other share a step; single frames train better with a step each.
-        time = draws.integers("time", self.schedule.steps, clips, 1 if self.over_time else frames)
+        time = draws.steps("time", self.schedule.steps, clips, 1 if self.over_time else frames)
         time = time.to(clean.device).expand(-1, frames)
         noise, flat = draws.normal("noise", clean), time.flatten()
         noisy = self.schedule.add_noise(clean.flatten(0, 1), noise.flatten(0, 1), flat).view(clean.shape)
@@ -224,9 +223,6 @@ def refuse_unsupported(settings, clips, frames, motion) -> None:
         )
     if motion not in MOTIONS:
         raise ValueError(f"model: motion is one of {', '.join(MOTIONS)}, not {motion!r}.")
-    unknown = sorted(set(settings.losses) - {"video", *WEIGHTS})
-    if unknown:
-        raise ValueError(f"losses: mimo has video and person, not {', '.join(unknown)}.")
 
 
 def layered_clip(clips, index: int) -> dict[str, Tensor]:

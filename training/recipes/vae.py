@@ -12,7 +12,6 @@ from torch import Tensor
 
 from ...models.depth.colormap import encode
 from ...models.unet.small_vae import SmallVAE
-from ..data import open_clips
 from ..data.stage import StageClips
 from ..loop.draws import Draws
 from .base import Recipe
@@ -30,7 +29,7 @@ class TrainVAE(Recipe):
         # A model that was trained on these latents still fits them when only the decoder is trained further.
         self.vae.taesd_encoder.requires_grad_(not settings.model.get("decoder_only", False))
         self.vae.to(memory_format=torch.channels_last)
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
         self.weights = WEIGHTS | settings.losses
         self.crop = settings.model.get("crop", 64)  # pixels a side
         self.people = settings.model.get("people", 0.6)  # share of crops around a pixel of the person

@@ -283,7 +283,7 @@ WRONG = {
     "no base": ({"model": {"init": ""}}, "tunes a model that exists"),
     "no words": ({"model": {"text": ""}}, "connect CLIP Text Encode to positive of Training Settings"),
     "empty prompt": ({"kind": "words", "model": {"prompt": " "}}, "prompt is empty"),
-    "a loss of others": ({"losses": {"motion": 0.1}}, "not motion"),
+    "a loss of others": ({"losses": {"motion": 0.1}}, "one_shot has no settings named motion"),
     "an unknown reading": ({"losses": {"reading": "both"}}, "source, zero: not 'both'"),
     "an unknown range": ({"model": {"depth_range": "video"}}, "depth_range is one of per clip, per frame, unchanged"),
     "an unknown norm": ({"model": {"group_norm": "batch"}}, "group_norm is one of frame, clip"),
