@@ -15,16 +15,18 @@ from torch import Tensor
 
 from ...models.character.guider import body_features
 from ...models.files import save_model
+from ...models.files.recommended import of_family
 from ...models.pair.foreground import latent_tokens
 from ...models.unet.schedule import NoiseSchedule
 from ...models.unet.small_vae import SCALE
-from ..data.character import character_clip
+from ..data.character import layered_clip
 from ..encode.encoders import Encoders
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from ..loop.sampling import sample_ddim
 from .base import Recipe
 from .mimo_network import start_unet, unused_weights
+from .recommend import recommended_note
 from .with_depth import HALF
 
 MOTIONS = ("code", "skeleton")  # pictures of the motion: of the body in space, or flat as OpenPose draws it
@@ -194,6 +196,8 @@ class Character(Recipe):
         """One file for Load Character Model, in half precision."""
         state = {name: value.detach().cpu().half() for name, value in self.unet.state_dict().items()}
         notes = {"motion_pictures": self.motion, "steps": self.settings.steps}
+        frames = self.frames if self.over_time else self.clips.frames
+        notes |= recommended_note(of_family(self.unet.video), self.clips, frames)
         return [save_model(folder / "model.safetensors", state, self.unet.video, **notes)]
 
 
@@ -223,8 +227,3 @@ def refuse_unsupported(settings, clips, frames, motion) -> None:
         )
     if motion not in MOTIONS:
         raise ValueError(f"model: motion is one of {', '.join(MOTIONS)}, not {motion!r}.")
-
-
-def layered_clip(clips, index: int) -> dict[str, Tensor]:
-    """A clip of the stage with its layers, before encoding."""
-    return character_clip(clips.scene(index))

@@ -5,13 +5,16 @@ from contextlib import ExitStack
 
 import pytest
 import torch
+from pack.models.depth.colormap import decode
 from pack.models.files import open_controlnet, open_model
+from pack.models.files.recommended import PAIR, read_recommended
 from pack.models.unet.small_vae import SmallVAE
 from pack.training.loop.draws import Draws, item_at
 from pack.training.loop.noising import draw_clean_halves
 from pack.training.page.lock import hold
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 SHAPE = {
@@ -39,7 +42,7 @@ def one_thread():
 def recipe(name, vae, **changes):
     torch.manual_seed(1)
     model = ({} if name == "vae" else {"vae": vae, "config": SHAPE}) | changes.pop("model", {})
-    data = {"kind": "stage", "clips": 3, "size": 32, "frames": 3}
+    data = changes.pop("data", {"kind": "stage", "clips": 3, "size": 32, "frames": 3})
     made = make_recipe(RunSettings(recipe=name, data=data, folder="unused", model=model, **changes))
     made.prepare(torch.device("cpu"))
     return made
@@ -417,6 +420,29 @@ def test_encoded_clips_are_kept_for_runs_on_the_same_data(vae, tmp_path):
     assert not torch.equal(other.kept[0]["video"], first.kept[0]["video"])
 
 
+def test_depth_can_be_white_where_it_is_far(vae, tmp_path):
+    """The other end of the same heat map, with clips of its own in a file, and told in the model's file."""
+    near = recipe("idol_image", vae, model={"cache": False})
+    far = recipe("idol_image", vae, model={"cache": False, "depth_polarity": "far is white"})
+    one, other = (made.example(1)["depth"].float() for made in (near, far))
+    person = near.example(1)["mask"] > 200
+    lightness = [pictures.mean(1)[person].mean() - pictures.mean(1)[~person].mean() for pictures in (one, other)]
+    assert lightness[0] > 20 and lightness[1] < -20, "the person is nearer than the room"
+    back = [decode(pictures.movedim(1, -1) / 255, "hot") for pictures in (one, other)]
+    assert (back[0] - (1 - back[1])).abs().max() < 0.01
+    for made, polarity in ((near, "near is white"), (far, "far is white")):
+        with safe_open(made.export(tmp_path)[0], "pt") as file:
+            assert file.metadata()["depth_polarity"] == polarity
+    kept = str(tmp_path / "clips.safetensors")
+    one, other = (
+        recipe("idol_image", vae, model={"kept": kept, "depth_polarity": name}).kept[0]["depth"]
+        for name in ("near is white", "far is white")
+    )
+    assert not torch.equal(one, other)
+    with pytest.raises(ValueError, match="depth_polarity is near is white or far is white, not 'white'"):
+        recipe("idol_image", vae, model={"depth_polarity": "white"})
+
+
 def test_workers_read_what_one_process_reads(vae):
     alone, helped = recipe("idol_video", vae), recipe("idol_video", vae, workers=2)
     for one, other in zip(alone.kept, helped.kept, strict=True):
@@ -463,6 +489,26 @@ def test_what_a_stage_writes_the_loaders_open(vae, tmp_path):
     again = recipe("idol_video", vae, model={"init": str(files[0]), "controlnet": str(files[1])})
     for name, value in made.unet.state_dict().items():
         assert (again.unet.state_dict()[name] - value).abs().max() <= value.abs().max() * 2e-3, name
+
+
+def test_a_delivered_pair_recommends_the_size_and_frames_that_it_was_trained_on(vae, tmp_path):
+    """Through the node that loads it and the one that makes its empty latent."""
+    loaders = pytest.importorskip("pack.nodes.unet.loaders")
+    from pack.nodes.pair.latent import EmptyLatent
+    from pack.training.page.deliver import deliver
+
+    (tmp_path / "run/model").mkdir(parents=True)
+    data = {"kind": "stage", "clips": 1, "size": 64, "frames": 3}
+    recipe("idol_video", vae, data=data, model={"cache": False}).export(tmp_path / "run/model")
+    (file,) = (
+        path for path in deliver(tmp_path / "run", "mine", lambda kind: tmp_path / kind) if "diffusion" in str(path)
+    )
+    found = read_recommended(file, PAIR)
+    assert (found.width, found.height, found.frames) == (64, 64, 3)
+    assert (found.steps, found.cfg, found.sampler) == (PAIR.steps, PAIR.cfg, PAIR.sampler)
+    model = loaders.open_video_model(str(file))[0]
+    latent = EmptyLatent.execute(model, 0, 0, 0, 1).result[0]["samples"]
+    assert latent.shape == (6, 4, 8, 8)
 
 
 def test_a_decoder_learns_on_alone(vae, tmp_path):
