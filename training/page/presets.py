@@ -3,6 +3,7 @@
 The sizes follow from the number of weights (16 bytes for one that trains in full precision, 4 for a frozen one).
 """
 
+from .limits import MODEL
 from .settings import RECIPES, TRAINS
 
 # What the artist chooses, in the order in which recipes follow each other, and the recipe's name in run settings.
@@ -17,6 +18,7 @@ RECIPE_NAMES = {
     "flow 1: autoencoder": "lfae",
     "flow 2: motion of a still": "lfdm",
 }
+INPUTS = {"init": "start_model", "controlnet": "start_controlnet", "clip": "clip_vision_folder", "text": "positive"}
 SIZES = ("CPU", "8 GB", "12 GB", "24 GB", "80 GB")
 RECIPE = {  # steps on a GPU and on a CPU, and further settings of the recipe
     "vae": (20000, 5000, {"lr": 1e-3, "ema": 0.998}),
@@ -114,6 +116,7 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
 
     A preset may bring the shape of a new network: {"config": ...}.
     """
+    refuse_unused(recipe, model)
     if recipe == "vae":
         return {"model": {}}
     if recipe in FLOW:
@@ -138,6 +141,16 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
         return {"model": model, "trains": "all"}
     new = {"config": NEW} | ({"freeze_resblocks": False} if recipe == "idol_haop" else {})
     return {"model": new | model, "trains": "all"}
+
+
+def refuse_unused(recipe: str, model: dict) -> None:
+    """Refuses files that a recipe would not read; vae_name alone may stay chosen."""
+    used = {"vae"} | (set(MODEL[recipe]) - ({"init"} if recipe == "vae" else set()))
+    for part in sorted(set(model) - used):
+        empty = "leave it empty" if part == "clip" else "set it to none"
+        raise ValueError(
+            f"The recipe {name_of(recipe)} does not use {INPUTS[part]}: {empty}, or choose another recipe."
+        )
 
 
 def flow_files(recipe: str, model: dict, shape: dict) -> dict:

@@ -141,11 +141,16 @@ def test_processes_with_and_without_a_first_step_train_what_whole_ones_train(vae
     chosen = [(Draws(RUN["seed"], number).uniform("second", 1) < 0.5).item() for number in range(16)]
     turns = {sum(chosen[turn : turn + 2]) for turn in range(0, 16, 2)}
     assert turns == {0, 1, 2}
+    validated = {"validate_every": 2, "validation": {"clips": 2}}
     for sharding in ("full", "none"):
-        train(tmp_path / sharding, vae, sharding=sharding, losses={"second": 0.5}, sample_every=0)
+        train(tmp_path / sharding, vae, sharding=sharding, losses={"second": 0.5}, sample_every=0, **validated)
     for name in ("loss", "depth", "grad_norm"):
         assert farthest(logged(tmp_path / "full", name), logged(tmp_path / "none", name)) < 1e-4, name
-    assert apart(checkpoint(tmp_path / "full"), checkpoint(tmp_path / "none")) < 1e-6
+    assert apart(checkpoint(tmp_path / "full"), checkpoint(tmp_path / "none")) < 1e-5
+    (one, best), (other, same) = (
+        (logged(tmp_path / n, "validation"), logged(tmp_path / n, "best")) for n in ("full", "none")
+    )
+    assert len(one) == 2 and one == pytest.approx(other, abs=1e-4) and best[0]["step"] == same[0]["step"]
 
 
 def test_each_process_holds_its_half_of_everything_that_trains(runs):

@@ -251,6 +251,17 @@ def test_a_new_network_is_small_and_trains_whole():
     assert start_from("idol_image", {"vae": "v", "init": "m"}, "lora") == {"model": {"vae": "v", "init": "m"}}
 
 
+@pytest.mark.parametrize(("recipe", "part", "words"), [
+    ("vae", "init", "does not use start_model: set it to none"),
+    ("mimo", "controlnet", "does not use start_controlnet: set it to none"),
+    ("one_shot", "clip", "does not use clip_vision_folder: leave it empty"),
+    ("idol_haop", "controlnet", "does not use start_controlnet"),
+])  # fmt: skip
+def test_a_chosen_file_that_a_recipe_would_not_read_is_refused(recipe, part, words):
+    with pytest.raises(ValueError, match=words):
+        start_from(recipe, {"vae": "v", part: "x"}, None)
+
+
 def test_time_left_reads_like_a_clock():
     assert [clock(seconds) for seconds in (0, 59.6, 3599, 3600, 90061)] == [
         "0:00",

@@ -106,7 +106,7 @@ def test_these_and_nothing_else_move(files, norms):
     before = {name: value.clone() for name, value in made.named_parameters()}
     loss, terms = made(batch_of(made), Draws(0, 0))
     assert set(terms) == {"video", "consistency"}
-    assert loss.item() == pytest.approx(terms["video"].item() + 0.1 * terms["consistency"].item(), rel=1e-6)
+    assert loss.item() == pytest.approx(terms["video"].item() + 0.1 * terms["consistency"].item(), rel=1e-5)
     loss.backward()
     torch.optim.SGD(made.trained().values(), lr=1.0).step()
     changed = {name for name, value in made.named_parameters() if not torch.equal(value, before[name])}
@@ -157,7 +157,7 @@ def test_the_literal_loss_asks_for_still_pictures(files):
     signal = schedule.signal[time]
     moved = batch["video"].diff(dim=1).square().mean((1, 2, 3, 4))
     assert terms["consistency"].item() == pytest.approx((signal**2 * moved).mean().item(), rel=1e-3) != 0
-    assert loss.item() == pytest.approx(0.5 * terms["consistency"].item(), rel=1e-6)
+    assert loss.item() == pytest.approx(0.5 * terms["consistency"].item(), rel=1e-5)
     assert set(recipe(files, losses={"consistency": 0})(batch, draws)[1]) == {"video"}
 
 

@@ -79,7 +79,7 @@ def test_a_stage_trains_what_it_should_and_nothing_else(stage, vae):
     loss, found = made(batch_of(made), Draws(0, 0))
     assert set(found) == terms and all(torch.isfinite(term) for term in found.values())
     weights = made.weights
-    assert loss.item() == pytest.approx(sum(weights[n] * t.item() for n, t in found.items()), rel=1e-6)
+    assert loss.item() == pytest.approx(sum(weights[n] * t.item() for n, t in found.items()), rel=1e-5)
     loss.backward()
     torch.optim.SGD(made.trained().values(), lr=0.1).step()
     changed = {name for name, value in made.named_parameters() if not torch.equal(value, before[name])}
@@ -114,7 +114,7 @@ def test_the_person_can_count_more(stage, vae):
     batch = batch_of(made)
     loss, terms = made(batch, Draws(0, 0))
     others = sum(made.weights[name] * term.item() for name, term in terms.items() if name != "person")
-    assert loss.item() == pytest.approx(others + 0.5 * terms["person"].item(), rel=1e-6) and terms["person"] > 0
+    assert loss.item() == pytest.approx(others + 0.5 * terms["person"].item(), rel=1e-5) and terms["person"] > 0
     everywhere = made(batch | {"mask": torch.full_like(batch["mask"], 255)}, Draws(0, 0))[1]
     whole = sum(everywhere[name].item() for name in ("video", "depth") if name in everywhere)
     assert everywhere["person"].item() == pytest.approx(whole, rel=1e-5), "a person everywhere is the whole picture"
