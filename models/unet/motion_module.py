@@ -91,6 +91,8 @@ class MotionTransformer(nn.Module):
         nn.init.zeros_(self.proj_out.bias)
 
     def forward(self, features: Tensor) -> Tensor:
+        if self.layout.still:
+            return features
         height, width = features.shape[2:]
         normed = norm_over_clip(self.norm, features, self.layout) if self.over_clip else self.norm(features)
         tokens = self.proj_in(rearrange(normed, "(n f) c h w -> (n h w) f c", n=self.layout.clips))

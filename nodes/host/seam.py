@@ -235,6 +235,7 @@ NAMED = 3  # names in the sentence; the log has them all
 
 def changed_names() -> list[str]:
     """What this ComfyUI lacks of the list, or takes other arguments for."""
+    fits("comfy_api.latest", "io")  # before comfy_api.input, which imports it and is imported by it
     return [f"{module}.{entry}" for module, entries in SEAM.items() for entry in entries if not fits(module, entry)]
 
 
@@ -270,8 +271,8 @@ def named_changes() -> Iterator[None]:
     changed = changed_names()
     try:
         yield
-    except Exception:
-        if not changed:
+    except Exception as error:
+        if not changed or not isinstance(error, (ImportError, AttributeError, TypeError)):
             logging.exception("Duet could not start.")
             raise
         raise ImportError(f"{sentence(changed)} Update Duet.") from None

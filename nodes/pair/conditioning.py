@@ -62,7 +62,7 @@ class EncodePairCharacter(io.ComfyNode):
 
     @classmethod
     def execute(cls, character, character_mask=None, clip_vision=None, vae=None) -> io.NodeOutput:
-        from ...models.pair.foreground import PATCH, no_person, person_alone
+        from ...models.pair.foreground import PATCH, no_person, person_alone, surround
         from ..inputs import checks
 
         character = checks.rgb(character, "character")[:1]
@@ -70,7 +70,8 @@ class EncodePairCharacter(io.ComfyNode):
             checks.large_enough(character, "character", PATCH * vae.spacial_compression_encode())
         if character_mask is not None:
             character_mask = checks.mask(character_mask, "character_mask", None, character.shape[1:3])[:1]
-        pictures = (person_alone(character, character_mask), no_person(character))
+        alone = person_alone(character, character_mask, surround(clip_vision is not None))
+        pictures = (alone, no_person(character))
         positive, negative = (character_tokens(picture, clip_vision, vae) for picture in pictures)
         return io.NodeOutput([[positive, {}]], [[negative, {}]])
 
