@@ -29,7 +29,15 @@ LOOSE = {
     "models": {"__init__", "choices", "opencv"},
     "nodes": {"__init__", "replaced"},
     "nodes/host": {
-        "__init__", "choices", "finite", "memory", "progress", "recommended", "seam", "text_encoder", "types",
+        "__init__",
+        "choices",
+        "finite",
+        "memory",
+        "progress",
+        "recommended",
+        "seam",
+        "text_encoder",
+        "types",
     },  # fmt: skip
     "tests/models": set(),
     "tests/nodes": {"test_gpu", "test_node_words", "test_registry", "test_replaced", "test_version"},
