@@ -3,9 +3,7 @@
 Letters: B latents of the batch, (k m f) = B as in models/pair/layout.py, F frames, N tokens, C channels.
 """
 
-from collections.abc import Callable
 from functools import cache
-from itertools import count
 
 import comfy.utils
 import torch
@@ -16,6 +14,7 @@ from ....models.choices import MODALITIES
 from ..character.conditioning import BODY, REFERENCE
 from ..pair.boundary import MODALITY
 from ..pair.given import HALF, LATENTS, with_given
+from .patches import BlockPatches, block_patches
 
 
 class HostCall:
@@ -39,26 +38,26 @@ class HostCall:
         chunks = len(transformer_options.get("cond_or_uncond", (0,)))
         if alone is None and LATENTS in conds:
             x, timesteps = with_given(x, timesteps, conds[LATENTS], conds[HALF], chunks)
-        return super().forward(
-            x,
-            timesteps,
-            context,
-            chunks=chunks,
-            modalities=None if alone is None else 1,
-            labels=labels,
-            background=duet_background,
-            control=None if control is None else self.residuals(control, x.dtype),
-            attention_kwargs={
-                "transformer_options": {**transformer_options, "original_shape": list(x.shape)},
-            },
-            **self.more(transformer_options, conds),
-        )
+        options = {**transformer_options, "original_shape": list(x.shape), "transformer_index": 0}
+        with self.call_options.set(options):
+            return super().forward(
+                x,
+                timesteps,
+                context,
+                chunks=chunks,
+                modalities=None if alone is None else 1,
+                labels=labels,
+                background=duet_background,
+                control=None if control is None else self.residuals(control, x.dtype),
+                attention_kwargs={"transformer_options": options},
+                **self.more(options, conds),
+            )
 
     def more(self, options: dict, conds: dict) -> dict:
         """Arguments that only some networks take."""
         features = conds.get(REFERENCE)
         character = {"reference": None if features is None else features.chunks, "motion": conds.get(BODY)}
-        return {"change": change_of_skips(options), **character}
+        return {"changes": block_patches(options, self.video), **character}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
         """CLIP tokens (n, N, C) of the foreground as context."""
@@ -79,27 +78,15 @@ class HostCall:
         return out | ({"mid": middle[0]} if middle else {})
 
 
-def change_of_skips(options: dict) -> Callable | None:
-    """The patches of features and skip before each pair of the up blocks (FreeU), numbered as the host does."""
-    patches = options.get("patches", {}).get("output_block_patch")
-    if not patches:
-        return None
-    number = count()
-
-    def change(x: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
-        place = {**options, "block": ("output", next(number))}
-        for patch in patches:
-            x, skip = patch(x, skip, place)
-        return x, skip
-
-    return change
-
-
 class HostCallOfTwo(HostCall):
     """The same for two networks, each with half of the batch."""
 
     def more(self, options: dict, conds: dict) -> dict:
         return {}
+
+    def changes(self, kwargs: dict) -> BlockPatches | None:
+        """Each network runs the patches on its half."""
+        return block_patches(kwargs["transformer_options"], self.video)
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
         """Each network has a projection of its own, so a pair gets tokens for each of its latents, (2F, N, C)."""
