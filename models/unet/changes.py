@@ -4,7 +4,6 @@ Letters as in pair/layout.py; c channels of the features.
 """
 
 import logging
-from itertools import repeat
 
 import torch
 from torch import Tensor, nn
@@ -64,7 +63,7 @@ def up_by_layers(block: nn.Module, state) -> None:
 
 def layers_of(block: nn.Module):
     """Each ResBlock with the transformer behind it, or None."""
-    return zip(block.resnets, getattr(block, "attentions", None) or repeat(None))
+    return zip(block.resnets, getattr(block, "attentions", None) or [None] * len(block.resnets), strict=True)
 
 
 def through(resnet: nn.Module, attention: nn.Module | None, x: Tensor, state) -> Tensor:

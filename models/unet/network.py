@@ -209,9 +209,7 @@ class VideoUNet(UNet2DConditionModel):
             time = self.time_embedding(self.time_proj(torch.tensor([STEPS // 2])))
             self.class_embedding.weight[1].normal_(std=time.std().item())
 
-    def embed(
-        self, sample: Tensor, timestep: Tensor, labels: Tensor | None, changes: Changes | None = None
-    ) -> Tensor:
+    def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None, changes: Changes | None = None) -> Tensor:
         """Time and modality as one vector for each latent: (k m f) 4 C0."""
         emb = self.time_embedding(self.get_time_embed(sample, timestep))
         emb = emb if changes is None else changes.embedding(emb)
@@ -227,4 +225,3 @@ class VideoUNet(UNet2DConditionModel):
         if self.video.background == "add":
             return self.conv_in(sample + background)
         return self.conv_in(sample) + self.conv_bg(background)
-

@@ -11,7 +11,7 @@ from ....models.unet.config import SeparatePair, VideoUNetConfig
 from ..pair.boundary import modalities
 from ..pair.late import compute_late_conds
 from .attention import numbered_places
-from .merging import name_as_host
+from .patcher import as_video_patcher
 from .patches import PLACES
 
 SERVED = {
@@ -22,7 +22,7 @@ REPLACED = ("attn1", "attn2")
 
 def serve(patcher) -> None:
     """Give a MODEL of ours what all nodes of the host count on, and the checks in front of the first step."""
-    name_as_host(patcher)
+    as_video_patcher(patcher)
     patcher.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "duet_late", compute_late_conds)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_served", check_served)
 
