@@ -1,5 +1,6 @@
 """What a node put on a MODEL and our U-Net runs, and what it does not: that is refused before the first step, by its name."""
 
+import sys
 from collections.abc import Callable
 
 import comfy.model_management as memory
@@ -113,11 +114,16 @@ def node_of(patch: Callable) -> str:
     """The display name of the node whose class defines a patch, or the name of the patch's own function or class."""
     import nodes
 
-    name = getattr(patch, "__qualname__", type(patch).__qualname__).split(".")[0]
+    owner = patch if hasattr(patch, "__qualname__") else type(patch)
+    if owner.__module__ == "builtins":
+        return "the node that sets it"
+    name = owner.__qualname__.split(".")[0]
+    found = getattr(sys.modules.get(owner.__module__), name, None)
     for node_id, node in nodes.NODE_CLASS_MAPPINGS.items():
-        if node.__name__ == name:
-            return nodes.NODE_DISPLAY_NAME_MAPPINGS.get(node_id) or node_id
-    return name
+        if node is found and node_id in nodes.NODE_DISPLAY_NAME_MAPPINGS:
+            return nodes.NODE_DISPLAY_NAME_MAPPINGS[node_id]
+    schema = found.GET_SCHEMA() if hasattr(found, "GET_SCHEMA") else None
+    return name if schema is None else schema.display_name or schema.node_id
 
 
 def refuse(node: str, why: str) -> None:
