@@ -87,6 +87,7 @@ class VideoModel(BaseModel):
 
         def project() -> comfy.conds.CONDCrossAttn:
             here = tokens.to(given["device"], self.get_dtype_inference())
+            here = here.clone() if here.is_inference() else here  # no other tensor can be kept for a backward pass
             return comfy.conds.CONDCrossAttn(self.diffusion_model.projected(here, count, alone))
 
         return Late(PROJECTIONS, project)

@@ -33,7 +33,8 @@ def check_served(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     guider = executor.class_obj
     patcher, options = guider.model_patcher, guider.model_options
     model, given = patcher.model, options.get("transformer_options", {})
-    check_training(model.video)
+    if memory.in_training:
+        check_training(model.video, guider.conds)
     check_patches(given.get("patches", {}))
     check_replaced(given.get("patches_replace", {}), model.diffusion_model)
     check_objects(patcher)
@@ -43,13 +44,18 @@ def check_served(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     return executor(noise, *args, **kwargs)
 
 
-def check_training(video: VideoUNetConfig) -> None:
+def check_training(video: VideoUNetConfig, conds: dict) -> None:
     """The stock Train LoRA draws frames at random: a clip in another order, the video of one frame as its depth."""
     pictures = video.temporal is None and video.pair is None and video.self_attention == "frame"
-    if memory.in_training and not (pictures and video.in_channels == video.out_channels):
+    if not (pictures and video.in_channels == video.out_channels):
         raise ValueError(
             "Train LoRA draws frames in random order, which takes a clip apart: the model would learn from frames that do "
             "not belong together. Use Train Model of Duet's training nodes, or train the LoRA on a model of pictures."
+        )
+    if any("control" in cond for chain in conds.values() for cond in chain or ()):
+        raise ValueError(
+            "Train LoRA cannot train a model beside a ControlNet, whose weights are kept for sampling alone: connect the "
+            "conditioning from before Apply ControlNet, or use Train Model of Duet's training nodes."
         )
 
 
