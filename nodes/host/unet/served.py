@@ -36,6 +36,7 @@ def check_served(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     if memory.in_training:
         check_training(model.video, guider.conds)
     check_patches(given.get("patches", {}))
+    check_freeu(given.get("patches", {}), model.video)
     check_replaced(given.get("patches_replace", {}), model.diffusion_model)
     check_objects(patcher)
     check_multiplied(patcher.patches, model.video)
@@ -64,6 +65,15 @@ def check_patches(patches: dict) -> None:
         if chain and name not in SERVED:
             handler = chain[0][1] if isinstance(chain[0], tuple) else chain[0]
             refuse(node_of(handler), f"its patch {name} belongs to another kind of model")
+
+
+def check_freeu(patches: dict, video: VideoUNetConfig) -> None:
+    """FreeU goes by twice and four times the model's first width, which small models need not have."""
+    freeu = [node for node in map(node_of, patches.get("output_block_patch", ())) if node.startswith("FreeU")]
+    widths = [factor * video.block_out_channels[0] for factor in (2, 4)]
+    if freeu and not set(widths) & set(video.block_out_channels):
+        own = ", ".join(map(str, video.block_out_channels))
+        refuse(freeu[0], f"it changes features of {widths[0]} and {widths[1]} channels, but this model has {own}")
 
 
 def check_replaced(replaced: dict, unet) -> None:

@@ -385,3 +385,10 @@ def controlnet_of_both():
     shape = {key: value for key, value in SHAPE.items() if key not in ("out_channels", "transformer_depth_output")}
     network = Network(**shape, hint_channels=3, operations=disable_weight_init, dtype=torch.float32)
     return ControlNet(random_weights(network, scale=0.3), load_device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("cls", [FreeU, FreeU_V2])
+def test_freeu_is_refused_where_no_layer_has_the_width_that_it_changes(cls):
+    model = tiny_model(block_out_channels=(64, 96))
+    refused(cls.execute(model, 1.3, 1.4, 0.9, 0.2).result[0], f"{cls.__name__}: it changes features of 128 and 256 channels, "
+            "but this model has 64, 96. Remove")  # fmt: skip

@@ -76,5 +76,7 @@ def test_a_controlnet_beside_the_training_is_refused():
     with torch.inference_mode():
         model = tiny_model(**PICTURES)
         positive = controlled(controlnet(), hints(1))[0]
-    with pytest.raises(ValueError, match="Train LoRA cannot train a model beside a ControlNet.*before Apply ControlNet"):
+    with pytest.raises(
+        ValueError, match="Train LoRA cannot train a model beside a ControlNet.*before Apply ControlNet"
+    ):
         train(model, positive, training_dtype="fp32", lora_dtype="fp32")
