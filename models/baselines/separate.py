@@ -60,8 +60,8 @@ class SeparateUNets(Streams):
         super().__init__(video, VideoUNet)
 
     @property
-    def skip_count(self) -> int:
-        return self.streams["video"].skip_count
+    def skip_widths(self) -> list[int]:
+        return self.streams["video"].skip_widths
 
     def changes(self, kwargs: dict | None) -> Changes | None:
         """What changes the features of one network, from the arguments of its attention; the host has such."""

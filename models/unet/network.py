@@ -77,9 +77,11 @@ class VideoUNet(UNet2DConditionModel):
         return reference_features(self.reference, latents, context)
 
     @property
-    def skip_count(self) -> int:
-        """Feature maps from the down blocks to the up blocks: a ControlNet gives as many residuals."""
-        return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
+    def skip_widths(self) -> list[int]:
+        """Channels of each feature map from the down blocks to the up blocks: a ControlNet gives a residual for each."""
+        counts = [len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks]
+        widths = self.video.block_out_channels
+        return [widths[0], *(width for width, count in zip(widths, counts, strict=True) for _ in range(count))]
 
     def _add_pair_layers(self, pair: Pair) -> None:
         """Add what lies between video and depth: attention and a projection at the end of blocks, shared maps in them."""

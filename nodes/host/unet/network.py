@@ -67,15 +67,24 @@ class HostCall:
         """The host's lists of a ControlNet (output, middle) and of a T2I-adapter (input, last level first)."""
         cast = lambda values: [0 if value is None else value.to(dtype) for value in values]
         out = {"levels": [c.to(dtype) for c in reversed(control.get("input") or []) if c is not None]}
+        check_widths(out["levels"], self.video.block_out_channels, "T2I-adapter")
         if control.get("output"):
             out["down"] = cast(control["output"])
-            if len(out["down"]) != self.skip_count:
-                raise ValueError(
-                    f"The ControlNet gives {len(out['down'])} feature maps but this model has {self.skip_count}: "
-                    "use a ControlNet that was made for the same base model."
-                )
+            check_widths(out["down"], self.skip_widths, "ControlNet")
         middle = cast(c for c in control.get("middle") or [] if c is not None)
         return out | ({"mid": middle[0]} if middle else {})
+
+
+def check_widths(maps: list, widths: list[int] | tuple[int, ...], name: str) -> None:
+    """Feature maps must be as many and as wide as those of the model; 0 stands for one that is left out."""
+    came = [value.shape[1] if isinstance(value, Tensor) else width for value, width in zip(maps, widths, strict=False)]
+    if maps and (len(maps) != len(widths) or came != list(widths)):
+        kinds = lambda found: f"{len(found)} feature maps of {', '.join(map(str, dict.fromkeys(found)))} channels"
+        given = [value.shape[1] for value in maps if isinstance(value, Tensor)]
+        raise ValueError(
+            f"The {name} gives {kinds(given)} but this model has {kinds(widths)}: use a {name} that was made for the same "
+            "base model."
+        )
 
 
 class HostCallOfTwo(HostCall):

@@ -12,6 +12,7 @@ from ....models.unet.config import SeparatePair, VideoUNetConfig
 from ..pair.boundary import modalities
 from ..pair.late import compute_late_conds
 from .attention import numbered_places
+from .controlnet import check_controlnets
 from .patcher import as_video_patcher
 from .patches import PLACES
 
@@ -35,6 +36,7 @@ def check_served(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     model, given = patcher.model, options.get("transformer_options", {})
     if memory.in_training:
         check_training(model.video, guider.conds)
+    check_controlnets(guider.conds, model.video)
     check_patches(given.get("patches", {}))
     check_freeu(given.get("patches", {}), model.video)
     check_replaced(given.get("patches_replace", {}), model.diffusion_model)
