@@ -120,12 +120,14 @@ def check_multiplied(patches: dict, video: VideoUNetConfig) -> None:
 
 
 def check_two_networks(options: dict, conds: dict) -> None:
-    """Two networks run a step, each with half of the batch: what counts latents or stores attention would mix them."""
-    if any(options.get("patches_replace", {}).values()):
-        blocks = next(blocks for blocks in options["patches_replace"].values() if blocks)
-        refuse(node_of(next(iter(blocks.values()))), "this model has one network for video and one for depth")
+    """Two networks run a step, each with half of the batch: what stores attention or counts latents would mix them."""
+    why = "this model has one network for video and one for depth"
+    for blocks in options.get("patches_replace", {}).values():
+        for patch in blocks.values():
+            if getattr(patch, "__qualname__", "").startswith("SelfAttentionGuidance."):
+                refuse(node_of(patch), why)
     if any("gligen" in cond for chain in conds.values() for cond in chain or ()):
-        refuse("GLIGENTextBoxApply", "this model has one network for video and one for depth")
+        refuse("GLIGENTextBoxApply", why)
 
 
 def node_of(patch: Callable) -> str:
