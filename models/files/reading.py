@@ -11,6 +11,8 @@ from torch import Tensor
 
 SAFE = (".safetensors", ".sft")
 PICKLED = (".ckpt", ".pth", ".pt", ".bin")
+NOTES = "duet_notes"  # a tensor of bytes, JSON: our metadata in a file that ComfyUI's own Save Model wrote
+SAVED = "model.diffusion_model."  # what the names of our weights begin with there, beside a text encoder and a VAE
 
 
 class Weights:
@@ -72,6 +74,7 @@ def _read_safe(path: Path) -> Weights:
         file = safe_open(path, framework="pt", device="cpu")
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
         metadata = dict(file.metadata() or {})
+        notes = json.loads(bytes(file.get_tensor(NOTES).tolist())) if NOTES in shapes else None
     except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
         raise _unreadable(path, cause_of_damage(path)) from error
 
@@ -79,7 +82,10 @@ def _read_safe(path: Path) -> Weights:
         with _explained(path):
             return file.get_tensor(name)
 
-    return Weights(path, shapes, metadata, read)
+    weights = Weights(path, shapes, metadata, read)
+    if notes is None:
+        return weights
+    return Weights(path, (inner := weights.without(SAVED)).shapes, metadata | dict(notes), inner.read)
 
 
 def _read_pickled(path: Path) -> Weights:

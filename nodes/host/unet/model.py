@@ -20,11 +20,15 @@ from ..character.conds import character_conds, check_count, check_view, layer_co
 from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
 from ..pair.boundary import MODALITY, check_before_sampling
 from ..pair.given import given_conds
+from ..pair.late import Late
 from ..pair.preview import PairLatent
 from .attention import use_host_attention, use_host_layers
 from .native import as_patcher, choose_dtypes, load_weights
 from .network import host_unet_class
+from .served import serve
 from .shared import own_hooked_weights
+
+PROJECTIONS = ("clip_proj", "streams.video.clip_proj", "streams.depth.clip_proj")  # of tokens to context
 
 
 class ClipSettings(BASE):
@@ -52,12 +56,9 @@ class VideoModel(BaseModel):
     def extra_conds(self, **kwargs) -> dict:
         """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
         out = super().extra_conds(**kwargs)
-        tokens = kwargs.get("cross_attn")
-        if tokens is not None and self.video.token_width == tokens.shape[-1]:
-            # Projected here, once, so that ControlNets read the same context as the U-Net.
-            tokens = tokens.to(kwargs["device"], self.get_dtype_inference())
-            tokens = self.diffusion_model.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
-            out["c_crossattn"] = comfy.conds.CONDCrossAttn(tokens)
+        context = self.context(kwargs.get("cross_attn"), kwargs)
+        if context is not None:
+            out["c_crossattn"] = context
         background = kwargs.get("duet_background")
         if background is not None:
             if self.video.background == "none":
@@ -66,8 +67,22 @@ class VideoModel(BaseModel):
             check_count(background, kwargs["noise"], self.video.modalities, "background")
             background = fit(background, kwargs["noise"])
             out["duet_background"] = comfy.conds.CONDNoiseShape(background)
-        tokens = out["c_crossattn"].cond if "c_crossattn" in out else None
-        return out | character_conds(self, tokens, kwargs) | given_conds(self.video, kwargs)
+        return out | character_conds(self, context, kwargs) | given_conds(self.video, kwargs)
+
+    def context(self, tokens: Tensor | None, given: dict) -> comfy.conds.CONDCrossAttn | Late | None:
+        """The tokens of a conditioning, projected once for all steps: ControlNets read the same as the U-Net."""
+        if tokens is None:
+            return None
+        if self.video.token_width != tokens.shape[-1]:
+            return comfy.conds.CONDCrossAttn(tokens)
+        count, alone = given["noise"].shape[0], given.get(MODALITY)
+
+        def project() -> comfy.conds.CONDCrossAttn:
+            here = tokens.to(given["device"], self.get_dtype_inference())
+            here = here.clone() if here.is_inference() else here  # no other tensor can be kept for a backward pass
+            return comfy.conds.CONDCrossAttn(self.diffusion_model.projected(here, count, alone))
+
+        return Late(PROJECTIONS, project)
 
     def concat_cond(self, **kwargs) -> Tensor | None:
         """The channels beside the noise: latents of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""
@@ -120,6 +135,7 @@ def native_model(
     use_host_attention(unet)
     model = VideoModel(settings(config, dtype, cast, memory.get_torch_device()), unet)
     patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype)), disable_dynamic)
+    serve(patcher)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
     patcher.add_callback_with_key(CallbacksMP.ON_REGISTER_ALL_HOOK_PATCHES, "duet", own_hooked_weights)
     if config.separate:
