@@ -17,6 +17,7 @@ from torch import Tensor
 from ..files.reading import PICKLED, SAFE, Weights, read_weights
 from ..files.report import Report
 from ..files.writing import checksum, without_sharing
+from .bounds import check_bounds
 from .config import AutoencoderConfig, FlowUNetConfig
 from .diffusion import cosine_betas
 from .shape import autoencoder_shape, unet_shape
@@ -122,8 +123,10 @@ def saved_config(file: Weights, kind: str) -> AutoencoderConfig | FlowUNetConfig
             f"{file.name} is not what was saved: its checksum differs, so the file is damaged. Copy it again."
         )
     try:
-        return KINDS[kind].from_json(json.dumps(json.loads(text)[STORED[kind]]))
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        config = KINDS[kind].from_json(json.dumps(json.loads(text)[STORED[kind]]))
+        check_bounds(config)
+        return config
+    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         reason = str(error) if "newer version" in str(error) else "its configuration cannot be read. Save it again."
         raise ValueError(f"{file.name} is a Duet flow file that cannot be opened: {reason}") from error
 
