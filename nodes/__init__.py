@@ -6,7 +6,7 @@ The host reads these files at its start, so what a node works with is imported w
 from comfy_api.latest import ComfyExtension, io
 
 from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
-from .host.files.folders import add_folder, add_shipped
+from .host.files.folders import add_folder, add_own_folders, add_shipped
 from .replaced import register_replaced
 
 TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
@@ -16,6 +16,7 @@ class DuetExtension(ComfyExtension):
     async def on_load(self) -> None:
         add_folder("animatediff_models")
         add_folder("flow_models")
+        add_own_folders()
         add_shipped()
         await register_replaced()
 

@@ -95,7 +95,7 @@ def test_a_controlnet(shelf):
     config = with_switches(SD1, **TINY | WIDE)
     torch.save(PoseControlNet(config).state_dict(), shelf / "controlnet" / "pose.pth")
     file, report = convert("pose.pth", filename_prefix="controlnet/pose")
-    assert "Move it to models/controlnet" in report
+    assert "Move it to models/duet_controlnets" in report
     assert open_controlnet(shelf / "output" / "controlnet" / file)[0].block_out_channels == (64, 128)
     with pytest.raises(ValueError, match="is a ControlNet in diffusers' form, but"):
         convert("pose.pth", part="model")
