@@ -9,7 +9,7 @@ with named_changes():
     from comfy_api.latest import ComfyExtension, io
 
     from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
-    from .host.files.folders import add_folder, add_shipped
+    from .host.files.folders import add_folder, add_own_folders, add_shipped
     from .inputs.numbers import finite_only
     from .replaced import register_replaced
 
@@ -20,6 +20,7 @@ class DuetExtension(ComfyExtension):
     async def on_load(self) -> None:
         add_folder("animatediff_models")
         add_folder("flow_models")
+        add_own_folders()
         add_shipped()
         await register_replaced()
 

@@ -88,9 +88,7 @@ def test_it_runs_to_its_end(path, made, server):
     assert len(paths) >= len(saving) and all(p.stat().st_size > 1000 for p in paths.values())
     if not saving:
         texts = [text for node in result.outputs.values() for text in node.get("text", ())]
-        written = [
-            server.output / "diffusion_models" / t.removeprefix("Saved ") for t in texts if t.startswith("Saved ")
-        ]
+        written = [server.output / "duet_models" / t.removeprefix("Saved ") for t in texts if t.startswith("Saved ")]
         assert written and all(p.stat().st_size > 100_000 for p in written), texts
 
 

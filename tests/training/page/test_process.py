@@ -226,12 +226,12 @@ def test_files_are_delivered_once_and_never_overwrite(tmp_path):
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "model.safetensors").write_bytes(b"one")
     (folder / "model" / "pose.safetensors").write_bytes(b"two")
-    (tmp_path / "models" / "controlnet").mkdir(parents=True)
-    (tmp_path / "models" / "controlnet" / "a.safetensors").write_bytes(b"somebody else's")
+    (tmp_path / "models" / "duet_controlnets").mkdir(parents=True)
+    (tmp_path / "models" / "duet_controlnets" / "a.safetensors").write_bytes(b"somebody else's")
     names = [str(path.relative_to(tmp_path / "models")) for path in deliver(folder, "a", models)]
-    assert names == [os.path.join("diffusion_models", "a.safetensors"), os.path.join("controlnet", "a_2.safetensors")]
+    assert names == [os.path.join("duet_models", "a.safetensors"), os.path.join("duet_controlnets", "a_2.safetensors")]
     assert deliver(folder, "a", models) == [tmp_path / "models" / name for name in names], "the same files again"
-    assert (tmp_path / "models" / "controlnet" / "a.safetensors").read_bytes() == b"somebody else's"
+    assert (tmp_path / "models" / "duet_controlnets" / "a.safetensors").read_bytes() == b"somebody else's"
     assert not [path for path in (tmp_path / "models").rglob("*") if path.name.endswith(".tmp")]
 
 
