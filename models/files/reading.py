@@ -81,7 +81,9 @@ def _read_safe(path: Path) -> Weights:
         few = names[: MOST_TENSORS + 1]
         shapes = {name: tuple(file.get_slice(name).get_shape()) for name in few}
         metadata = dict(file.metadata() or {})
-        notes = dict(json.loads(bytes(file.get_tensor(NOTES).tolist()))) if shapes.get(NOTES, (SPARE,)) < (SPARE,) else None
+        notes = (
+            dict(json.loads(bytes(file.get_tensor(NOTES).tolist()))) if shapes.get(NOTES, (SPARE,)) < (SPARE,) else None
+        )
     except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         raise _unreadable(path, cause_of_damage(path)) from error
     check_count(path, len(names))

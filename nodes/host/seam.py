@@ -12,6 +12,10 @@ from importlib import import_module
 from inspect import signature
 
 SEAM = {
+    "comfy.cli_args": (
+        "args",
+        "args.disable_metadata",
+    ),
     "comfy.clip_model": ("clip_preprocess(_, crop, size)",),
     "comfy.conds": (
         "CONDConstant(_)",
@@ -51,7 +55,7 @@ SEAM = {
         "LatentFormat.process_out(_, _)",
         "SD15",
     ),
-    "comfy.ldm.modules.attention": ("optimized_attention(_, _, _, _, mask, transformer_options)",),
+    "comfy.ldm.modules.attention": ("optimized_attention",),
     "comfy.lora": (
         "load_lora(_, _, log_missing)",
         "model_lora_keys_unet(_, _)",
@@ -70,13 +74,14 @@ SEAM = {
     "comfy.model_management": (
         "archive_model_dtypes(_)",
         "cuda_device_context(_)",
+        "current_loaded_models",
         "free_memory(_, _)",
         "get_free_memory(_)",
         "get_torch_device()",
+        "in_training",
         "intermediate_device()",
         "is_device_cpu(_)",
         "load_models_gpu(_, force_full_load, force_patch_weights, memory_required)",
-        "text_encoder_device()",
         "text_encoder_offload_device()",
         "throw_exception_if_processing_interrupted()",
         "unet_dtype(device, model_params, supported_dtypes, weight_dtype)",
@@ -91,7 +96,9 @@ SEAM = {
         "ModelPatcher(_, load_device, offload_device)",
         "ModelPatcher.add_callback_with_key(_, _, _, _)",
         "ModelPatcher.add_patches(_, _, _)",
+        "ModelPatcher.add_patches(_, _, _, _)",
         "ModelPatcher.add_wrapper_with_key(_, _, _, _)",
+        "ModelPatcher.apply_hooks(_, hooks)",
         "ModelPatcher.get_additional_models_with_key(_, _)",
         "ModelPatcher.get_attachment(_, _)",
         "ModelPatcher.get_clone_model_override(_)",
@@ -103,6 +110,8 @@ SEAM = {
         "ModelPatcher.is_dynamic(_)",
         "ModelPatcher.load(_)",
         "ModelPatcher.load(_, _, _)",
+        "ModelPatcher.model_state_dict(_, _)",
+        "ModelPatcher.prepare_hook_patches_current_keyframe(_, _, _, _)",
         "ModelPatcher.remove_wrappers_with_key(_, _, _)",
         "ModelPatcher.set_attachments(_, _, _)",
         "ModelPatcher.set_model_sampler_post_cfg_function(_, _)",
@@ -128,6 +137,7 @@ SEAM = {
         "WrappersMP.APPLY_MODEL",
         "WrappersMP.DIFFUSION_MODEL",
         "WrappersMP.OUTER_SAMPLE",
+        "WrappersMP.PREDICT_NOISE",
         "WrappersMP.PREPARE_SAMPLING",
         "WrappersMP.SAMPLER_SAMPLE",
         "get_all_wrappers(_, _)",
@@ -182,6 +192,8 @@ SEAM = {
         "io.DynamicCombo.Option(_, _)",
         "io.Float.Input(_, advanced, default, max, min, optional, round, step, tooltip)",
         "io.Float.Output(display_name, tooltip)",
+        "io.Hidden.extra_pnginfo",
+        "io.Hidden.prompt",
         "io.Image",
         "io.Image.Input(_, optional, tooltip)",
         "io.Image.Output(display_name, is_output_list, tooltip)",
@@ -207,7 +219,7 @@ SEAM = {
         "io.NodeOutput(_, _, _, _, _, ui)",
         "io.NodeReplace(input_mapping, new_node_id, old_node_id, old_widget_ids, output_mapping)",
         "io.Sampler.Output(display_name, tooltip)",
-        "io.Schema(category, description, display_name, inputs, is_input_list, is_output_node, node_id, outputs, search_aliases)",
+        "io.Schema(category, description, display_name, hidden, inputs, is_input_list, is_output_node, node_id, outputs, search_aliases)",
         "io.Sigmas.Output(display_name, tooltip)",
         "io.String.Input(_, advanced, default, multiline, optional, placeholder, tooltip)",
         "io.String.Output(display_name, tooltip)",
@@ -230,7 +242,11 @@ SEAM = {
     ),
     "latent_preview": ("prepare_callback(_, _)",),
     "node_helpers": ("conditioning_set_values(_, _)",),
-    "nodes": ("common_ksampler",),
+    "nodes": (
+        "NODE_CLASS_MAPPINGS.items()",
+        "NODE_DISPLAY_NAME_MAPPINGS",
+        "common_ksampler",
+    ),
 }
 NAMED = 3  # names in the sentence; the log has them all
 
