@@ -2,6 +2,8 @@
 
 from functools import cache
 
+from torch import Tensor
+
 from ....models.files.ldm import RESNET, modules
 from ....models.unet.config import VideoUNetConfig
 
@@ -25,6 +27,21 @@ def host_name(name: str, video: VideoUNetConfig) -> str:
     else:
         name = next((theirs + name for ours, theirs in ENDS.items() if name.startswith(ours)), name)
     return f"{name}.{inner}" if inner else name
+
+
+class WithHostNames(dict):
+    """Weights of ours that are also found under the names of the host's U-Net; only our own names are listed."""
+
+    def __init__(self, state: dict[str, Tensor], video: VideoUNetConfig):
+        super().__init__(state)
+        own = (key for key in state if key.startswith(UNET))
+        self.ours = {UNET + host_name(key.removeprefix(UNET), video): key for key in own}
+
+    def __contains__(self, key: str) -> bool:
+        return super().__contains__(key) or key in self.ours
+
+    def __missing__(self, key: str) -> Tensor:
+        return self[self.ours[key]]
 
 
 @cache

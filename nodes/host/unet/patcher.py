@@ -9,7 +9,7 @@ import torch
 from ....models.files.reading import NOTES
 from ....models.unet.config_file import to_json
 from ..recommended import saved_recommended
-from .merging import UNET, host_name, is_host_name
+from .merging import UNET, WithHostNames, host_name, is_host_name
 
 
 class VideoPatcher:
@@ -20,6 +20,11 @@ class VideoPatcher:
         if filter_prefix != UNET:
             return patches
         return {UNET + host_name(key.removeprefix(UNET), self.model.video): value for key, value in patches.items()}
+
+    def model_state_dict(self, filter_prefix: str | None = None) -> dict:
+        """A ControlNet that was saved as a difference from its base model looks for weights under the host's names."""
+        state = super().model_state_dict(filter_prefix)
+        return WithHostNames(state, self.model.video) if filter_prefix is None else state
 
     def add_patches(self, patches: dict, strength_patch: float = 1.0, strength_model: float = 1.0) -> list:
         if not any(isinstance(key, str) and is_host_name(key) for key in patches):

@@ -42,6 +42,8 @@ def check_served(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     check_replaced(given.get("patches_replace", {}), model.diffusion_model)
     check_objects(patcher)
     check_multiplied(patcher.patches, model.video)
+    if modalities(model, options) == 2:
+        check_guidance(options)
     if isinstance(model.video.pair, SeparatePair) and modalities(model, options) == 2:
         check_two_networks(given, guider.conds)
     return executor(noise, *args, **kwargs)
@@ -117,6 +119,13 @@ def check_multiplied(patches: dict, video: VideoUNetConfig) -> None:
             "would have no effect. Use UNet Self-Attention Multiply and UNet Cross-Attention Multiply for each frame, "
             "or a motion LoRA for the layers over time."
         )
+
+
+def check_guidance(options: dict) -> None:
+    """Guidance that rises along the batch would rise from the video to the depth, not along the frames of each."""
+    guidance = options.get("sampler_cfg_function")
+    if getattr(guidance, "__qualname__", "").startswith(("VideoLinearCFGGuidance.", "VideoTriangleCFGGuidance.")):
+        refuse(node_of(guidance), "it changes cfg along the batch, and this model's batch is all video, then all depth")
 
 
 def check_two_networks(options: dict, conds: dict) -> None:

@@ -10,9 +10,11 @@ PREFIX = "diffusion_model."
 def original_weights(patcher: ModelPatcher) -> dict[str, Tensor]:
     """The weights of a network without the patches on them, where the host keeps them to be loaded; not copied there."""
     patcher.unpatch_model(unpatch_weights=False)  # layers of a clone's own; the host puts them back before each use
-    found = patcher.get_key_patches(PREFIX)  # each weight as it was loaded, and its patches
+    found = patcher.get_key_patches()  # each weight as it was loaded, and its patches
     return {
-        key.removeprefix(PREFIX): first[0].detach().to(patcher.offload_device) for key, (first, *_) in found.items()
+        key.removeprefix(PREFIX): first[0].detach().to(patcher.offload_device)
+        for key, (first, *_) in found.items()
+        if key.startswith(PREFIX)
     }
 
 
