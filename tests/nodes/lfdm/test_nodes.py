@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import folder_paths
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 from pack.models.choices import ACTIONS
 from pack.models.lfdm import checkpoint
 from pack.models.lfdm.config import TINY_AUTOENCODER, TINY_UNET
@@ -20,7 +21,9 @@ from pack.nodes.flow.files import LoadFlow, SaveFlow
 from pack.nodes.flow.tensors import FlowToTensor, TensorToFlow
 from pack.nodes.flow.warp import WarpByFlow
 from pack.nodes.host.files import folders
-from pack.nodes.host.lfdm.model import STILL, apply_threshold, text_conditioning
+from pack.nodes.host.lfdm.boundary import STILL
+from pack.nodes.host.lfdm.model import text_conditioning
+from pack.nodes.host.lfdm.sampling import THRESHOLD, apply_threshold
 from pack.nodes.lfdm.conditioning import EncodeStill
 from pack.nodes.lfdm.latent import DecodeFlow
 from pack.nodes.lfdm.loaders import LoadFlowAutoencoder, LoadFlowModel
@@ -117,7 +120,9 @@ def test_both_files_open_and_say_what_they_are(loaded, models):
         loaded.model.model.flow == replace(TINY_UNET, feature_width=32)
         and loaded.autoencoder.config == TINY_AUTOENCODER
     )
-    assert apply_threshold in loaded.model.model_options["sampler_post_cfg_function"], "the threshold is always there"
+    assert loaded.model.get_wrappers(WrappersMP.PREDICT_NOISE, THRESHOLD) == [apply_threshold], (
+        "the threshold is always there"
+    )
     alone, text = LoadFlowAutoencoder.execute(AUTOENCODER, "0 (MHAD, NATOPS)").result
     assert alone.config.heat_map_padding == 0 and "padded by 0" in text
     assert set(folders.list_files("flow_models", endings=(".safetensors",))) == {MODEL, AUTOENCODER}
