@@ -8,6 +8,7 @@ from collections.abc import Callable
 import comfy.model_management as memory
 import comfy.model_patcher
 import torch
+from comfy.patcher_extension import CallbacksMP
 from torch import Tensor
 
 from ....models.flow.fields import Field, from_grid, to_grid
@@ -17,13 +18,26 @@ from ....models.lfdm.inference import AutoencoderInference, check_picture, frame
 Report = Callable[[int], None]
 
 
+class Kept:
+    """The picture that was encoded last, until the host unloads the network that encoded it."""
+
+    def __init__(self):
+        self.encoded: Encoded | None = None
+
+    def clear(self, patcher, unload: bool) -> None:
+        """The host's callback when it detaches a network; before it loads one again it does so without an unload."""
+        if unload:
+            self.encoded = None
+
+
 class HostAutoencoder:
     def __init__(self, network: FlowAutoencoder):
         self.inference = AutoencoderInference(network)
         self.patcher = comfy.model_patcher.ModelPatcher(
             network, load_device=memory.vae_device(), offload_device=memory.vae_offload_device()
         )
-        self.last: Encoded | None = None
+        self.last = Kept()
+        self.patcher.add_callback(CallbacksMP.ON_DETACH, self.last.clear)
 
     @property
     def config(self):
@@ -40,9 +54,9 @@ class HostAutoencoder:
     def encode(self, pictures: Tensor) -> Encoded:
         """(N, H, W, 3) to features of every size; those of the last call are kept, so one picture is encoded once."""
         pictures = self.to_device(pictures)
-        if self.last is None or not same(self.last.picture, pictures):
-            self.last = self.inference.encode(pictures)
-        return self.last
+        if self.last.encoded is None or not same(self.last.encoded.picture, pictures):
+            self.last.encoded = self.inference.encode(pictures)
+        return self.last.encoded
 
     def features(self, picture: Tensor) -> Tensor:
         """(1, H, W, 3) to the condition of a flow model, (1, C, h, w), on the device of conditionings."""

@@ -1,10 +1,15 @@
 """The nodes of latent flow on the host's own types: loaded, encoded, sampled, decoded and rendered, on small random weights."""
 
+import gc
 import json
+import os
+import shutil
+import weakref
 from dataclasses import replace
 from inspect import signature
 from types import SimpleNamespace
 
+import comfy.model_management as memory
 import folder_paths
 import pytest
 import torch
@@ -245,7 +250,10 @@ def bert(tmp_path_factory):
     """A tiny BERT as transformers saves it."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("bert")
+    root = tmp_path_factory.mktemp("bert") / "text_encoders"
+    folder = root / "tiny-bert"
+    folder.mkdir(parents=True)
+    folder_paths.add_model_folder_path("text_encoders", str(root))
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "left", "Hand", "waves"]
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
     size = {"hidden_size": 768, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -258,13 +266,45 @@ def bert(tmp_path_factory):
 
 def test_bert_encodes_from_a_local_folder(models, bert):
     folder, model = bert
-    local = opened(MODEL, AUTOENCODER, bert_folder=f" {folder} ")
+    local = opened(MODEL, AUTOENCODER, bert_folder=f" {folder.name} ")
     here = prompt(local, "the left Hand waves")[0][1]["pooled_output"]
     with torch.no_grad():
         states = model(torch.tensor([[2, 5, 6, 7, 8, 3]])).last_hidden_state
     assert torch.allclose(here, states[:, 1:].mean(1), atol=1e-5)
-    with pytest.raises(ValueError, match="found none at nowhere.*text_encoders"):
-        prompt(opened(MODEL, AUTOENCODER, bert_folder="nowhere"), "the")
+    inside = opened(MODEL, AUTOENCODER, bert_folder=str(folder))
+    assert torch.equal(prompt(inside, "the left Hand waves")[0][1]["pooled_output"], here), "a path into the same place"
+
+
+def test_bert_is_read_once_for_all_prompts_and_again_when_its_files_change(models, bert, monkeypatch):
+    from transformers import BertModel
+
+    reads, read = [], BertModel.from_pretrained
+    monkeypatch.setattr(BertModel, "from_pretrained", lambda *args, **more: reads.append(1) or read(*args, **more))
+    local = opened(MODEL, AUTOENCODER, bert_folder=bert[0].name)
+    assert not reads, "an empty prompt needs none"
+    for text in ("the", "left", "the"):
+        prompt(local, text)
+    assert len(reads) == 1
+    stamp = lambda: LoadFlowModel.fingerprint_inputs(MODEL, AUTOENCODER, "auto", "auto", bert[0].name)
+    before = stamp()
+    assert before == stamp() != LoadFlowModel.fingerprint_inputs(MODEL, AUTOENCODER, "auto", "auto", "")
+    os.utime(bert[0] / "model.safetensors", ns=(1, 1))
+    assert stamp() != before
+    assert LoadFlowModel.fingerprint_inputs(MODEL, AUTOENCODER, "auto", "auto", "nowhere")
+
+
+@pytest.mark.parametrize("form", ["{away}", "../{name}", "x/../../{name}", "~/{name}", "..\\{name}", ".", "nowhere"])
+def test_a_bert_folder_outside_of_the_model_folders_is_refused(models, bert, tmp_path, monkeypatch, form):
+    away = bert[0].parent.parent / "away"
+    shutil.copytree(bert[0], away, dirs_exist_ok=True)
+    monkeypatch.setenv("HOME", str(away.parent))
+    with pytest.raises(ValueError, match="^bert_folder: .*models/text_encoders"):
+        opened(MODEL, AUTOENCODER, bert_folder=form.format(away=away, name="away"))
+
+
+def test_a_damaged_bert_is_refused(models, bert):
+    folder = bert[0]
+    local = opened(MODEL, AUTOENCODER, bert_folder=folder.name)
     (folder / "model.safetensors").rename(folder / "away")
     try:
         with pytest.raises(ValueError, match="does not open as BERT"):
@@ -291,6 +331,22 @@ def test_the_still_is_encoded_once_for_all_nodes(loaded, network):
     for conditioning in (positive, negative):
         assert torch.allclose(conditioning[0][1][STILL], theirs, atol=1e-5)
     assert positive[0][1]["pooled_output"].any() and not negative[0][1]["pooled_output"].any()
+
+
+def test_what_was_encoded_goes_when_the_host_unloads_the_autoencoder(loaded):
+    made, network = [], loaded.autoencoder.inference.network
+    keep = lambda module, args, out: made.append(weakref.ref(out))
+    hooks = [layer.register_forward_hook(keep) for layer in (network.generator.first, *network.generator.down_blocks)]
+    try:
+        first = loaded.autoencoder.features(picture(seed=31)).clone()
+        assert [one for one in made if one() is not None], "kept for the next node"
+        memory.unload_all_models()
+        gc.collect()
+        assert not [one for one in made if one() is not None]
+        assert torch.equal(loaded.autoencoder.features(picture(seed=31)), first), "and encoded again when it is needed"
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @pytest.mark.parametrize("size, near", [((62, 66), "64 x 64"), ((30, 101), "100 x 32")])
