@@ -400,7 +400,7 @@ def test_a_latent_that_is_no_flow_is_refused(latent, batch_index, words):
 
 @pytest.mark.parametrize("change, words", [
     ({"to_picture": torch.full((3, 16, 16, 2), torch.nan)}, "flow: expected finite numbers.*frame 0"),
-    ({"to_picture": torch.zeros(3, 16, 24, 2), "to_picture_valid": torch.ones(3, 16, 24)}, "24 x 16 and the image 16 x 16"),
+    ({"to_picture": torch.zeros(3, 16, 24, 2), "to_picture_valid": torch.ones(3, 16, 24)}, "24 x 16 and still_image 64 x 64"),
     ({"to_picture": torch.zeros(0, 16, 16, 2), "to_picture_valid": torch.ones(0, 16, 16)}, "at least one frame"),
     ({"to_picture": torch.zeros(3, 16, 16)}, "frames, height, width, 2"),
     ({"to_picture_valid": torch.full((3, 16, 16), torch.inf)}, "validity of the flow"),
