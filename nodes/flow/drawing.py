@@ -55,7 +55,7 @@ class DrawFlow(io.ComfyNode):
         fields.fitted(field.frame(0), size, "images")
         advice = "lower scale, connect smaller images, or draw fewer frames"
         lengths = 4 * 4 * field.valid.numel()  # of the offsets, sorted
-        fields.check_room("Drawing a flow", advice, len(field.valid), size, result=3, work=24, kept=lengths)
+        fields.check_room("Drawing a flow", advice, len(field.valid), size, result=3, work=16, kept=lengths)
         report = progress(len(field.valid))
         if drawing_style["drawing_style"] == COLORS:
             draw = colours(field, size, drawing_style["max_motion"])

@@ -43,7 +43,7 @@ class FlowToTensor(io.ComfyNode):
         from ..inputs.flows import check_room, field_of
 
         field = field_of(flow, direction)
-        check_room("The tensor of a flow", "use fewer frames", len(field.valid), field.size, result=3, work=0)
+        check_room("The tensor of a flow", "use fewer frames", len(field.valid), field.size, result=4, work=0)
         tensor = field.offset if layout == LAYOUTS[0] else field.offset.movedim(-1, 1)
         return io.NodeOutput(tensor.clone(memory_format=torch.contiguous_format), field.valid.clone())
 
@@ -100,14 +100,16 @@ def offsets(value, layout: str) -> torch.Tensor:
     from ..host.memory import check_memory
 
     try:
-        numbers = sum(torch.as_tensor(one).numel() for one in (value if isinstance(value, (list, tuple)) else [value]))
-        check_memory(4 * 2 * numbers, "The flow of this tensor", "use fewer frames")
-        value = torch.stack([torch.as_tensor(one) for one in value]) if isinstance(value, (list, tuple)) else value
-        value = torch.as_tensor(value).float()
+        parts = [torch.as_tensor(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"tensor: expected offsets in pixels, got a {type(value).__name__}: connect a flow."
         ) from error
+    check_memory(8 * sum(part.numel() for part in parts), "The flow of this tensor", "use fewer frames")
+    try:
+        value = (torch.stack(parts) if isinstance(value, (list, tuple)) else parts[0]).float()
+    except RuntimeError as error:
+        raise ValueError("tensor: expected frames of one size: connect a flow.") from error
     value = value[0] if value.ndim == 5 and len(value) == 1 else value[None] if value.ndim == 3 else value
     fits = [value.ndim == 4 and value.shape[axis] == 2 and value.numel() > 0 for axis in (-1, 1)]
     first = fits[0] if layout == AUTO else layout == LAYOUTS[0]

@@ -63,7 +63,7 @@ class WarpByFlow(io.ComfyNode):
         frames, channels, *size = sources.shape
         fields.fitted(field.frame(0), tuple(size))
         advice = "use smaller images, or fewer frames"
-        fields.check_room("Warping", advice, frames, tuple(size), result=channels + 1, work=4 * channels + 30)
+        fields.check_room("Warping", advice, frames, tuple(size), result=channels + 1, work=2 * channels + 14)
         fill = None if fill is None else filling(fields.as_planes(fill, "fill"), sources)
 
         def warp(i: int) -> tuple:
