@@ -98,7 +98,7 @@ def joined(object_flow, scene_flow, direction: str, mask, of_still: bool, box: t
             f"object_mask: expected the shape of the flow, {size[1]} x {size[0]}, got {mask.shape[2]} x {mask.shape[1]}: "
             "crop it."
         )
-    fields.check_room("Composing flows", "use smaller flows, or fewer frames", frames, size, result=5, work=12)
+    fields.check_room("Composing flows", "use smaller flows, or fewer frames", frames, size, result=5, work=24)
     box, mask = in_points(box, mask, size), for_frames(mask, direction, frames)
     still = zero_flow(1, size, field.valid) if scene is None else None
 

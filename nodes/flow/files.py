@@ -86,7 +86,7 @@ class LoadFlow(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "max_frames", default=0, min=0, max=4096, step=1, advanced=True,
-                    tooltip="Largest number of numbered .flo files to read. 0: all that follow the first without a gap.",
+                    tooltip="Largest number of numbered .flo files to read. 0: all that follow the first; a missing number is refused.",
                 ),
             ],
             outputs=[Flow.Output(display_name="flow", tooltip="The flow. Pixels that a .flo file marks as unknown are holes.")],

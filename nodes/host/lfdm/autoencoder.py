@@ -17,7 +17,7 @@ from ....models.lfdm.inference import AutoencoderInference, check_picture, frame
 from ..memory import CPU, bytes_of, check_memory
 
 Report = Callable[[int], None]
-ENCODING, RENDERING = 4, 6  # tensors as large as the first layer's output that a network holds at its peak, measured
+ENCODING, RENDERING = 6, 6  # tensors as large as the first layer's output that a network holds at its peak, measured
 
 
 class Kept:
