@@ -58,7 +58,7 @@ def open_part(path: Path, wanted: str | None = None, heat_map_padding: int | Non
     config = saved_config(file, kind) or inferred_config(file.pick(names), kind)
     if kind == "autoencoder" and heat_map_padding is not None:
         config = type(config)(**{**vars(config), "heat_map_padding": heat_map_padding})
-    check_fit(path, kind, {new: file.shapes[old] for new, old in names.items()}, expected_shapes(config))
+    check_fit(path, kind, {new: file.shapes[old] for new, old in names.items()}, shapes_for(path, config))
     check_schedule(file, kind)
     return (
         config,
@@ -136,6 +136,16 @@ def inferred_config(file: Weights, kind: str) -> AutoencoderConfig | FlowUNetCon
         raise ValueError(
             f"{file.name} looks like {NAMES[kind]}, but its shape cannot be read, such as {error}: it is damaged or "
             "of an unknown variant. Download it again, or choose another file."
+        ) from error
+
+
+def shapes_for(path: Path, config: AutoencoderConfig | FlowUNetConfig) -> dict[str, tuple[int, ...]]:
+    """What the configuration of a file asks for; one that no network can be built of is refused."""
+    try:
+        return expected_shapes(config)
+    except (RuntimeError, ValueError, TypeError, ZeroDivisionError, IndexError) as error:
+        raise ValueError(
+            f"{path.name} is a Duet flow file whose configuration fits no network ({error}): it is damaged. Save it again."
         ) from error
 
 

@@ -113,8 +113,10 @@ def controlled(net, images: torch.Tensor, positive=None, negative=None, strength
 
 def without_threshold(model):
     """The same flow model as if its loader had not installed the threshold."""
+    from comfy.patcher_extension import WrappersMP
+
     bare = model.clone()
-    bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
+    bare.remove_wrappers_with_key(WrappersMP.PREDICT_NOISE, "duet_threshold")
     return bare
 
 
