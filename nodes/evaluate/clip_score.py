@@ -46,7 +46,7 @@ class MeasureConsistency(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, images, clip_vision=None, clip_folder="") -> str:
-        return folder_stamp(clip_folder)
+        return clip_stamp(clip_folder)
 
     @classmethod
     def execute(cls, images, clip_vision=None, clip_folder="") -> io.NodeOutput:
@@ -104,7 +104,7 @@ class MeasureTextAlignment(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, images, text, clip_vision=None, clip=None, clip_folder="") -> str:
-        return folder_stamp(clip_folder)
+        return clip_stamp(clip_folder)
 
     @classmethod
     def execute(cls, images, text, clip_vision=None, clip=None, clip_folder="") -> io.NodeOutput:
@@ -124,11 +124,12 @@ class MeasureTextAlignment(io.ComfyNode):
         return io.NodeOutput(score, report)
 
 
-def folder_stamp(clip_folder: str | None) -> str:
+def clip_stamp(clip_folder: str | None) -> str:
     """Changes when a file of the folder is replaced; the text itself, a linked one (None) too, is told by the host."""
-    from ..host.evaluate.clip_folder import find_folder, stamp_of
+    from ..host.evaluate.clip_folder import find_folder
+    from ..host.files.folders import folder_stamp
 
-    return stamp_of(find_folder(clip_folder.strip())) if clip_folder and clip_folder.strip() else ""
+    return folder_stamp(find_folder(clip_folder.strip())) if clip_folder and clip_folder.strip() else ""
 
 
 def encoded_images(images: Tensor, clip_vision, folder: str) -> Tensor:

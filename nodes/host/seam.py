@@ -49,6 +49,11 @@ SEAM = {
         "ControlNet.copy(_)",
         "ControlNet.get_control(_, _, _, _, _, _)",
     ),
+    "comfy.k_diffusion.sampling": (
+        "sample_dpm_2",
+        "sample_dpm_2_ancestral",
+        "sample_heun",
+    ),
     "comfy.latent_formats": (
         "LatentFormat",
         "LatentFormat.process_in(_, _)",
@@ -94,6 +99,7 @@ SEAM = {
     "comfy.model_patcher": (
         "CoreModelPatcher",
         "ModelPatcher(_, load_device, offload_device)",
+        "ModelPatcher.add_callback(_, _, _)",
         "ModelPatcher.add_callback_with_key(_, _, _, _)",
         "ModelPatcher.add_patches(_, _, _)",
         "ModelPatcher.add_patches(_, _, _, _)",
@@ -104,6 +110,7 @@ SEAM = {
         "ModelPatcher.get_clone_model_override(_)",
         "ModelPatcher.get_free_memory(_, _)",
         "ModelPatcher.get_injections(_, _)",
+        "ModelPatcher.get_key_patches(_)",
         "ModelPatcher.get_key_patches(_, _)",
         "ModelPatcher.get_model_object(_, _)",
         "ModelPatcher.get_wrappers(_, _, _)",
@@ -114,7 +121,6 @@ SEAM = {
         "ModelPatcher.prepare_hook_patches_current_keyframe(_, _, _, _)",
         "ModelPatcher.remove_wrappers_with_key(_, _, _)",
         "ModelPatcher.set_attachments(_, _, _)",
-        "ModelPatcher.set_model_sampler_post_cfg_function(_, _)",
         "ModelPatcher.unpatch_model(_, unpatch_weights)",
     ),
     "comfy.model_sampling": (
@@ -130,6 +136,7 @@ SEAM = {
     ),
     "comfy.patcher_extension": (
         "CallbacksMP",
+        "CallbacksMP.ON_DETACH",
         "CallbacksMP.ON_REGISTER_ALL_HOOK_PATCHES",
         "WrapperExecutor",
         "WrapperExecutor.new_class_executor(_, _, _)",

@@ -12,7 +12,7 @@ import comfy.model_patcher
 import torch
 from torch import Tensor
 
-from ..files.folders import find_inside
+from ..files.folders import find_inside, folder_stamp
 from .clip import in_chunks
 
 FOLDERS = ("clip_vision", "text_encoders")
@@ -22,7 +22,7 @@ opened: WeakValueDictionary[tuple[Path, str], "ClipFolder"] = WeakValueDictionar
 def open_clip_folder(name: str) -> "ClipFolder":
     """The CLIP of a folder; the same one as before while its files are the same and the host keeps it loaded."""
     path = find_folder(name)
-    key = path, stamp_of(path)
+    key = path, folder_stamp(path)
     clip = opened.get(key)
     if clip is None:
         clip = opened[key] = ClipFolder(path)
@@ -77,12 +77,6 @@ def find_folder(name: str) -> Path:
             "openai/clip-vit-large-patch14 into models/clip_vision and give its name here."
         )
     return path
-
-
-def stamp_of(path: Path) -> str:
-    """Changes when a file of a folder is replaced."""
-    files = [(file.name, file.stat()) for file in sorted(path.iterdir()) if file.is_file()]
-    return " ".join(f"{name}-{file.st_mtime_ns}-{file.st_size}" for name, file in files)
 
 
 def open_folder(path: Path):

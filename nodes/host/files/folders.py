@@ -61,6 +61,12 @@ def find_inside(name: str, *folders: str, what: str, holds: str = "") -> Path | 
     return None
 
 
+def folder_stamp(path: Path) -> str:
+    """Changes when a file of a folder is replaced."""
+    files = [(file.name, file.stat()) for file in sorted(path.iterdir()) if file.is_file()]
+    return " ".join(f"{name}-{file.st_mtime_ns}-{file.st_size}" for name, file in files)
+
+
 def stamp(name: str | None, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> str:
     """Changes when the file is replaced, so that the host loads it anew.
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ....models.lfdm.config import FlowUNetConfig
+from ..finite import finite_result, finite_start
 from .patches import check_guidance, check_patches, node_name
 from .sampling import PARTS, StillParts
 
@@ -15,7 +16,7 @@ POINT = 4  # pixels of the still image for one point of the flow
 OWN = "duet_"  # how the keys begin that nodes of this pack set on a conditioning
 
 
-def check_flow_sampling(executor, noise: Tensor, *args, **kwargs) -> Tensor:
+def check_flow_sampling(executor, noise: Tensor, latent: Tensor, *args, **kwargs) -> Tensor:
     """The host's OUTER_SAMPLE wrapper point: noise (B, 3, F, h, w), then latent, sampler, sigmas and noise mask."""
     guider = executor.class_obj
     check_options(guider.model_options)
@@ -25,8 +26,9 @@ def check_flow_sampling(executor, noise: Tensor, *args, **kwargs) -> Tensor:
     for name, conds in guider.conds.items():
         for cond in conds or ():
             check_conditioning(cond, name)
+    finite_start(latent)
     guider.model_options["transformer_options"][PARTS] = StillParts()
-    return executor(noise, *args, **kwargs)
+    return finite_result(executor(noise, latent, *args, **kwargs))
 
 
 def check_options(options: dict) -> None:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ....models.lfdm.labels import Labels, is_empty, mean_of_tokens
-from ..files.inside import folder_inside, folder_stamp
+from ..files.folders import find_inside, folder_stamp
 from ..text_encoder import text_encoder
 
 BERT_FOLDERS = ("text_encoders",)
@@ -69,8 +69,8 @@ def check_width(vectors: Tensor, width: int, name: str) -> None:
 
 def find_bert(folder: str) -> Path:
     """The folder of a name inside the model folder of text encoders."""
-    path = folder_inside(folder, *BERT_FOLDERS)
-    if path is None or not (path / "config.json").is_file():
+    path = find_inside(folder, *BERT_FOLDERS, what="bert_folder", holds="config.json")
+    if path is None:
         raise ValueError(
             f"bert_folder: expected a folder in models/text_encoders with config.json, vocab.txt and model.safetensors of "
             f"BERT, found none of the name {folder}: put google-bert/bert-base-cased into models/text_encoders and enter "
@@ -81,7 +81,8 @@ def find_bert(folder: str) -> Path:
 
 def bert_stamp(folder: str) -> str:
     """Changes when a file of BERT is replaced."""
-    return folder_stamp(folder_inside(folder, *BERT_FOLDERS)) if folder else ""
+    path = find_inside(folder, *BERT_FOLDERS, what="bert_folder") if folder else None
+    return folder if path is None else folder_stamp(path)
 
 
 def open_bert(path: Path):

@@ -271,8 +271,6 @@ def test_bert_encodes_from_a_local_folder(models, bert):
     with torch.no_grad():
         states = model(torch.tensor([[2, 5, 6, 7, 8, 3]])).last_hidden_state
     assert torch.allclose(here, states[:, 1:].mean(1), atol=1e-5)
-    inside = opened(MODEL, AUTOENCODER, bert_folder=str(folder))
-    assert torch.equal(prompt(inside, "the left Hand waves")[0][1]["pooled_output"], here), "a path into the same place"
 
 
 def test_bert_is_read_once_for_all_prompts_and_again_when_its_files_change(models, bert, monkeypatch):
@@ -298,7 +296,7 @@ def test_a_bert_folder_outside_of_the_model_folders_is_refused(models, bert, tmp
     away = bert[0].parent.parent / "away"
     shutil.copytree(bert[0], away, dirs_exist_ok=True)
     monkeypatch.setenv("HOME", str(away.parent))
-    with pytest.raises(ValueError, match="^bert_folder: .*models/text_encoders"):
+    with pytest.raises(ValueError, match="^bert_folder: .*text_encoders"):
         opened(MODEL, AUTOENCODER, bert_folder=form.format(away=away, name="away"))
 
 
