@@ -1,28 +1,23 @@
 """Entry point that ComfyUI calls. Importing this file needs no host, so tests and training may import the pack."""
 
 WEB_DIRECTORY = "./web"
-OLDEST_HOST = (0, 30, 0)
+OLDEST = {"ComfyUI": (0, 30, 0), "PyTorch": (2, 7)}
 
 
-def check_host(version: str) -> None:
-    """Refuse an older ComfyUI with one sentence that names both versions."""
+def check_version(name: str, version: str) -> None:
+    """Refuse an older ComfyUI or PyTorch with one sentence that names both versions."""
     numbers = tuple(int(part) for part in version.split("+")[0].split(".")[:3] if part.isdigit())
-    if numbers < OLDEST_HOST:
-        wanted = ".".join(map(str, OLDEST_HOST))
-        raise ImportError(f"Duet needs ComfyUI {wanted} or newer, and this is {version}: please update ComfyUI.")
+    if numbers < OLDEST[name]:
+        wanted = ".".join(map(str, OLDEST[name]))
+        raise ImportError(f"Duet needs {name} {wanted} or newer, and this is {version}: please update {name}.")
 
 
 async def comfy_entrypoint():
+    import torch
     from comfyui_version import __version__
 
-    check_host(__version__)
-    try:
-        from .nodes import DuetExtension
+    check_version("ComfyUI", __version__)
+    check_version("PyTorch", torch.__version__)
+    from .nodes import DuetExtension
 
-        return DuetExtension()
-    except Exception:
-        import logging
-
-        # The host prints one line without a traceback for a failing entry point.
-        logging.exception("Duet could not start.")
-        raise
+    return DuetExtension()

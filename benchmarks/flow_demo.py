@@ -19,6 +19,7 @@ import _host  # noqa: F401
 import comfy.sample
 import torch
 from _pack import ROOT
+from comfy.patcher_extension import WrappersMP
 from pack.models.choices import ACTIONS
 from pack.models.evaluate.flow import (
     RandomFeatures,
@@ -38,6 +39,7 @@ from pack.models.lfdm.state import from_network, motion_of, state_of
 from pack.models.stage import render, sample_scene
 from pack.models.stage.motion import MOVES, StageMotion
 from pack.nodes.host.lfdm.model import native_flow_model, text_conditioning, with_still
+from pack.nodes.host.lfdm.sampling import THRESHOLD
 from pack.training.loop.sampling import sample_flow
 
 PEOPLE = 6  # different persons among the samples, each in several actions
@@ -94,7 +96,7 @@ class Models:
     def without_threshold(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:
         """The same with the loader's threshold taken out."""
         bare = self.native.clone()
-        bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
+        bare.remove_wrappers_with_key(WrappersMP.PREDICT_NOISE, THRESHOLD)
         return self.stock(truths, noise, options, model=bare)
 
     def ancestral(self, truths: list[dict], noise: torch.Tensor, options) -> torch.Tensor:

@@ -3,11 +3,15 @@
 The host reads these files at its start, so what a node works with is imported where it works, not on top of its file.
 """
 
-from comfy_api.latest import ComfyExtension, io
+from .host.seam import named_changes
 
-from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
-from .host.files.folders import add_folder, add_shipped
-from .replaced import register_replaced
+with named_changes():
+    from comfy_api.latest import ComfyExtension, io
+
+    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
+    from .host.files.folders import add_folder, add_own_folders, add_shipped
+    from .inputs.numbers import finite_only
+    from .replaced import register_replaced
 
 TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
 
@@ -16,8 +20,9 @@ class DuetExtension(ComfyExtension):
     async def on_load(self) -> None:
         add_folder("animatediff_models")
         add_folder("flow_models")
+        add_own_folders()
         add_shipped()
         await register_replaced()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [node for topic in TOPICS for node in topic.NODES]
+        return [finite_only(node) for topic in TOPICS for node in topic.NODES]

@@ -25,7 +25,7 @@ from pack.models.flow.warp import colour_wheel  # noqa: E402
 from pack.models.stage.motion import StageMotion  # noqa: E402
 from pack.training.data import open_clips  # noqa: E402
 from pack.training.encode.augment import hide, stretch  # noqa: E402
-from pack.training.recipes.vae import heat  # noqa: E402
+from pack.training.encode.pair_pictures import heat  # noqa: E402
 
 SEEDS = {"kind": "stage", "clips": 4, "size": 160, "frames": 4, "first_seed": 60, "objects": [0]}
 

@@ -3,8 +3,10 @@
 import importlib.util
 import json
 import os
+import random
 import shutil
 import sys
+import zlib
 from pathlib import Path
 
 import pytest
@@ -42,10 +44,39 @@ else:
 def pytest_addoption(parser):
     parser.addoption("--write-golden", action="store_true", help="write the golden list of nodes anew")
     parser.addoption("--write-compatibility", action="store_true", help="write docs/compatibility.md anew")
+    parser.addoption(
+        "--shuffle", type=int, metavar="SEED", help="run files, and the tests of each file, in another order"
+    )
 
 
-def pytest_collection_modifyitems(items):
+def seed_all(text: str) -> None:
+    """Seeds everything that draws, so that what is drawn does not depend on what ran before."""
+    seed = zlib.crc32(text.encode())
+    random.seed(seed)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(seed)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef, request):
+    seed_all(f"{request.node.nodeid}/{fixturedef.argname}")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item):
+    seed_all(item.nodeid)
+
+
+def pytest_collection_modifyitems(config, items):
     """The files that take longest come first, so that processes which share the work end together."""
+    seed = config.getoption("--shuffle")
+    if seed is not None:
+        keys = {item: random.Random(f"{seed}/{item.nodeid}").random() for item in items}
+        files = {item.path: random.Random(f"{seed}/{item.path}").random() for item in items}
+        items.sort(key=lambda item: (files[item.path], keys[item]))
+        return
     marks = {item: item.get_closest_marker("long") for item in items}
     items.sort(key=lambda item: -marks[item].kwargs["seconds"] if marks[item] else 0)
 

@@ -30,6 +30,15 @@ def test_the_archive_holds_the_pack_and_no_tools():
     assert sum((ROOT / path).stat().st_size for path in PUBLISHED) < 60 * 2**20
 
 
+def test_readme_says_where_to_get_what_the_archive_lacks():
+    """Every folder that README sends its reader to, and that only the repository has, is in the sentence about it."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (told,) = [part for part in text.split("\n\n") if part.startswith("What the registry ships")]
+    folders = {part for part in IGNORED if (ROOT / part).is_dir() and not part.startswith(".")}
+    named = {folder for folder in folders if f"{folder}/" in text.replace(told, "")}
+    assert {"scripts", "training"} <= named and all(f"`{folder}/`" in told for folder in named)
+
+
 @pytest.mark.parametrize("path", [path for path in PUBLISHED if path.endswith(".py")])
 def test_nothing_that_scanners_refuse(path):
     """No process, no network, no environment variable, no code from text, no pickle, no exit."""

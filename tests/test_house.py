@@ -21,14 +21,24 @@ ROOMS = {
     "nodes": TOPICS | {"host", "inputs"},
     "nodes/host": TOPICS,
     "tests/models": TOPICS,
-    "tests/nodes": TOPICS | {"host"},
+    "tests/nodes": TOPICS | {"host", "inputs"},
     "training": {"data", "encode", "loop", "page", "recipes"},
     "tests/training": {"data", "encode", "loop", "page", "recipes"},
 }
 LOOSE = {
     "models": {"__init__", "choices", "opencv"},
     "nodes": {"__init__", "replaced"},
-    "nodes/host": {"__init__", "choices", "memory", "progress", "recommended", "text_encoder", "types"},
+    "nodes/host": {
+        "__init__",
+        "choices",
+        "finite",
+        "memory",
+        "progress",
+        "recommended",
+        "seam",
+        "text_encoder",
+        "types",
+    },  # fmt: skip
     "tests/models": set(),
     "tests/nodes": {"test_gpu", "test_node_words", "test_registry", "test_replaced", "test_version"},
     "training": {"__init__", "launch"},
@@ -227,3 +237,82 @@ def test_no_topics_import_each_other_in_a_circle(floor):
 def test_a_circle_would_be_found():
     assert circle({"a": {"b"}, "b": {"c"}, "c": {"b"}}) == ["b", "c", "b"]
     assert circle({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == []
+
+
+# --- endings ---------------------------------------------------------------------------------------------------------
+
+RUNNING = files("models", "nodes", "training/page")  # what runs in the host's process: there an exit ends the queue
+
+
+def endings(tree: ast.AST) -> list[str]:
+    """Calls and exceptions by which a file would end the process, with their lines."""
+    found = []
+    for node in ast.walk(tree):
+        call = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
+        raised = ast.unparse(node.exc).split("(")[0] if isinstance(node, ast.Raise) and node.exc else ""
+        if call in {"sys.exit", "os._exit", "os.abort", "exit", "quit"} or raised in {
+            "SystemExit",
+            "KeyboardInterrupt",
+        }:
+            found.append(f"{node.lineno}: {call or raised}")
+    return found
+
+
+def swallowed(tree: ast.AST) -> list[str]:
+    """Handlers that would keep the host's interrupt from the host: bare ones, and broad ones that go on without raising."""
+    found = []
+    for handler in (node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)):
+        kinds = {"BaseException"} if handler.type is None else set(ast.unparse(handler.type).strip("()").split(", "))
+        raises = any(isinstance(node, ast.Raise) for node in ast.walk(handler))
+        if "BaseException" in kinds or ("Exception" in kinds and not raises):
+            found.append(f"{handler.lineno}: {ast.unparse(handler).splitlines()[0]}")
+    return found
+
+
+def host_names(tree: ast.AST) -> set[str]:
+    """The names by which a file knows the host's modules and what our own files bring of its interrupt."""
+    names = {"progress", "stop_if_cancelled", "report"}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom) and not getattr(node, "level", 0):
+            for alias in node.names:
+                if (getattr(node, "module", None) or alias.name).split(".")[0] in HOST:
+                    names.add((alias.asname or alias.name).split(".")[0])
+    return names
+
+
+def broad_around_host(tree: ast.AST) -> list[str]:
+    """Broad handlers around calls of the host without one for its interrupt before them."""
+    names, found = host_names(tree), []
+    for node in (node for node in ast.walk(tree) if isinstance(node, ast.Try)):
+        kinds = [ast.unparse(handler.type) if handler.type else "" for handler in node.handlers]
+        called = {
+            ast.unparse(call.func).split(".")[0]
+            for part in node.body
+            for call in ast.walk(part)
+            if isinstance(call, ast.Call)
+        }
+        if "Exception" in kinds and called & names and "InterruptProcessingException" not in "".join(kinds):
+            found.append(f"{node.lineno}: {sorted(called & names)}")
+    return found
+
+
+@pytest.mark.parametrize("path", RUNNING, ids=name)
+def test_nothing_ends_the_hosts_process_or_swallows_its_interrupt(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert not endings(tree) and not swallowed(tree) and not broad_around_host(tree)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import sys\nsys.exit(1)",
+        "raise SystemExit",
+        "try:\n    x()\nexcept:\n    raise",
+        "try:\n    x()\nexcept (ValueError, BaseException):\n    raise",
+        "try:\n    x()\nexcept Exception:\n    pass",
+        "import comfy.utils\ntry:\n    comfy.utils.x()\nexcept Exception as error:\n    raise ValueError from error",
+    ],
+)
+def test_an_ending_would_be_found(code):
+    tree = ast.parse(code)
+    assert endings(tree) or swallowed(tree) or broad_around_host(tree)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ..choices import MODALITIES
 from ..pair.layout import ClipLayout
+from ..unet.changes import Changes
 from ..unet.config import VideoUNetConfig
 from ..unet.controlnet import PoseControlNet
 from ..unet.inflation import inflate_unet
@@ -59,8 +60,12 @@ class SeparateUNets(Streams):
         super().__init__(video, VideoUNet)
 
     @property
-    def skip_count(self) -> int:
-        return self.streams["video"].skip_count
+    def skip_widths(self) -> list[int]:
+        return self.streams["video"].skip_widths
+
+    def changes(self, kwargs: dict | None) -> Changes | None:
+        """What changes the features of one network, from the arguments of its attention; the host has such."""
+        return None
 
     def forward(
         self,
@@ -78,11 +83,11 @@ class SeparateUNets(Streams):
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         inputs = {"background": background, "control": control}
         if self.layout.modalities == 1:
-            own = {"chunks": chunks, "attention_kwargs": attention_kwargs}
+            own = {"chunks": chunks, "attention_kwargs": attention_kwargs, "changes": self.changes(attention_kwargs)}
             return self.stream_of(labels)(sample, timestep, context, **inputs, **own)
         halves = self.halves(sample=sample, timestep=timestep, context=context, **inputs)
         for half, kwargs in zip(halves, self.attention_kwargs(attention_kwargs), strict=True):
-            half |= {"chunks": chunks, "attention_kwargs": kwargs}
+            half |= {"chunks": chunks, "attention_kwargs": kwargs, "changes": self.changes(kwargs)}
         return self.layout.whole([net(**half) for net, half in zip(self.streams.values(), halves, strict=True)])
 
 

@@ -3,6 +3,8 @@
 Letters: N frames, H and W pixels.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -62,29 +64,38 @@ def move_object(
     feather: float = 0.0,
     occlude: bool = True,
     scene_depth: Tensor | None = None,
+    report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Tensor, Tensor]:
     """(N, H, W) depth in [0, 1], near is white, with the object of (N, H, W) masks brought to (N,) greys; and where it changed, bool.
 
     The mean of the object becomes its grey, its deviations are scaled by `relief`. Behind it is `scene_depth` or,
     without one, the nearest pixel around it; `occlude` lets that hide the object wherever it is nearer.
     """
-    inside, outside = object_mask > 0.5, object_mask < OUTSIDE
-    if not inside.any():
+    if not any((mask > 0.5).any() for mask in object_mask):
         raise ValueError(
             f"object_mask: expected an object, got {len(object_mask)} masks without a pixel above 0.5: check what "
             "generates the mask."
         )
-    out = depth.clone()
-    for k in inside.flatten(1).any(1).nonzero()[:, 0].tolist():
-        if scene_depth is None:
-            around = fill_from_nearest(depth[k], outside[k])
-        else:
-            around = depth[k].where(outside[k], scene_depth[k])
-        moved = (greys[k] + relief * (depth[k] - depth[k][inside[k]].mean())).clamp(0, 1)
-        moved = fill_from_nearest(moved, inside[k])  # a soft edge reaches beyond the object
-        result = torch.maximum(moved, around) if occlude else moved
-        out[k] = torch.lerp(around, result, feathered(object_mask[k], feather))
-    return out, (out - depth).abs() > ROUNDING
+    out, changed = depth.clone(), torch.zeros_like(depth, dtype=torch.bool)
+    for k, mask in enumerate(object_mask):
+        if (mask > 0.5).any():
+            scene = None if scene_depth is None else scene_depth[k]
+            out[k] = move_in_frame(depth[k], mask, greys[k], relief, feather, occlude, scene)
+            changed[k] = (out[k] - depth[k]).abs() > ROUNDING
+        report(k + 1)
+    return out, changed
+
+
+def move_in_frame(
+    depth: Tensor, mask: Tensor, grey: Tensor, relief: float, feather: float, occlude: bool, scene_depth: Tensor | None
+) -> Tensor:
+    """move_object() in one frame (H, W) whose mask (H, W) shows the object."""
+    inside, outside = mask > 0.5, mask < OUTSIDE
+    around = fill_from_nearest(depth, outside) if scene_depth is None else depth.where(outside, scene_depth)
+    moved = (grey + relief * (depth - depth[inside].mean())).clamp(0, 1)
+    moved = fill_from_nearest(moved, inside)  # a soft edge reaches beyond the object
+    result = torch.maximum(moved, around) if occlude else moved
+    return torch.lerp(around, result, feathered(mask, feather))
 
 
 def fill_from_nearest(values: Tensor, known: Tensor) -> Tensor:

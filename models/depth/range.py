@@ -4,6 +4,7 @@ Letters: N frames, H and W pixels.
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -55,6 +56,7 @@ def normalize_clip(
     depth_type: str = "near is white",
     depth_scale: str = "linear",
     polarity: str = "near is white",
+    report: Callable[[int], None] = lambda done: None,
 ) -> tuple[Tensor, float, float]:
     """(N, H, W) depth of any unit to (N, H, W) in [0, 1], with the near and the far depth that were used.
 
@@ -82,12 +84,11 @@ def normalize_clip(
         near, far = range_of_clip(depth, good, range_mode, depth_type, near_percent, far_percent)
     direction = -1 if depth_type == "near is white" else 1
     # One frame at a time in double precision: exact for any float, and the clip is never held twice.
-    frames = [
-        relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0)
-        for frame, here in zip(depth, good, strict=True)
-    ]
-    picture = torch.stack(frames).float().to(device)
-    return 1 - picture if polarity == "near is white" else picture, near, far
+    picture = torch.empty_like(depth)
+    for index, (frame, here) in enumerate(zip(depth, good, strict=True)):
+        picture[index] = relative_depth(frame, near, far, depth_scale, direction).where(here, 1.0)
+        report(index + 1)
+    return (1 - picture if polarity == "near is white" else picture).to(device), near, far
 
 
 def relative_depth(depth: Tensor, near: float, far: float, depth_scale: str, direction: int) -> Tensor:

@@ -22,7 +22,11 @@ def depth_errors(depth: Tensor, reference: Tensor, person_mask: Tensor) -> dict[
 
 def psnr(images: Tensor, reference: Tensor) -> float:
     """Decibels between pictures in [0, 1]; 100 where they are equal."""
-    square = (images.float() - reference.float()).square().mean().item()
+    return decibels((images.float() - reference.float()).square().mean().item())
+
+
+def decibels(square: float) -> float:
+    """The mean square of an error between 0 and 1 as PSNR; 100 where there is none."""
     return 100.0 if square < 1e-10 else -10 * math.log10(square)
 
 
@@ -89,6 +93,12 @@ def frame_consistency(vectors: Tensor) -> tuple[float, Tensor]:
 def mean_where(values: Tensor, counted: Tensor) -> float:
     """The mean of values at the True places of a mask over their first axes; NaN where there is none."""
     return values[counted].double().mean().item()
+
+
+def error_sums(error: Tensor, counted: Tensor) -> tuple[int, float, float]:
+    """How many numbers of an error (H, W) or (H, W, 3) lie at the True places of (H, W), their sum and that of their squares."""
+    values = error[counted].double()
+    return values.numel(), values.sum().item(), values.square().sum().item()
 
 
 def draw_error(error: Tensor, counted: Tensor, gain: float) -> Tensor:

@@ -11,6 +11,7 @@ from .writing import write_safely
 
 STEM = "diffusion_pytorch_model"
 FILES = tuple(f"{STEM}{ending}" for ending in (".safetensors", ".fp16.safetensors", ".bin"))
+MOST_TEXT = 1 << 20  # bytes of a configuration
 DECLARED = ("attention_head_dim", "norm_num_groups", "prediction_type")  # what no tensor shows
 
 
@@ -34,13 +35,20 @@ def declared_beside(path: Path) -> dict[str, str]:
     declared = {}
     for file in (path.parent / "config.json", path.parent.parent / "scheduler" / "scheduler_config.json"):
         try:
-            values = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+            values = json.loads(small_text(file)) if file.is_file() else {}
             declared |= {name: json.dumps(values[name]) for name in DECLARED if values.get(name) is not None}
-        except (ValueError, OSError, AttributeError) as error:
+        except (ValueError, OSError, AttributeError, RecursionError) as error:
             raise ValueError(
                 f"{file.name} beside {path.name} cannot be read: it is damaged. Download it again, or remove it."
             ) from error
     return declared
+
+
+def small_text(file: Path) -> str:
+    """The text of a configuration; a file larger than any is refused."""
+    if file.stat().st_size > MOST_TEXT:
+        raise ValueError("it is too large for a configuration")
+    return file.read_text(encoding="utf-8")
 
 
 def save_folder(folder: str | Path, state: dict[str, Tensor], config: VideoUNetConfig) -> Path:

@@ -10,11 +10,13 @@ from torch import Tensor
 from ..unet.config import ONE_SHOT_FIELDS, SD1, ImageTokens, MotionModules, TemporalLayers, VideoUNetConfig
 from ..unet.config_file import from_json
 from . import about
+from .bounds import check_bounds, check_fits_tensors
 from .family import ASIDE, kind_of, wrong_family
 from .folder import declared_beside, file_in
 from .ldm import in_diffusers_words, prefix_of
-from .reading import Weights, read_weights
+from .reading import Weights, read_weights, short
 from .report import Report
+from .scaled import without_scales
 from .shape import CHANNELS, base_fields, motion_shape
 from .tuned import own_name
 from .writing import checksum
@@ -196,7 +198,7 @@ def open_weights(path) -> Weights:
     file = read_weights(path)
     file.metadata = declared_beside(path) | file.metadata
     wrapped = bool(file.shapes) and all(name.startswith("module.") for name in file.shapes)
-    return file.without("module.") if wrapped else file
+    return without_scales(file.without("module.") if wrapped else file)
 
 
 def duet_config(file: Weights) -> VideoUNetConfig | None:
@@ -210,8 +212,10 @@ def duet_config(file: Weights) -> VideoUNetConfig | None:
             "file is damaged. Copy or download it again."
         )
     try:
-        return from_json(text)
-    except (TypeError, AttributeError, ValueError) as error:
+        config = from_json(text)
+        check_bounds(config)
+        return config
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
         reason = str(error) if "newer version" in str(error) else "its configuration cannot be read. Save it again."
         raise ValueError(f"{file.name} is a Duet file that cannot be opened: {reason}") from error
 
@@ -239,9 +243,9 @@ def take_weights(
     file: Weights, config: VideoUNetConfig, names: dict[str, str], family: str, *notes, controlnet=False, only=""
 ):
     """The weights of `names`, {name in the network: name in the file}, if they are exactly what the network has."""
-    expected = expected_shapes(file, config, controlnet)
-    expected = {name: shape for name, shape in expected.items() if only in name}
     found = {new: file.shapes[old] for new, old in names.items()}
+    check_fits_tensors(file, config, found)
+    expected = {name: shape for name, shape in expected_shapes(file, config, controlnet).items() if only in name}
     if found != expected:
         raise ValueError(f"{file.name} looks like {family} but does not fit: {misfit(found, expected)}")
     used = set(names.values())
@@ -256,5 +260,5 @@ def misfit(found: dict[str, tuple], expected: dict[str, tuple]) -> str:
         "of another shape": sorted(name for name in set(expected) & set(found) if expected[name] != found[name]),
         "unknown": sorted(set(found) - set(expected)),
     }
-    words = [f"{len(names)} are {what} ({', '.join(names[:3])})" for what, names in parts.items() if names]
+    words = [f"{len(names)} are {what} ({', '.join(map(short, names[:3]))})" for what, names in parts.items() if names]
     return f"of {len(expected)} weights, {' and '.join(words)}. Download it again, or choose another file."

@@ -1,9 +1,11 @@
 """Reading files of weights: a safetensors header is checked before anything is read, a pickle is read for its tensors only."""
 
 import json
+import struct
 from collections.abc import Callable
 from contextlib import contextmanager
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -11,6 +13,11 @@ from torch import Tensor
 
 SAFE = (".safetensors", ".sft")
 PICKLED = (".ckpt", ".pth", ".pt", ".bin")
+NOTES = "duet_notes"  # a tensor of bytes, JSON: our metadata in a file that ComfyUI's own Save Model wrote
+SAVED = "model.diffusion_model."  # what the names of our weights begin with there, beside a text encoder and a VAE
+FP8 = (torch.float8_e4m3fn, torch.float8_e5m2, torch.float8_e4m3fnuz, torch.float8_e5m2fnuz)
+MOST_TENSORS = 50_000  # a whole checkpoint with its text encoders has less than a tenth of it
+SPARE = 1 << 20  # bytes that a pickle may hold beyond its size on the disk, and that notes may have
 
 
 class Weights:
@@ -38,16 +45,16 @@ class Weights:
 
     def _sound(self, name: str, value: Tensor) -> Tensor:
         value = value.detach()
-        if not value.is_floating_point():
+        if not value.is_floating_point() or (value.element_size() == 1 and value.dtype not in FP8):
             raise ValueError(
-                f"{self.name} stores {name} as {str(value.dtype).removeprefix('torch.')}, but weights are floating "
-                "numbers: the file is damaged or quantised. Use one in fp16, bf16 or fp32."
+                f"{self.name} stores {short(name)} as {str(value.dtype).removeprefix('torch.')}, but weights are floating "
+                "numbers: the file is damaged or quantised. Use one in fp16, bf16, fp32 or fp8."
             )
-        value = value.half() if value.element_size() == 1 else value  # fp8 holds no more than fp16
+        value = value.half() if value.dtype in FP8 else value  # fp8 holds no more than fp16
         # The extremes carry NaN along, and finding them is 12 times as fast as asking every number.
         if value.numel() and not all(torch.isfinite(extreme) for extreme in value.aminmax()):
             raise ValueError(
-                f"{self.name} has NaN or infinite numbers in {name}: its pictures would be black. "
+                f"{self.name} has NaN or infinite numbers in {short(name)}: its pictures would be black. "
                 "Download it again, or take an earlier checkpoint of its training."
             )
         return value
@@ -70,19 +77,40 @@ def read_weights(path: str | Path) -> Weights:
 def _read_safe(path: Path) -> Weights:
     try:
         file = safe_open(path, framework="pt", device="cpu")
-        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+        names = list(file.keys())
+        few = names[: MOST_TENSORS + 1]
+        shapes = {name: tuple(file.get_slice(name).get_shape()) for name in few}
         metadata = dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError, RuntimeError, KeyError) as error:
+        notes = (
+            dict(json.loads(bytes(file.get_tensor(NOTES).tolist()))) if shapes.get(NOTES, (SPARE,)) < (SPARE,) else None
+        )
+    except (SafetensorError, OSError, ValueError, TypeError, RuntimeError, KeyError) as error:
         raise _unreadable(path, cause_of_damage(path)) from error
+    check_count(path, len(names))
 
     def read(name: str) -> Tensor:
         with _explained(path):
             return file.get_tensor(name)
 
-    return Weights(path, shapes, metadata, read)
+    weights = Weights(path, shapes, metadata, read)
+    if notes is None:
+        return weights
+    return Weights(path, (inner := weights.without(SAVED)).shapes, metadata | notes, inner.read)
+
+
+def short(name: str) -> str:
+    """A name from a file as a sentence can hold it."""
+    return name if len(name) <= 100 and name.isprintable() else f"{name[:100]!r}..."
+
+
+def check_count(path: Path, count: int) -> None:
+    """Refuses a file of more tensors than any model has."""
+    if count > MOST_TENSORS:
+        raise _unreadable(path, f"it holds {count:,} tensors, where models have up to {MOST_TENSORS:,}")
 
 
 def _read_pickled(path: Path) -> Weights:
+    check_unpacked(path)
     try:
         found = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
@@ -97,9 +125,23 @@ def _read_pickled(path: Path) -> Weights:
     state = {name: value for name, value in found.items() if isinstance(name, str) and isinstance(value, Tensor)}
     if not state:
         raise _unreadable(path, "it holds no named tensors")
+    check_count(path, len(state))
     if any(value.layout != torch.strided or value.is_quantized for value in state.values()):
         raise _unreadable(path, "its tensors are sparse or quantised")
+    if sum(value.nbytes for value in state.values()) > 2 * path.stat().st_size + SPARE:  # tied weights count twice
+        raise _unreadable(path, "its tensors claim to be larger than the file")
     return Weights(path, {name: tuple(value.shape) for name, value in state.items()}, {}, state.__getitem__)
+
+
+def check_unpacked(path: Path) -> None:
+    """Refuses an archive that unpacks to far more than its size: torch.load would read all of it into memory."""
+    try:
+        with ZipFile(path) as archive:
+            size = sum(entry.file_size for entry in archive.infolist())
+    except (BadZipFile, OSError, ValueError, NotImplementedError, struct.error):  # an older form, or none at all
+        return
+    if size > 2 * path.stat().st_size + SPARE:
+        raise _unreadable(path, f"it is {path.stat().st_size:,} bytes large but unpacks to {size:,}")
 
 
 def _unreadable(path: Path, cause: str) -> ValueError:

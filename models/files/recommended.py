@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 
 from ..unet.config import VideoUNetConfig
-from .folder import file_in
+from .folder import MOST_TEXT, file_in
 from .reading import SAFE, read_weights
 
 KEY = "duet_recommended"
@@ -66,7 +66,8 @@ def read_recommended(path: str | Path, default: Recommended) -> Recommended:
     if KEY in metadata:
         return _settings(_parsed(metadata[KEY], path.name), default, path.name)
     beside = path.with_suffix(".json")
-    values = _parsed(beside.read_bytes(), beside.name) if beside.is_file() else None
+    read = beside.is_file() and beside.stat().st_size <= MOST_TEXT  # a larger one is another program's
+    values = _parsed(beside.read_bytes(), beside.name) if read else None
     if not isinstance(values, dict) or KEY not in values:  # another program's file
         return default
     return _settings(values[KEY], default, beside.name)
@@ -85,5 +86,7 @@ def _settings(values, default: Recommended, name: str) -> Recommended:
         if not isinstance(values, dict) or set(values) - set(known):
             raise ValueError(f"expected an object with {', '.join(known)}, got {str(values)[:100]}")
         return replace(default, **values)
-    except ValueError as error:
-        raise ValueError(f"The settings in {name} cannot be used: {error}. Correct or remove {KEY}.") from error
+    except (ValueError, RecursionError) as error:
+        raise ValueError(
+            f"The settings in {name} cannot be used: {str(error)[:300]}. Correct or remove {KEY}."
+        ) from error

@@ -16,6 +16,8 @@ def size(weights: Weights, name: str, axis: int = 0) -> int:
             f"{weights.name} lacks {name}, from which the shape of its network is read: weights are missing. "
             "Download it again."
         )
+    if not shape[axis]:
+        raise ValueError(f"{weights.name} has no numbers in {name}: it is damaged. Download it again.")
     return shape[axis]
 
 
@@ -39,7 +41,7 @@ def base_fields(weights: Weights) -> dict:
         )
     return {
         "in_channels": size(weights, "conv_in.weight", 1),
-        "out_channels": weights.shapes.get("conv_out.weight", (4,))[0],
+        "out_channels": size(weights, "conv_out.weight") if "conv_out.weight" in weights.shapes else 4,
         "block_out_channels": widths,
         "layers_per_block": count(weights, "down_blocks.0.resnets."),
         "attention_levels": tuple(f"down_blocks.{i}.attentions.0.norm.weight" in weights.shapes for i in levels),
@@ -57,14 +59,14 @@ def heads(weights: Weights, widths: tuple[int, ...], linear: bool) -> int | tupl
         return tuple(max(1, width // 64) for width in widths) if linear else 8
     try:
         value = json.loads(declared)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
-    if isinstance(value, list) and len(value) == len(widths) and all(isinstance(n, int) and n > 0 for n in value):
+    if isinstance(value, list) and len(value) == len(widths) and all(type(n) is int and n > 0 for n in value):
         return tuple(value)
-    if isinstance(value, int) and value > 0:
+    if type(value) is int and value > 0:
         return value
     raise ValueError(
-        f"{weights.name} says attention_head_dim is {declared!r}; a number of heads, or one for each level, was expected. "
+        f"{weights.name} says attention_head_dim is {declared[:100]!r}; a number of heads, or one for each level, was expected. "
         "Save it again without."
     )
 
@@ -72,9 +74,9 @@ def heads(weights: Weights, widths: tuple[int, ...], linear: bool) -> int | tupl
 def groups(weights: Weights) -> int:
     """Groups of the norms, which no tensor shows: Stable Diffusion has 32."""
     declared = weights.metadata.get("norm_num_groups", "32")
-    if not declared.isdecimal() or not int(declared):
+    if not re.fullmatch("[0-9]{1,6}", declared) or not int(declared):
         raise ValueError(
-            f"{weights.name} says norm_num_groups is {declared!r}; a number of groups was expected. Save it again without."
+            f"{weights.name} says norm_num_groups is {declared[:100]!r}; a number of groups was expected. Save it again without."
         )
     return int(declared)
 

@@ -3,6 +3,7 @@
 112 tensors in Stable Diffusion: the queries of both attentions and the attention over time; 32 more with its norms.
 """
 
+import re
 from collections.abc import Iterable
 
 from ..unet.config import ONE_SHOT_FIELDS, VideoUNetConfig
@@ -56,14 +57,23 @@ def named_as_ldm(names: Iterable[str]) -> dict[str, str]:
     """{name of a single checkpoint file: name} for a tuning in diffusers' words, whose numbers tell the levels."""
     names = list(names)
     places = {tuple(name.partition(BLOCK)[0].split(".")) for name in names}
-    downs = {(int(p[1]), int(p[3])) for p in places if p[0] == "down_blocks"}
-    ups = {int(p[1]) for p in places if p[0] == "up_blocks"}
+    downs = {(number(p, 1), number(p, 3)) for p in places if p[0] == "down_blocks"}
+    ups = {number(p, 1) for p in places if p[0] == "up_blocks"}
     if not downs or not ups:  # they are in those words already
         return {tav_name(name): name for name in names}
     lowest = min(level for level, _ in downs)
     attends = tuple(any(level == i for level, _ in downs) for i in range(max(ups) + lowest + 1))
     table = {other: ldm for ldm, other in modules(attends, 1 + max(layer for _, layer in downs))}
     return {tav_name(moved(name, table)): name for name in names}
+
+
+def number(place: tuple[str, ...], part: int) -> int:
+    """The number in a place such as down_blocks.1.attentions.0."""
+    if len(place) <= part or not re.fullmatch("[0-9]{1,2}", place[part]):
+        raise ValueError(
+            f"A tuning has blocks that are numbered, but its names have {'.'.join(place)[:100]!r}: choose another file."
+        )
+    return int(place[part])
 
 
 def moved(name: str, table: dict[str, str]) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -36,7 +37,7 @@ def without_sharing(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return out
 
 
-def save_model(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, **metadata) -> Path:
+def save_model(path: str | Path, state: dict[str, Tensor], config: VideoUNetConfig, /, **metadata) -> Path:
     """Write a Duet file: safetensors with its configuration and a checksum."""
     text = to_json(config)
     notes = {name: str(value) for name, value in metadata.items()}
@@ -49,15 +50,22 @@ def write_safely(path: str | Path, state: dict[str, Tensor], notes: dict[str, st
     if path.suffix.lower() not in SAFE:
         raise ValueError(f"A Duet file ends in .safetensors, but {path.name} does not: change its ending.")
     unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
+    state = without_sharing(state)
     try:
         # Made here first, since a new file gets 0666 less the umask; the library then fills it.
         os.close(os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         mode = unfinished.stat().st_mode & 0o777
-        save_file(without_sharing(state), unfinished, {**notes, "format": "pt"})
+        save_file(state, unfinished, {**notes, "format": "pt"})
         os.chmod(unfinished, mode)
         with unfinished.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(unfinished, path)
+    except (OSError, SafetensorError) as error:
+        size = sum(value.nbytes for value in state.values())
+        raise OSError(
+            f"{path} was not written ({getattr(error, 'strerror', None) or error}): it needs {size / 1e6:,.1f} MB there. Make room, or "
+            "choose another folder."
+        ) from error
     finally:
         unfinished.unlink(missing_ok=True)
     return path

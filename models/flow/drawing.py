@@ -3,6 +3,8 @@
 Flow is in pixels, last axis (dx, dy). Letters: N frames, H and W pixels.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -10,6 +12,7 @@ from ..opencv import import_cv2
 from .warp import colour_wheel
 
 INK = (1.0, 0.85, 0.1)
+OFTEN = 20_000  # arrows, about a second
 
 
 def max_motion_of(flow: Tensor) -> float:
@@ -23,17 +26,29 @@ def wheel(flow: Tensor, valid: Tensor, max_motion: float) -> Tensor:
     return colour_wheel(flow, max_motion) * (0.4 + 0.6 * valid.clamp(0, 1))[..., None]
 
 
-def arrows(flow: Tensor, valid: Tensor, pictures: Tensor, spacing: int, length: float) -> Tensor:
-    """An arrow every `spacing` pixels of (N, H, W, 3) pictures, `length` times as long as the offset; none in holes."""
-    cv2 = import_cv2()
-    height, width = flow.shape[1:3]
-    drawn = []
-    for offset, visible, picture in zip(flow.cpu(), valid.cpu(), pictures.cpu(), strict=True):
-        canvas = picture.contiguous().clone().numpy()
-        for y in range(spacing // 2, height, spacing):
-            for x in range(spacing // 2, width, spacing):
-                dx, dy = (length * offset[y, x]).tolist()
-                if visible[y, x] > 0.5 and dx * dx + dy * dy >= 1:
-                    cv2.arrowedLine(canvas, (x, y), (round(x + dx), round(y + dy)), INK, 1, cv2.LINE_AA, 0, 0.3)
-        drawn.append(torch.from_numpy(canvas))
-    return torch.stack(drawn).clamp(0, 1)
+def arrows(
+    flow: Tensor, valid: Tensor, pictures: Tensor, spacing: int, length: float, look: Callable[[], None] = lambda: None
+) -> Tensor:
+    """An arrow every `spacing` pixels of (N, H, W, 3) pictures, `length` times as long as the offset; none in holes.
+
+    `look` is called once in a while, so that a long drawing can be stopped.
+    """
+    return torch.stack(
+        [one_of_arrows(*frame, spacing, length, look) for frame in zip(flow, valid, pictures, strict=True)]
+    )
+
+
+def one_of_arrows(flow: Tensor, valid: Tensor, picture: Tensor, spacing: int, length: float, look) -> Tensor:
+    """(H, W, 3) with the arrows of one frame."""
+    cv2, places, drawn = import_cv2(), slice(spacing // 2, None, spacing), 0
+    canvas = picture.cpu().contiguous().clone().numpy()
+    offsets, visible = (length * flow[places, places]).tolist(), (valid[places, places] > 0.5).tolist()
+    for row, (line, shown) in enumerate(zip(offsets, visible, strict=True)):
+        for column, ((dx, dy), there) in enumerate(zip(line, shown, strict=True)):
+            if there and dx * dx + dy * dy >= 1:
+                x, y = (spacing // 2 + spacing * place for place in (column, row))
+                cv2.arrowedLine(canvas, (x, y), (round(x + dx), round(y + dy)), INK, 1, cv2.LINE_AA, 0, 0.3)
+                drawn += 1
+                if drawn % OFTEN == 0:
+                    look()
+    return torch.from_numpy(canvas).clamp_(0, 1)

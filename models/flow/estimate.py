@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..opencv import import_cv2
+from .frames import Report, frame_by_frame, silent
 from .warp import warp
 
 MIN_SIDE = 32  # on pictures smaller than its patches DIS reads beyond their border
@@ -48,30 +49,30 @@ def consistent(forward: Tensor, backward: Tensor) -> Tensor:
     return inside & (square(forward + back) < 0.01 * (square(forward) + square(back)) + 0.5)
 
 
-def neighbours_flow(images: Tensor, report: Callable[[int], None] = lambda done: None) -> dict[str, Tensor]:
+def neighbours_flow(images: Tensor, report: Report = silent) -> dict[str, Tensor]:
     """(F, H, W, 3) to the flow between neighbours forward and backward, (P, H, W, 2) each, and where it is trusted."""
-    forwards, backwards = [], []
-    for i in range(len(images) - 1):
-        forwards.append(dis_flow(images[i], images[i + 1]))
-        backwards.append(dis_flow(images[i + 1], images[i]))
-        report(i + 1)
-    forward, backward = torch.stack(forwards), torch.stack(backwards)
-    return {
-        "forward": forward, "forward_valid": consistent(forward, backward).float(),
-        "backward": backward, "backward_valid": consistent(backward, forward).float(),
-    }  # fmt: skip
+
+    def pair(i: int) -> tuple[Tensor, ...]:
+        there, back = dis_flow(images[i], images[i + 1]), dis_flow(images[i + 1], images[i])
+        return there, trusted(there, back), back, trusted(back, there)
+
+    names = ("forward", "forward_valid", "backward", "backward_valid")
+    return dict(zip(names, frame_by_frame(pair, len(images) - 1, report), strict=True))
 
 
-def flow_to_still(
-    picture: Tensor, images: Tensor, report: Callable[[int], None] = lambda done: None
-) -> tuple[Tensor, Tensor]:
+def trusted(there: Tensor, back: Tensor) -> Tensor:
+    """(H, W) 1 where flow (H, W, 2) there and back agree."""
+    return consistent(there[None], back[None])[0].float()
+
+
+def flow_to_still(picture: Tensor, images: Tensor, report: Report = silent) -> tuple[Tensor, Tensor]:
     """From each pixel of (F, H, W, 3) to the picture (H, W, 3): flow (F, H, W, 2) and where it is trusted, (F, H, W)."""
-    flows, trusted = [], []
-    for i, image in enumerate(images):
-        flows.append(dis_flow(image, picture))
-        trusted.append(consistent(flows[-1][None], dis_flow(picture, image)[None])[0].float())
-        report(i + 1)
-    return torch.stack(flows), torch.stack(trusted)
+
+    def frame(i: int) -> tuple[Tensor, ...]:
+        flow = dis_flow(images[i], picture)
+        return flow, trusted(flow, dis_flow(picture, images[i]))
+
+    return frame_by_frame(frame, len(images), report)
 
 
 def warp_errors(
@@ -81,11 +82,11 @@ def warp_errors(
 
     images and motion (F, H, W, 3) to the mean absolute error (P, H, W) and the pixels whose flow is trusted, (P, H, W).
     """
-    errors, trusted = [], []
+    errors, valid = [], []
     for i in range(len(images) - 1):
         forward, backward = dis_flow(motion[i], motion[i + 1])[None], dis_flow(motion[i + 1], motion[i])[None]
         next_frame = warp(images[i + 1 : i + 2], forward.to(images.device))[0]
         errors.append((next_frame - images[i]).abs().mean(-1))
-        trusted.append(consistent(forward, backward)[0].to(images.device))
+        valid.append(consistent(forward, backward)[0].to(images.device))
         report(i + 1)
-    return torch.stack(errors), torch.stack(trusted)
+    return torch.stack(errors), torch.stack(valid)

@@ -11,12 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .frames import Report, silent
 from .warp import warp
 
 
 class Field(NamedTuple):
     offset: Tensor  # (N, h, w, 2)
     valid: Tensor  # (N, h, w)
+
+    def frame(self, index: int) -> "Field":
+        """One frame of N, as a field of N = 1."""
+        return Field(self.offset[index : index + 1], self.valid[index : index + 1])
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,15 +106,16 @@ def moved(pictures: Tensor, field: Field, fill: Tensor | None = None) -> tuple[T
     return out, 1 - valid
 
 
-def accumulated(back: Field) -> Field:
+def accumulated(back: Field, report: Report = silent) -> Field:
     """P fields from each frame to the one before to N = P + 1 fields from each frame to the first."""
-    offsets, valids = [torch.zeros_like(back.offset[0])], [torch.ones_like(back.valid[0])]
-    for offset, valid in zip(*back, strict=True):
-        last = torch.cat((offsets[-1], valids[-1][..., None]), -1)
+    out = zero_flow(len(back.valid) + 1, back.size, back.offset)
+    for i, (offset, valid) in enumerate(zip(*back, strict=True)):
+        last = torch.cat((out.offset[i], out.valid[i][..., None]), -1)
         moved_last = warp(last[None], offset[None])[0]
-        offsets.append(offset + moved_last[..., :2])
-        valids.append(moved_last[..., 2] * valid * inside(offset[None])[0])
-    return Field(torch.stack(offsets), torch.stack(valids))
+        out.offset[i + 1] = offset + moved_last[..., :2]
+        out.valid[i + 1] = moved_last[..., 2] * valid * inside(offset[None])[0]
+        report(i + 1)
+    return out
 
 
 def zero_flow(frames: int, size: tuple[int, int], like: Tensor) -> Field:

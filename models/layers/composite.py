@@ -68,7 +68,7 @@ def split_layers(layers: Layers, index: int, feather: float = 0.0) -> list[Layer
     far = frame_of(layers.scene_depth, index)
     total = sum(coverages)
     clear = (1 - total).clamp_min(0)
-    rest = ((original - clear[..., None] * scene) / total.clamp_min(1e-6)[..., None]).clamp(0, 1)
+    rest = ((original - clear[..., None] * scene) / total.clamp_min(1e-6)[..., None]).clamp(*colour_range(original))
     parts = [LayerPart(cover[..., None] * rest, cover, near, 1 + i) for i, cover in enumerate(coverages)]
     colour = original - sum(part.colour for part in parts)  # the layers add up to the original whatever the masks
     return [LayerPart(colour, clear, near if far is None else far, 0), *parts]
@@ -152,7 +152,13 @@ def composite_frame(
         changed |= parts[-1].coverage > 0
     picture, near = merge_layers(parts)
     near = near if near is None or own is None else torch.where(changed, near, own)
-    return torch.where(changed[..., None], picture.clamp(0, 1), original), near, changed.float()
+    return torch.where(changed[..., None], picture.clamp(*colour_range(original)), original), near, changed.float()
+
+
+def colour_range(picture: Tensor) -> tuple[Tensor, Tensor]:
+    """The colours that a picture (H, W, 3) may have: 0 to 1, and as far beyond as it already goes in HDR."""
+    low, high = picture.aminmax()
+    return low.clamp_max(0), high.clamp_min(1)
 
 
 def scene_picture(layers: Layers, changes: Changes | None, index: int) -> Tensor:

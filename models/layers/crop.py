@@ -128,7 +128,9 @@ def resize(picture: Tensor, size: tuple[int, int] | None) -> Tensor:
     if size is None or tuple(picture.shape[:2]) == tuple(size):
         return picture
     channels_first = picture.permute(2, 0, 1)[None]
-    return interpolate(channels_first, size=tuple(size), mode="bicubic", antialias=True)[0].permute(1, 2, 0).clamp(0, 1)
+    scaled = interpolate(channels_first, size=tuple(size), mode="bicubic", antialias=True)[0].permute(1, 2, 0)
+    low, high = picture.aminmax()
+    return scaled.clamp_(low.clamp_max(0), high.clamp_min(1))  # HDR keeps its lights
 
 
 def paste_box(original: Tensor, edited: Tensor, box: Tensor, feather: float, protect: Tensor | None = None) -> Tensor:

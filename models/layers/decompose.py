@@ -39,16 +39,21 @@ def decompose(
 
     objects are masks (K, N or 1, h, w) or packed tracks; with `by_depth` they are found by depth alone. The hidden part
     of the person is that of the posed body, else that of a convex hull. Only every few pixels are measured.
+    `report` gets the frames that are done, 2 N in all.
     """
     rule, frames, size = rule or Rule(), len(images), tuple(images.shape[1:3])
     step = decision_step(size)
     person = lambda index: mask_frame(person_mask, index, size)[::step, ::step] > 0.5
     near = small_nearness(depth, depth_type, size, step)
-    areas, values = measure_person(person, near, frames)
+    areas, values = measure_person(person, near, frames, report)
     whole = whole_bodies(person, areas > 0, body)
     if by_depth:
-        objects = objects_from_depth(person_mask, whole, depth, depth_type, size, areas > 0, rule)
-    numbers = measure_objects(person, whole, near, objects, areas, values, size, step, report)
+        objects = objects_from_depth(
+            person_mask, whole, depth, depth_type, size, areas > 0, rule, lambda done: report(frames)
+        )
+    numbers = measure_objects(
+        person, whole, near, objects, areas, values, size, step, lambda done: report(frames + done)
+    )
     in_front, lines = decide_in_front(numbers, rule)
     nearness = torch.cat((numbers.nearness, values[:, None]), 1)
     notes = clip_notes(person_mask, objects, numbers, near)

@@ -62,7 +62,7 @@ def choose_camera(
         return MovingCamera(source, [None] * (len(source) - 1))
     steps = camera_steps(source, report)
     still = all(step is not None and np.array_equal(step, np.eye(3)) for step in steps)
-    return StillCamera(source) if still else MovingCamera(source, steps)
+    return StillCamera(source, report) if still else MovingCamera(source, steps)
 
 
 def blend_into_hole(own: Tensor, picture: Tensor, views: Tensor, hole: Tensor, grow: int) -> tuple[Tensor, Tensor]:

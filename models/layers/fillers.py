@@ -3,7 +3,7 @@
 Letters: N frames, H and W pixels, h and w those of a box, C colours and, last, nearness.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ MAX_DISTANCE = 64  # frames from which it may come
 class StillCamera:
     """One picture for all frames of a standing camera: their median, pixel by pixel, without the holes."""
 
-    def __init__(self, source: SceneFrames):
+    def __init__(self, source: SceneFrames, report: Callable[[int], None] = lambda done: None):
         frames = len(source)
         self.source, self.filled, self.filled_with = source, None, None
         chosen = np.linspace(0, frames - 1, min(frames, SAMPLES)).round().astype(int).tolist()
@@ -34,6 +34,7 @@ class StillCamera:
             part = slice(top, top + STRIP)
             strip = torch.stack([source.rows(index, part) for index in chosen]) + shifts[:, None, None]
             rows.append(strip.masked_fill(holes[:, part, :, None], torch.nan).nanmedian(0).values)
+            report(frames)  # no frame more, but Cancel is noticed
         self.scene = torch.cat(rows)
         self.views = (~holes).sum(0).float()
         self.add_missing(set(range(frames)) - set(chosen))

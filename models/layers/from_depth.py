@@ -32,6 +32,7 @@ def objects_from_depth(
     size: tuple[int, int],
     present: Tensor,
     rule: Rule,
+    report: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
     """One object as a packed track (N, 1, H, W / 8); present (N,) is true where there is a person."""
     frames, step = len(depth), decision_step(size)
@@ -39,11 +40,15 @@ def objects_from_depth(
     person = lambda index: mask_frame(person_mask, index, size)[::step, ::step] > 0.5
     limit = front_limits(near, person, present)
     shape = near(0).shape
-    pieces = [pack(pieces_in_front(near(index), person(index), limit[index])) for index in range(frames)]
+    pieces = []
+    for index in range(frames):
+        pieces.append(pack(pieces_in_front(near(index), person(index), limit[index])))
+        report(index + 1)
     piece = lambda index: unpack(pieces[index])[: shape[0], : shape[1]]
     kept = follow_pieces([pieces_on_body(piece(index), body(index), rule) for index in range(frames)], piece)
     track = []
     for index in range(frames):
+        report(index + 1)
         plane = nearness(depth[index], depth_type, size)
         around = fit(dilate(unpack(kept[index])[: shape[0], : shape[1]]).float(), size, "nearest-exact") > 0.5
         track.append(pack(around & (plane > limit[index]) & (mask_frame(person_mask, index, size) < 0.5)))

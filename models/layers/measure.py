@@ -34,10 +34,16 @@ class Measures:
     nearness: Tensor  # of the object, NaN where it is not visible
 
 
-def measure_person(person: Callable[[int], Tensor], near: Callable[[int], Tensor], frames: int) -> tuple[Tensor, ...]:
+def measure_person(
+    person: Callable[[int], Tensor],
+    near: Callable[[int], Tensor],
+    frames: int,
+    report: Callable[[int], None] = lambda done: None,
+) -> tuple[Tensor, ...]:
     """The person's share of the picture and nearness, both (N,); frames without a person are interpolated."""
     areas, values = torch.zeros(frames), torch.full((frames,), torch.nan)
     for index in range(frames):
+        report(index + 1)
         mask = person(index)
         if mask.sum() < MIN_PIXELS:
             continue

@@ -4,19 +4,17 @@ The released files are pickles: they are read for their tensors only, and the st
 """
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from uuid import uuid4
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
-from ..files.reading import PICKLED, SAFE, Weights, read_weights
+from ..files.reading import PICKLED, Weights, read_weights
 from ..files.report import Report
-from ..files.writing import checksum, without_sharing
+from ..files.writing import checksum, write_safely
+from .bounds import check_bounds
 from .config import AutoencoderConfig, FlowUNetConfig
 from .diffusion import cosine_betas
 from .shape import autoencoder_shape, unet_shape
@@ -60,7 +58,7 @@ def open_part(path: Path, wanted: str | None = None, heat_map_padding: int | Non
     config = saved_config(file, kind) or inferred_config(file.pick(names), kind)
     if kind == "autoencoder" and heat_map_padding is not None:
         config = type(config)(**{**vars(config), "heat_map_padding": heat_map_padding})
-    check_fit(path, kind, {new: file.shapes[old] for new, old in names.items()}, expected_shapes(config))
+    check_fit(path, kind, {new: file.shapes[old] for new, old in names.items()}, shapes_for(path, config))
     check_schedule(file, kind)
     return (
         config,
@@ -122,8 +120,10 @@ def saved_config(file: Weights, kind: str) -> AutoencoderConfig | FlowUNetConfig
             f"{file.name} is not what was saved: its checksum differs, so the file is damaged. Copy it again."
         )
     try:
-        return KINDS[kind].from_json(json.dumps(json.loads(text)[STORED[kind]]))
-    except (TypeError, KeyError, AttributeError, ValueError) as error:
+        config = KINDS[kind].from_json(json.dumps(json.loads(text)[STORED[kind]]))
+        check_bounds(config)
+        return config
+    except (TypeError, KeyError, AttributeError, ValueError, RecursionError) as error:
         reason = str(error) if "newer version" in str(error) else "its configuration cannot be read. Save it again."
         raise ValueError(f"{file.name} is a Duet flow file that cannot be opened: {reason}") from error
 
@@ -136,6 +136,16 @@ def inferred_config(file: Weights, kind: str) -> AutoencoderConfig | FlowUNetCon
         raise ValueError(
             f"{file.name} looks like {NAMES[kind]}, but its shape cannot be read, such as {error}: it is damaged or "
             "of an unknown variant. Download it again, or choose another file."
+        ) from error
+
+
+def shapes_for(path: Path, config: AutoencoderConfig | FlowUNetConfig) -> dict[str, tuple[int, ...]]:
+    """What the configuration of a file asks for; one that no network can be built of is refused."""
+    try:
+        return expected_shapes(config)
+    except (RuntimeError, ValueError, TypeError, ZeroDivisionError, IndexError) as error:
+        raise ValueError(
+            f"{path.name} is a Duet flow file whose configuration fits no network ({error}): it is damaged. Save it again."
         ) from error
 
 
@@ -203,32 +213,29 @@ def load(config: AutoencoderConfig | FlowUNetConfig, state: dict[str, Tensor]) -
     return net.eval().requires_grad_(False)
 
 
-def save(path: str | Path, config: AutoencoderConfig | FlowUNetConfig, state: dict[str, Tensor], **metadata) -> Path:
+def save(path: str | Path, config: AutoencoderConfig | FlowUNetConfig, state: dict[str, Tensor], /, **metadata) -> Path:
     """Write a Duet flow file: safetensors with its configuration and a checksum; nothing half-written has its name."""
-    path = Path(path)
-    if path.suffix.lower() not in SAFE:
-        raise ValueError(f"A Duet file ends in .safetensors, but {path.name} does not: change its ending.")
     kind = "autoencoder" if isinstance(config, AutoencoderConfig) else "unet"
-    state = without_sharing({name: value for name, value in state.items() if not CONSTANT.search(name)})
+    state = {name: value for name, value in state.items() if not CONSTANT.search(name)}
     text = json.dumps({STORED[kind]: json.loads(config.to_json())})
     notes = {name: str(value) for name, value in metadata.items()}
-    notes |= {"format": "pt", "duet_flow": text, "duet_crc32": checksum(state, text)}
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-    try:
-        save_file(state, unfinished, notes)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
+    return write_safely(path, state, {**notes, "duet_flow": text, "duet_crc32": checksum(state, text)})
 
 
-def convert(source: str | Path, target: str | Path, heat_map_padding: int | None = None, half: bool = False) -> Report:
+def convert(
+    source: str | Path,
+    target: str | Path,
+    heat_map_padding: int | None = None,
+    half: bool = False,
+    notes: dict[str, str] | None = None,
+) -> Report:
     """A released file as a Duet flow file, a third of its size where it held an optimiser."""
     source, target = Path(source), Path(target)
     if target.exists() and target.samefile(source):
         raise ValueError(f"{target.name} is the source itself: choose another name for the target.")
     config, state, report = open_part(source, None, heat_map_padding)
-    save(target, config, {name: value.half() for name, value in state.items()} if half else state, source=source.name)
+    state = {name: value.half() for name, value in state.items()} if half else state
+    save(target, config, state, **(notes or {}) | {"source": source.name})
     return report
 
 

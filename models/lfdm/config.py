@@ -9,6 +9,24 @@ FLOW_CHOICES = {
 }  # fmt: skip
 
 
+MAX_DEPTH, MAX_WIDTH = 64, 2**20  # of what a file may ask for; the released networks have 8 and 4096
+
+
+def check_sizes(config) -> None:
+    """Refuses numbers that no network has: a file's configuration is built before its weights are compared with it."""
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if isinstance(field.default, bool) or isinstance(field.default, str):
+            sound = isinstance(value, type(field.default))
+        elif isinstance(field.default, float):
+            sound = type(value) in (int, float) and abs(value) <= MAX_WIDTH  # NaN is not
+        else:
+            numbers = value if isinstance(field.default, tuple) and isinstance(value, tuple) else (value,)
+            sound = 0 < len(numbers) <= MAX_DEPTH and all(type(one) is int and 0 <= one <= MAX_WIDTH for one in numbers)
+        if not sound:
+            raise ValueError(f"{field.name} of {str(value)[:40]} is no size of a flow network.")
+
+
 class Json:
     """A frozen dataclass to JSON and back."""
 
@@ -44,8 +62,17 @@ class AutoencoderConfig(Json):
     heat_map_padding: int = 3  # of their convolution, 3 or 0; it does not follow from the weights
 
     def __post_init__(self):
+        check_sizes(self)
+        if max(self.levels, self.bottleneck, *(network[2] for network in self.hourglasses)) > MAX_DEPTH:
+            raise ValueError(f"Networks of at most {MAX_DEPTH} levels were expected.")
+        if min(self.scale, self.temperature) < 1 / MAX_DEPTH:
+            raise ValueError(f"scale and temperature are at least {1 / MAX_DEPTH:g}.")
         if self.heat_map_padding not in (0, 3):
             raise ValueError(f"heat_map_padding is 3 (MUG) or 0 (MHAD, NATOPS), not {self.heat_map_padding}.")
+
+    @property
+    def hourglasses(self) -> tuple[tuple[int, int, int], ...]:
+        return self.flow, self.region, self.background
 
     @property
     def feature_width(self) -> int:
@@ -85,6 +112,7 @@ class FlowUNetConfig(Json):
     residual: bool = False  # the output is added to the input state, which at first is nearly all noise
 
     def __post_init__(self):
+        check_sizes(self)
         for name, options in FLOW_CHOICES.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")

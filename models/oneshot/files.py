@@ -78,11 +78,13 @@ def is_initial(name: str, value: Tensor) -> bool:
     return bool((value == (1 if name.endswith("weight") else 0)).all())
 
 
-def write_tuning(path: str | Path, tuned: dict[str, Tensor], tuning: Tuning) -> Path:
+def write_tuning(
+    path: str | Path, tuned: dict[str, Tensor], tuning: Tuning, more: dict[str, str] | None = None
+) -> Path:
     """Tuned weights of any names as a file with the names of single checkpoint files."""
     state = {ldm: tuned[name] for ldm, name in named_as_ldm(tuned).items()}
     text = tuning.to_json()
-    notes = {name: str(value) for name, value in asdict(tuning).items()}  # for people and other programs
+    notes = (more or {}) | {name: str(value) for name, value in asdict(tuning).items()}  # for people and other programs
     return write_safely(path, state, {**notes, "duet_tuning": text, "duet_tuning_crc32": checksum(state, text)})
 
 
@@ -102,17 +104,17 @@ def read_tuning(path: str | Path) -> tuple[Weights, Tuning]:
         )
     try:
         return file, Tuning.from_json(text)
-    except (TypeError, AttributeError, ValueError) as error:
+    except (TypeError, AttributeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"{file.name} has settings of the tuning that are unknown ({error}). Save it again."
+            f"{file.name} has settings of the tuning that are unknown ({str(error)[:200]}). Save it again."
         ) from error
 
 
-def convert_tuning(source: Path, target: Path, half: bool = False) -> Report:
+def convert_tuning(source: Path, target: Path, half: bool = False, notes: dict[str, str] | None = None) -> Report:
     """Any tuning, such as Tune-A-Video's .pth of 112 tensors, as a Duet file."""
     file, tuning = read_tuning(source)
     state = {name: value.half() if half else value for name, value in file.state().items()}
-    write_tuning(target, state, tuning)
+    write_tuning(target, state, tuning, notes)
     return Report("Video tuning", len(state), notes=(training_note(tuning),) if tuning.steps else ())
 
 

@@ -9,14 +9,19 @@ import torch
 from torch import Tensor
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-GREY = 0.5  # of scene pictures where the person was
+GREY = 0.5  # of scene pictures where the person was, and around the person for a VAE
 LATENT_SCALE = 0.18215  # brings latents of Stable Diffusion's kind to about the size of the waves beside them
 PATCH = 2  # latent pixels a side of a latent token
 POSITION = 16  # numbers that encode the position of a latent token
 
 
+def surround(clip: bool) -> tuple[float, float, float]:
+    """The colour around a person for the encoder that reads it, in training and in sampling: zero once it is normed."""
+    return CLIP_MEAN if clip else (GREY, GREY, GREY)
+
+
 def person_alone(images: Tensor, mask: Tensor | None, around: tuple[float, float, float] = CLIP_MEAN) -> Tensor:
-    """(N, H, W, 3) pictures with everything outside (N, H, W) masks in CLIP's mean colour, which is zero for CLIP."""
+    """(N, H, W, 3) pictures with everything outside (N, H, W) masks in one colour, CLIP's mean if not told."""
     colour = images.new_tensor(around).expand_as(images)
     return images if mask is None else colour.lerp(images, mask[..., None])
 
@@ -40,7 +45,10 @@ def latent_tokens(latents: Tensor) -> Tensor:
     """(N, C, h, w) latents of the person to (N, T, D) tokens: patches with their position, for models without CLIP."""
     rows, columns = latents.shape[-2] // PATCH, latents.shape[-1] // PATCH
     if not rows or not columns:
-        raise ValueError(f"A picture for latent tokens is at least {8 * PATCH} x {8 * PATCH} pixels.")
+        raise ValueError(
+            f"Expected a character of at least {PATCH} x {PATCH} latent pixels, got {latents.shape[-1]} x "
+            f"{latents.shape[-2]}: scale the picture to {8 * PATCH} x {8 * PATCH} pixels or more."
+        )
     cut = latents[..., : rows * PATCH, : columns * PATCH]
     patches = torch.nn.functional.pixel_unshuffle(cut * LATENT_SCALE, PATCH).flatten(2).transpose(1, 2)
     position = sines(rows, columns).to(patches).expand(len(patches), -1, -1)

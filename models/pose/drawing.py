@@ -4,6 +4,7 @@ Pixel centres lie at integer coordinates. Letters: N frames, K points or limbs, 
 """
 
 import colorsys
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -41,6 +42,7 @@ def draw(
     face: bool = True,
     feet: bool = False,
     threshold: float = 0.3,
+    report: Callable[[int], None] = lambda done: None,
 ) -> Tensor:
     """Keypoints of any format as (N, H, W, 3) OpenPose pictures; stick width 0 is 4 pixels at a size of 512."""
     clip = parse(frames)
@@ -48,13 +50,16 @@ def draw(
     stick = stick_width or max(1.0, min(height, width) / 128)
     shown = {BODY: body, FOOT: feet, FACE: face, RIGHT_HAND: hands, LEFT_HAND: hands}
     keys = [key for key in (BODY, FOOT, RIGHT_HAND, LEFT_HAND, FACE) if shown[key]]
-    canvas = np.zeros((len(clip), height, width, 3), np.uint8)
-    for picture, frame in zip(canvas, clip, strict=True):
+    out = torch.empty(len(clip), height, width, 3)
+    for index, frame in enumerate(clip):
+        picture = np.zeros((height, width, 3), np.uint8)
         for person in frame.people:
             for key in keys:
                 points = rescale(person[key], width / frame.width, height / frame.height)
                 draw_part(picture, key, points, stick, threshold)
-    return torch.from_numpy(canvas).float() / 255
+        torch.div(torch.from_numpy(picture), 255, out=out[index])
+        report(index + 1)
+    return out
 
 
 def rescale(points: np.ndarray, x: float, y: float) -> np.ndarray:

@@ -22,6 +22,11 @@ from .render import (
 from .scene import Scene
 
 GROUPS = ("pictures", "geometry", "flow", "poses", "portrait")
+# Float32 numbers a pixel: of each frame once a group is computed, of each layer of the pictures, and of each frame that
+# is being computed.
+KEPT = {"pictures": 13, "geometry": 6, "flow": 5, "poses": 3, "portrait": 0}
+LAYER = 4
+WORK = {"pictures": 24, "geometry": 40, "flow": 40, "poses": 1, "portrait": 40}
 
 
 class Part:
@@ -82,6 +87,14 @@ class Clip:
             self._report = lambda done: None
         return self
 
+    def bytes_needed(self, *groups: str) -> int:
+        """About how much memory those of GROUPS that are missing will take, and the largest workspace of one chunk."""
+        missing = [group for group in groups if group not in vars(self)]
+        pixels = self.scene.height * self.scene.width
+        kept = sum(KEPT[group] for group in missing) + LAYER * (1 + len(self.scene.objects)) * ("pictures" in missing)
+        work = max((WORK[group] * (self.samples**2 if group != "geometry" else 1) for group in missing), default=0)
+        return 4 * pixels * (kept * self.scene.frames + work * min(self._step, self.scene.frames))
+
     @cached_property
     def camera(self) -> Camera:
         return self.scene.view()
@@ -105,7 +118,7 @@ class Clip:
 
     @cached_property
     def poses(self) -> dict:
-        return find_pose(self.scene, self.actors, self.camera, self._step, self._report)
+        return find_pose(self.scene, self.actors, self.camera, self._report)
 
     @cached_property
     def portrait(self) -> dict:

@@ -29,32 +29,37 @@ def chunks(count: int, step: int) -> Iterator[slice]:
         yield slice(begin, min(begin + step, count))
 
 
-def joined(parts: list[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """Pieces of a clip along its frames, which are the second dimension of layers and else the first."""
-    return {name: torch.cat([part[name] for part in parts], 1 if name == "layers" else 0) for name in parts[0]}
+def write(clip: dict[str, Tensor], part: dict[str, Tensor], frames: slice, count: int) -> None:
+    """Writes values of some frames into those of a clip of `count`; frames are the second dimension of layers, else the first."""
+    for name, values in part.items():
+        axis = 1 if name == "layers" else 0
+        if name not in clip:
+            clip[name] = values.new_empty(*values.shape[:axis], count, *values.shape[axis + 1 :])
+        clip[name].narrow(axis, frames.start, frames.stop - frames.start).copy_(values)
 
 
 def render_pictures(scene: Scene, actors: Actors, camera: Camera, samples: int, step: int, report: Report) -> dict:
     """The shaded pictures, layers and masks of a clip, `step` frames at a time."""
     style = STYLES[scene.style]
     still = render_empty_room(scene, camera.frames(slice(0, 1)), style, samples) if camera.is_still() else None
-    parts = []
+    clip = {}
     for frames in chunks(scene.frames, step):
         room = still or render_empty_room(scene, camera.frames(frames), style, samples)
-        parts.append(render_frames(scene, actors, camera, frames, style, samples, room))
+        write(clip, render_frames(scene, actors, camera, frames, style, samples, room), frames, scene.frames)
         report(frames.stop)
-    return joined(parts)
+    return clip
 
 
 def render_geometry(scene: Scene, actors: Actors, camera: Camera, step: int, report: Report) -> dict:
     """Depth, layer, owner, part and body of a clip at pixel centres, `step` frames at a time."""
     still = render_room_depth(scene.room, camera.frames(slice(0, 1))) if camera.is_still() else None
-    parts = []
+    clip = {}
     for frames in chunks(scene.frames, step):
         room = render_room_depth(scene.room, camera.frames(frames)) if still is None else still
-        parts.append(geometry(actors, camera, frames, room.expand(frames.stop - frames.start, -1, -1)))
+        part = geometry(actors, camera, frames, room.expand(frames.stop - frames.start, -1, -1))
+        write(clip, part, frames, scene.frames)
         report(frames.stop)
-    return joined(parts)
+    return clip
 
 
 def render_character(scene: Scene, samples: int = 2) -> tuple[Tensor, Tensor]:
@@ -168,30 +173,29 @@ def exact_flow(
 ) -> dict:
     """Forward and backward flow between neighbouring frames, and where it is valid."""
     pairs = depth.shape[0] - 1
+    size = depth.shape[1:]
     out = {}
     for turn, (name, here, there) in enumerate(
         (("forward", slice(0, pairs), slice(1, None)), ("backward", slice(1, None), slice(0, pairs)))
     ):
         motion = relative_motion(poses[here], poses[there])
-        flows, valids = [depth.new_zeros(0, *depth.shape[1:], 2)], [torch.zeros(0, *depth.shape[1:], dtype=torch.bool)]
+        out[name], out[f"{name}_valid"] = depth.new_empty(pairs, *size, 2), torch.empty(pairs, *size, dtype=torch.bool)
         for some in chunks(pairs, step):
             flow, new_depth = rigid_flow(depth[here][some], owner[here][some].long(), motion[some], camera)
-            flows.append(flow)
-            valids.append(arrives(flow, new_depth, layer[here][some], layer[there][some], depth[there][some]))
+            out[name][some] = flow
+            out[f"{name}_valid"][some] = arrives(
+                flow, new_depth, layer[here][some], layer[there][some], depth[there][some]
+            )
             report((turn * pairs + some.stop) // 2)
-        out[name], out[f"{name}_valid"] = torch.cat(flows), torch.cat(valids)
     return out
 
 
-def find_pose(scene: Scene, actors: Actors, camera: Camera, step: int, report: Report) -> dict:
+def find_pose(scene: Scene, actors: Actors, camera: Camera, report: Report) -> dict:
     """Joints in camera space, keypoints and the pose pictures."""
     joints = camera.to_camera(actors.joints)
     keypoints = openpose_keypoints(joints, camera)
-    pictures = []
-    for frames in chunks(scene.frames, step):
-        pictures.append(drawing.draw(keypoints[frames], scene.height, scene.width))
-        report(frames.stop)
-    return {"joints": joints, "keypoints": keypoints, "pose": torch.cat(pictures)}
+    pose = drawing.draw(keypoints, scene.height, scene.width, report=report)
+    return {"joints": joints, "keypoints": keypoints, "pose": pose}
 
 
 def openpose_keypoints(joints: Tensor, camera: Camera) -> list:

@@ -3,6 +3,8 @@
 Each is converted from its 2-D original, whose names and weights stay. Letters as in pair/layout.py.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from diffusers.models.attention import BasicTransformerBlock
@@ -76,6 +78,7 @@ class VideoTransformerBlock(BasicTransformerBlock):
     """Spatial attention, attention over time, cross-attention, feed-forward."""
 
     tem_place: str | None = None  # where attention over time lies, None without it
+    after_attn1: Callable | None = None  # what may change the tokens after self-attention, called with its arguments
 
     @classmethod
     def from_2d(cls, block: BasicTransformerBlock, config: VideoUNetConfig, layout: ClipLayout):
@@ -98,6 +101,7 @@ class VideoTransformerBlock(BasicTransformerBlock):
         # The order is diffusers': gradient checkpointing passes all seven without names.
         kwargs = cross_attention_kwargs or {}
         x = self.attn1(self.norm1(x), **kwargs) + x
+        x = x if self.after_attn1 is None else self.after_attn1(x, **kwargs)
         x = self.over_time(x, "before_cross_attention")
         x = self.attn2(self.norm2(x), encoder_hidden_states=encoder_hidden_states, **kwargs) + x
         x = self.feed_forward(self.norm3(x)) + x

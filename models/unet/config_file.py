@@ -70,5 +70,5 @@ def read(cls: type, values: dict):
 def refuse_unknown(names: set[str]) -> None:
     if names:
         raise ValueError(
-            f"The model was made by a newer version: it has {', '.join(sorted(names))}. Please update Duet."
+            f"The model was made by a newer version: it has {', '.join(sorted(names)[:3])[:300]}. Please update Duet."
         )

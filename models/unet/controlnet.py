@@ -10,7 +10,8 @@ from ..pair.layout import ClipLayout
 from .blocks import inflate_block
 from .config import VideoUNetConfig
 
-BETWEEN = (".cross_modal.", ".same_place.")  # adapters between the modalities, which a ControlNet lacks
+BETWEEN = (".cross_modal.", ".same_place.")  # adapters between the modalities
+LACKED = (*BETWEEN, ".motion_modules.")  # adapters of a U-Net that a ControlNet lacks
 # What a ControlNet copies from its U-Net.
 SHARED = ("conv_in", "time_embedding", "class_embedding", "down_blocks", "mid_block")
 
@@ -75,7 +76,7 @@ class PoseControlNet(ControlNetModel):
         """A new ControlNet: the encoder of a U-Net with its temporal layers; its residuals are zero until it is trained."""
         net = cls(unet.video)
         state = {name: value for name, value in unet.state_dict().items() if name.split(".")[0] in SHARED}
-        state = {name: value for name, value in state.items() if not any(part in name for part in BETWEEN)}
+        state = {name: value for name, value in state.items() if not any(part in name for part in LACKED)}
         if not net.video.label:
             state.pop("class_embedding.weight", None)
         missing, unexpected = net.load_state_dict(state, strict=False)

@@ -19,31 +19,35 @@ HEADS = 8
 
 
 class PositionTable(nn.Module):
-    """Sines and cosines of the frame number, added to (n h w) f c tokens; files may carry the table, none needs to."""
+    """Sines and cosines of the frame number, added to (n h w) f c tokens; files may carry the table, none needs to.
+
+    Nothing is stored: a file says how many positions there are, and a network on meta must not take memory for them.
+    """
 
     def __init__(self, width: int, positions: int):
         super().__init__()
-        self.register_buffer("pe", sinusoids(positions, width)[None], persistent=False)
+        self.width, self.positions = width, positions
 
     def forward(self, tokens: Tensor) -> Tensor:
-        frames, longest = tokens.shape[1], self.pe.shape[1]
+        frames, longest = tokens.shape[1], self.positions
         if frames > longest:
             raise ValueError(
                 f"Expected a clip of up to {longest} frames, which this motion module was trained on, got {frames}: "
                 f"use Context Windows (Video and Depth) with a length of {longest} or less."
             )
-        return tokens + self.pe[:, :frames].to(tokens)
+        return tokens + sinusoids(frames, self.width, tokens.device).to(tokens)
 
     def _load_from_state_dict(self, state, prefix, metadata, strict, missing, unexpected, errors):
         table = state.pop(prefix + "pe", None)
-        if table is not None and table.shape != self.pe.shape:
-            errors.append(f"{prefix}pe is {tuple(table.shape)} in the file and {tuple(self.pe.shape)} in the network.")
+        shape = (1, self.positions, self.width)
+        if table is not None and table.shape != shape:
+            errors.append(f"{prefix}pe is {tuple(table.shape)} in the file and {shape} in the network.")
 
 
-def sinusoids(positions: int, width: int) -> Tensor:
-    """(positions, width): even columns sines, odd columns cosines, always real numbers, even in a network on meta."""
-    steps = torch.arange(positions, device="cpu")[:, None]
-    speeds = torch.exp(torch.arange(0, width, 2, device="cpu") * (-math.log(10000.0) / width))
+def sinusoids(positions: int, width: int, device: torch.device | str = "cpu") -> Tensor:
+    """(positions, width): even columns sines, odd columns cosines."""
+    steps = torch.arange(positions, device=device)[:, None]
+    speeds = torch.exp(torch.arange(0, width, 2, device=device) * (-math.log(10000.0) / width))
     return torch.stack((torch.sin(steps * speeds), torch.cos(steps * speeds)), dim=2).flatten(1)[:, :width]
 
 
@@ -91,6 +95,8 @@ class MotionTransformer(nn.Module):
         nn.init.zeros_(self.proj_out.bias)
 
     def forward(self, features: Tensor) -> Tensor:
+        if self.layout.still:
+            return features
         height, width = features.shape[2:]
         normed = norm_over_clip(self.norm, features, self.layout) if self.over_clip else self.norm(features)
         tokens = self.proj_in(rearrange(normed, "(n f) c h w -> (n h w) f c", n=self.layout.clips))

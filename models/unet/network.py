@@ -19,6 +19,7 @@ from .attention.cross_modal import CrossModalAttention
 from .attention.same_place import SamePlace
 from .attention.shared_maps import SharedMaps
 from .blocks import VideoTransformerBlock, copy_of_conv, inflate_block, norm_over_clip, pairs, zeros_like_conv
+from .changes import Changes, add_residual, down_by_layers, store_skip, up_by_layers
 from .config import MotionModules, Pair, VideoUNetConfig
 from .motion_module import add_motion_modules
 from .schedule import STEPS
@@ -33,7 +34,9 @@ class ForwardState:
     kwargs: dict
     control: dict
     skips: list[Tensor]
-    change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None
+    changes: Changes | None = None
+    sample: Tensor | None = None  # what the network was called with
+    timestep: Tensor | None = None
 
 
 class VideoUNet(UNet2DConditionModel):
@@ -74,9 +77,11 @@ class VideoUNet(UNet2DConditionModel):
         return reference_features(self.reference, latents, context)
 
     @property
-    def skip_count(self) -> int:
-        """Feature maps from the down blocks to the up blocks: a ControlNet gives as many residuals."""
-        return 1 + sum(len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks)
+    def skip_widths(self) -> list[int]:
+        """Channels of each feature map from the down blocks to the up blocks: a ControlNet gives a residual for each."""
+        counts = [len(block.resnets) + len(block.downsamplers or ()) for block in self.down_blocks]
+        widths = self.video.block_out_channels
+        return [widths[0], *(width for width, count in zip(widths, counts, strict=True) for _ in range(count))]
 
     def _add_pair_layers(self, pair: Pair) -> None:
         """Add what lies between video and depth: attention and a projection at the end of blocks, shared maps in them."""
@@ -111,18 +116,18 @@ class VideoUNet(UNet2DConditionModel):
         background: Tensor | None = None,
         control: dict | None = None,
         attention_kwargs: dict | None = None,
-        change: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]] | None = None,
+        changes: Changes | None = None,
         reference: list[Features | None] | None = None,
         motion: Tensor | None = None,
     ) -> Tensor:
         """Predict for a batch cut as (k m f).
 
         background (k m f) C h w latents; control holds residuals: "down" one for each skip, "mid", and "levels" one
-        for each down block (T2I-adapters). change takes features and skip before they are concatenated (FreeU). reference is
-        of read_reference, one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
+        for each down block (T2I-adapters). changes may change features between layers (FreeU). reference is of read_reference,
+        one for each chunk or None; motion (k m f) C0 h w features of the pose guider.
         """
         state = self.begin(
-            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, change,
+            sample, timestep, context, chunks, modalities, labels, background, control, attention_kwargs, changes,
             reference, motion,
         )  # fmt: skip
         for step in self.steps():
@@ -131,18 +136,23 @@ class VideoUNet(UNet2DConditionModel):
 
     def begin(
         self, sample, timestep, context, chunks=1, modalities=None, labels=None, background=None, control=None,
-        attention_kwargs=None, change=None, reference=None, motion=None,
+        attention_kwargs=None, changes=None, reference=None, motion=None,
     ) -> ForwardState:  # fmt: skip
         """Cut the batch, embed and enter: everything before the first block."""
         self.layout.cut(sample.shape[0], chunks, modalities or self.video.modalities)
         set_reference(self.readers, reference, chunks)
-        emb = self.embed(sample, timestep, labels)
+        emb = self.embed(sample, timestep, labels, changes)
         if self.video.tokens is not None and context.shape[-1] == self.video.token_width:
             context = self.clip_proj(context)
         kwargs = {"encoder_hidden_states": context, "cross_attention_kwargs": attention_kwargs}
         x = self.enter(sample, background)
         x = x if motion is None else x + motion
-        return ForwardState(x, emb, kwargs, control or {}, [x], change)
+        state = ForwardState(x, emb, kwargs, control or {}, [], changes, sample, timestep)
+        if changes is None:
+            state.skips.append(x)
+        else:
+            store_skip(state)
+        return state
 
     def steps(self) -> list[Callable[[ForwardState], None]]:
         """A call for each block, in order."""
@@ -152,6 +162,9 @@ class VideoUNet(UNet2DConditionModel):
     def down(self, block: nn.Module, level: int, state: ForwardState) -> None:
         levels = state.control.get("levels", ())
         residual = levels[level] if level < len(levels) else None
+        if state.changes is not None:
+            down_by_layers(block, state, residual)
+            return
         if getattr(block, "attentions", None):
             state.x, more = block(state.x, state.emb, additional_residuals=residual, **state.kwargs)
         else:
@@ -163,18 +176,20 @@ class VideoUNet(UNet2DConditionModel):
 
     def middle(self, state: ForwardState) -> None:
         if "down" in state.control:
-            state.skips = [skip + residual for skip, residual in zip(state.skips, state.control["down"], strict=True)]
+            state.skips = [add_residual(*both) for both in zip(state.skips, state.control["down"], strict=True)]
         state.x = self.mid_block(state.x, state.emb, **state.kwargs)
         if "mid" in state.control:
-            state.x = state.x + state.control["mid"]
+            state.x = add_residual(state.x, state.control["mid"])
+        if state.changes is not None:
+            state.x = state.changes.after_middle(state.x, state)
 
     def up(self, block: nn.Module, state: ForwardState) -> None:
+        if state.changes is not None:
+            up_by_layers(block, state)
+            return
         count = len(block.resnets)
         state.skips, here = state.skips[:-count], tuple(state.skips[-count:])
         size = state.skips[-1].shape[2:] if state.skips else None
-        if state.change is not None:
-            state.x = up_by_pairs(block, state, here, size)
-            return
         more = state.kwargs if getattr(block, "attentions", None) else {}
         state.x = block(state.x, res_hidden_states_tuple=here, temb=state.emb, upsample_size=size, **more)
 
@@ -196,9 +211,10 @@ class VideoUNet(UNet2DConditionModel):
             time = self.time_embedding(self.time_proj(torch.tensor([STEPS // 2])))
             self.class_embedding.weight[1].normal_(std=time.std().item())
 
-    def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None) -> Tensor:
+    def embed(self, sample: Tensor, timestep: Tensor, labels: Tensor | None, changes: Changes | None = None) -> Tensor:
         """Time and modality as one vector for each latent: (k m f) 4 C0."""
         emb = self.time_embedding(self.get_time_embed(sample, timestep))
+        emb = emb if changes is None else changes.embedding(emb)
         if self.class_embedding is None:
             return emb
         labels = self.layout.labels(sample.device) if labels is None else labels
@@ -211,16 +227,3 @@ class VideoUNet(UNet2DConditionModel):
         if self.video.background == "add":
             return self.conv_in(sample + background)
         return self.conv_in(sample) + self.conv_bg(background)
-
-
-def up_by_pairs(block: nn.Module, state: ForwardState, skips: tuple[Tensor, ...], size: torch.Size | None) -> Tensor:
-    """An up block one ResBlock at a time, so that `state.change` gets each skip before it is concatenated."""
-    x, skips = state.x, list(skips)
-    for resnet, attention in zip(block.resnets, getattr(block, "attentions", None) or [None] * len(skips), strict=True):
-        x, skip = state.change(x, skips.pop())
-        x = resnet(x if skip is None else torch.cat((x, skip), 1), state.emb)
-        if attention is not None:
-            x = attention(x, **state.kwargs)[0]
-    for upsampler in block.upsamplers or ():
-        x = upsampler(x, size)
-    return x

@@ -4,8 +4,10 @@ from comfy_api.latest import io
 
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, MoGeGeometry, PoseKeypoint
+from ..inputs.memory import check_frames_memory
 
 CATEGORY = "Duet/pose"
+WORKSPACE = 30  # float32 numbers a pixel that the body of one frame is found with
 
 
 class DrawBody(io.ComfyNode):
@@ -58,12 +60,13 @@ class DrawBody(io.ComfyNode):
     @classmethod
     def execute(cls, keypoints, width, height, depth_type, depth=None) -> io.NodeOutput:
         from ...models.character.from_keypoints import body_from_keypoints
-        from ...models.pose.formats import parse
+        from ...models.pose.formats import as_clip, parse
         from ..inputs.depth import as_image
 
         first = parse(keypoints)[0]
         size = (height or first.height, width or first.width)
-        near = frame_nearness(depth, depth_type, len(keypoints), size)
+        check_frames_memory("Draw Body for Character Swap", len(as_clip(keypoints)), size, 8, for_one=WORKSPACE)
+        near = frame_nearness(depth, depth_type, len(as_clip(keypoints)), size)
         body, plane, mask = render_clip(body_from_keypoints(keypoints, near, *size))
         return io.NodeOutput(body, as_image(plane), mask)
 

@@ -135,11 +135,11 @@ def read_character(image, mask):
 def character_tokens(square, latents, clip_vision):
     """(1, t, d) of the character: CLIP's vector of the whole picture, or latent tokens for models without CLIP."""
     from ...models.pair.foreground import latent_tokens
-    from ..host.evaluate.clip import one_each
+    from ..host.evaluate.clip import encode_images
 
     if clip_vision is None:
         return latent_tokens(latents)
-    return one_each(clip_vision.encode_image(square, crop=False)["image_embeds"])[:, None]
+    return encode_images(clip_vision, square)[:, None]
 
 
 def encode_layers(vae, body, scene, occluder, occluder_mask):

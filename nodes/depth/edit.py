@@ -5,7 +5,8 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ...models.choices import DEPTH_BLENDS
-from ..inputs.depth import as_image, grey, grey_beside
+from ..inputs.depth import as_image, by_frames, grey, grey_beside
+from ..inputs.memory import check_clip_memory
 from .normalize import CATEGORY
 from .remap import curve_heights
 
@@ -83,13 +84,17 @@ class MoveObjectInDepth(io.ComfyNode):
         cls, depth, object_mask, start_grey, end_grey, relief, feather, occlusion, motion_curve=None, scene_depth=None
     ) -> io.NodeOutput:
         from ...models.depth.edit import move_object
+        from ..host.progress import progress
         from ..inputs import checks
 
+        check_clip_memory("Move Object in Depth", depth, 7)
         depth = grey(depth)
         mask = checks.mask(object_mask, "object_mask", len(depth), depth.shape[1:]).to(depth.device)
         scene = None if scene_depth is None else grey_beside(scene_depth, depth, "scene_depth")
         greys = greys_over_time(start_grey, end_grey, motion_curve, len(depth)).to(depth.device)
-        moved, changed = move_object(depth, mask, greys, relief, feather, occlusion == OCCLUSIONS[0], scene)
+        moved, changed = move_object(
+            depth, mask, greys, relief, feather, occlusion == OCCLUSIONS[0], scene, progress(len(depth))
+        )
         return io.NodeOutput(as_image(moved), changed.float())
 
 
@@ -140,6 +145,7 @@ class BlendDepth(io.ComfyNode):
         from ...models.depth.edit import blend
         from ..inputs import checks
 
+        check_clip_memory("Blend Depth", depth, 5)
         depth = grey(depth)
         other = grey(other_depth, "other_depth").to(depth.device)
         checks.same_frames(depth=depth, other_depth=other)
@@ -147,4 +153,6 @@ class BlendDepth(io.ComfyNode):
         if mask is not None:
             mask = checks.mask(mask, "mask", len(depth), depth.shape[1:]).to(depth.device)
         factor = blend_factor * curve_heights(strength_curve, len(depth))
-        return io.NodeOutput(as_image(blend(depth, other, factor, blend_mode, mask)))
+        part = lambda clip, index: None if clip is None else clip[index : index + 1]
+        one = lambda i: blend(part(depth, i), part(other, i), factor[i], blend_mode, part(mask, i))[0]
+        return io.NodeOutput(by_frames(depth, one))

@@ -3,7 +3,8 @@
 from comfy_api.latest import io
 
 from ...models.choices import COLOUR_MAPS
-from ..inputs.depth import as_image, grey
+from ..inputs.depth import by_frames, grey
+from ..inputs.memory import check_clip_memory
 from .normalize import CATEGORY
 
 
@@ -35,7 +36,9 @@ class DepthToHeatMap(io.ComfyNode):
     def execute(cls, depth, colormap) -> io.NodeOutput:
         from ...models.depth.colormap import encode
 
-        return io.NodeOutput(encode(grey(depth), colormap))
+        check_clip_memory("Depth to Heat Map", depth, 4, for_one=28)
+        depth = grey(depth)
+        return io.NodeOutput(by_frames(depth, lambda index: encode(depth[index], colormap)))
 
 
 class HeatMapToDepth(io.ComfyNode):
@@ -66,4 +69,6 @@ class HeatMapToDepth(io.ComfyNode):
         from ...models.depth.colormap import decode
         from ..inputs import checks
 
-        return io.NodeOutput(as_image(decode(checks.rgb(heat_map, "heat_map"), colormap)))
+        check_clip_memory("Heat Map to Depth", heat_map, 3, for_one=4)
+        colours = checks.pictures(heat_map, "heat_map")
+        return io.NodeOutput(by_frames(colours[..., 0], lambda index: decode(colours[index], colormap)))

@@ -3,7 +3,8 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inputs.depth import as_image, grey, grey_beside
+from ..inputs.depth import by_frames, grey, grey_beside
+from ..inputs.memory import check_clip_memory
 from .normalize import CATEGORY
 
 
@@ -40,28 +41,35 @@ class MatchDepth(io.ComfyNode):
 
     @classmethod
     def execute(cls, depth, reference_depth, static_mask=None) -> io.NodeOutput:
-        from ...models.depth.match import match
-        from ..inputs import checks
+        from ...models.depth.match import ROUNDS, match
+        from ..host.progress import progress
 
+        check_clip_memory("Match Depth", depth, 6)
         depth = grey(depth)
         reference = grey_beside(reference_depth, depth, "reference_depth")
-        counted = None
-        if static_mask is not None:
-            counted = checks.mask(static_mask, "static_mask", len(depth), depth.shape[1:]).to(depth.device) > 0.5
-            if not counted.any():
-                raise ValueError(
-                    "static_mask: expected white where both show the same thing, got an empty mask: invert it."
-                )
-        scale, shift, same = match(depth, reference, counted)
-        matched = scale * depth + shift
-        return io.NodeOutput(as_image(matched.clamp(0, 1)), match_report(scale, shift, matched - reference, same))
+        counted = None if static_mask is None else read_static(static_mask, depth)
+        scale, shift, same = match(depth, reference, counted, progress(2 * ROUNDS * len(depth)))
+        matched = lambda index: scale * depth[index] + shift
+        errors = [(matched(i) - reference[i])[here].abs().sum().item() for i, here in enumerate(same)]
+        report = match_report(scale, shift, sum(errors), int(same.sum()), same.numel())
+        return io.NodeOutput(by_frames(depth, lambda index: matched(index).clamp(0, 1)), report)
 
 
-def match_report(scale: float, shift: float, error: Tensor, same: Tensor) -> str:
-    """The fit as a sentence; error (N, H, W) and where both show the same, bool."""
+def read_static(mask: Tensor, depth: Tensor) -> Tensor:
+    """Where a mask lets depth (N, H, W) count, bool (N, H, W)."""
+    from ..inputs import checks
+
+    counted = checks.mask(mask, "static_mask", len(depth), depth.shape[1:]).to(depth.device) > 0.5
+    if not counted.any():
+        raise ValueError("static_mask: expected white where both show the same thing, got an empty mask: invert it.")
+    return counted
+
+
+def match_report(scale: float, shift: float, error: float, same: int, pixels: int) -> str:
+    """The fit as a sentence; the sum of the errors over the pixels that show the same, their number and that of all."""
     text = (
-        f"Matched depth = {scale:.4g} x depth {shift:+.4g}. {100 * same.float().mean():.1f} % of the pixels show the same "
-        f"and differ by {error[same].abs().mean():.4f} on average."
+        f"Matched depth = {scale:.4g} x depth {shift:+.4g}. {100 * same / pixels:.1f} % of the pixels show the same "
+        f"and differ by {error / max(same, 1):.4f} on average."
     )
     swapped = " Near and far are swapped in one of the clips: turn one of them with invert of Remap Depth."
     return text if scale > 0 else text + swapped
@@ -103,7 +111,9 @@ class MaskByDepth(io.ComfyNode):
     @classmethod
     def execute(cls, depth, reference_depth, depth_threshold, feather) -> io.NodeOutput:
         from ...models.depth.match import nearer_mask
+        from ..host.progress import progress
 
+        check_clip_memory("Mask by Depth Difference", depth, 3)
         depth = grey(depth)
         reference = grey_beside(reference_depth, depth, "reference_depth")
-        return io.NodeOutput(nearer_mask(depth, reference, depth_threshold, feather))
+        return io.NodeOutput(nearer_mask(depth, reference, depth_threshold, feather, progress(len(depth))))

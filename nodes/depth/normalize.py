@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ...models.choices import DEPTH_POLARITIES, DEPTH_SCALES, DEPTH_TYPES
 from ..host.types import DA3Geometry, MoGeGeometry
 from ..inputs.depth import as_image, read_depth
+from ..inputs.memory import check_clip_memory
 
 CATEGORY = "Duet/depth"
 
@@ -97,8 +98,10 @@ class NormalizeDepth(io.ComfyNode):
     @classmethod
     def execute(cls, depth, depth_type, range, depth_scale, output_polarity, sky_mask=None) -> io.NodeOutput:
         from ...models.depth.range import normalize_clip, valid_pixels
+        from ..host.progress import progress
         from ..inputs import checks
 
+        check_clip_memory("Normalize Depth", depth.get("depth") if isinstance(depth, dict) else depth, 9)
         depth, valid, depth_type = read_depth(depth, depth_type)
         if sky_mask is not None:
             sky = checks.mask(sky_mask, "sky_mask", len(depth), depth.shape[1:])
@@ -107,5 +110,6 @@ class NormalizeDepth(io.ComfyNode):
         picture, near, far = normalize_clip(
             depth, valid, range["range"], range.get("near_depth", 0.0), range.get("far_depth", 1.0),
             range.get("near_percent", 1.0), range.get("far_percent", 99.0), depth_type, depth_scale, output_polarity,
+            progress(len(depth)),
         )  # fmt: skip
         return io.NodeOutput(as_image(picture), near, far, valid.float())

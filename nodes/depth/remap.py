@@ -6,14 +6,15 @@ from comfy_api.input import CurveInput
 from comfy_api.latest import io
 from torch import Tensor
 
-from ..inputs.depth import as_image, grey
+from ..inputs.depth import by_frames, grey
+from ..inputs.memory import check_clip_memory
 from .normalize import CATEGORY
 
 
-def curve_heights(curve: CurveInput | dict | list | None, frames: int) -> Tensor | float:
-    """The (N,) heights of a curve from the first to the last frame; a single frame is the first."""
+def curve_heights(curve: CurveInput | dict | list | None, frames: int) -> Tensor:
+    """The (N,) heights of a curve from the first to the last frame, 1 without one; a single frame is the first."""
     if curve is None:
-        return 1.0
+        return torch.ones(frames)
     return torch.from_numpy(CurveInput.from_raw(curve).interp_array(np.linspace(0.0, 1.0, frames))).float()
 
 
@@ -61,6 +62,8 @@ class RemapDepth(io.ComfyNode):
     def execute(cls, depth, near_grey, far_grey, gamma, invert, strength_curve=None) -> io.NodeOutput:
         from ...models.depth.edit import remap
 
+        check_clip_memory("Remap Depth", depth, 4)
         depth = grey(depth)
         strength = curve_heights(strength_curve, len(depth))
-        return io.NodeOutput(as_image(remap(depth, near_grey, far_grey, gamma, invert, strength)))
+        levels = lambda index: remap(depth[index : index + 1], near_grey, far_grey, gamma, invert, strength[index])[0]
+        return io.NodeOutput(by_frames(depth, levels))

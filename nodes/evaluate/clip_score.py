@@ -9,8 +9,8 @@ from .clips import CATEGORY
 def clip_folder() -> io.String.Input:
     return io.String.Input(
         "clip_folder", optional=True, default="",
-        tooltip="Folder with CLIP in the form of transformers, used in place of the connected model: its full path or its "
-        "name in models/clip_vision. Nothing is downloaded.",
+        tooltip="Name of a folder in models/clip_vision or models/text_encoders with CLIP in the form of transformers, used in "
+        "place of the connected model. Nothing is downloaded.",
     )  # fmt: skip
 
 
@@ -43,6 +43,10 @@ class MeasureConsistency(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="The number, and the two frames that differ most."),
             ],
         )  # fmt: skip
+
+    @classmethod
+    def fingerprint_inputs(cls, images, clip_vision=None, clip_folder="") -> str:
+        return clip_stamp(clip_folder)
 
     @classmethod
     def execute(cls, images, clip_vision=None, clip_folder="") -> io.NodeOutput:
@@ -99,6 +103,10 @@ class MeasureTextAlignment(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
+    def fingerprint_inputs(cls, images, text, clip_vision=None, clip=None, clip_folder="") -> str:
+        return clip_stamp(clip_folder)
+
+    @classmethod
     def execute(cls, images, text, clip_vision=None, clip=None, clip_folder="") -> io.NodeOutput:
         from ...models.evaluate.metrics import cosines
         from ..inputs import checks
@@ -116,13 +124,21 @@ class MeasureTextAlignment(io.ComfyNode):
         return io.NodeOutput(score, report)
 
 
+def clip_stamp(clip_folder: str | None) -> str:
+    """Changes when a file of the folder is replaced; the text itself, a linked one (None) too, is told by the host."""
+    from ..host.evaluate.clip_folder import find_folder
+    from ..host.files.folders import folder_stamp
+
+    return folder_stamp(find_folder(clip_folder.strip())) if clip_folder and clip_folder.strip() else ""
+
+
 def encoded_images(images: Tensor, clip_vision, folder: str) -> Tensor:
     """(N, d) vectors of pictures by a folder's CLIP or the host's."""
     from ..host.evaluate.clip import encode_images
-    from ..host.evaluate.clip_folder import ClipFolder
+    from ..host.evaluate.clip_folder import open_clip_folder
 
     if folder:
-        return ClipFolder(folder).encode_images(images)
+        return open_clip_folder(folder).encode_images(images)
     if clip_vision is None:
         raise ValueError(
             "Measure Frame Consistency needs CLIP, but neither clip_vision nor clip_folder is given: connect clip_vision "
@@ -134,10 +150,10 @@ def encoded_images(images: Tensor, clip_vision, folder: str) -> Tensor:
 def encoded_images_and_text(images: Tensor, text: str, clip_vision, clip, folder: str) -> tuple[Tensor, Tensor]:
     """(N, d) vectors of pictures and (1, d) of a text by one CLIP, a folder's or the host's two halves."""
     from ..host.evaluate.clip import encode_images, encode_text
-    from ..host.evaluate.clip_folder import ClipFolder
+    from ..host.evaluate.clip_folder import open_clip_folder
 
     if folder:
-        model = ClipFolder(folder)
+        model = open_clip_folder(folder)
         return model.encode_images(images), model.encode_text(text)
     if clip_vision is None or clip is None:
         raise ValueError(

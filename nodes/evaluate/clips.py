@@ -1,17 +1,23 @@
 """How far a clip is from another, and the inputs that all comparisons share."""
 
+from collections.abc import Callable
+
 import torch
 from comfy_api.latest import io
 from torch import Tensor
+
+from ..inputs.memory import check_clip_memory
 
 CATEGORY = "Duet/measure"
 
 
 def checked_pair(name: str, images: Tensor, reference: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Two clips (N, H, W, 3) of one length and size, and the pixels that count as bool (N, H, W)."""
+    """Two clips (N, H, W, 3), or depth (N, H, W), of one length and size, and the pixels that count as bool (N, H, W)."""
     from ..inputs import checks
+    from ..inputs.depth import grey
 
-    images, reference = checks.rgb(images, name), checks.rgb(reference, f"reference_{name}")
+    read = grey if name == "depth" else checks.rgb
+    images, reference = read(images, name), read(reference, f"reference_{name}")
     clips = {name: images, f"reference_{name}": reference}
     checks.same_frames(**clips)
     checks.same_size(**clips)
@@ -19,7 +25,7 @@ def checked_pair(name: str, images: Tensor, reference: Tensor, mask: Tensor | No
 
 
 def counted_pixels(mask: Tensor | None, images: Tensor) -> Tensor:
-    """The pixels of a clip (N, H, W, 3) that a mask lets count, bool (N, H, W); without a mask all do."""
+    """The pixels of a clip (N, H, W, ...) that a mask lets count, bool (N, H, W); without a mask all do."""
     from ..inputs import checks
 
     if mask is None:
@@ -85,15 +91,42 @@ class CompareVideos(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, reference_images, error_gain=4.0, mask=None) -> io.NodeOutput:
-        from ...models.evaluate.metrics import draw_error, mean_where, psnr
-
+        check_clip_memory("Compare Videos", images, 3.5, for_one=36)
         images, reference, here = checked_pair("images", images, reference_images, mask)
-        error = (images - reference).abs()
-        decibels, mean = psnr(images[here], reference[here]), 255 * mean_where(error, here)
-        frames = {i: psnr(images[i][here[i]], reference[i][here[i]]) for i in range(len(images)) if here[i].any()}
-        worst = min(frames, key=frames.__getitem__)
-        report = (
-            f"PSNR {decibels:.2f} dB, mean error {mean:.2f} of 255 on {100 * here.float().mean():.1f} % of the pixels; "
+        error = lambda index: (images[index] - reference[index]).abs()
+        pictures, sums = draw_errors(error, here, error_gain)
+        psnr, mean, report = videos_report(sums, here.numel())
+        return io.NodeOutput(psnr, mean, pictures, report)
+
+
+def draw_errors(error_of: Callable[[int], Tensor], counted: Tensor, gain: float) -> tuple[Tensor, list[tuple]]:
+    """Pictures (N, H, W, 3) of the error (H, W) or (H, W, 3) of each frame, and its error_sums() over counted (N, H, W)."""
+    from ...models.evaluate.metrics import draw_error, error_sums
+    from ..inputs.depth import by_frames
+
+    sums = []
+
+    def draw(index: int) -> Tensor:
+        error = error_of(index)
+        sums.append(error_sums(error, counted[index]))
+        return draw_error(error[None], counted[index : index + 1], gain)[0]
+
+    return by_frames(counted, draw), sums
+
+
+def videos_report(sums: list[tuple[int, float, float]], pixels: int) -> tuple[float, float, str]:
+    """PSNR, mean error in steps of 8 bits and both as a sentence, from the error_sums() of each frame of 3 colours."""
+    from ...models.evaluate.metrics import decibels
+
+    count, error, square = map(sum, zip(*sums, strict=True))
+    psnr, mean = decibels(square / count), 255 * error / count
+    frames = {index: decibels(square / count) for index, (count, _, square) in enumerate(sums) if count}
+    worst = min(frames, key=frames.__getitem__)
+    return (
+        psnr,
+        mean,
+        (
+            f"PSNR {psnr:.2f} dB, mean error {mean:.2f} of 255 on {100 * count / 3 / pixels:.1f} % of the pixels; "
             f"the largest error is in frame {worst} with {frames[worst]:.2f} dB."
-        )
-        return io.NodeOutput(decibels, mean, draw_error(error, here, error_gain), report)
+        ),
+    )

@@ -2,7 +2,8 @@
 
 from comfy_api.latest import io
 
-from .clips import CATEGORY, checked_pair, counted_mask, error_gain
+from ..inputs.memory import check_clip_memory
+from .clips import CATEGORY, checked_pair, counted_mask, draw_errors, error_gain
 
 ALIGNMENTS = ("none", "scale and shift")
 
@@ -50,18 +51,22 @@ class CompareDepth(io.ComfyNode):
     @classmethod
     def execute(cls, depth, reference_depth, alignment, error_gain=4.0, mask=None) -> io.NodeOutput:
         from ...models.depth.match import fit
-        from ...models.evaluate.metrics import draw_error, mean_where
-        from ..inputs import checks
 
+        check_clip_memory("Compare Depth", depth, 5.5)
         depth, reference, here = checked_pair("depth", depth, reference_depth, mask)
-        depth, reference = checks.depth(depth), checks.depth(reference, "reference_depth")
         fitted = alignment == ALIGNMENTS[1]
         scale, shift = fit(depth, reference, here) if fitted else (1.0, 0.0)
-        error = (scale * depth + shift - reference).abs()
-        l2, mae = mean_where(error.square(), here), mean_where(error, here)
-        report = (
-            f"Depth L2 {l2:.6f}, RMSE {l2**0.5:.4f}, MAE {mae:.4f} on {100 * here.float().mean():.1f} % of the pixels."
-        )
+        error = lambda index: (scale * depth[index] + shift - reference[index]).abs()
+        pictures, sums = draw_errors(error, here, error_gain)
+        l2, mae, report = depth_report(sums, here.numel())
         report += f" Fitted: reference_depth = {scale:.4g} x depth {shift:+.4g}." if fitted else ""
         report += " Near and far are swapped in one of the clips." if scale < 0 else ""
-        return io.NodeOutput(l2, l2**0.5, mae, report, draw_error(error, here, error_gain))
+        return io.NodeOutput(l2, l2**0.5, mae, report, pictures)
+
+
+def depth_report(sums: list[tuple[int, float, float]], pixels: int) -> tuple[float, float, str]:
+    """Mean square, mean error and both as a sentence, from the error_sums() of each frame."""
+    count, error, square = map(sum, zip(*sums, strict=True))
+    l2, mae = square / count, error / count
+    share = 100 * count / pixels
+    return l2, mae, f"Depth L2 {l2:.6f}, RMSE {l2**0.5:.4f}, MAE {mae:.4f} on {share:.1f} % of the pixels."

@@ -3,7 +3,8 @@
 from comfy_api.latest import io
 from torch import Tensor
 
-from .clips import CATEGORY, counted_mask, counted_pixels, error_gain
+from ..inputs.memory import check_clip_memory
+from .clips import CATEGORY, counted_mask, counted_pixels, draw_errors, error_gain
 
 
 class MeasureFlicker(io.ComfyNode):
@@ -47,11 +48,11 @@ class MeasureFlicker(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, error_gain=4.0, motion_images=None, mask=None) -> io.NodeOutput:
-        from ...models.evaluate.metrics import draw_error
         from ...models.flow.estimate import warp_errors
         from ..host.progress import progress
         from ..inputs import checks
 
+        check_clip_memory("Measure Flicker", images, 8)
         images = checks.rgb(images)
         checks.several_frames(images, "Measure Flicker")
         motion = images if motion_images is None else checks.rgb(motion_images, "motion_images")
@@ -60,7 +61,8 @@ class MeasureFlicker(io.ComfyNode):
         here = counted_pixels(mask, images)[:-1]
         errors, reliable = warp_errors(images, motion, progress(len(images) - 1))
         score, report = flicker_report(errors, reliable & here, here)
-        return io.NodeOutput(score, draw_error(errors, reliable & here, error_gain), report)
+        pictures, _ = draw_errors(errors.__getitem__, reliable & here, error_gain)
+        return io.NodeOutput(score, pictures, report)
 
 
 def flicker_report(errors: Tensor, counted: Tensor, here: Tensor) -> tuple[float, str]:

@@ -13,7 +13,7 @@ NEXT = {
     "tuning": "Choose it in Load Video Tuning.",
     "flow unet": "Move it to models/flow_models and choose it in Load Flow Model.",
     "flow autoencoder": "Move it to models/flow_models and choose it in Load Flow Autoencoder.",
-    "controlnet": "Move it to models/controlnet and choose it in Load Pose ControlNet.",
+    "controlnet": "Move it to models/duet_controlnets and choose it in Load Pose ControlNet.",
 }
 
 
@@ -24,8 +24,8 @@ class ConvertCheckpoint(io.ComfyNode):
             node_id="DuetConvertCheckpoint",
             display_name="Convert Checkpoint",
             category="Duet/models",
-            description="Writes an old .ckpt, .pth, .pt or .bin file as .safetensors, which is safe to share, opens faster "
-            "and works in stock loaders. Only the tensors are read, never code. Existing files are never overwritten.",
+            description="Writes an old .ckpt, .pth, .pt or .bin file as .safetensors, which is safe to share and opens faster. "
+            "Only the tensors are read, never code. Existing files are never overwritten.",
             search_aliases=[
                 "ckpt to safetensors", "convert checkpoint", "convert model", "pth", "pickle", "bin", "safetensors",
                 "convert AnimateDiff", "convert DisCo",
@@ -37,9 +37,10 @@ class ConvertCheckpoint(io.ComfyNode):
                     "models/controlnet, models/animatediff_models or models/flow_models.",
                 ),
                 io.String.Input(
-                    "filename_prefix", default="diffusion_models/%name%",
+                    "filename_prefix", default="duet_models/%name%",
                     tooltip="Folder and name of the new file in the output folder; %name% is the name of the old file, "
-                    "and a number is added.",
+                    "and a number is added. For a Stable Diffusion model that stock loaders should list too, write "
+                    "diffusion_models/%name%.",
                 ),
                 io.Combo.Input(
                     "part", options=list(PARTS), default=AUTO, advanced=True,
@@ -57,6 +58,7 @@ class ConvertCheckpoint(io.ComfyNode):
                     display_name="report", tooltip="What the file held and which node opens it, for Preview as Text.",
                 ),
             ],
+            hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )  # fmt: skip
 
@@ -67,9 +69,11 @@ class ConvertCheckpoint(io.ComfyNode):
     @classmethod
     def execute(cls, ckpt_name, filename_prefix, part, weight_dtype) -> io.NodeOutput:
         from ...models.files import convert
+        from ..host.files.metadata import saved_workflow
 
         source = find_file(ckpt_name, *FOLDERS, endings=PICKLED)
         target = output_file(filename_prefix.replace("%name%", source.stem), ".safetensors")
-        kind, report = convert(source, target, None if part == AUTO else part, weight_dtype == "fp16")
+        notes = saved_workflow(cls.hidden)
+        kind, report = convert(source, target, None if part == AUTO else part, weight_dtype == "fp16", notes)
         text = f"{report.text} Written as {target.name}. {NEXT[kind]}"
         return io.NodeOutput(str(target), text, ui={"text": (f"Saved {target.name}", text)})

@@ -83,24 +83,32 @@ def shared_directions(object_flow, scene_flow, still_mask) -> list[str]:
 
 def joined(object_flow, scene_flow, direction: str, mask, of_still: bool, box: tuple):
     """One part of both flows, the object's in its box, by a mask (1 or N, H, W)."""
-    from ...models.flow.fields import composed, placed, proportional, zero_flow
+    from ...models.flow.fields import Field, composed, placed, proportional, zero_flow
+    from ...models.flow.frames import frame_by_frame
+    from ..host.progress import progress
     from ..inputs import checks
     from ..inputs import flows as fields
 
     field = fields.field_of(object_flow, direction)
     scene = None if scene_flow is None else fields.field_of(scene_flow, direction)
-    checks.same_frames(object_flow=field.valid, scene_flow=None if scene is None else scene.valid)
+    frames = checks.same_frames(object_flow=field.valid, scene_flow=None if scene is None else scene.valid)
     size = whole_size(field, mask, box) if scene is None else scene.size
-    scene = zero_flow(len(field.valid), size, field.valid) if scene is None else scene
     if not proportional(size, mask.shape[1:]):
         raise ValueError(
             f"object_mask: expected the shape of the flow, {size[1]} x {size[0]}, got {mask.shape[2]} x {mask.shape[1]}: "
             "crop it."
         )
-    box = in_points(box, mask, size)
-    field, box_mask = placed(fields.fitted(field, box[3:1:-1], "its crop of the picture"), box, size)
-    mask = checks.mask(for_frames(mask, direction, len(field.valid)), frames=None, size=size)
-    return composed(field, scene, mask, of_still, box_mask)
+    fields.check_room("Composing flows", "use smaller flows, or fewer frames", frames, size, result=5, work=24)
+    box, mask = in_points(box, mask, size), for_frames(mask, direction, frames)
+    still = zero_flow(1, size, field.valid) if scene is None else None
+
+    def compose(i: int) -> tuple:
+        part = fields.fitted(field.frame(i), box[3:1:-1], "its crop of the picture")
+        own, box_mask = placed(part, box, size)
+        one = checks.mask(mask[i : i + 1] if len(mask) > 1 else mask, frames=1, size=size)
+        return tuple(part[0] for part in composed(own, still or scene.frame(i), one, of_still, box_mask))
+
+    return Field(*frame_by_frame(compose, frames, progress(frames)))
 
 
 def for_frames(mask, direction: str, frames: int):

@@ -44,16 +44,49 @@ class DrawFlow(io.ComfyNode):
 
     @classmethod
     def execute(cls, flow, drawing_style, direction, scale, images=None) -> io.NodeOutput:
-        from ...models.flow.drawing import arrows, max_motion_of, wheel
-        from ..inputs import checks
+        from ...models.flow.frames import frame_by_frame
+        from ..host.progress import progress
+        from ..inputs import clips
         from ..inputs import flows as fields
 
         field = fields.field_of(flow, direction)
-        size = [scale * side for side in field.size] if images is None else checks.rgb(images).shape[1:3]
-        field = fields.fitted(field, tuple(size), "images")
+        images = None if images is None else clips.pictures(images)
+        size = tuple(scale * side for side in field.size) if images is None else tuple(images.shape[1:3])
+        fields.fitted(field.frame(0), size, "images")
+        advice = "lower scale, connect smaller images, or draw fewer frames"
+        lengths = 4 * 4 * field.valid.numel()  # of the offsets, sorted
+        fields.check_room("Drawing a flow", advice, len(field.valid), size, result=3, work=16, kept=lengths)
+        report = progress(len(field.valid))
         if drawing_style["drawing_style"] == COLORS:
-            return io.NodeOutput(wheel(*field, drawing_style["max_motion"] or max_motion_of(field.offset)))
-        return io.NodeOutput(arrows(*field, canvas_of(images, field), drawing_style["arrow_spacing"], 1.0))
+            draw = colours(field, size, drawing_style["max_motion"])
+        else:
+            draw = arrows(field, size, images, drawing_style["arrow_spacing"], report)
+        return io.NodeOutput(*frame_by_frame(draw, len(field.valid), report))
+
+
+def colours(field, size: tuple[int, int], max_motion: float):
+    """A function that draws one frame as (H, W, 3) colours."""
+    from ...models.flow.drawing import max_motion_of, wheel
+    from ...models.flow.fields import scaled
+
+    if not max_motion:
+        ratio = field.offset.new_tensor([size[1] / field.size[1], size[0] / field.size[0]])
+        max_motion = max_motion_of(field.offset if field.size == size else field.offset * ratio)
+    return lambda i: (wheel(*scaled(field.frame(i), size), max_motion)[0],)
+
+
+def arrows(field, size: tuple[int, int], images, spacing: int, report):
+    """A function that draws one frame as (H, W, 3) arrows over its picture."""
+    from ...models.flow.drawing import one_of_arrows
+    from ...models.flow.fields import scaled
+
+    pictures = canvas_of(images, field, size)
+
+    def draw(i: int) -> tuple:
+        offset, valid = scaled(field.frame(i), size)
+        return (one_of_arrows(offset[0], valid[0], pictures[i], spacing, 1.0, lambda: report(i)),)
+
+    return draw
 
 
 def style_input() -> io.DynamicCombo.Input:
@@ -73,13 +106,11 @@ def style_input() -> io.DynamicCombo.Input:
     )
 
 
-def canvas_of(images, field):
+def canvas_of(images, field, size: tuple[int, int]):
     """(N, H, W, 3) to draw on, dark without images; of a clip one frame longer than the flow the last is dropped."""
-    from ..inputs import checks
     from ..inputs.flows import repeated
 
     frames = len(field.valid)
     if images is None:
-        return field.offset.new_full((frames, *field.size, 3), 0.15)
-    images = checks.rgb(images)
+        return field.offset.new_full((1, *size, 3), 0.15).expand(frames, -1, -1, -1)
     return repeated(images[:frames] if len(images) == frames + 1 else images, frames, "images")

@@ -44,15 +44,19 @@ class EstimateFlow(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, still_image=None, autoencoder=None) -> io.NodeOutput:
-        from ..inputs import checks
+        from ..inputs import clips
+        from ..inputs.flows import check_room
 
-        images = checks.rgb(images)
+        images = clips.pictures(images)
         if still_image is None and len(images) < 2:
             raise ValueError(
                 "images: expected at least 2 frames, or one and a still_image, got 1 frame: connect a whole clip."
             )
+        size, numbers = tuple(images.shape[1:3]), 6 if still_image is None else 3
+        if autoencoder is None:
+            check_room("A flow", "use a smaller clip, or fewer frames", len(images), size, result=numbers, work=60)
         if still_image is not None:
-            return io.NodeOutput(from_still(images, checks.rgb(still_image, "still_image"), autoencoder))
+            return io.NodeOutput(from_still(images, clips.pictures(still_image, "still_image"), autoencoder))
         return io.NodeOutput(between_neighbours(images, autoencoder))
 
 

@@ -48,17 +48,19 @@ class SaveFlow(io.ComfyNode):
 
     @classmethod
     def execute(cls, flow, filename_prefix, file_format, direction) -> io.NodeOutput:
-        from ...models.flow.files import write_flo, write_npz
+        from ...models.flow.files import FIRST, write_npz, write_series
+        from ..host.progress import progress
         from ..inputs.flows import field_of, parts_of
 
         if file_format == FORMATS[0]:
-            for name in parts_of(flow):
+            parts = parts_of(flow)
+            for name in parts:
                 field_of({name: flow[name], f"{name}_valid": flow.get(f"{name}_valid")})  # refuses NaN before writing
-            file = write_npz(output_file(filename_prefix, ".npz"), flow)
+            report = progress(sum(len(value) for value in flow.values() if isinstance(value, torch.Tensor)))
+            file = write_npz(output_file(filename_prefix, ".npz"), flow, report)
         else:
-            offset, file = field_of(flow, direction).offset, output_file(filename_prefix, "_0000.flo")
-            for i, frame in enumerate(offset):
-                write_flo(file.with_name(file.name.replace("_0000.flo", f"_{i:04}.flo")), frame)
+            offset = field_of(flow, direction).offset
+            file = write_series(output_file(filename_prefix, FIRST), offset, progress(len(offset)))
         return io.NodeOutput(output_name(file), ui={"text": (f"Saved {file.name}",)})
 
 
@@ -84,7 +86,7 @@ class LoadFlow(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "max_frames", default=0, min=0, max=4096, step=1, advanced=True,
-                    tooltip="Largest number of numbered .flo files to read. 0: all that follow the first without a gap.",
+                    tooltip="Largest number of numbered .flo files to read. 0: all that follow the first; a missing number is refused.",
                 ),
             ],
             outputs=[Flow.Output(display_name="flow", tooltip="The flow. Pixels that a .flo file marks as unknown are holes.")],
@@ -109,23 +111,47 @@ class LoadFlow(io.ComfyNode):
 
     @classmethod
     def execute(cls, flow_file, direction, max_frames) -> io.NodeOutput:
-        from ...models.flow.fields import Field
-        from ...models.flow.files import numbered_series, read_flo, read_npz
-        from ..inputs.flows import as_flow
-
         path = input_file(flow_file, ENDINGS)
-        if path.suffix.lower() == ENDINGS[0]:
-            return io.NodeOutput(read_npz(path))
-        files = numbered_series(path, max_frames)
-        found = [read_flo(file) for file in files]
-        check_one_size(files, [offset for offset, _ in found])
-        return io.NodeOutput(as_flow(direction, Field(*(torch.stack(parts) for parts in zip(*found, strict=True)))))
+        return io.NodeOutput(
+            from_npz(path) if path.suffix.lower() == ENDINGS[0] else from_flo(path, direction, max_frames)
+        )
 
 
-def check_one_size(files, flows) -> None:
-    for file, flow in zip(files, flows, strict=True):
-        if flow.shape != flows[0].shape:
+def from_npz(path) -> dict:
+    """A DUET_FLOW from one file."""
+    from ...models.flow.files import npz_frames, npz_headers, read_npz
+    from ..host.memory import bytes_of, check_memory
+    from ..host.progress import progress
+
+    headers = npz_headers(path)
+    needed = sum(bytes_of(*header.shape) for header in headers.values())
+    needed += max((bytes_of(*header.shape[1:], copies=3) for header in headers.values()), default=0)
+    check_memory(needed, f"The flow in {path.name}", "save fewer frames, or a smaller flow")
+    return read_npz(path, progress(npz_frames(headers)))
+
+
+def from_flo(path, direction: str, max_frames: int) -> dict:
+    """A DUET_FLOW of one direction from numbered files."""
+    from ...models.flow.fields import Field
+    from ...models.flow.files import check_whole, flo_size, numbered_series, read_series
+    from ..host.memory import bytes_of, check_memory
+    from ..host.progress import progress
+    from ..inputs.flows import as_flow
+
+    files = numbered_series(path, max_frames)
+    check_whole(files, max_frames)
+    height, width = check_one_size(files, [flo_size(file) for file in files])
+    needed = bytes_of(len(files), height, width, 3) + bytes_of(height, width, 2, copies=4)
+    check_memory(needed, f"A flow of {len(files)} frames of {width} x {height}", "lower max_frames")
+    return as_flow(direction, Field(*read_series(files, progress(len(files)))))
+
+
+def check_one_size(files, sizes) -> tuple[int, int]:
+    """(H, W) that all files share."""
+    for file, (height, width) in zip(files, sizes, strict=True):
+        if (height, width) != sizes[0]:
             raise ValueError(
-                f"Numbered .flo files of one size were expected, but {files[0].name} is {flows[0].shape[1]} x "
-                f"{flows[0].shape[0]} and {file.name} {flow.shape[1]} x {flow.shape[0]}: lower max_frames, or renumber them."
+                f"Numbered .flo files of one size were expected, but {files[0].name} is {sizes[0][1]} x "
+                f"{sizes[0][0]} and {file.name} {width} x {height}: lower max_frames, or renumber them."
             )
+    return sizes[0]

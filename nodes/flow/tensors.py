@@ -40,11 +40,12 @@ class FlowToTensor(io.ComfyNode):
 
     @classmethod
     def execute(cls, flow, direction, layout) -> io.NodeOutput:
-        from ..inputs.flows import field_of
+        from ..inputs.flows import check_room, field_of
 
         field = field_of(flow, direction)
+        check_room("The tensor of a flow", "use fewer frames", len(field.valid), field.size, result=4, work=0)
         tensor = field.offset if layout == LAYOUTS[0] else field.offset.movedim(-1, 1)
-        return io.NodeOutput(tensor.contiguous().clone(), field.valid.clone())
+        return io.NodeOutput(tensor.clone(memory_format=torch.contiguous_format), field.valid.clone())
 
 
 class TensorToFlow(io.ComfyNode):
@@ -83,10 +84,10 @@ class TensorToFlow(io.ComfyNode):
     def execute(cls, tensor, direction, layout, valid_mask=None) -> io.NodeOutput:
         from ...models.flow.fields import Field
         from ..inputs import checks
-        from ..inputs.flows import as_flow
+        from ..inputs.flows import as_flow, finite
 
         offset = offsets(tensor, layout)
-        checks.finite(offset, "tensor")
+        finite(offset, "tensor")
         valid = offset.new_ones(offset.shape[:3])
         if valid_mask is not None:
             size = tuple(offset.shape[1:3])
@@ -96,13 +97,19 @@ class TensorToFlow(io.ComfyNode):
 
 def offsets(value, layout: str) -> torch.Tensor:
     """A tensor, an array or a list of them as (N, H, W, 2) float; a single frame or a batch of one clip is accepted."""
+    from ..host.memory import check_memory
+
     try:
-        value = torch.stack([torch.as_tensor(one) for one in value]) if isinstance(value, (list, tuple)) else value
-        value = torch.as_tensor(value).float()
+        parts = [torch.as_tensor(one) for one in (value if isinstance(value, (list, tuple)) else [value])]
     except (TypeError, ValueError, RuntimeError) as error:
         raise ValueError(
             f"tensor: expected offsets in pixels, got a {type(value).__name__}: connect a flow."
         ) from error
+    check_memory(8 * sum(part.numel() for part in parts), "The flow of this tensor", "use fewer frames")
+    try:
+        value = (torch.stack(parts) if isinstance(value, (list, tuple)) else parts[0]).float()
+    except RuntimeError as error:
+        raise ValueError("tensor: expected frames of one size: connect a flow.") from error
     value = value[0] if value.ndim == 5 and len(value) == 1 else value[None] if value.ndim == 3 else value
     fits = [value.ndim == 4 and value.shape[axis] == 2 and value.numel() > 0 for axis in (-1, 1)]
     first = fits[0] if layout == AUTO else layout == LAYOUTS[0]
@@ -110,4 +117,4 @@ def offsets(value, layout: str) -> torch.Tensor:
         wanted = " or ".join(f"({name})" for name in (LAYOUTS if layout == AUTO else [layout]))
         also = " which may be either: choose its layout" if all(fits) else ": connect a flow in pixels"
         raise ValueError(f"tensor: expected {wanted}, got {tuple(value.shape)}{also}.")
-    return (value if first else value.movedim(1, -1)).contiguous().clone()
+    return (value if first else value.movedim(1, -1)).clone(memory_format=torch.contiguous_format)

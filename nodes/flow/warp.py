@@ -55,13 +55,22 @@ class WarpByFlow(io.ComfyNode):
     @classmethod
     def execute(cls, images, flow, warp_mode, fill=None) -> io.NodeOutput:
         from ...models.flow.fields import moved
+        from ...models.flow.frames import frame_by_frame
+        from ..host.progress import progress
         from ..inputs import flows as fields
 
         sources, field = source_of(fields.as_planes(images, "images"), flow, warp_mode)
-        field = fields.fitted(field, sources.shape[-2:])
-        if fill is not None:
-            fill = filling(fields.as_planes(fill, "fill"), sources)
-        out, holes = moved(sources, field.to(sources.device), fill)
+        frames, channels, *size = sources.shape
+        fields.fitted(field.frame(0), tuple(size))
+        advice = "use smaller images, or fewer frames"
+        fields.check_room("Warping", advice, frames, tuple(size), result=channels + 1, work=2 * channels + 14)
+        fill = None if fill is None else filling(fields.as_planes(fill, "fill"), sources)
+
+        def warp(i: int) -> tuple:
+            here = fields.fitted(field.frame(i), tuple(size)).to(sources.device)
+            return tuple(part[0] for part in moved(sources[i : i + 1], here, None if fill is None else fill[i : i + 1]))
+
+        out, holes = frame_by_frame(warp, frames, progress(frames))
         return io.NodeOutput(fields.from_planes(out, images), holes)
 
 

@@ -14,12 +14,6 @@ def with_recommended(model: ModelPatcher, path: str | Path) -> ModelPatcher:
     return model
 
 
-def keep_recommended(model: ModelPatcher, source: ModelPatcher) -> ModelPatcher:
-    """The MODEL that was built from another, with the settings of that one."""
-    model.set_attachments(KEY, recommended_of(source))
-    return model
-
-
 def recommended_of(model: ModelPatcher) -> Recommended:
     """The settings of a MODEL of the pack or of the host."""
     return model.get_attachment(KEY) or family_default(model)

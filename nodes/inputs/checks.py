@@ -6,24 +6,60 @@ Letters: N frames, H and W pixels.
 import torch
 from torch import Tensor
 
+from ..host.progress import stop_if_cancelled
+
+COLOUR = 0.1  # of the brightness that may be colour in a grey picture: a decoder leaves a little
+
 
 def rgb(images: Tensor, name: str = "images") -> Tensor:
-    """Finite (N, H, W, 1, 3 or 4) pictures in about 0..1 to (N, H, W, 3); alpha is dropped, grey repeated."""
-    images = picture(images, name)
-    finite(images, name)
-    if (largest := images.abs().max().item()) > 1.5:
+    """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3) in 0..1; alpha is dropped, grey repeated, HDR cut off at 1."""
+    ends = limits(images := pictures(images, name))
+    return images.clamp(0, 1) if ends.min() < 0 or ends.max() > 1 else images
+
+
+def pictures(images: Tensor, name: str = "images") -> Tensor:
+    """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3), the same memory where it can be; HDR stays, 0..255 is refused."""
+    colours = picture(images, name)
+    largest = finite(images[..., :3], name).abs().max().item()
+    if largest > 2 and are_bytes(colours):
         raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
-    return images
+    return colours
+
+
+def are_bytes(images: Tensor) -> bool:
+    """Most of what is not black is above 2: numbers from 0 to 255. In HDR pictures only the lights are."""
+    bright = sum(int((frame.abs() > 2).sum()) for frame in images)
+    return 2 * bright > sum(int((frame != 0).sum()) for frame in images)
 
 
 def depth(images: Tensor, name: str = "depth") -> Tensor:
     """(N, H, W, 3) grey pictures of any range, NaN allowed, to (N, H, W); a coloured heat map is refused."""
     images = picture(images, name)
-    spread = images.amax(-1) - images.amin(-1)
-    number = lambda values: torch.nan_to_num(values, 0.0, 0.0, 0.0)
-    if number(spread).mean() > 0.1 * number(images.abs()).amax():
+    refuse_colours(images, name)
+    out = images.new_empty(images.shape[:3])
+    for plane, frame in zip(out, images, strict=True):
+        stop_if_cancelled()
+        red, green, blue = frame.unbind(-1)
+        if torch.equal(red, green) and torch.equal(red, blue):
+            plane.copy_(red)
+        else:  # the mean of three equal floats may be another
+            plane.copy_(torch.where((red == green) & (red == blue), red, frame.mean(-1)))
+    return out
+
+
+def refuse_colours(images: Tensor, name: str) -> None:
+    """Refuses (N, H, W, 3) depth whose pixels have colour, by those alone that are not nearly black: there it is noise."""
+    number = torch.nan_to_num(sample(images), 0.0, 0.0, 0.0)
+    spread, brightness = number.amax(-1) - number.amin(-1), number.abs().amax(-1)
+    visible = brightness > COLOUR * brightness.max()
+    if spread[visible].double().sum() > COLOUR * brightness[visible].double().sum():
         raise ValueError(f"{name}: expected a grey depth picture, got colours: put Heat Map to Depth in front of it.")
-    return torch.where(spread == 0, images[..., 0], images.mean(-1))  # the mean of three equal floats may be another
+
+
+def sample(images: Tensor, frames: int = 16, side: int = 256) -> Tensor:
+    """Some frames of (N, H, W, 3) and some of their pixels, evenly spread: enough to see that a clip is painted."""
+    step = max(1, min(images.shape[1:3]) // side)
+    return images[:: -(-len(images) // frames), ::step, ::step]
 
 
 def picture(images: Tensor, name: str) -> Tensor:
@@ -46,7 +82,7 @@ def mask(mask: Tensor, name: str = "mask", frames: int | None = None, size: tupl
     mask = mask.reshape(-1, *mask.shape[-2:]).float() if 0 not in mask.shape else mask
     if 0 in mask.shape:
         raise ValueError(f"{name}: expected at least one mask with pixels, got {describe(mask)}: check what feeds it.")
-    finite(mask, name)
+    mask_values(mask, name)
     if frames is not None and len(mask) not in (1, frames):
         raise ValueError(
             f"{name}: expected 1 or {frames} masks for {frames} frames, got {len(mask)}: trim or repeat them."
@@ -54,6 +90,15 @@ def mask(mask: Tensor, name: str = "mask", frames: int | None = None, size: tupl
     if size is not None and mask.shape[1:] != tuple(size):
         mask = torch.nn.functional.interpolate(mask[:, None], size=tuple(size), mode="nearest-exact")[:, 0]
     return mask.clamp(0, 1).expand(frames or len(mask), -1, -1)
+
+
+def large_enough(images: Tensor, name: str, side: int) -> None:
+    """Refuses pictures (N, H, W, ...) with a side of fewer pixels than a model can read."""
+    height, width = images.shape[1:3]
+    if min(height, width) < side:
+        raise ValueError(
+            f"{name}: expected pictures of at least {side} x {side}, got {width} x {height}: put Upscale Image in front of it."
+        )
 
 
 def same_frames(**clips: Tensor | list | None) -> int:
@@ -75,16 +120,31 @@ def same_size(**clips: Tensor) -> None:
         )
 
 
-def finite(values: Tensor, name: str) -> None:
-    """Refuses NaN and infinity, naming how many there are and the first frame that holds one."""
-    if torch.isfinite(values).all():
-        return
-    bad = (~torch.isfinite(values)).flatten(1).sum(1)
-    first = int(bad.nonzero()[0])
+def mask_values(mask: Tensor, name: str) -> None:
+    """Refuses (N, H, W) masks that are not finite, or from 0 to 255."""
+    if (largest := finite(mask, name).max().item()) > 2:
+        raise ValueError(f"{name}: expected values from 0 to 1, got up to {largest:g} (0..255?): divide them first.")
+
+
+def finite(values: Tensor, name: str) -> Tensor:
+    """The limits() of (N, ...); NaN and infinity are refused, with how many there are and the first frame that has one."""
+    if torch.isfinite(ends := limits(values)).all():
+        return ends
+    bad = [int((~torch.isfinite(frame)).sum()) for frame in values]
+    first = next(index for index, count in enumerate(bad) if count)
     raise ValueError(
-        f"{name}: expected finite numbers, got {int(bad.sum())} NaN or infinite values, the first in frame {first}: "
+        f"{name}: expected finite numbers, got {sum(bad)} NaN or infinite values, the first in frame {first}: "
         "the node that generated them failed, often by half precision."
     )
+
+
+def limits(values: Tensor) -> Tensor:
+    """(N, 2) smallest and largest of each frame of (N, ...), NaN where there is one; frame by frame, so nothing is copied."""
+    ends = [torch.zeros(2)]
+    for frame in values if values.numel() else ():
+        ends.append(torch.stack(frame.aminmax()).float().cpu())
+        stop_if_cancelled()
+    return torch.stack(ends[1:] or ends)
 
 
 def describe(value: object) -> str:

@@ -8,20 +8,10 @@ from torch import Tensor
 
 
 def pictures(images: Tensor, name: str = "images") -> Tensor:
-    """Finite (N, H, W, 1, 3 or 4) pictures in about 0..1 to (N, H, W, 3), the same memory where it can be."""
+    """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3), the same memory where it can be; HDR stays."""
     from . import checks
 
-    images = checks.picture(images, name)
-    for index, frame in enumerate(images):
-        low, high = frame.aminmax()
-        if not (torch.isfinite(low) and torch.isfinite(high)):
-            raise ValueError(
-                f"{name}: expected finite numbers, got NaN or infinite values in frame {index}: the node that generated "
-                "them failed, often by half precision."
-            )
-        if max(-low, high) > 1.5:
-            raise ValueError(f"{name}: expected values from 0 to 1, got up to {high:g} (0..255?): divide them first.")
-    return images
+    return checks.pictures(images, name)
 
 
 def masks(mask: Tensor, name: str, frames: int | None = None) -> Tensor:
@@ -37,8 +27,7 @@ def masks(mask: Tensor, name: str, frames: int | None = None) -> Tensor:
         raise ValueError(
             f"{name}: expected 1 or {frames} masks for {frames} frames, got {len(mask)}: trim or repeat them."
         )
-    for plane in mask:
-        checks.finite(plane[None], name)
+    checks.mask_values(mask, name)
     return mask
 
 
@@ -54,13 +43,30 @@ def depth(depth: Tensor | dict, depth_type: str, frames: int, name: str = "depth
         plane = plane if valid.all() else torch.where(valid, plane, torch.inf)
     else:
         plane = checks.picture(depth, name)
-        checks.depth(plane[:: max(1, len(plane) // 4)], name)  # a heat map is coloured in every frame
+        checks.refuse_colours(plane, name)
         plane = plane[..., 0]
     if len(plane) not in (1, frames):
         raise ValueError(
             f"{name}: expected depth of 1 or {frames} frames, got {len(plane)}: take the depth of the same frames."
         )
+    check_known(plane, depth_type, name)
     return plane.expand(frames, -1, -1) if len(plane) == 1 else plane, depth_type
+
+
+def check_known(depth: Tensor, depth_type: str, name: str) -> None:
+    """Refuses (N, h, w) depth with a frame of NaN alone, or without any depth; elsewhere NaN is no depth at that pixel."""
+    from ...models.depth.range import valid_pixels
+
+    lost = next((index for index, frame in enumerate(depth) if torch.isnan(frame).all()), None)
+    if lost is not None:
+        raise ValueError(
+            f"{name}: expected depth in every frame, got only NaN in frame {lost}: the node that generated it failed, "
+            "often by half precision."
+        )
+    if not any(valid_pixels(frame, depth_type).any() for frame in depth):
+        raise ValueError(
+            f"{name}: expected depth in at least one pixel of {len(depth)} frames, got none: check what it comes from."
+        )
 
 
 def same_size(name: str, clip: Tensor, size: tuple[int, int], frames: int, like: str = "the clip") -> Tensor:

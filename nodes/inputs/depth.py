@@ -3,6 +3,8 @@
 Letters: N frames, H and W pixels.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -35,11 +37,31 @@ def as_image(depth: Tensor) -> Tensor:
     return depth[..., None].repeat(1, 1, 1, 3)
 
 
+def by_frames(like: Tensor, frame_of: Callable[[int], Tensor]) -> Tensor:
+    """(N, H, W, 3) pictures as many and as large as (N, H, W) planes, by a function from a frame to (H, W) or (H, W, 3).
+
+    Frame by frame nothing else is held, the progress is visible, and Cancel stops the node.
+    """
+    from ..host.progress import progress
+
+    report, out = progress(len(like)), like.new_empty(*like.shape[:3], 3, dtype=torch.float32)
+    for index in range(len(like)):
+        picture = frame_of(index)
+        out[index] = picture if picture.ndim == 3 else picture[..., None]
+        report(index + 1)
+    return out
+
+
 def grey(depth: Tensor, name: str = "depth") -> Tensor:
     """A depth picture from 0 to 1 as (N, H, W)."""
     from . import checks
 
-    return checks.depth(checks.rgb(depth, name), name).clamp(0, 1)
+    colours = checks.picture(depth, name)
+    if (largest := checks.finite(depth[..., :3], name).abs().max().item()) > 1.5:
+        raise ValueError(
+            f"{name}: expected depth from 0 to 1, got up to {largest:g}: put Normalize Depth (Whole Video) in front of it."
+        )
+    return checks.depth(colours, name).clamp_(0, 1)
 
 
 def grey_beside(other: Tensor, depth: Tensor, name: str) -> Tensor:

@@ -26,7 +26,6 @@ def parts_of(flow) -> list[str]:
 def field_of(flow, direction: str = AUTO):
     """One part of a flow as a Field, sound and of one shape."""
     from ...models.flow.fields import Field
-    from . import checks
 
     names = parts_of(flow)
     name = names[0] if direction == AUTO else PARTS[direction]
@@ -42,18 +41,44 @@ def field_of(flow, direction: str = AUTO):
             f"flow: expected (frames, height, width, 2) with at least one frame and its validity, got "
             f"{tuple(offset.shape)} and {tuple(valid.shape)}: a clip needs two frames to have a flow between them."
         )
-    checks.finite(offset, "flow")
-    checks.finite(valid, "validity of the flow")
+    finite(offset, "flow")
+    finite(valid, "validity of the flow")
     return Field(offset, valid.to(offset.device).clamp(0, 1))
+
+
+def finite(values: Tensor, name: str) -> None:
+    """Refuses NaN and infinity in (N, ...) values, looking at one frame at a time so that nothing is copied."""
+    from . import checks
+
+    for frame in values:
+        if not all(torch.isfinite(extreme) for extreme in frame.aminmax()):
+            checks.finite(values, name)
 
 
 def field_to_still(flow):
     """The field from each of N frames to the still image; flow between neighbouring frames is accumulated."""
     from ...models.flow.fields import accumulated
+    from ..host.progress import progress
 
     if "to_picture" in parts_of(flow):
         return field_of(flow, "to still")
-    return accumulated(field_of(flow, "to previous frame"))
+    back = field_of(flow, "to previous frame")
+    check_room("Adding up a flow", "use fewer frames", len(back.valid) + 1, back.size, result=3, work=20)
+    return accumulated(back, progress(len(back.valid)))
+
+
+def check_room(
+    what: str, advice: str, frames: int, size: tuple[int, int], *, result: float, work: float, kept: int = 0
+):
+    """Refuses work that needs more memory than is free, before it is filled.
+
+    result and work are numbers of 4 bytes for each pixel, of the result in every frame and of what one frame takes beside
+    it; kept are further bytes.
+    """
+    from ..host.memory import bytes_of, check_memory
+
+    needed = bytes_of(frames, *size, copies=result) + bytes_of(*size, copies=work) + kept
+    check_memory(needed, f"{what} of {frames} frames of {size[1]} x {size[0]}", advice)
 
 
 def as_flow(direction: str, field) -> dict:
@@ -62,12 +87,12 @@ def as_flow(direction: str, field) -> dict:
     return {name: field.offset, f"{name}_valid": field.valid}
 
 
-def fitted(field, size: tuple[int, int], name: str = "the image"):
-    """A field scaled to images of (H, W), which must have its shape."""
+def fitted(field, size: tuple[int, int], name: str = "the image", pixels: tuple[int, int] | None = None):
+    """A field scaled to images of (H, W), which must have its shape; `pixels` is their size where it is another."""
     from ...models.flow.fields import proportional, scaled
 
     if not proportional(field.size, size):
-        (height, width), (tall, wide) = field.size, size
+        (height, width), (tall, wide) = field.size, pixels or size
         raise ValueError(
             f"The flow is {width} x {height} and {name} {wide} x {tall}, which is another shape: use the image that "
             "belongs to the flow, or crop it to that shape."
@@ -80,9 +105,9 @@ def as_planes(images, name: str) -> Tensor:
     from . import checks
 
     if not isinstance(images, dict):
-        rgb = checks.picture(images, name)
+        rgb = checks.pictures(images, name)
         images = images.float() if images.shape[-1] == 4 else rgb  # a cut-out keeps its alpha
-        checks.finite(images, name)
+        finite(images, name)
         return images.movedim(-1, 1)
     samples = images["samples"]
     if getattr(samples, "is_nested", False) or samples.ndim not in (4, 5) or (samples.ndim == 5 and len(samples) != 1):
@@ -90,7 +115,7 @@ def as_planes(images, name: str) -> Tensor:
             f"{name}: expected a latent of pictures (frames, channels, height, width) or of one clip, got "
             f"{checks.describe(samples)}: split it first."
         )
-    checks.finite(samples, name)
+    finite(samples, name)
     return samples[0].transpose(0, 1) if samples.ndim == 5 else samples
 
 

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry
+from ..inputs.memory import check_clip_memory
 from .decompose import CATEGORY
 
 DISTANCE = DEPTH_TYPES[2]
@@ -85,6 +86,7 @@ class CompositeLayers(io.ComfyNode):
         from ..inputs import clips
 
         layers = clips.layers(layers)
+        check_clip_memory("Composite Layers", layers.images, 7, for_one=24)
         changes = read_changes(layers, remove_person, remove_occluders, insert_position, **optional)
         return io.NodeOutput(*composite(layers, changes, feather))
 

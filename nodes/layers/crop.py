@@ -1,8 +1,11 @@
 """A subject cropped out of a clip with a box that follows it, and pasted back."""
 
+from math import prod
+
 from comfy_api.latest import io
 
 from ..host.types import Crop
+from ..inputs.memory import check_clip_memory, check_frames_memory
 from .decompose import CATEGORY
 
 
@@ -80,7 +83,22 @@ class CropToSubject(io.ComfyNode):
         output_size = read_size(width, height)
         framing = Framing(padding, smoothing_frames, max_frames, overlap_frames, output_size=output_size)
         crop = plan_crop(lambda index: mask_frame(mask, index, size), len(images), size, framing)
+        check_crop_memory(crop)
         return io.NodeOutput(*cut_clips(images, mask, crop), asdict(crop))
+
+
+def check_crop_memory(crop) -> None:
+    """Refuses boxes whose pictures and masks do not fit in memory."""
+    sizes = [crop.output_size or box_size(clip.boxes[0]) for clip in crop.clips]
+    frames, largest = sum(len(clip.boxes) for clip in crop.clips), max(sizes, key=prod)
+    advice = "set a smaller width and height, or use fewer frames"
+    check_frames_memory("Crop to Subject", frames, largest, 4, advice=advice)
+
+
+def box_size(box) -> tuple[int, int]:
+    """Height and width of one box."""
+    left, top, right, bottom = box.tolist()
+    return bottom - top, right - left
 
 
 def check_overlap(max_frames: int, overlap_frames: int) -> None:
@@ -110,14 +128,15 @@ def cut_clips(images, mask, crop) -> tuple[list, list]:
     report, done = progress(sum(len(clip.boxes) for clip in crop.clips)), 0
     pictures, masks = [], []
     for clip in crop.clips:
-        parts = []
-        for index, box in zip(range(clip.start, clip.stop), clip.boxes, strict=True):
+        size = crop.output_size or box_size(clip.boxes[0])
+        pictures.append(torch.empty(len(clip.boxes), *size, 3))
+        masks.append(torch.empty(len(clip.boxes), *size))
+        for place, box in enumerate(clip.boxes):
+            index = clip.start + place
             both = torch.cat((images[index], mask_frame(mask, index, crop.size)[..., None]), -1)
-            parts.append(cut_box(both, box, crop.output_size))
+            part = cut_box(both, box, crop.output_size)
+            pictures[-1][place], masks[-1][place] = part[..., :3], part[..., 3]
             report(done := done + 1)
-        whole = torch.stack(parts)
-        pictures.append(whole[..., :3].contiguous())
-        masks.append(whole[..., 3].contiguous())
     return pictures, masks
 
 
@@ -153,6 +172,7 @@ class PasteCrop(io.ComfyNode):
         from ...models.layers.crop import split_clips
         from ..inputs import clips
 
+        check_clip_memory("Paste Crop Back", original_images[0], 3, for_one=6)
         original, crop = clips.pictures(original_images[0], "original_images"), read_crop(crop[0])
         clips.same_size("original_images", original, crop.size, crop.frames)
         if len(original) != crop.frames:

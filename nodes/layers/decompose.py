@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry, PoseKeypoint, SAM3TrackData
+from ..inputs.memory import check_clip_memory
 
 CATEGORY = "Duet/layers and swap"
 OBJECT_SOURCES = MASKS, BY_DEPTH = ("object masks", "depth")
@@ -135,6 +136,7 @@ class DecomposeLayers(io.ComfyNode):
         from ..host.progress import progress
         from ..inputs import clips
 
+        check_clip_memory("Decompose into Layers", images, 3)
         images = clips.pictures(images)
         frames, size = len(images), tuple(images.shape[1:3])
         depth, depth_type = clips.depth(depth, depth_type, frames)
@@ -180,5 +182,6 @@ class EditLayers(io.ComfyNode):
         from ...models.layers.decompose import edit_layers, parse_numbers
         from ..inputs import clips
 
-        front, scene = parse_numbers(front_objects), parse_numbers(scene_objects)
-        return results(edit_layers(clips.layers(layers), front, scene, first_frame, last_frame))
+        layers, front, scene = clips.layers(layers), parse_numbers(front_objects), parse_numbers(scene_objects)
+        check_clip_memory("Edit Layers", layers.images, 3)
+        return results(edit_layers(layers, front, scene, first_frame, last_frame))

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..host.types import Layers
+from ..inputs.memory import check_clip_memory
 from .decompose import CATEGORY
 
 
@@ -58,6 +59,7 @@ class FillScene(io.ComfyNode):
         from ..inputs import clips
 
         layers = clips.layers(layers)
+        check_clip_memory("Fill Scene Behind Person", layers.images, 7)
         frames = len(layers.images)
         if inpainted_scene is not None:
             inpainted_scene = clips.same_size(
@@ -73,9 +75,9 @@ def scene_depth(layers):
     import torch
 
     from ...models.layers.exports import as_grey, grey_range
-    from ..inputs.depth import as_image
+    from ..inputs.depth import by_frames
 
     if layers.scene_depth is None:
         return torch.zeros_like(layers.images)
     limits = grey_range(layers)
-    return as_image(torch.stack([as_grey(near, limits) for near in layers.scene_depth]))
+    return by_frames(layers.scene_depth, lambda index: as_grey(layers.scene_depth[index], limits))

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..host.types import Layers
+from ..inputs.memory import check_clip_memory
 from .decompose import CATEGORY
 
 ALPHA_MODES = ("straight", "premultiplied")
@@ -63,5 +64,6 @@ class SplitLayers(io.ComfyNode):
             raise ValueError(
                 f"object_number: expected a number below {layers.count}, got {object_number}: take it from the preview."
             )
+        check_clip_memory("Split Layers into Images", layers.images, 24)
         parts = export(layers, alpha_mode, object_number, progress(len(layers.images)))
         return io.NodeOutput(*(out for image, alpha, depth in parts for out in (image, alpha, as_image(depth))))

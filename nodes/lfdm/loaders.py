@@ -104,9 +104,8 @@ class LoadFlowModel(io.ComfyNode):
                 ),
                 io.String.Input(
                     "bert_folder", default="", optional=True, advanced=True,
-                    tooltip="Folder with bert-base-cased, for released models: a full path, or a name in "
-                    "models/text_encoders. Prompts can then be any sentence, and labels are not used. It is loaded when a "
-                    "prompt is encoded.",
+                    tooltip="Name of a folder in models/text_encoders with bert-base-cased, for released models. Prompts can "
+                    "then be any sentence, and labels are not used. It is read once, with the first prompt.",
                 ),
             ],
             outputs=[
@@ -129,8 +128,11 @@ class LoadFlowModel(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, model_name, autoencoder_name, heat_map_padding, label_name, bert_folder="") -> str:
+        from ..host.lfdm.text import bert_stamp
+
         stamps = [stamp(name, *FOLDERS) for name in (model_name, autoencoder_name)]
-        return " ".join(stamps if label_name == AUTO else [*stamps, stamp(label_name, *TEXT_FOLDERS)])
+        stamps += [] if label_name == AUTO else [stamp(label_name, *TEXT_FOLDERS)]
+        return " ".join([*stamps, bert_stamp((bert_folder or "").strip())])
 
     @classmethod
     def execute(cls, model_name, autoencoder_name, heat_map_padding, label_name, bert_folder="") -> io.NodeOutput:

@@ -49,5 +49,6 @@ class AnimateStill(io.ComfyNode):
             raise ValueError(
                 f"still_image: expected one picture, got {len(still)}: put Get Image from Batch in between."
             )
-        field = fields.fitted(fields.field_to_still(flow), feature_size(autoencoder, still))
+        pixels, size = tuple(still.shape[1:3]), feature_size(autoencoder, still)
+        field = fields.fitted(fields.field_to_still(flow), size, "still_image", pixels)
         return io.NodeOutput(autoencoder.render(still, field, progress(len(field.valid))))

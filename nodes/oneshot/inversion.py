@@ -6,6 +6,7 @@ from ..host.choices import SCHEDULERS
 
 CATEGORY = "Duet/edit a clip"
 FAST, EXACT = "fast", "exact"
+LARGEST = 1e6  # latents of a VAE stay below 1e3
 HIGHEST = {FAST: 0.5, EXACT: 0.05}  # errors of trained models lie well below
 
 
@@ -28,9 +29,10 @@ def evaluations(inversion: dict) -> int:
     return inversion["iterations"] if inversion["inversion"] == EXACT else 1
 
 
-def check_clip(latent: dict, channels: int) -> None:
-    """Refuses latents that cannot be inverted: not a batch of frames, of another VAE, empty, masked or not finite."""
+def check_clip(latent: dict, channels: int, modalities: int | None) -> None:
+    """Refuses latents that cannot be inverted: other frames than the model's, of another VAE, empty or masked."""
     from ..inputs import checks
+    from ..inputs.latents import model_frames
 
     samples = latent["samples"]
     if getattr(samples, "is_nested", False) or samples.ndim != 4 or samples.shape[1] != channels:
@@ -38,7 +40,14 @@ def check_clip(latent: dict, channels: int) -> None:
             f"latent: expected (frames, {channels}, height, width), got {checks.describe(samples)}: encode the clip "
             "with the VAE that belongs to this model."
         )
+    if modalities is not None:  # to a model of the host every latent is a picture
+        model_frames(latent, modalities, "latent")
     checks.finite(samples, "latent")
+    if (largest := samples.abs().max().item()) > LARGEST:
+        raise ValueError(
+            f"latent: expected values of an encoded clip, mostly from -50 to 50, got up to {largest:.3g}: connect VAE Encode, "
+            "and remove nodes that multiply the latent."
+        )
     if not samples.any():
         raise ValueError(
             "latent: expected a clip to invert, got an empty latent: connect VAE Encode, or Join Video and Depth."
@@ -49,7 +58,7 @@ def check_clip(latent: dict, channels: int) -> None:
 
 def report(done, error: float, frames, inversion: str, scheduler: str, steps: int) -> str:
     """The error, how to sample from the noise, and a warning if something is wrong."""
-    sigma, noise = done.sigmas[0].item(), done.noise["samples"]
+    sigma = done.sigmas[0].item()
     count = "1 frame" if len(frames) == 1 else f"{len(frames)} frames"
     lines = [
         f"Reconstruction error {error:.2e} of the clip's size ({100 * error:.3g} %), {count}, {len(done.sigmas) - 1} "
@@ -62,7 +71,7 @@ def report(done, error: float, frames, inversion: str, scheduler: str, steps: in
             f"Warning: the model seems to predict {done.prediction}, or to be untrained, but is used as a model that "
             f"predicts {'eps' if done.prediction == 'v' else 'v'}: check its file, or add ModelSamplingDiscrete after it."
         )
-    if not error < HIGHEST[inversion] or not noise.isfinite().all():
+    if not error < HIGHEST[inversion]:
         lines.append(
             f"Warning: the clip is not reproduced from this noise (sigma {sigma:.3g}): use more steps, inversion exact, "
             "or the prompt and the ControlNets that describe the clip, and check that the VAE belongs to the model."
@@ -162,8 +171,9 @@ class InvertVideo(io.ComfyNode):
     def execute(cls, model, original_positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
         from ...models.oneshot.inversion import error_images, reconstruction_error
         from ..host.oneshot.inversion import invert_and_return, latent_channels
+        from ..host.pair.sampling import is_ours, modalities_of
 
-        check_clip(latent, latent_channels(model))
+        check_clip(latent, latent_channels(model), modalities_of(model) if is_ours(model) else None)
         done = invert_and_return(model, original_positive, latent, steps, scheduler, evaluations(inversion))
         error, frames = reconstruction_error(done.reconstruction, latent["samples"])
         text = report(done, error, frames, inversion["inversion"], scheduler, steps)

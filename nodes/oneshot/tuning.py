@@ -4,17 +4,17 @@ from comfy_api.latest import io
 
 from ..host.files.folders import find_file, list_files, stamp
 
+NAME = "Load Video Tuning"
 FOLDERS = ("model_patches",)
 
 
 def with_tuning(model, path) -> tuple:
     """A MODEL with a tuning in it and the report of the file."""
     from ...models.oneshot.files import add_tuning
-    from ..host.recommended import keep_recommended
-    from ..host.unet.model import native_model, weights_of
+    from ..host.unet.adapters import adapted, base_of, source_of
 
-    config, state, report = add_tuning(*weights_of(model), path)
-    return keep_recommended(native_model(config, state), model), report
+    config, state, report = add_tuning(*base_of(model, NAME), path)
+    return adapted(model, config, state, source_of(with_tuning, model, path)), report
 
 
 class LoadVideoTuning(io.ComfyNode):
@@ -22,7 +22,7 @@ class LoadVideoTuning(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetLoadVideoTuning",
-            display_name="Load Video Tuning",
+            display_name=NAME,
             category="Duet/models",
             description="Adds a tuning on one clip (one-shot tuning, Tune-A-Video) to the picture model that was tuned: the "
             "frames of a batch then move as in that clip, and the prompt changes their content.",
@@ -33,8 +33,8 @@ class LoadVideoTuning(io.ComfyNode):
             inputs=[
                 io.Model.Input(
                     "model",
-                    tooltip="The picture model that was tuned, from Load Video Model. Another tuning in it is replaced. Add "
-                    "LoRAs after this node.",
+                    tooltip="The picture model that was tuned, from Load Video Model. Another tuning in it is replaced. "
+                    "LoRAs act in front of this node and behind it.",
                 ),
                 io.Combo.Input(
                     "tuning_name", options=list_files(*FOLDERS),

@@ -62,13 +62,16 @@ class EncodePairCharacter(io.ComfyNode):
 
     @classmethod
     def execute(cls, character, character_mask=None, clip_vision=None, vae=None) -> io.NodeOutput:
-        from ...models.pair.foreground import no_person, person_alone
+        from ...models.pair.foreground import PATCH, no_person, person_alone, surround
         from ..inputs import checks
 
         character = checks.rgb(character, "character")[:1]
+        if clip_vision is None and vae is not None:
+            checks.large_enough(character, "character", PATCH * vae.spacial_compression_encode())
         if character_mask is not None:
             character_mask = checks.mask(character_mask, "character_mask", None, character.shape[1:3])[:1]
-        pictures = (person_alone(character, character_mask), no_person(character))
+        alone = person_alone(character, character_mask, surround(clip_vision is not None))
+        pictures = (alone, no_person(character))
         positive, negative = (character_tokens(picture, clip_vision, vae) for picture in pictures)
         return io.NodeOutput([[positive, {}]], [[negative, {}]])
 
@@ -117,6 +120,7 @@ class EncodePairScene(io.ComfyNode):
         from ..inputs import checks
 
         scene = checks.rgb(scene, "scene")
+        checks.large_enough(scene, "scene", vae.spacial_compression_encode())
         if person_mask is not None:
             person_mask = checks.mask(person_mask, "person_mask", len(scene), scene.shape[1:3])
         latents = vae.encode(scene_alone(scene, person_mask))

@@ -10,39 +10,47 @@ CATEGORY = "Duet/video and depth"
 
 def joined_masks(video: dict, depth: dict, frames: int) -> torch.Tensor | None:
     """One noise mask (2F, 1, H, W) from the masks of both halves; a half without a mask may change everywhere."""
-    masks = [latent.get("noise_mask") for latent in (video, depth)]
-    if masks[0] is None and masks[1] is None:
+    from ..inputs.latents import repeated_mask
+
+    masks = {
+        f"{name}_latent": latent.get("noise_mask") for name, latent in zip(MODALITIES, (video, depth), strict=True)
+    }
+    sizes = [mask.shape[-2:] for mask in masks.values() if mask is not None]
+    if not sizes:
         return None
-    size = next(mask.shape[-2:] for mask in masks if mask is not None)
     halves = []
-    for name, mask in zip(MODALITIES, masks, strict=True):
-        if mask is None:
-            halves.append(torch.ones(frames, 1, *size))
-            continue
-        mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
-        if mask.shape[0] not in (1, frames):
-            raise ValueError(
-                f"{name}_latent: expected a noise mask of 1 or {frames} frames for {frames} frames, got "
-                f"{mask.shape[0]}: trim or repeat it."
-            )
-        mask = torch.nn.functional.interpolate(mask, size=size, mode="bilinear")
-        halves.append(mask.expand(frames, -1, -1, -1))
+    for name, mask in masks.items():
+        mask = torch.ones(1, *sizes[0]) if mask is None else mask
+        mask = repeated_mask(mask.float().cpu(), frames, 1, name)
+        halves.append(torch.nn.functional.interpolate(mask, size=sizes[0], mode="bilinear"))
     return torch.cat(halves)
 
 
-def half(pair: dict, index: int) -> dict:
-    """The video (0) or the depth (1) of a pair, as a latent of its own."""
-    from ...models.pair.layout import pair_frames, split
+def half(pair: dict, index: int, frames: int) -> dict:
+    """The video (0) or the depth (1) of a pair of F frames, as a latent of its own."""
+    from ...models.pair.layout import split
+    from ..inputs.latents import repeated_mask
 
-    frames = pair_frames(pair["samples"])
     keep = {key: value for key, value in pair.items() if key not in ("noise_mask", "batch_index", "duet")}
     keep["samples"] = split(pair["samples"])[index]
+    keep["duet"] = {"modalities": [MODALITIES[index]]}
     mask = pair.get("noise_mask")
     if mask is not None:
-        keep["noise_mask"] = split(mask)[index] if mask.shape[0] == 2 * frames else mask
+        keep["noise_mask"] = split(repeated_mask(mask, frames, 2, "video_depth_latent"))[index]
     if index == 1 and "range" in pair.get("duet", {}):
-        keep["duet"] = {"range": pair["duet"]["range"]}
+        keep["duet"]["range"] = pair["duet"]["range"]
     return keep
+
+
+def clips(**latents: dict) -> list[torch.Tensor]:
+    """The samples (F, C, h, w) of two halves; a pair and numbers that are not finite are refused."""
+    from ..inputs import checks
+    from ..inputs.latents import clip_frames
+
+    for name, latent in latents.items():
+        clip_frames(latent, name, "put Split Video and Depth in front of it")
+        checks.finite(latent["samples"], name)
+    return [latent["samples"] for latent in latents.values()]
 
 
 class EmptyLatent(io.ComfyNode):
@@ -140,7 +148,7 @@ class JoinPair(io.ComfyNode):
         from ...models.pair.layout import join
 
         pair = {key: value for key, value in video_latent.items() if key not in ("noise_mask", "batch_index")}
-        pair["samples"] = join(video_latent["samples"], depth_latent["samples"])
+        pair["samples"] = join(*clips(video_latent=video_latent, depth_latent=depth_latent))
         frames = video_latent["samples"].shape[0]
         pair["duet"] = {"frames": frames, "modalities": list(MODALITIES)}
         if near_depth or far_depth:
@@ -178,4 +186,7 @@ class SplitPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, video_depth_latent) -> io.NodeOutput:
-        return io.NodeOutput(half(video_depth_latent, 0), half(video_depth_latent, 1))
+        from ..inputs.latents import pair_frames
+
+        frames = pair_frames(video_depth_latent, "video_depth_latent")
+        return io.NodeOutput(*(half(video_depth_latent, index, frames) for index in range(len(MODALITIES))))

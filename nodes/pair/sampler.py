@@ -12,8 +12,8 @@ TASKS = (ALL, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH)
 
 def with_noise_mask(latent: dict, task: str, change_mask: torch.Tensor | None, modalities: int) -> dict:
     """The latent with a noise mask (m F, 1, H, W): what its own mask, the task and `change_mask` all allow to change."""
-    from ...models.pair.layout import pair_frames
     from ..inputs import checks
+    from ..inputs.latents import pair_frames, repeated_mask
 
     if task != ALL and modalities != 2:
         raise ValueError(
@@ -23,27 +23,25 @@ def with_noise_mask(latent: dict, task: str, change_mask: torch.Tensor | None, m
     if task == ALL and change_mask is None:
         return latent
     samples = latent["samples"]
-    frames = pair_frames(samples) if modalities == 2 else samples.shape[0 if samples.ndim == 4 else 2]
+    frames = pair_frames(latent, "latent") if modalities == 2 else samples.shape[0 if samples.ndim == 4 else 2]
     size = samples.shape[-2:]
     part = torch.ones(frames, *size) if change_mask is None else checks.mask(change_mask, "change_mask", frames).cpu()
     kept = torch.zeros_like(part)
     halves = (kept if task == DEPTH_FROM_VIDEO else part, kept if task == VIDEO_FROM_DEPTH else part)
     mask = torch.cat(halves[:modalities])[:, None]
     if latent.get("noise_mask") is not None:
-        mask = both_allow(mask, own_mask(latent["noise_mask"], frames, modalities))
+        mask = both_allow(mask, repeated_mask(latent["noise_mask"].float().cpu(), frames, modalities, "latent"))
     return {**latent, "noise_mask": mask}
 
 
-def own_mask(mask: torch.Tensor, frames: int, modalities: int) -> torch.Tensor:
-    """The noise mask of a latent for each of its frames, as the host repeats it: (m F, 1, H, W)."""
-    mask = mask.reshape(-1, 1, *mask.shape[-2:]).float().cpu()
-    counts = sorted({1, frames, modalities * frames})
-    if len(mask) not in counts:
-        raise ValueError(
-            f"latent: expected a noise mask of {' or '.join(map(str, counts))} frames, got {len(mask)}: trim or repeat it "
-            "in front of Set Latent Noise Mask."
-        )
-    return mask.repeat(modalities * frames // len(mask), 1, 1, 1)
+def check_latent(latent: dict, modalities: int) -> None:
+    """Refuses frames and noise masks that a model of m modalities would sample as those of other frames."""
+    from ..inputs.latents import check_noise_mask, model_frames
+
+    samples, mask = latent["samples"], latent.get("noise_mask")
+    frames = samples.shape[2] if samples.ndim == 5 else model_frames(latent, modalities, "latent")
+    if mask is not None:
+        check_noise_mask(mask, frames, modalities, "latent")
 
 
 def both_allow(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
@@ -125,9 +123,12 @@ class SampleLatent(io.ComfyNode):
         cls, model, positive, negative, latent, seed, task, steps, cfg, sampler_name, scheduler, denoise,
         change_mask=None,
     ) -> io.NodeOutput:  # fmt: skip
-        from ..host.pair.sampling import modalities_of, sample, settings_for
+        from ..host.pair.sampling import is_ours, modalities_of, sample, settings_for
 
         sampler = None if sampler_name == AUTO else sampler_name
         settings = settings_for(model, steps, cfg, sampler, None if scheduler == AUTO else scheduler)
-        latent = with_noise_mask(latent, task, change_mask, modalities_of(model))
+        modalities = modalities_of(model)
+        if is_ours(model):
+            check_latent(latent, modalities)
+        latent = with_noise_mask(latent, task, change_mask, modalities)
         return io.NodeOutput(sample(model, seed, settings, positive, negative, latent, denoise))

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ...models.choices import POSE_FORMATS
 from ..host.types import PoseKeypoint
+from ..inputs.memory import check_frames_memory
 
 CATEGORY = "Duet/pose"
 KEYPOINTS = "Keypoints of SDPose, DWPose or OpenPose; the format is detected."
@@ -64,9 +65,15 @@ class DrawPose(io.ComfyNode):
         cls, keypoints, width, height, stick_width, draw_body, draw_hands, draw_face, draw_feet, confidence_threshold
     ) -> io.NodeOutput:
         from ...models.pose.drawing import draw
+        from ...models.pose.formats import as_clip, parse
+        from ..host.progress import progress
 
+        first = parse(keypoints)[0]
+        size = (height or first.height, width or first.width)
+        check_frames_memory("Draw Pose", frames := len(as_clip(keypoints)), size, 3, for_one=8)
         parts = {"body": draw_body, "hands": draw_hands, "face": draw_face, "feet": draw_feet}
-        return io.NodeOutput(draw(keypoints, height, width, stick_width, **parts, threshold=confidence_threshold))
+        how = {"threshold": confidence_threshold, "report": progress(frames)}
+        return io.NodeOutput(draw(keypoints, *size, stick_width, **parts, **how))
 
 
 class ConvertPose(io.ComfyNode):

@@ -90,6 +90,7 @@ class RenderTestVideo(io.ComfyNode):
         smooth_edges,
     ) -> io.NodeOutput:  # fmt: skip
         from ...models.stage import render, sample_scene
+        from ..host.memory import check_memory
         from ..host.progress import progress
 
         chosen = lambda value: None if value in (-1, AUTO) else value
@@ -98,5 +99,8 @@ class RenderTestVideo(io.ComfyNode):
             style=style, character_seed=chosen(character_seed), motion_seed=chosen(motion_seed), room_seed=chosen(room_seed),
             objects=chosen(object_count),
         )  # fmt: skip
-        clip = render(scene, 2 if smooth_edges else 1).compute("pictures", report=progress(frames))
+        clip = render(scene, 2 if smooth_edges else 1)
+        what = f"A test video of {width} x {height} with {frames} frames"
+        check_memory(clip.bytes_needed("pictures"), what, "lower width, height or frames")
+        clip.compute("pictures", report=progress(frames))
         return io.NodeOutput(clip.rgb, clip, clip.caption, clip.action, frame_rate)

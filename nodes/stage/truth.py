@@ -5,12 +5,18 @@ from comfy_api.latest import io
 
 from ..host.types import DA3Geometry, Flow, PoseKeypoint, Stage
 
+OUTPUTS = (
+    7  # float32 numbers a pixel of the outputs that are made of a test video's own: grey depth and where flow is valid
+)
+
 
 def depth_images(clip) -> torch.Tensor:
     """(F, H, W, 3) inverse depth, near is white, in one range for the clip."""
     from ...models.depth.range import normalize_clip
+    from ..host.progress import stop_if_cancelled
 
-    depth = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
+    how = {"depth_type": "distance", "depth_scale": "inverse", "report": lambda done: stop_if_cancelled()}
+    depth = normalize_clip(clip.depth, **how)[0]
     return depth[..., None].repeat(1, 1, 1, 3)
 
 
@@ -92,9 +98,14 @@ class GroundTruth(io.ComfyNode):
     @classmethod
     def execute(cls, test_video) -> io.NodeOutput:
         from ...models.stage.clip import GROUPS
+        from ..host.memory import bytes_of, check_memory
         from ..host.progress import progress
 
-        clip = test_video.compute(*GROUPS, report=progress(len(GROUPS) * test_video.scene.frames))
+        scene = test_video.scene
+        outputs = bytes_of(scene.frames, scene.height, scene.width, copies=OUTPUTS)
+        what = f"The ground truth of {scene.frames} frames of {scene.width} x {scene.height}"
+        check_memory(test_video.bytes_needed(*GROUPS) + outputs, what, "render a smaller or shorter test video")
+        clip = test_video.compute(*GROUPS, report=progress(len(GROUPS) * scene.frames))
         return io.NodeOutput(
             depth_images(clip), geometry(clip), clip.pose, clip.keypoints, clip.person_mask, clip.occluder_mask,
             clip.scene_mask, clip.whole_person_mask, clip.scene_images, clip.person_images, clip.character,

@@ -23,7 +23,8 @@ class LoadPoseControlNet(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "control_net_name", options=list_files(FOLDER),
-                    tooltip="A pose ControlNet in models/controlnet, made for the same base model as the video model. "
+                    tooltip="A pose ControlNet in models/controlnet or models/duet_controlnets, made for the same base model as the "
+                    "video model. "
                     f"{TENSORS_ONLY}",
                 ),
             ],

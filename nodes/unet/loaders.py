@@ -75,7 +75,7 @@ class LoadVideoModel(io.ComfyNode):
             inputs=[
                 io.Combo.Input(
                     "model_name", options=files, default=SHIPPED_PAIR if SHIPPED_PAIR in files else None,
-                    tooltip=f"A model in models/diffusion_models or models/checkpoints. {TENSORS_ONLY}",
+                    tooltip=f"A model in models/diffusion_models, models/duet_models or models/checkpoints. {TENSORS_ONLY}",
                 ),
                 io.Combo.Input(
                     "add_untrained_layers", options=[NO_LAYERS, *ADDED_LAYERS], default=NO_LAYERS, advanced=True,

@@ -6,6 +6,9 @@ from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
 FOLDER = "loras"
 WORDS = ("lora_te", "text_encoder", "te_", "text_model", "base_model.model.text_model")  # how text encoders begin
+SCALES = ("scale_weight", "weight_scale", "scale_input", "input_scale", ".scaled_fp8")
+PARTS = ((".lora_up", ".lora_down"), (".lora_B", ".lora_A"), ("lora.up.", "lora.down."), ("layer.up.", "layer.down."))
+HALVES = [*PARTS, *(pair[::-1] for pair in PARTS)]
 
 
 def with_lora(model, path, strength: float):
@@ -18,18 +21,52 @@ def with_lora(model, path, strength: float):
     kind = kind_of(file)
     if kind not in ("lora", None):
         raise wrong_family(file, kind, "a LoRA")
-    state = {name: file.read(name) for name in file.shapes}
-    broken = [name for name, value in state.items() if not value.float().isfinite().all()]
-    if broken:
-        raise ValueError(
-            f"{file.name} has NaN or infinite numbers in {broken[0]}: its pictures would be black. "
-            "Download it again, or choose another LoRA."
-        )
+    state = {name: sound(file.name, name, file.read(name)) for name in file.shapes}
+    check_halves(file.name, state)
     try:
         model, changed, left = add_lora(model, state, strength)
     except ValueError as error:
         raise ValueError(f"{file.name} cannot be used here. {error}") from error
+    except KeyError as error:
+        raise ValueError(
+            f"{file.name} lacks the tensor {error.args[0]}, without which another one of it has no meaning: it was cut off "
+            "or saved wrongly. Download it again, or choose another LoRA."
+        ) from error
     return model, summary(len(state), changed, left)
+
+
+def sound(file: str, name: str, value):
+    """A tensor of a LoRA as finite floating numbers; only alpha, one number, may be whole."""
+    scale = value.numel() == 1 and name.endswith("alpha")
+    if not value.is_floating_point() and not scale:
+        raise ValueError(
+            f"{file} stores {name} as {str(value.dtype).removeprefix('torch.')}, but a LoRA is floating numbers: the file "
+            "is damaged or quantised. Use one in fp16, bf16 or fp32."
+        )
+    if name.endswith(SCALES):
+        raise ValueError(
+            f"{file} is quantised: {name} scales another tensor, which this node does not do. Use a LoRA in fp16, bf16 or "
+            "fp32."
+        )
+    value = value.half() if value.is_floating_point() and value.element_size() == 1 else value
+    if not value.float().isfinite().all():
+        raise ValueError(
+            f"{file} has NaN or infinite numbers in {name}: its pictures would be black. "
+            "Download it again, or choose another LoRA."
+        )
+    return value
+
+
+def check_halves(file: str, state: dict) -> None:
+    """Each half of a LoRA, up or down, needs the other one."""
+    for one, other in HALVES:
+        for name in state:
+            partner = name.replace(one, other)
+            if one in name and partner not in state:
+                raise ValueError(
+                    f"{file} has {name} without {partner}, one half of a LoRA: it was cut off or saved wrongly. Download "
+                    "it again, or choose another LoRA."
+                )
 
 
 def summary(count: int, changed: int, left: list[str]) -> str:

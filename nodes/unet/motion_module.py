@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..host.files.folders import TENSORS_ONLY, find_file, list_files, stamp
 
+NAME = "Load Motion Module (AnimateDiff)"
 FOLDERS = ("animatediff_models", "diffusion_models")
 
 
@@ -13,17 +14,17 @@ def with_motion(model, path):
     """A MODEL of pictures with the motion modules of a file in it, and the report of the file."""
     from ...models.files import open_motion_module
     from ...models.files.about import LAYERS
-    from ..host.recommended import keep_recommended
-    from ..host.unet.model import native_model, weights_of
+    from ..host.unet.adapters import adapted, base_of, source_of
 
-    config, state = weights_of(model)
+    config, state = base_of(model, NAME)
     if config.temporal is not None:
         raise ValueError(
             f"This model already has {LAYERS[type(config.temporal)]}: "
             "connect a picture model, such as Stable Diffusion 1.5 from Load Video Model."
         )
     temporal, motion, report = open_motion_module(path)
-    return keep_recommended(native_model(replace(config, temporal=temporal), {**state, **motion}), model), report
+    source = source_of(with_motion, model, path)
+    return adapted(model, replace(config, temporal=temporal), {**state, **motion}, source), report
 
 
 class LoadMotionModule(io.ComfyNode):
@@ -31,10 +32,10 @@ class LoadMotionModule(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetLoadMotionModule",
-            display_name="Load Motion Module (AnimateDiff)",
+            display_name=NAME,
             category="Duet/models",
             description="Adds AnimateDiff's motion modules (v1, v2 or v3) to a picture model of Stable Diffusion 1.5, so "
-            "that a batch becomes one moving clip. Put LoRAs after this node.",
+            "that a batch becomes one moving clip. LoRAs and other changes of the model act in front of this node and behind it.",
             search_aliases=[
                 "AnimateDiff", "AnimateDiff loader", "motion module", "motion model", "mm_sd_v15", "v3_sd15_mm",
                 "animate pictures", "text to video",

@@ -16,7 +16,7 @@ def random_state(net: torch.nn.Module, seed: int, gain: float = 0.4) -> dict[str
     g = torch.Generator().manual_seed(seed)
     state = net.state_dict()
     for name, value in state.items():
-        if value.ndim > 1 and not name.endswith(".pe"):
+        if value.ndim > 1:
             # A gentle answer keeps twenty steps finite.
             scale = (0.05 if name.startswith(("conv_out", "out.2")) else gain) / value[0].numel() ** 0.5
             state[name] = torch.randn(value.shape, generator=g) * scale

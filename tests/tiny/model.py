@@ -19,16 +19,18 @@ def tiny_config(**changes) -> VideoUNetConfig:
 
 def tiny_weights(config: VideoUNetConfig, seed: int = 0) -> dict[str, torch.Tensor]:
     """Every weight is random, the silent adapters too, so that a frame in a wrong place changes the answer."""
-    from pack.models.unet.network import VideoUNet
+    from pack.models.baselines.separate import build_network
 
     generator = torch.Generator().manual_seed(seed)
-    state = VideoUNet(config).state_dict()
+    state = build_network(config).state_dict()
     for name, value in state.items():
         fan = value[0].numel() if value.ndim > 1 else 100
         state[name] = torch.randn(value.shape, generator=generator) * 0.5 / fan**0.5
         if "norm" in name and name.endswith("weight"):
             state[name] += 1
-    state["conv_out.weight"] *= 0.2  # a gentle answer keeps the sampler from blowing up rounding errors
+    for name in ("conv_out.weight", "streams.video.conv_out.weight", "streams.depth.conv_out.weight"):
+        if name in state:
+            state[name] *= 0.2  # a gentle answer keeps the sampler from blowing up rounding errors
     return state
 
 
@@ -111,8 +113,10 @@ def controlled(net, images: torch.Tensor, positive=None, negative=None, strength
 
 def without_threshold(model):
     """The same flow model as if its loader had not installed the threshold."""
+    from comfy.patcher_extension import WrappersMP
+
     bare = model.clone()
-    bare.model_options = {**bare.model_options, "sampler_post_cfg_function": []}
+    bare.remove_wrappers_with_key(WrappersMP.PREDICT_NOISE, "duet_threshold")
     return bare
 
 

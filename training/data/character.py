@@ -31,6 +31,11 @@ SECONDS = 1.3  # between two of the other references
 SPACE, LIFTED = 0.4, 0.8
 
 
+def layered_clip(clips, index: int) -> dict[str, Tensor]:
+    """A clip of the stage with its layers."""
+    return character_clip(clips.scene(index))
+
+
 def character_clip(scene: Scene) -> dict[str, Tensor]:
     """Whole numbers as in the sources of clips.
 

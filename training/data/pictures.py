@@ -10,13 +10,14 @@ import torch
 
 from ...models.depth.colormap import decode
 from ...models.opencv import import_cv2
+from ...models.pair import foreground
 
 BRIGHTNESS = (0.299, 0.587, 0.114)  # JPEG keeps it sharp, unlike the colours
 PLOTTED = (
     56  # between the zero of a plotted mask, (68, 0, 83) with a brightness of 30, and the lowest of four labels, 82
 )
 COLOURFUL = 8 / 255  # the mean spread of red, green and blue from which on a picture is no longer grey
-GREY = 128
+GREY = round(255 * foreground.GREY)
 
 
 def read_raw(file: Path) -> np.ndarray:

@@ -8,9 +8,10 @@ from ...models.depth.range import normalize_clip
 from ...models.stage import render, render_character, sample_scene
 from ...models.stage.caption import describe
 from ...models.stage.scene import Scene
-from ..encode.kept import encoded
+from ..encode.workers import encoded
 
 HELD_OUT = 1000  # seeds below are never trained on
+VALIDATION = 900  # seeds from here to HELD_OUT are for validation while a run trains
 
 
 class StageClips:

@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...models.opencv import import_cv2
+from ...models.pair import foreground
 
-GREY = 127.5
+GREY = 255 * foreground.GREY
 
 
 def hide(picture: Tensor, mask: Tensor, radius: int = 0) -> Tensor:

@@ -3,16 +3,18 @@
 Letters: B pictures, H and W pixels, C channels of the latents, T tokens, D width of a token.
 """
 
+import math
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ...models.files.reading import read_weights
-from ...models.pair.foreground import CLIP_MEAN, latent_tokens
+from ...models.pair.foreground import CLIP_MEAN, GREY, latent_tokens, surround
 from ...models.unet.small_vae import SCALE, SmallVAE
 from .vae_file import load_vae
 
+GREYS = (math.floor(255 * GREY), math.ceil(255 * GREY))  # around the person in the sources of clips
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
@@ -48,7 +50,8 @@ class Encoders(nn.Module):
         """(B, 3, H, W) uint8 of one person each to (B, T, D) tokens, as Encode Character (Video and Depth) encodes them."""
         if self.clip is None:
             return latent_tokens(self.latents(pictures) / SCALE)
-        small = torch.nn.functional.interpolate(pictures.float() / 255, size=(224, 224), mode="bicubic", antialias=True)
+        shown = repainted(pictures)
+        small = torch.nn.functional.interpolate(shown, size=(224, 224), mode="bicubic", antialias=True)
         mean, std = small.new_tensor(CLIP_MEAN), small.new_tensor(CLIP_STD)
         normed = (small.clamp(0, 1) - mean[:, None, None]) / std[:, None, None]
         vision = self.clip.vision_model
@@ -58,6 +61,14 @@ class Encoders(nn.Module):
         """(T, D) tokens that stand for no person, of pictures like (B, 3, H, W)."""
         colour = (torch.tensor(CLIP_MEAN, device=like.device) * 255).round().to(torch.uint8)
         return self.person(colour[:, None, None].expand(1, 3, *like.shape[-2:]).contiguous())[0]
+
+
+def repainted(pictures: Tensor) -> Tensor:
+    """(B, 3, H, W) uint8 of a person on the clips' grey to the same in [0, 1] on the colour that CLIP reads as zero."""
+    grey = ((pictures == GREYS[0]) | (pictures == GREYS[1])).all(1, keepdim=True)
+    return torch.where(
+        grey, pictures.new_tensor(surround(clip=True), dtype=torch.float32)[:, None, None], pictures / 255
+    )
 
 
 def open_vae(path: Path) -> tuple[nn.Module, bool]:

@@ -5,6 +5,7 @@ processes. So a run that is resumed, or cut over other numbers of processes, dra
 """
 
 import hashlib
+import math
 import random
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from torch import Tensor
 class Draws:
     seed: int
     position: int
+    turns: int = 0  # micro-batches of one update, over which `steps` spreads; 0 draws each by itself
 
     def key(self, purpose: str) -> int:
         text = f"{self.seed}/{purpose}/{self.position}"
@@ -36,6 +38,18 @@ class Draws:
 
     def integers(self, purpose: str, high: int, *shape: int) -> Tensor:
         return torch.randint(high, shape, generator=self.generator(purpose))
+
+    def steps(self, purpose: str, count: int, *shape: int) -> Tensor:
+        """Steps of a schedule of `count`, drawn evenly; those of all examples of an update lie in equal parts of it, one each."""
+        if not self.turns:
+            return self.integers(purpose, count, *shape)
+        examples = math.prod(shape)
+        update, turn = divmod(self.position, self.turns)
+        parts = self.turns * examples
+        order = torch.randperm(parts, generator=Draws(self.seed, update).generator(f"{purpose}, order"))
+        inside = torch.rand(examples, generator=self.generator(purpose), dtype=torch.float64)
+        drawn = (order[turn * examples : (turn + 1) * examples] + inside) * (count / parts)
+        return drawn.long().clamp_max(count - 1).view(shape)
 
 
 def item_at(seed: int, place: int, length: int) -> int:

@@ -37,19 +37,28 @@ class PairNoise:
     prediction: str
     early: float = 0.0  # almost only noise
     second: float = 0.0  # after a sampler's first step
+    sharded: bool = False  # whether `predict` gathers weights from all processes, so that all must call it
 
     def add_noise(self, clean: Tensor, conditions: Conditions, draws: Draws, predict: Predict) -> Noised:
         """Adds noise to clean latents (B, m, F, C, h, w); `predict` computes the first step of the `second` share."""
         time = self.draw_times(len(clean), draws).to(clean.device)
         noise = draws.normal("noise", clean)
         second = draws.uniform("second", len(clean)).to(clean.device) < self.second
-        if second.any():
-            time = torch.where(second, self.schedule.steps // 4 + time // 2, time)
-            some = {name: value[second] for name, value in conditions.items()}
-            noise[second] = self.noise_after_first_step(clean[second], noise[second], time[second], some, predict)
+        time = torch.where(second, self.schedule.steps // 4 + time // 2, time)
+        computed = self.computed(second)
+        if computed.any():
+            some = {name: value[computed] for name, value in conditions.items()}
+            found = self.noise_after_first_step(clean[computed], noise[computed], time[computed], some, predict)
+            noise[second] = found[second[computed]]
         noisy = self.schedule.add_noise(clean, noise, time)
         target = self.schedule.target(self.prediction, clean, noise, time)
         return Noised(noisy, time, target, without_loss(second, conditions, clean))
+
+    def computed(self, second: Tensor) -> Tensor:
+        """(B,) examples whose first step is computed: the chosen ones, or one that is dropped where another process waits."""
+        if not self.sharded or not self.second or second.any():
+            return second
+        return torch.arange(len(second), device=second.device) == 0
 
     def draw_times(self, count: int, draws: Draws) -> Tensor:
         """(B,) steps of the schedule, drawn evenly; those of early examples out of its noisiest tenth.
@@ -57,7 +66,7 @@ class PairNoise:
         There the layout and the depth follow from the conditions alone, and a sampler of few steps does not correct them later.
         """
         steps = self.schedule.steps
-        time = draws.integers("time", steps, count)
+        time = draws.steps("time", steps, count)
         early = draws.uniform("early", count) < self.early
         return torch.where(early, steps - 1 - time // EARLY_PART, time)
 

@@ -4,6 +4,7 @@ A whole batch is batch x accumulate x processes examples. Micro-batch number (st
 is what a process reads, and its number keys every random draw, so a run comes out alike however it is cut.
 """
 
+import math
 import os
 import signal
 import sys
@@ -21,8 +22,11 @@ from ..recipes.base import Batches, Recipe
 from .average import Average
 from .curve import draw_curve, write_picture
 from .draws import Draws
+from .finite import ADVICE, NORM, check_skipped, check_terms, first_not_finite
+from .optimizer import flat, make_optimizer, unflatten
 from .run_folder import RunFolder
 from .sharding import gather, place_like, shard, whole, with_full_weights
+from .validation import Validation
 
 
 class Trainer:
@@ -33,6 +37,7 @@ class Trainer:
         self.main = self.accelerator.is_main_process
         self.sharded = settings.sharding == "full" and self.accelerator.num_processes > 1
         self.stop_requested = False
+        self.skipped = 0  # updates in a row that fp16's scaler skipped
 
     def run(self) -> str:
         """Trains to the end or until a stop signal: "finished" or "stopped"."""
@@ -44,11 +49,9 @@ class Trainer:
         if self.sharded:  # before it is on the device, which may be too small for it
             shard(recipe, device, self.accelerator.num_processes)
         recipe.to(device).prepare(device)
-        optimizer = torch.optim.AdamW(
-            list(recipe.trained().values()), lr=settings.lr, betas=settings.betas, weight_decay=settings.weight_decay,
-            foreach=self.sharded or None,  # one call for all shares: each call of a DTensor takes its time
-        )  # fmt: skip
+        optimizer = make_optimizer(recipe, settings, self.sharded)
         average = Average(recipe, settings.ema)
+        self.validation = Validation(recipe, settings, self.accelerator, self.folder)
         step = self.resume(recipe, optimizer, average)
         network, optimizer = self.prepare_network(recipe, optimizer)
         for sign in (signal.SIGTERM, signal.SIGINT):
@@ -74,6 +77,7 @@ class Trainer:
             average.update(recipe, step)
             step += 1
             self.log_step(step, terms, waited, time.perf_counter() - begin)
+            self.validation.follow(step, average)
             stop = self.any_process(self.stop_requested)
             last = stop or step == settings.steps
             if last or step % settings.checkpoint_every == 0:
@@ -107,7 +111,7 @@ class Trainer:
             number, batch = next(batches)
             batch = {name: value.to(self.accelerator.device, non_blocking=True) for name, value in batch.items()}
             waited += time.perf_counter() - begin
-            draws = Draws(self.settings.seed, number)
+            draws = self.draws(number)
             last = turn == self.settings.accumulate - 1
             with nullcontext() if last else self.accelerator.no_sync(network):
                 with self.accelerator.autocast():
@@ -116,21 +120,26 @@ class Trainer:
             for name, value in {"loss": loss, **terms}.items():
                 sums[name] = sums.get(name, 0) + value.detach().float() / self.settings.accumulate
         if self.settings.clip:
-            sums["grad_norm"] = whole(self.accelerator.clip_grad_norm_(recipe.trained().values(), self.settings.clip))
+            sums[NORM] = whole(self.accelerator.clip_grad_norm_(recipe.trained().values(), self.settings.clip))
         optimizer.step()
         optimizer.zero_grad()
+        self.skipped = self.skipped + 1 if optimizer.step_was_skipped else 0
         return sums, waited
+
+    def draws(self, number: int) -> Draws:
+        """The random numbers of a micro-batch."""
+        turns = self.settings.accumulate * self.accelerator.num_processes
+        return Draws(self.settings.seed, number, turns if self.settings.stratified else 0)
 
     def log_step(self, step: int, terms: dict, waited: float, seconds: float) -> None:
         """One line of the log: the mean over all processes."""
         values = self.accelerator.reduce(torch.stack([value.float() for value in terms.values()]), "mean").tolist()
-        if any(value != value for value in values):
-            raise FloatingPointError(
-                f"The loss became NaN in step {step}: lower the learning rate, or train in bf16 or fp32. "
-                "The checkpoint before it is good."
-            )
+        named = dict(zip(terms, values, strict=True))
+        check_terms(step, named, scaled=self.accelerator.scaler is not None)
+        check_skipped(step, self.skipped)
         if self.main:
-            named = {name: round(value, 7) for name, value in zip(terms, values, strict=True)}
+            skipped = {"skipped": self.skipped} if self.skipped else {}
+            named = {name: round(value, 7) for name, value in named.items() if math.isfinite(value)} | skipped
             self.folder.log(step=step, **named, lr=self.settings.rate_at(step - 1), wait=round(waited, 4),
                             seconds=round(seconds, 4))  # fmt: skip
 
@@ -143,13 +152,23 @@ class Trainer:
         """One checkpoint of whole tensors, which the main process writes."""
         self.accelerator.wait_for_everyone()
         parts = {"model": recipe.trained(), "optimizer": flat(optimizer, recipe), "average": average.values}
+        self.check_finite(step, parts)
         parts = {name: gather(part, self.main) for name, part in parts.items()}
         if not self.main:
             return
         scaler = self.accelerator.scaler
-        state = {"scaler": scaler.state_dict() if scaler else None, "processes": self.accelerator.num_processes}
+        state = {"scaler": scaler.state_dict() if scaler else None, "processes": self.accelerator.num_processes,
+                 "skipped": self.skipped, "best": self.validation.best}  # fmt: skip
         self.folder.save(step, {name: part for name, part in parts.items() if part}, state)
+        self.validation.drop_others()
         draw_curve(self.folder)
+
+    def check_finite(self, step: int, parts: dict[str, dict]) -> None:
+        """Refuses a checkpoint of weights or of AdamW's state that are not finite in any process."""
+        wrong = first_not_finite((f"{name} of {kind}", value) for kind, p in parts.items() for name, value in p.items())
+        if self.any_process(wrong is not None):
+            where = wrong or "a weight of another process"
+            raise FloatingPointError(f"After step {step} not all numbers are finite, first those of {where}. {ADVICE}")
 
     def resume(self, recipe: Recipe, optimizer, average: "Average") -> int:
         """Loads the newest whole checkpoint; returns its number of steps."""
@@ -174,10 +193,12 @@ class Trainer:
         with torch.no_grad():
             for name, value in trained.items():
                 value.copy_(place_like(parts["model"][name], value))
-        unflatten(optimizer, recipe, parts["optimizer"])
+        unflatten(optimizer, recipe, parts.get("optimizer", {}))
         average.load(parts.get("average", {}))
         if state["scaler"] and self.accelerator.scaler:
             self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.skipped = state.get("skipped", 0)
+        self.validation.best = state.get("best")
 
     def draw_samples(self, step: int, recipe: Recipe, average: "Average") -> None:
         if self.main or self.sharded:  # a sharded network runs only in all processes together
@@ -192,10 +213,11 @@ class Trainer:
     def finish(self, recipe: Recipe, average: "Average") -> None:
         if not (self.main or self.sharded):
             return
-        with average.in_place(recipe), with_full_weights(recipe, self.main), torch.no_grad():
+        with self.validation.delivered(average), with_full_weights(recipe, self.main), torch.no_grad():
             if self.main:
                 names = [file.name for file in recipe.export(self.folder.path / "model")]
-                self.folder.log(event="finished", step=self.settings.steps, files=names, peak_gb=round(peak_gb(), 3))
+                self.folder.log(event="finished", step=self.settings.steps, files=names, peak_gb=round(peak_gb(), 3),
+                                **self.validation.report())  # fmt: skip
 
 
 def peak_gb() -> float:
@@ -229,18 +251,3 @@ def start_accelerator(settings: RunSettings) -> Accelerator:
             f"{world} processes were started, but only {connected:g} work together: start with torchrun."
         )
     return accelerator
-
-
-def flat(optimizer, recipe: Recipe) -> dict:
-    """AdamW's state by the names of its parameters: "exp_avg/<name>"."""
-    names = {id(value): name for name, value in recipe.trained().items()}
-    inner = getattr(optimizer, "optimizer", optimizer)
-    return {f"{kind}/{names[id(p)]}": value for p, state in inner.state.items() for kind, value in state.items()}
-
-
-def unflatten(optimizer, recipe: Recipe, values: dict) -> None:
-    trained = recipe.trained()
-    for key, value in values.items():
-        kind, name = key.split("/", 1)
-        place = value if kind == "step" else place_like(value, trained[name])
-        optimizer.state[trained[name]][kind] = place

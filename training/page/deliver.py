@@ -8,15 +8,15 @@ from pathlib import Path
 
 FOLDERS = {
     "vae": "vae",
-    "model": "diffusion_models",
-    "pose": "controlnet",
+    "model": "duet_models",
+    "pose": "duet_controlnets",
     "lora": "loras",
     "tuning": "model_patches",
     "codec": "flow_models",
     "flow": "flow_models",
 }  # a recipe's file to the host's folder
 FIRST = (
-    "diffusion_models",
+    "duet_models",
     "model_patches",
     "flow_models",
 )  # files that loaders open come before files that patch them
@@ -26,7 +26,7 @@ def deliver(folder: Path, name: str, models: Callable[[str], Path]) -> list[Path
     """Copy the files of a run under its name; an existing file is never overwritten; an equal one is returned."""
     copies = []
     for source in sorted((folder / "model").glob("*.safetensors")):
-        target = models(FOLDERS.get(source.stem, "diffusion_models"))
+        target = models(FOLDERS.get(source.stem, "duet_models"))
         suffix = "" if source.stem in FOLDERS else f"_{source.stem}"
         copies.append(copy(source, target, f"{name}{suffix}"))
     return sorted(copies, key=lambda path: path.parent.name not in FIRST)

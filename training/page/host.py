@@ -6,6 +6,7 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 
+WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin")  # of the old ones only the tensors are read
 PREVIEW = 1024  # pixels of the longer side
 
 
@@ -23,10 +24,10 @@ def input_folder() -> Path:
 
 
 def list_files(*kinds: str) -> list[str]:
-    """Names of safetensors files in several model folders, each once; the main pack adds one of its own."""
+    """Names of the files in several model folders that the main pack's loaders open, each once; it adds a folder."""
     there = [kind for kind in kinds if kind in folder_paths.folder_names_and_paths]
     names = {name for kind in there for name in folder_paths.get_filename_list(kind)}
-    return sorted(name for name in names if name.lower().endswith((".safetensors", ".sft")))
+    return sorted(name for name in names if name.lower().endswith(WEIGHTS))
 
 
 def find_file(name: str, *kinds: str) -> str:

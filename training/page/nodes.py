@@ -150,7 +150,7 @@ def train(folder: Path, cls: type[io.ComfyNode]) -> io.NodeOutput:
                 reporter.show(state)
     delivered = deliver(folder, folder.name, host.models_folder)
     state = progress_of(folder, settings.steps)
-    sample, text = host.picture(state.sample), report(folder.name, state, delivered)
+    sample, text = host.picture(state.sample), report(folder.name, state, delivered, entries(folder))
     return io.NodeOutput(str(delivered[0]), sample, text, folder.name, ui=shown(sample, text, cls))
 
 
@@ -161,10 +161,13 @@ def check_packages() -> None:
         raise ValueError(f"Training needs {' and '.join(missing)}: run pip install -r {here} and restart ComfyUI.")
 
 
-def report(name: str, state: Progress, files: list[Path]) -> str:
+def report(name: str, state: Progress, files: list[Path], found: list[dict]) -> str:
+    """What a finished run did, from its progress and its log."""
     listed = ", ".join(f"{file.parent.name}/{file.name}" for file in files)
+    best = next((entry["best"] for entry in reversed(found) if isinstance(entry.get("best"), dict)), None)
+    chosen = f"The model is that of step {best['step']}, the best on the validation clips. " if best else ""
     speed = f"The last loss is {state.loss:.4g}, a step took {state.seconds:.3g} s. " if state.loss is not None else ""
-    return f"The run {name} is finished: {state.step} of {state.total} steps. {speed}It wrote {listed}: press R to see it in the lists."
+    return f"The run {name} is finished: {state.step} of {state.total} steps. {speed}{chosen}It wrote {listed}: press R to see it in the lists."
 
 
 def last_numbers(folder: Path) -> str:

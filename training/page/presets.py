@@ -3,6 +3,7 @@
 The sizes follow from the number of weights (16 bytes for one that trains in full precision, 4 for a frozen one).
 """
 
+from .limits import MODEL
 from .settings import RECIPES, TRAINS
 
 # What the artist chooses, in the order in which recipes follow each other, and the recipe's name in run settings.
@@ -17,6 +18,7 @@ RECIPE_NAMES = {
     "flow 1: autoencoder": "lfae",
     "flow 2: motion of a still": "lfdm",
 }
+INPUTS = {"init": "start_model", "controlnet": "start_controlnet", "clip": "clip_vision_folder", "text": "positive"}
 SIZES = ("CPU", "8 GB", "12 GB", "24 GB", "80 GB")
 RECIPE = {  # steps on a GPU and on a CPU, and further settings of the recipe
     "vae": (20000, 5000, {"lr": 1e-3, "ema": 0.998}),
@@ -88,17 +90,19 @@ def preset(recipe: str, size: str) -> dict:
                 "one of them, or another preset."
             )
         run = preset(recipe, "80 GB") | {"accumulate": 1, "precision": "fp32", "clip": 0.0, "ema": 0.0}
+        run |= {"stratified": False, "decayed": "all"}
         return run | PAPER[size][recipe]
     steps, slow, more = RECIPE[recipe]
     steps = slow if size == "CPU" else steps
     batch, accumulate = BATCHES[recipe][SIZES.index(size)]
     run = {"recipe": recipe, "steps": steps, "batch": batch, "accumulate": accumulate, "warmup": steps // 20}
-    run |= more | SIZE[size]
+    run |= {"stratified": True, "decayed": "matrices"} | more | SIZE[size]
     if recipe in ("vae", "depth_words", *FLOW):  # small enough to train whole everywhere
         run |= {"trains": "all", "gradient_checkpointing": False}
     if recipe in FLOW and size == "CPU":
         run |= {"lr": 1e-3, "ema": 0.995, "model": {"config": SMALL_FLOW[recipe]}}
     if recipe == "one_shot":
+        run |= {"decayed": "all"}  # as Tune-A-Video
         run |= {"trains": "lora" if size == "8 GB" else "all"}
         run |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
     if recipe == "mimo":  # 27 GB of a pair of Stable Diffusions train at once, or 7 of the motion modules
@@ -112,6 +116,7 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
 
     A preset may bring the shape of a new network: {"config": ...}.
     """
+    refuse_unused(recipe, model)
     if recipe == "vae":
         return {"model": {}}
     if recipe in FLOW:
@@ -136,6 +141,16 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
         return {"model": model, "trains": "all"}
     new = {"config": NEW} | ({"freeze_resblocks": False} if recipe == "idol_haop" else {})
     return {"model": new | model, "trains": "all"}
+
+
+def refuse_unused(recipe: str, model: dict) -> None:
+    """Refuses files that a recipe would not read; vae_name alone may stay chosen."""
+    used = {"vae"} | (set(MODEL[recipe]) - ({"init"} if recipe == "vae" else set()))
+    for part in sorted(set(model) - used):
+        empty = "leave it empty" if part == "clip" else "set it to none"
+        raise ValueError(
+            f"The recipe {name_of(recipe)} does not use {INPUTS[part]}: {empty}, or choose another recipe."
+        )
 
 
 def flow_files(recipe: str, model: dict, shape: dict) -> dict:

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from .start import entries, locked, newest_sample
+from .start import ALL_DAMAGED, entries, locked, newest_sample
 
 LAUNCH = Path(__file__).resolve().parents[1] / "launch.py"
 WINDOWS = os.name == "nt"
@@ -55,11 +55,13 @@ def clock(seconds: float) -> str:
 
 def progress_of(folder: Path, total: int) -> Progress:
     """The progress of a run from its log."""
-    steps = [entry for entry in entries(folder) if "loss" in entry][-RECENT:]
+    found = entries(folder)
+    done = max((entry["step"] for entry in found if entry.get("event") == "finished" and "step" in entry), default=0)
+    steps = [entry for entry in found if {"step", "loss", "seconds"} <= set(entry)][-RECENT:]
     if not steps:
-        return Progress(0, total, sample=newest_sample(folder))
+        return Progress(done, total, sample=newest_sample(folder))
     seconds = sum(entry["seconds"] for entry in steps) / len(steps)
-    return Progress(steps[-1]["step"], total, steps[-1]["loss"], seconds, newest_sample(folder))
+    return Progress(max(done, steps[-1]["step"]), total, steps[-1]["loss"], seconds, newest_sample(folder))
 
 
 class TrainingProcess:
@@ -99,7 +101,9 @@ class TrainingProcess:
         lines = self.output.read_text(encoding="utf-8", errors="replace").splitlines()
         number = self.process.returncode
         if number == 0:
-            return "It was asked to stop and saved a checkpoint."
+            if any(line.strip() == "stopped" for line in lines[-1:]):
+                return "It was asked to stop and saved a checkpoint."
+            return f"Its process ended without an error, but {self.folder / 'log.jsonl'} does not tell the last steps."
         found = [match for line in lines if (match := ERROR.match(line.strip())) and match[1] != "ChildFailedError"]
         if found and number > 0:
             kind, words = found[-1].groups()
@@ -116,7 +120,7 @@ class TrainingProcess:
     def advice(self) -> str:
         output = self.output.read_text(encoding="utf-8", errors="replace")
         small = "Choose a preset for a smaller GPU. " if "out of memory" in output.lower() else ""
-        if any((self.folder / "checkpoints").glob("step_*")):
+        if any((self.folder / "checkpoints").glob("step_*")) and ALL_DAMAGED not in output:
             return f"{small}Its checkpoints are kept, so Resume Training continues from the newest. Its whole output is in {self.output}."
         return f"{small}Its whole output is in {self.output}."
 

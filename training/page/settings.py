@@ -5,16 +5,15 @@ import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
+from .limits import BETA, LOSSES, MODEL, REAL, WHOLE, check_names, check_number, check_part, check_value
+
 PRECISIONS = ("fp32", "bf16", "fp16")
 RECIPES = ("vae", "idol_haop", "idol_image", "idol_video", "one_shot", "depth_words", "lfae", "lfdm", "mimo")
 TRAINS = ("all", "adapters", "lora")
 SHARDINGS = ("none", "full")
 # Files and folders in data and model.
 PATHS = ("path", "vae", "init", "controlnet", "clip", "text", "kept", "codec", "vgg", "vectors")
-SMALLEST = {
-    "steps": 1, "batch": 1, "accumulate": 1, "warmup": 0, "checkpoint_every": 1, "keep": 1, "sample_every": 0,
-    "workers": 0, "lora_rank": 1, "threads": 0, "lr": 0.0, "ema": 0.0, "clip": 0.0, "weight_decay": 0.0,
-}  # fmt: skip
+DECAYED = ("all", "matrices")
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,8 @@ class RunSettings:
     lr_floor: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     weight_decay: float = 1e-3
+    decayed: str = "all"  # what weight_decay acts on; matrices: no norms, biases and labels
+    stratified: bool = False  # whether the steps of an update's examples lie in equal parts of the schedule
     clip: float = 1.0  # largest norm of the gradient, 0 for any
     ema: float = 0.0  # 0 keeps no average
     precision: str = "fp32"
@@ -46,20 +47,40 @@ class RunSettings:
     checkpoint_every: int = 500
     keep: int = 3
     sample_every: int = 500  # 0 draws none
+    validate_every: int = 0  # steps between two measurements of the loss on held-out clips; 0 delivers the last weights
+    validation: dict = field(default_factory=dict)  # their data; empty takes the stage's own seeds
     sharding: str = "none"  # full: each process holds a share of what trains; alone, a process holds it all
 
     def __post_init__(self):
         choices = {"recipe": RECIPES, "precision": PRECISIONS, "trains": TRAINS, "decay": ("cosine", "linear", "none"),
-                   "device": ("auto", "cpu"), "sharding": SHARDINGS}  # fmt: skip
+                   "device": ("auto", "cpu"), "sharding": SHARDINGS, "decayed": DECAYED}  # fmt: skip
         for name, options in choices.items():
             if getattr(self, name) not in options:
                 raise ValueError(f"{name} is one of {', '.join(options)}, not {getattr(self, name)!r}.")
-        for name, smallest in SMALLEST.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= smallest:
-                raise ValueError(f"{name} is a number of at least {smallest}, not {value!r}.")
+        for limits, whole in ((WHOLE, True), (REAL, False)):
+            for name, (low, high) in limits.items():
+                check_number(name, getattr(self, name), low, high, whole)
+        if not isinstance(self.betas, (list, tuple)) or len(self.betas) != 2:
+            raise ValueError(f"betas is a list of two numbers, such as [0.9, 0.98], not {self.betas!r}.")
+        for beta in self.betas:
+            check_number("betas", beta, *BETA, whole=False)
+        for name in ("gradient_checkpointing", "stratified"):
+            check_value(name, getattr(self, name), bool)
+        check_part("model", self.model, self.recipe, MODEL)
+        check_part("losses", self.losses, self.recipe, LOSSES)
+        self.check_validation()
         if not isinstance(self.data, dict) or "kind" not in self.data:
             raise ValueError('data needs a kind, such as {"kind": "stage"}.')
+
+    def check_validation(self) -> None:
+        """Refuses a validation that would measure nothing."""
+        check_value("validation", self.validation, dict)
+        if self.validation and not self.validate_every:
+            raise ValueError("validation is not used while validate_every is 0: set it to some steps, such as 100.")
+        if self.validate_every and self.recipe == "one_shot":
+            raise ValueError(
+                "The recipe one_shot trains on one clip and has no other to validate: set validate_every to 0."
+            )
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1)
@@ -74,12 +95,11 @@ class RunSettings:
         if not isinstance(values, dict):
             raise ValueError(f"Run settings are names with values, not {type(values).__name__}.")
         names = {f.name for f in fields(cls)}
-        unknown = sorted(set(values) - names)
+        check_names("Duet Training", values, names)
         missing = sorted({"recipe", "data", "folder"} - set(values))
-        if unknown or missing:
-            what = f"has no settings named {', '.join(unknown)}" if unknown else f"needs {', '.join(missing)}"
-            raise ValueError(f"Duet Training {what}: check the names of the run settings.")
-        return cls(**{name: tuple(v) if name == "betas" else v for name, v in values.items()})
+        if missing:
+            raise ValueError(f"Duet Training needs {', '.join(missing)}: check the names of the run settings.")
+        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
 
     @classmethod
     def from_file(cls, path: Path) -> "RunSettings":
@@ -90,8 +110,9 @@ class RunSettings:
             k: beside(v) if k in PATHS and isinstance(v, str) and v else v for k, v in values.items()
         }
         return replace(
-            settings, folder=beside(settings.folder), data=placed(settings.data), model=placed(settings.model)
-        )
+            settings, folder=beside(settings.folder), data=placed(settings.data), model=placed(settings.model),
+            validation=placed(settings.validation),
+        )  # fmt: skip
 
     def rate_at(self, step: int) -> float:
         """The learning rate of a step: linear rise, then the decay."""

@@ -18,8 +18,8 @@ KINDS = {
 }  # fmt: skip
 NONE, AUTO = "none", "auto"
 MODELS = {
-    "init": ("diffusion_models", "checkpoints", "flow_models"),
-    "controlnet": ("controlnet",),
+    "init": ("diffusion_models", "duet_models", "checkpoints", "flow_models"),
+    "controlnet": ("controlnet", "duet_controlnets"),
     "vae": ("vae", "checkpoints", "flow_models"),
 }
 CLIP_BYTES = 9  # of a pixel of a stage clip in memory

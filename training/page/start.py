@@ -10,6 +10,7 @@ from pathlib import Path
 from .lock import hold
 from .settings import RunSettings
 
+ALL_DAMAGED = "No checkpoint can be read"  # begins the error of a run that cannot be continued
 NAME = re.compile(r"\w[\w .+-]{0,99}", re.ASCII)
 
 
@@ -69,18 +70,20 @@ def stored(folder: Path) -> tuple[RunSettings, int]:
 
 
 def entries(folder: Path) -> list[dict]:
-    """The log; a line that is still being written is left out."""
+    """The log; a line that is still being written, or that is damaged, is left out."""
     file = folder / "log.jsonl"
     lines = file.read_text(encoding="utf-8", errors="replace").splitlines() if file.is_file() else []
     return [entry for entry in map(parsed, lines) if entry]
 
 
 def parsed(line: str) -> dict:
+    """An entry of the log, empty if it is none."""
     try:
         entry = json.loads(line)
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {}
-    return entry if isinstance(entry, dict) else {}
+    known = [entry.get(name, 0) for name in ("step", "loss", "seconds")] if isinstance(entry, dict) else [None]
+    return entry if all(type(value) in (int, float) for value in known) else {}
 
 
 def is_finished(folder: Path, settings: RunSettings) -> bool:

@@ -1,10 +1,12 @@
 """What every recipe is: what trains, which data, and a loss."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from ..data import open_clips
 from ..loop.draws import Draws, item_at
 from ..page.settings import RunSettings
 
@@ -34,6 +36,19 @@ class Recipe(nn.Module):
     def export(self, folder: Path) -> list[Path]:
         """The files that the pack's loaders open."""
         raise NotImplementedError
+
+    def open_clips(self, data: dict):
+        """The source of clips that this recipe reads."""
+        return open_clips(data)
+
+    def with_clips(self, data: dict) -> "Recipe":
+        """The same networks, not copies, that read other clips; to be prepared."""
+        other = object.__new__(type(self))  # a sharded network refuses copy.copy
+        other.__dict__ = dict(self.__dict__)
+        model = {name: value for name, value in self.settings.model.items() if name != "kept"}
+        other.settings = replace(self.settings, data=data, model=model)
+        other.clips, other.kept = other.open_clips(data), None
+        return other
 
     def trained(self) -> dict[str, nn.Parameter]:
         return {name: value for name, value in self.named_parameters() if value.requires_grad}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from ...models.files import open_model, save_model
+from ...models.files.recommended import of_family
 from ...models.stage.caption import VOCABULARY
 from ...models.unet.config import SD1
 from ...models.unet.network import VideoUNet
@@ -19,6 +20,7 @@ from ...models.unet.switches import with_switches
 from ...models.unet.words import token_width, word_tokens
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
+from .recommend import recommended_note
 from .shape import shape_from_settings
 from .with_depth import WithDepth
 
@@ -80,6 +82,7 @@ class DepthWords(WithDepth):
     def export(self, folder: Path) -> list[Path]:
         state = {name: value.detach().cpu().half() for name, value in self.unet.state_dict().items()}
         notes = {"depth_range": self.depth_range, "steps": self.settings.steps}
+        notes |= recommended_note(of_family(self.unet.video), self.clips)
         return [save_model(folder / "model.safetensors", state, self.unet.video, **notes)]
 
 

@@ -4,6 +4,7 @@ Letters: B clips, m modalities (1 or 2), F frames, C channels and h and w pixels
 """
 
 from contextlib import nullcontext
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,23 +12,24 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...models.choices import DEPTH_POLARITIES
 from ...models.files import save_model
+from ...models.files.recommended import of_family
 from ...models.unet.attention.capture import capture
 from ...models.unet.controlnet import PoseControlNet
 from ...models.unet.losses import consistency, denoising, error_on
 from ...models.unet.network import VideoUNet
 from ...models.unet.schedule import NoiseSchedule
-from ..data import open_clips
-from ..encode.augment import hide
 from ..encode.encoders import Encoders
 from ..encode.kept import load_or_encode
+from ..encode.pair_pictures import pictures_of
 from ..loop.draws import Draws
 from ..loop.lora import add_lora, is_lora, lora_file
 from ..loop.noising import PairNoise, draw_clean_halves
 from ..loop.sampling import sample_ddim
 from .base import Recipe
 from .idol_network import is_adapter, start_controlnet, start_unet
-from .vae import heat
+from .recommend import recommended_note
 
 # Denoising of each modality, the paper's two consistency losses, and, not in the paper, denoising of the person alone.
 WEIGHTS = {"video": 1.0, "depth": 1.0, "motion": 0.01, "maps": 0.01, "person": 0.0}
@@ -49,13 +51,17 @@ class Idol(Recipe):
         self.features = losses.pop("features", "attn1")
         early, second = losses.pop("early", 0.0), losses.pop("second", 0.0)
         self.consistency_options = losses  # similarity, reduction, detach
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
+        self.polarity = settings.model.get("depth_polarity", DEPTH_POLARITIES[0])
+        if self.polarity not in DEPTH_POLARITIES:
+            raise ValueError(f"model: depth_polarity is {' or '.join(DEPTH_POLARITIES)}, not {self.polarity!r}.")
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
         self.unet = start_unet(settings.model)
         self.modalities = min(self.modalities, self.unet.video.modalities)
         if self.modalities == 1:
             second = 0.0  # it improves the depth only
-        self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second)
+        sharded = settings.sharding == "full"
+        self.noise = PairNoise(NoiseSchedule(), self.unet.video.prediction, early, second, sharded)
         if not settings.model.get("init"):
             for stream in self.streams():
                 stream.reset_label()
@@ -112,8 +118,9 @@ class Idol(Recipe):
         if not self.settings.model.get("cache", True):
             return
         self.no_person(self.clips[0]["person"][None].to(device))
-        raw, encode = partial(pictures_of, self.clips), partial(self.encode_clip, device=device)
-        self.kept = load_or_encode(raw, encode, self.length(), self.settings)
+        raw, encode = partial(pictures_of, self.clips, self.polarity), partial(self.encode_clip, device=device)
+        about = replace(self.settings, data={**self.settings.data, "depth_polarity": self.polarity})
+        self.kept = load_or_encode(raw, encode, self.length(), about)
 
     def encode_clip(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """A clip (F, 3, H, W) with its pictures as latents (F, C, h, w) and the person as tokens (T, D)."""
@@ -129,7 +136,7 @@ class Idol(Recipe):
 
     def example(self, index: int) -> dict[str, Tensor]:
         """The encoded clip, or without `cache` its pictures, which are encoded on the device."""
-        return pictures_of(self.clips, index) if self.kept is None else self.kept[index]
+        return pictures_of(self.clips, self.polarity, index) if self.kept is None else self.kept[index]
 
     def sample(self, place: int) -> dict[str, Tensor]:
         clip = self.example(self.item(place, self.length()))
@@ -259,7 +266,9 @@ class Idol(Recipe):
         """The U-Net, its LoRA and the pose ControlNet, in half precision, as the pack's loaders open them."""
         state = lambda net: {name: value for name, value in net.state_dict().items() if not is_lora(name)}
         half = lambda net: {name: value.detach().cpu().half() for name, value in state(net).items()}
-        files = [save_model(folder / "model.safetensors", half(self.unet), self.unet.video)]
+        notes = recommended_note(of_family(self.unet.video), self.clips, self.frames or self.clips.frames)
+        notes |= {"depth_polarity": self.polarity} if self.modalities == 2 else {}
+        files = [save_model(folder / "model.safetensors", half(self.unet), self.unet.video, **notes)]
         if self.settings.trains == "lora":
             files.append(folder / "lora.safetensors")
             save_file(lora_file(self.unet), files[-1])
@@ -271,17 +280,3 @@ class Idol(Recipe):
 def unsqueeze_like(like: Tensor, values: Tensor) -> Tensor:
     """(B, ...) values with trailing dimensions of 1 added to match `like`."""
     return values.reshape(*values.shape, *[1] * (like.ndim - values.ndim))
-
-
-def pictures_of(clips, index: int) -> dict[str, Tensor]:
-    """A clip's pictures with its depth as heat maps, and the two rooms: the empty one, and one with the person hidden."""
-    clip = clips[index]
-    depth = torch.stack([heat_pixels(depth) for depth in clip["depth"]])
-    rooms = torch.stack([clip["plate"], hide(clip["video"][0], clip["mask"][0])])
-    return {"video": clip["video"], "depth": depth, "rooms": rooms, "person": clip["person"], "pose": clip["pose"],
-            "mask": clip["mask"]}  # fmt: skip
-
-
-def heat_pixels(depth: Tensor) -> Tensor:
-    """(H, W) uint16 depth to its (3, H, W) uint8 heat map."""
-    return (heat(depth) * 255).round().to(torch.uint8)

@@ -4,7 +4,6 @@ Letters: B pairs, H and W pixels, h and w of the flow.
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,11 +20,11 @@ from ...models.lfdm.regions import Regions
 from ...models.lfdm.warp import Motion, coordinate_grid, resized, warp
 from ...models.stage.motion import MOVES, ROOM, StageMotion, as_grid
 from ...models.unet.attention.capture import full_precision
-from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled
 from ..encode.jitter import PAIRS
-from ..encode.kept import for_each, share_work
+from ..encode.shared import for_each, share_work
 from ..loop.draws import Draws
+from ..page.limits import check_names
 from .base import Recipe
 from .limbs import LIMBS, MIRRORED, limb_error, limb_masks
 from .true_flow import coarse_motion, mirrored_motion, refuse_unknown_flow
@@ -47,11 +46,8 @@ class TrainCodec(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
         refuse_unsupported(settings)
-        unknown = sorted(set(settings.losses) - set(WEIGHTS))
-        if unknown:
-            raise ValueError(f"losses: {', '.join(unknown)} is unknown: lfae has {', '.join(WEIGHTS)}.")
         self.weights = WEIGHTS | settings.losses
-        self.clips = as_labelled(open_clips(settings.data))
+        self.clips = self.open_clips(settings.data)
         self.codec = start_codec(settings.model)
         vgg = settings.model.get("vgg")
         self.vgg = VGG19.from_file(vgg) if vgg else None
@@ -85,6 +81,9 @@ class TrainCodec(Recipe):
                 f"of losses, or set regions to {len(LIMBS)}."
             )
 
+    def open_clips(self, data: dict):
+        return as_labelled(super().open_clips(data))
+
     def train(self, mode: bool = True) -> "TrainCodec":
         """Sets the mode, but keeps frozen modules in eval mode, so that their norms do not change."""
         super().train(mode)
@@ -99,16 +98,21 @@ class TrainCodec(Recipe):
         """Renders clips and exact motion once; clips of a folder are read when they are needed."""
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.settings.model.get("cache", isinstance(self.clips, AsLabelled)):
-            self.kept = share_work(for_each(self.whole_clip), len(self.clips))
+            examples = share_work(for_each(self.whole_clip), len(self.clips), self.settings.folder)
+            self.kept = [example["video"] for example in examples]
         if self.flow == "true" or any(self.weights[name] for name in STAGE_TERMS):
-            self.motions = share_work(for_each(self.true_motion), len(self.clips))
+            motions = share_work(for_each(self.true_motion), len(self.clips), self.settings.folder)
+            scenes = (self.clips.source.scene(index) for index in range(len(motions)))
+            self.motions = [StageMotion(**m, camera=scene.view()) for m, scene in zip(motions, scenes, strict=True)]
 
-    def true_motion(self, index: int) -> StageMotion:
+    def true_motion(self, index: int) -> dict[str, Tensor]:
+        """The tensors of a clip's exact motion."""
         motion = StageMotion.of(self.clips.source.scene(index))
-        return replace(motion, depth=motion.depth.half())  # thousands are kept
+        return {"layer": motion.layer, "owner": motion.owner, "poses": motion.poses,
+                "depth": motion.depth.half()}  # fmt: skip  # thousands are kept
 
-    def whole_clip(self, index: int) -> Tensor:
-        return self.clips.pictures(index, range(self.clips.count(index)))
+    def whole_clip(self, index: int) -> dict[str, Tensor]:
+        return {"video": self.clips.pictures(index, range(self.clips.count(index)))}
 
     def sample(self, place: int) -> dict[str, Tensor]:
         """Two frames of a clip, half of them swapped, a quarter mirrored, with jittered colours."""
@@ -277,9 +281,7 @@ def start_codec(model: dict) -> FlowAutoencoder:
 def configured(base, model: dict):
     """A configuration with what the settings change; names that it does not have are refused."""
     shape = model.get("config", {})
-    unknown = sorted(set(shape) - set(vars(base)))
-    if unknown:
-        raise ValueError(f"model: config has no {', '.join(unknown)}: it has {', '.join(vars(base))}.")
+    check_names("model: config", shape, vars(base))
     return type(base).from_json(json.dumps(json.loads(base.to_json()) | shape))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ...models.files.recommended import FLOW
 from ...models.lfdm.checkpoint import LABEL_VECTORS, load, open_autoencoder, save
 from ...models.lfdm.config import MUG_UNET, FlowUNetConfig
 from ...models.lfdm.diffusion import FlowSchedule, noise_loss
@@ -21,14 +22,14 @@ from ...models.lfdm.state import from_network, motion_of, state_of, to_network
 from ...models.lfdm.unet import FlowUNet
 from ...models.lfdm.warp import Motion
 from ...models.stage.motion import StageMotion
-from ..data import open_clips
 from ..data.labelled import AsLabelled, as_labelled, spread
 from ..encode.jitter import CLIPS
-from ..encode.kept import for_each, share_work
+from ..encode.shared import for_each, share_work
 from ..loop.draws import Draws
 from ..loop.sampling import sample_flow
 from .base import Recipe
 from .lfae import configured, refuse_unsupported, to_half
+from .recommend import recommended_note
 from .true_flow import coarse_motion, refuse_unknown_flow
 
 NO_TEXT = 0.1  # share of examples without a label, which trains the unconditional prediction of guidance
@@ -49,7 +50,7 @@ class TrainFlow(Recipe):
         self.flow = refuse_unknown_flow(model, settings.data)
         if not model.get("codec"):
             raise ValueError("The recipe lfdm learns the flow of a codec: name one that lfae made in model, codec.")
-        self.clips = as_labelled(open_clips(settings.data))
+        self.clips = self.open_clips(settings.data)
         if not self.clips.labels:
             raise ValueError(
                 "The recipe lfdm trains a motion for each label, but these clips have none: use data of kind stage, "
@@ -68,6 +69,9 @@ class TrainFlow(Recipe):
         self.cache = self.flow == "true" or model.get("cache", isinstance(self.clips, AsLabelled))
         self.kept: list[dict[str, Tensor]] | None = None
 
+    def open_clips(self, data: dict):
+        return as_labelled(super().open_clips(data))
+
     def train(self, mode: bool = True) -> "TrainFlow":
         super().train(mode)
         self.codec.eval()
@@ -79,7 +83,8 @@ class TrainFlow(Recipe):
         """Estimates the flow of every clip once; without `cache` it is estimated for each example, with jittered colours."""
         check_picture(self.clips.pictures(0, [0]), self.codec.config.step, "every clip (size, in data)")
         if self.cache:
-            self.kept = share_work(for_each(partial(self.whole_clip, device=device)), len(self.clips))
+            make = for_each(partial(self.whole_clip, device=device))
+            self.kept = share_work(make, len(self.clips), self.settings.folder)
 
     def whole_clip(self, index: int, device: torch.device) -> dict[str, Tensor]:
         """State (3, F, h, w) and features (C, h, w) of all frames of a clip."""
@@ -125,7 +130,7 @@ class TrainFlow(Recipe):
 
     def forward(self, batch: dict, draws: Draws) -> tuple[Tensor, dict[str, Tensor]]:
         clean, features, text = self.inputs(batch, draws)
-        t = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)
+        t = draws.steps("time", self.schedule.steps, len(clean)).to(clean.device)
         noise = draws.normal("noise", clean)
         loss, guess = noise_loss(self.unet, self.schedule, clean, noise, t, features, text, self.as_velocity)
         return loss, {"flow": (guess.detach() - clean).abs().mean()}
@@ -167,9 +172,8 @@ class TrainFlow(Recipe):
     def export(self, folder: Path) -> list[Path]:
         """The U-Net in half precision with the vectors of its labels beside it."""
         state = to_half(self.unet.state_dict()) | {LABEL_VECTORS: self.labels.weight.detach().half()}
-        return [
-            save(folder / "flow.safetensors", self.unet.config, state, **{LABEL_NAMES: json.dumps(self.clips.labels)})
-        ]
+        notes = {LABEL_NAMES: json.dumps(self.clips.labels)} | recommended_note(FLOW, self.clips, self.clips.frames)
+        return [save(folder / "flow.safetensors", self.unet.config, state, **notes)]
 
 
 def start_unet(model: dict, feature_width: int) -> tuple[FlowUNet, Labels | None]:

@@ -15,17 +15,18 @@ from torch import Tensor
 
 from ...models.character.guider import body_features
 from ...models.files import save_model
+from ...models.files.recommended import of_family
 from ...models.pair.foreground import latent_tokens
 from ...models.unet.schedule import NoiseSchedule
 from ...models.unet.small_vae import SCALE
-from ..data import open_clips
-from ..data.character import character_clip
+from ..data.character import layered_clip
 from ..encode.encoders import Encoders
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from ..loop.sampling import sample_ddim
 from .base import Recipe
 from .mimo_network import start_unet, unused_weights
+from .recommend import recommended_note
 from .with_depth import HALF
 
 MOTIONS = ("code", "skeleton")  # pictures of the motion: of the body in space, or flat as OpenPose draws it
@@ -45,7 +46,7 @@ class Character(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
         model = settings.model
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
         self.frames, self.motion = model.get("frames", 2), model.get("motion", MOTIONS[0])
         refuse_unsupported(settings, self.clips, self.frames, self.motion)
         self.weights = WEIGHTS | settings.losses
@@ -134,7 +135,7 @@ class Character(Recipe):
         clean = batch["video"]
         clips, frames = clean.shape[:2]
         # Frames that attend to each other share a step; single frames train better with a step each.
-        time = draws.integers("time", self.schedule.steps, clips, 1 if self.over_time else frames)
+        time = draws.steps("time", self.schedule.steps, clips, 1 if self.over_time else frames)
         time = time.to(clean.device).expand(-1, frames)
         noise, flat = draws.normal("noise", clean), time.flatten()
         noisy = self.schedule.add_noise(clean.flatten(0, 1), noise.flatten(0, 1), flat).view(clean.shape)
@@ -195,6 +196,8 @@ class Character(Recipe):
         """One file for Load Character Model, in half precision."""
         state = {name: value.detach().cpu().half() for name, value in self.unet.state_dict().items()}
         notes = {"motion_pictures": self.motion, "steps": self.settings.steps}
+        frames = self.frames if self.over_time else self.clips.frames
+        notes |= recommended_note(of_family(self.unet.video), self.clips, frames)
         return [save_model(folder / "model.safetensors", state, self.unet.video, **notes)]
 
 
@@ -224,11 +227,3 @@ def refuse_unsupported(settings, clips, frames, motion) -> None:
         )
     if motion not in MOTIONS:
         raise ValueError(f"model: motion is one of {', '.join(MOTIONS)}, not {motion!r}.")
-    unknown = sorted(set(settings.losses) - {"video", *WEIGHTS})
-    if unknown:
-        raise ValueError(f"losses: mimo has video and person, not {', '.join(unknown)}.")
-
-
-def layered_clip(clips, index: int) -> dict[str, Tensor]:
-    """A clip of the stage with its layers, before encoding."""
-    return character_clip(clips.scene(index))

@@ -30,14 +30,11 @@ CONSISTENCY = 0.1  # weight of the temporal loss, which the paper does not give
 class OneShot(WithDepth):
     def __init__(self, settings):
         super().__init__(settings)
-        model, losses = settings.model, dict(settings.losses)
+        model, losses = settings.model, settings.losses
         self.number = number_of_clip(model.get("clip_number"), len(self.clips))
-        self.weight, self.reading = losses.pop("consistency", CONSISTENCY), losses.pop("reading", READINGS[0])
-        if losses or self.reading not in READINGS:
-            raise ValueError(
-                f"losses of one_shot are consistency, a number, and reading, one of {', '.join(READINGS)}: not "
-                f"{', '.join(losses) or repr(self.reading)}."
-            )
+        self.weight, self.reading = losses.get("consistency", CONSISTENCY), losses.get("reading", READINGS[0])
+        if self.reading not in READINGS:
+            raise ValueError(f"losses: reading is one of {', '.join(READINGS)}: not {self.reading!r}.")
         self.unet, self.base = start_unet(model)
         choose_tuned(self.unet, settings.trains, settings.lora_rank, model.get("train_norms", False))
         if settings.gradient_checkpointing:

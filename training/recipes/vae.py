@@ -7,13 +7,13 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
-from ...models.depth.colormap import encode
+from ...models.files.reading import read_weights
 from ...models.unet.small_vae import SmallVAE
-from ..data import open_clips
 from ..data.stage import StageClips
+from ..encode.pair_pictures import heat
 from ..loop.draws import Draws
 from .base import Recipe
 
@@ -26,11 +26,12 @@ class TrainVAE(Recipe):
         super().__init__(settings)
         self.vae = SmallVAE().start_as_thumbnail()
         if settings.model.get("init"):
-            self.vae.load_state_dict({name: v.float() for name, v in load_file(settings.model["init"]).items()})
+            state = read_weights(settings.model["init"]).state()
+            self.vae.load_state_dict({name: value.float() for name, value in state.items()})
         # A model that was trained on these latents still fits them when only the decoder is trained further.
         self.vae.taesd_encoder.requires_grad_(not settings.model.get("decoder_only", False))
         self.vae.to(memory_format=torch.channels_last)
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
         self.weights = WEIGHTS | settings.losses
         self.crop = settings.model.get("crop", 64)  # pixels a side
         self.people = settings.model.get("people", 0.6)  # share of crops around a pixel of the person
@@ -93,11 +94,6 @@ class TrainVAE(Recipe):
         state = {name: value.detach().cpu().contiguous() for name, value in self.vae.state_dict().items()}
         save_file({name: value.half() if value.ndim else value for name, value in state.items()}, file)
         return [file]
-
-
-def heat(depth: Tensor) -> Tensor:
-    """(H, W) uint16 depth to its (3, H, W) heat map."""
-    return encode(depth.to(torch.float32)[None] / 65535, "hot")[0].permute(2, 0, 1)
 
 
 def edges(error: Tensor) -> Tensor:

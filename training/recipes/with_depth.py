@@ -12,7 +12,6 @@ from ...models.choices import CHANNEL_RANGES
 from ...models.oneshot.depth_channel import depth_channel
 from ...models.unet.network import VideoUNet
 from ...models.unet.schedule import NoiseSchedule
-from ..data import open_clips
 from ..encode.encoders import Encoders
 from ..loop.draws import Draws
 from ..loop.sampling import sample_ddim
@@ -27,7 +26,7 @@ class WithDepth(Recipe):
     def __init__(self, settings):
         super().__init__(settings)
         self.schedule = NoiseSchedule()
-        self.clips = open_clips(settings.data)
+        self.clips = self.open_clips(settings.data)
         self.encoders = Encoders(settings.model["vae"])
         self.depth_range = settings.model.get("depth_range", CHANNEL_RANGES[0])
         if self.depth_range not in CHANNEL_RANGES:
@@ -64,7 +63,7 @@ class WithDepth(Recipe):
         self, clean: Tensor, conditions: dict[str, Tensor], draws: Draws
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """(B, F, C, h, w) clean latents to the output in noise, its target, the clean estimate, and the share of signal (B,)."""
-        time = draws.integers("time", self.schedule.steps, len(clean)).to(clean.device)  # one for all frames of a clip
+        time = draws.steps("time", self.schedule.steps, len(clean)).to(clean.device)  # one for all frames of a clip
         noise = draws.normal("noise", clean)
         noisy = self.schedule.add_noise(clean, noise, time)
         output = self.predict(noisy, time, conditions)

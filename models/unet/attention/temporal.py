@@ -25,11 +25,15 @@ class TemporalAttention(Attention):
         nn.init.zeros_(self.to_out[0].bias)
 
     def forward(self, tokens: Tensor, layout: ClipLayout) -> Tensor:
-        query, key, value = (self.by_clip(part(tokens), layout) for part in (self.to_q, self.to_k, self.to_v))
-        parts = zip(*(x.split(MOST_HEADS, 1) for x in (query, key, value)), strict=True)
+        query, key, value = (part(tokens) for part in (self.to_q, self.to_k, self.to_v))
+        return self.to_out[0](self.attend(query, key, value, layout))
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, layout: ClipLayout) -> Tensor:
+        """(k m f) d (heads e) queries, keys and values to the answer of the same shape."""
+        parts = zip(*(self.by_clip(x, layout).split(MOST_HEADS, 1) for x in (query, key, value)), strict=True)
         answers = [F.scaled_dot_product_attention(*part) for part in parts]
         answer = answers[0] if len(answers) == 1 else torch.cat(answers, 1)
-        return self.to_out[0](answer.transpose(1, 2).reshape(tokens.shape))
+        return answer.transpose(1, 2).reshape(query.shape)
 
     def by_clip(self, x: Tensor, layout: ClipLayout) -> Tensor:
         """(n f) d (heads e) to (n, d heads, f, e): each position counts as heads of its own, so nothing is copied."""

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ....models.character.reference import Features
 from ....models.oneshot.depth_channel import same_view
+from ..pair.late import Late
 from .conditioning import BODY, LAYERS, REFERENCE
 
 PARTS = {REFERENCE: "a character", LAYERS: "a scene", BODY: "pictures of a body"}
@@ -42,8 +43,11 @@ class ReferenceCond(comfy.conds.CONDRegular):
         return [1]
 
 
-def character_conds(model, tokens: Tensor | None, given: dict) -> dict:
-    """What a model's extra_conds adds: features of the character and of the body, computed here and at no step."""
+def character_conds(model, context, given: dict) -> dict:
+    """What a model's extra_conds adds: features of the character and of the body, computed once for all steps.
+
+    context is the host's condition of the tokens, or one that is computed later.
+    """
     video = model.video
     reads = {REFERENCE: video.reference, LAYERS: video.layer_codes > 0, BODY: bool(video.motion_code)}
     for key, read in reads.items():
@@ -54,9 +58,9 @@ def character_conds(model, tokens: Tensor | None, given: dict) -> dict:
             )
     conds = {}
     if video.reference:
-        conds[REFERENCE] = ReferenceCond(features_of_reference(model, tokens, given))
+        conds[REFERENCE] = reference_cond(model, context, given)
     if video.motion_code:
-        conds[BODY] = comfy.conds.CONDNoiseShape(features_of_body(model, given))
+        conds[BODY] = body_cond(model, given)
     return conds
 
 
@@ -67,20 +71,24 @@ def missing(key: str, where: str) -> ValueError:
     )
 
 
-def features_of_reference(model, tokens: Tensor | None, given: dict) -> Features | None:
-    """(1, C, h, w) latents and (1, t, c) tokens to the features for self-attention; None for the negative."""
+def reference_cond(model, context, given: dict) -> ReferenceCond | Late:
+    """(1, C, h, w) latents and the context to the features for self-attention; None for the negative."""
     latents = given.get(REFERENCE)
     if latents is None:
         if given.get("prompt_type") == "positive":
             raise missing(REFERENCE, "the positive conditioning")
-        return None
-    where = {"device": given["device"], "dtype": model.get_dtype_inference()}
-    latents = model.process_latent_in(latents).to(**where)
-    with torch.no_grad():
-        return model.diffusion_model.read_reference(latents[:1], tokens[:1].to(**where))[0]
+        return ReferenceCond(None)
+
+    def read() -> ReferenceCond:
+        tokens = (context.value() if isinstance(context, Late) else context).cond
+        where = {"device": given["device"], "dtype": model.get_dtype_inference()}
+        clean = model.process_latent_in(latents[:1]).to(**where)
+        return ReferenceCond(model.diffusion_model.read_reference(clean, tokens[:1].to(**where))[0])
+
+    return Late(("reference", "clip_proj"), read)
 
 
-def features_of_body(model, given: dict) -> Tensor:
+def body_cond(model, given: dict) -> Late:
     """(1 or F, 3, H, W) pictures to (B, C0, h, w) on the CPU: the host brings what a window needs to the device."""
     from ....models.character.guider import body_features
 
@@ -88,14 +96,17 @@ def features_of_body(model, given: dict) -> Tensor:
         raise missing(BODY, "the positive or negative conditioning")
     (pictures,), noise = given[BODY], given["noise"]
     check_count(pictures, noise, model.video.modalities, "body")
-    guider = model.diffusion_model.pose_guider
-    height, width = (side * guider.downscale for side in noise.shape[-2:])
     check_view(pictures, noise, "body")
-    pictures = comfy.utils.common_upscale(pictures.float(), width, height, "bilinear", "disabled")
-    like = torch.empty(0, device=given["device"], dtype=model.get_dtype_inference())
-    with torch.no_grad():
-        features = body_features(guider, pictures, like, memory.intermediate_device())
-    return comfy.utils.repeat_to_batch_size(features, noise.shape[0])
+
+    def read() -> comfy.conds.CONDNoiseShape:
+        guider = model.diffusion_model.pose_guider
+        height, width = (side * guider.downscale for side in noise.shape[-2:])
+        sized = comfy.utils.common_upscale(pictures.float(), width, height, "bilinear", "disabled")
+        like = torch.empty(0, device=given["device"], dtype=model.get_dtype_inference())
+        features = body_features(guider, sized, like, memory.intermediate_device())
+        return comfy.conds.CONDNoiseShape(comfy.utils.repeat_to_batch_size(features, noise.shape[0]))
+
+    return Late(("pose_guider",), read)
 
 
 def layer_codes(model, given: dict) -> Tensor:

@@ -19,6 +19,7 @@ WHOLE_CLIP = "the whole CLIP ViT-L/14 in one file, whose text part ends in text_
 
 def encode_images(clip_vision, images: Tensor) -> Tensor:
     """(N, H, W, 3) pictures to (N, d) embeddings; each is squeezed to a square, so that nothing is cut off."""
+    refuse_unprojected_vision(clip_vision)
     return in_chunks(images, lambda some: one_each(clip_vision.encode_image(some, crop=False)["image_embeds"]))
 
 
@@ -40,6 +41,25 @@ def one_each(embeddings: Tensor) -> Tensor:
             "SigLIP in ComfyUI: load CLIP ViT-L/14 in Load CLIP Vision."
         )
     return embeddings
+
+
+def refuse_unprojected_vision(clip_vision) -> None:
+    """Refuses a file without CLIP's visual_projection, whose vectors are not those of the space that texts share.
+
+    The host makes that layer all the same and leaves in it what lies in memory, mostly zeros.
+    """
+    model = clip_vision.model
+    weight = getattr(getattr(model, "visual_projection", None), "weight", None)
+    if weight is None or not is_trained(weight.detach().float()):
+        raise ValueError(
+            "clip_vision: expected CLIP with visual_projection, which turns its pictures into vectors that compare, but "
+            "this file has none: load CLIP ViT-L/14 in Load CLIP Vision."
+        )
+
+
+def is_trained(weight: Tensor) -> bool:
+    """Whether a matrix holds weights: finite, of a usual size and hardly any of them zero."""
+    return bool(torch.isfinite(weight).all() and weight.abs().max() < 1000 and (weight == 0).float().mean() < 0.01)
 
 
 def encode_text(clip, text: str) -> Tensor:

@@ -4,31 +4,48 @@ Letters: N pictures, H and W pixels, d features.
 """
 
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import comfy.clip_model
 import comfy.model_management as memory
 import comfy.model_patcher
-import folder_paths
 import torch
 from torch import Tensor
 
+from ..files.folders import find_inside, folder_stamp
 from .clip import in_chunks
+
+FOLDERS = ("clip_vision", "text_encoders")
+opened: WeakValueDictionary[tuple[Path, str], "ClipFolder"] = WeakValueDictionary()
+
+
+def open_clip_folder(name: str) -> "ClipFolder":
+    """The CLIP of a folder; the same one as before while its files are the same and the host keeps it loaded."""
+    path = find_folder(name)
+    key = path, folder_stamp(path)
+    clip = opened.get(key)
+    if clip is None:
+        clip = opened[key] = ClipFolder(path)
+    return clip
 
 
 class ClipFolder:
     """A folder's CLIPModel and its tokenizer, under the host's memory management."""
 
-    def __init__(self, folder: str):
-        model, self.tokenizer = open_folder(find_folder(folder))
+    def __init__(self, path: Path):
+        model, self.tokenizer = open_folder(path)
         # The host writes a device onto what it patches, which a model of transformers refuses.
         self.patcher = comfy.model_patcher.ModelPatcher(
             torch.nn.Sequential(model),
-            load_device=memory.text_encoder_device(),
+            load_device=memory.get_torch_device(),  # of those that the host unloads when it unloads all
             offload_device=memory.text_encoder_offload_device(),
         )
 
     def load(self) -> tuple[torch.nn.Module, torch.device]:
         memory.load_models_gpu([self.patcher], force_full_load=True)
+        for loaded in memory.current_loaded_models:
+            if loaded.model is self.patcher:
+                loaded.duet_clip = self  # the host's list holds it, so it is freed when the host unloads it
         return self.patcher.model[0], self.patcher.load_device
 
     def encode_images(self, images: Tensor) -> Tensor:
@@ -51,18 +68,15 @@ class ClipFolder:
             return model.text_projection(model.text_model(**tokens).pooler_output).float().cpu()
 
 
-def find_folder(folder: str) -> Path:
-    """A folder by its path, or by its name in the model folders of CLIP."""
-    inside = [
-        Path(root) / folder for key in ("clip_vision", "text_encoders") for root in folder_paths.get_folder_paths(key)
-    ]
-    for path in (*inside, Path(folder).expanduser()):
-        if (path / "config.json").is_file():
-            return path
-    raise ValueError(
-        f"clip_folder: expected a folder with config.json and model.safetensors of CLIP, found none at {folder}: put "
-        "openai/clip-vit-large-patch14 into models/clip_vision and give its name here."
-    )
+def find_folder(name: str) -> Path:
+    """A folder by its name in the model folders of CLIP."""
+    path = find_inside(name, *FOLDERS, what="clip_folder", holds="config.json")
+    if path is None:
+        raise ValueError(
+            f"clip_folder: expected a folder with config.json and model.safetensors of CLIP, found none at {name}: put "
+            "openai/clip-vit-large-patch14 into models/clip_vision and give its name here."
+        )
+    return path
 
 
 def open_folder(path: Path):

@@ -3,7 +3,8 @@
 Every loader lists safe files and old ones alike; of the old ones models/files/reading.py reads the tensors only.
 """
 
-from pathlib import Path
+import os
+from pathlib import Path, PureWindowsPath
 
 import folder_paths
 
@@ -12,17 +13,25 @@ PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # they can hold code, which would ru
 WEIGHTS = (*SAFE, *PICKLED)
 TENSORS_ONLY = "Of an old .ckpt, .pth, .pt or .bin file only the tensors are read, never code."
 SHIPPED = Path(__file__).resolve().parents[3] / "weights"
+# Folders for files that stock loaders cannot open: our loaders read them after the stock folder, stock loaders do not.
+BESIDE = {"diffusion_models": "duet_models", "controlnet": "duet_controlnets"}
+
+
+def searched(*folders: str) -> list[str]:
+    """The folders that a loader reads, each followed by the one of ours beside it."""
+    keys = [key for folder in folders for key in (folder, BESIDE.get(folder))]
+    return [key for key in keys if key in folder_paths.folder_names_and_paths]
 
 
 def list_files(*folders: str, endings: tuple[str, ...] = WEIGHTS) -> list[str]:
     """Names of files of weights in several folders, each name once."""
-    names = {name for folder in folders for name in folder_paths.get_filename_list(folder)}
+    names = {name for folder in searched(*folders) for name in folder_paths.get_filename_list(folder)}
     return sorted(name for name in names if name.lower().endswith(endings))
 
 
 def find_file(name: str, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> Path:
     """The file behind a name of the list; the first folder that has it wins."""
-    for folder in folders:
+    for folder in searched(*folders):
         path = folder_paths.get_full_path(folder, name)
         if path is not None and name.lower().endswith(endings):
             return Path(path)
@@ -32,8 +41,39 @@ def find_file(name: str, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> P
     )
 
 
-def stamp(name: str, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> str:
-    """Changes when the file is replaced, so that the host loads it anew."""
+def find_inside(name: str, *folders: str, what: str, holds: str = "") -> Path | None:
+    """A file, or a folder that holds a file, by its name in model folders, None where there is none.
+
+    A name that leads out of them is refused; links that the user made in them are followed. `what` is the input that the
+    sentence names.
+    """
+    parts = PureWindowsPath(name)  # on every system, so that a workflow means the same on all of them
+    if parts.anchor or ".." in parts.parts or name.startswith(("~", "/")) or "\0" in name or not parts.parts:
+        raise ValueError(
+            f"{what}: expected a name in the model folders {' or '.join(folders)}, got {name[:200]!r}, which leads out of "
+            "them: put it there, and enter its name."
+        )
+    for folder in searched(*folders):
+        for root in map(os.path.abspath, folder_paths.get_folder_paths(folder)):
+            path = os.path.abspath(os.path.join(root, *parts.parts))
+            if os.path.commonpath((root, path)) == root and os.path.exists(os.path.join(path, holds)):
+                return Path(path)
+    return None
+
+
+def folder_stamp(path: Path) -> str:
+    """Changes when a file of a folder is replaced."""
+    files = [(file.name, file.stat()) for file in sorted(path.iterdir()) if file.is_file()]
+    return " ".join(f"{name}-{file.st_mtime_ns}-{file.st_size}" for name, file in files)
+
+
+def stamp(name: str | None, *folders: str, endings: tuple[str, ...] = WEIGHTS) -> str:
+    """Changes when the file is replaced, so that the host loads it anew.
+
+    The name of a linked input is not known yet (None); then it changes with any file of the list.
+    """
+    if name is None:
+        return " ".join(name + stamp(name, *folders, endings=endings) for name in list_files(*folders, endings=endings))
     found = find_file(name, *folders, endings=endings).stat()
     return f"{found.st_mtime_ns}-{found.st_size}"
 
@@ -75,14 +115,26 @@ def output_name(path: Path) -> str:
 
 
 def add_shipped() -> None:
-    """The weights that came with the pack, in every list after the user's own."""
+    """The weights that came with the pack, in every list after the user's own; in stock lists only what opens there."""
     for folder in sorted(SHIPPED.iterdir()) if SHIPPED.is_dir() else ():
         if folder.is_dir():
-            folder_paths.add_model_folder_path(folder.name, str(folder))
+            folder_paths.add_model_folder_path(BESIDE.get(folder.name, folder.name), str(folder))
 
 
 def add_folder(key: str) -> None:
-    """A model folder of our own, which the user may also name in extra_model_paths.yaml."""
+    """A model folder of our own, which the user may also name in extra_model_paths.yaml; another pack may share it."""
+    new = key not in folder_paths.folder_names_and_paths
     folder_paths.add_model_folder_path(key, str(Path(folder_paths.models_dir) / key))
-    paths, _ = folder_paths.folder_names_and_paths[key]
-    folder_paths.folder_names_and_paths[key] = (paths, folder_paths.supported_pt_extensions)
+    paths, endings = folder_paths.folder_names_and_paths[key]
+    if new:
+        endings = folder_paths.supported_pt_extensions
+    elif endings:  # an empty set stands for every ending
+        endings = {*endings, *folder_paths.supported_pt_extensions}
+    folder_paths.folder_names_and_paths[key] = (paths, endings)
+
+
+def add_own_folders() -> None:
+    """The folders beside stock ones, in models and in the output folder, as the host reads those of its own savers."""
+    for key in BESIDE.values():
+        add_folder(key)
+        folder_paths.add_model_folder_path(key, str(Path(folder_paths.get_output_directory()) / key))

@@ -23,9 +23,14 @@ from ....models.lfdm.config import STATE, FlowUNetConfig
 from ....models.lfdm.labels import Labels
 from ..unet.attention import use_host_layers
 from ..unet.native import as_patcher, choose_dtypes, load_weights
+from .boundary import POINT, STILL, check_area, check_flow_sampling, check_still, check_text
+from .first_step import check_first_step
+from .sampling import THRESHOLD, apply_threshold, use_still_parts
 
-STILL = "duet_flow_still"  # (1 or B, C, h, w) features of the still image, set on a conditioning
 PREVIEWED = 4  # frames of a preview
+# Measured on a CPU: a step on 20 frames of 32 x 32 points takes 83 MB at width 64, one on 40 frames 88 MB at width 32. The
+# smaller of the host's two formulas then gives 86 MB for either.
+MEMORY_PER_CHANNEL = 0.1 / 64
 
 
 def preview_of(state: Tensor) -> Tensor:
@@ -48,7 +53,7 @@ class FlowLatent(comfy.latent_formats.LatentFormat):
 
     latent_channels = STATE
     latent_dimensions = 3
-    spacial_downscale_ratio = 4
+    spacial_downscale_ratio = POINT
     latent_rgb_factors = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
 
     def __init__(self, config: FlowUNetConfig | None = None):
@@ -73,7 +78,7 @@ class FlowSettings(BASE):
     unet_config = {}
     unet_extra_config = {}
     latent_format = FlowLatent
-    memory_usage_factor = 0.5
+    memory_usage_factor = 0.1
     supported_inference_dtypes = [torch.float32, torch.bfloat16, torch.float16]
 
 
@@ -93,10 +98,10 @@ class FlowModel(BaseModel):
         memory.archive_model_dtypes(unet)
 
     def extra_conds(self, **kwargs) -> dict:
-        """The still image's part of the first convolution, computed once for all steps and frames, and the text."""
+        """The still image's features and the text; what the network computes of them waits until hooks act on its weights."""
         from ....models.lfdm.unet import check_state
 
-        noise, unet = kwargs["noise"], self.diffusion_model
+        noise = kwargs["noise"]
         check_state(noise, self.flow)
         check_area(kwargs)
         cast = lambda value: value.to(kwargs["device"], self.get_dtype_inference())
@@ -104,48 +109,7 @@ class FlowModel(BaseModel):
         check_still(features, noise, self.flow)
         text = cast(noise.new_zeros(1, self.flow.text_width) if text is None else text)
         check_text(text, self.flow)
-        if not text.any():  # no text, also from the stock Conditioning Zero Out
-            text = unet.null_text(text)
-        return {
-            "still_part": comfy.conds.CONDRegular(unet.still_part(cast(features))),
-            "text": comfy.conds.CONDRegular(text),
-        }
-
-
-def check_still(features: Tensor | None, noise: Tensor, config: FlowUNetConfig) -> None:
-    """(1 or B, C, h, w) of the model's own autoencoder, as large as the latent."""
-    if features is None:
-        raise ValueError(
-            "A flow model animates a still image, but the conditioning has none: connect Encode Still Image (Flow)."
-        )
-    if features.shape[1] != config.feature_width:
-        raise ValueError(
-            f"This flow model takes pictures encoded to {config.feature_width} channels, but the conditioning has "
-            f"{features.shape[1]}: encode the still image with the autoencoder of the same Load Flow Model."
-        )
-    if features.shape[-2:] != noise.shape[-2:]:
-        width, height = (FlowLatent.spacial_downscale_ratio * side for side in (features.shape[-1], features.shape[-2]))
-        raise ValueError(
-            f"The still image needs a flow latent of {features.shape[-1]} x {features.shape[-2]} points, got "
-            f"{noise.shape[-1]} x {noise.shape[-2]}: set Empty Latent for Model to {width} x {height} pixels."
-        )
-
-
-def check_area(conditioning: dict) -> None:
-    """A flow holds positions in the whole picture, so a part cut out of it would point elsewhere."""
-    if "area" in conditioning:
-        raise ValueError(
-            "A flow model takes no conditioning for an area of the picture: use Conditioning (Set Mask) with set_cond_area on "
-            "default, or sample a flow for each object and join them with Compose Flows."
-        )
-
-
-def check_text(text: Tensor, config: FlowUNetConfig) -> None:
-    if text.ndim != 2 or text.shape[-1] != config.text_width:
-        raise ValueError(
-            f"A flow model takes a prompt as one vector of {config.text_width} numbers, got a tensor of shape "
-            f"{tuple(text.shape)}: use CLIP Text Encode with the clip of Load Flow Model."
-        )
+        return {"features": comfy.conds.CONDRegular(cast(features)), "text": comfy.conds.CONDRegular(text)}
 
 
 def with_still(conditioning: list, features: Tensor) -> list:
@@ -190,8 +154,12 @@ def host_unet_class() -> type:
             executor = WrapperExecutor.new_class_executor(self.predict, self, wrappers)
             return executor.execute(x, timesteps, context, control, transformer_options or {}, **kwargs)
 
-        def predict(self, x, timesteps, context, control, options, still_part=None, text=None, **_) -> Tensor:
-            return super().forward(x, timesteps, text=text, still_part=still_part)
+        def predict(
+            self, x, timesteps, context, control, options, features=None, text=None, still_part=None, **_
+        ) -> Tensor:
+            if text is not None:  # zeros are no text, also from the stock Conditioning Zero Out
+                text = torch.where(text.any(-1, keepdim=True), text, self.null_text(text))
+            return super().forward(x, timesteps, features, text, still_part)
 
     return HostFlowUNet
 
@@ -216,18 +184,15 @@ def native_flow_model(
     use_flow_layers(unet, operations)
     settings = FlowSettings({"disable_unet_model_creation": True, "model_channels": config.width, "in_channels": STATE})
     settings.latent_format = FlowLatent(config)
+    settings.memory_usage_factor = MEMORY_PER_CHANNEL * config.width
     settings.set_inference_dtype(dtype, cast, device=memory.get_torch_device())
     model = FlowModel(settings, unet.eval().requires_grad_(False), labels)
     patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype, labels)), disable_dynamic)
-    patcher.set_model_sampler_post_cfg_function(apply_threshold)
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_flow_sampling)
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_first_step", check_first_step)
+    patcher.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, THRESHOLD, apply_threshold)
+    patcher.add_wrapper_with_key(WrappersMP.APPLY_MODEL, "duet", use_still_parts)
     return patcher
-
-
-def apply_threshold(args: dict) -> Tensor:
-    """After guidance, at every step: the clean flow within its threshold, without which samplers diverge."""
-    from ....models.lfdm.diffusion import threshold
-
-    return threshold(args["denoised"], args["model"].flow.limit)
 
 
 def use_flow_layers(network: nn.Module, operations) -> None:

@@ -4,6 +4,7 @@ Everything goes through the host's model call, so ControlNets, depth channels, L
 windows, previews and Cancel work as they do in sampling. Letters: B latents, n steps.
 """
 
+import math
 from dataclasses import dataclass
 
 import comfy.model_management as memory
@@ -16,6 +17,9 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from ....models.oneshot.inversion import actual_prediction, evaluations_per_step, invert
+from ..finite import finite_result
+
+PREDICTING = ("predict_noise", "outer_predict_noise", "__call__")  # what Basic Guider shares with CFG Guider
 
 
 @dataclass
@@ -58,15 +62,26 @@ def run(
 def check_start(model, x: Tensor, extra: dict, schedule) -> None:
     """Refuses guidance, a mask, added noise and models of another kind, which would give a wrong inversion."""
     check_kind(schedule)
-    if (cfg := getattr(model.inner_model, "cfg", 1.0)) > 1:
-        raise ValueError(
-            f"Inversion works without guidance, but cfg is {cfg:g}: set cfg to 1 for the inversion; sampling from its noise "
-            "may use any cfg."
-        )
+    check_guider(model.inner_model)
     if extra.get("denoise_mask") is not None:
         raise ValueError("Inversion needs whole frames, but the latent has a noise mask: remove Set Latent Noise Mask.")
     if not torch.equal(x, model.latent_image):
         raise ValueError("Inversion needs a latent without added noise: turn add_noise off, or connect Disable Noise.")
+
+
+def check_guider(guider: comfy.samplers.CFGGuider) -> None:
+    """Refuses every guider that may add to the model's answer under the positive conditioning."""
+    plain = comfy.samplers.CFGGuider
+    if any(getattr(type(guider), name, None) is not getattr(plain, name, None) for name in PREDICTING):
+        raise ValueError(
+            f"Inversion works without guidance, but the guider is a {type(guider).__name__}, which mixes several answers of "
+            "the model: connect Basic Guider for the inversion; sampling from its noise may use any guider."
+        )
+    if not math.isclose(guider.cfg, 1.0):
+        raise ValueError(
+            f"Inversion works without guidance, but cfg is {guider.cfg:g}: set cfg to 1 for the inversion; sampling from its "
+            "noise may use any cfg."
+        )
 
 
 def check_kind(schedule) -> None:
@@ -108,4 +123,4 @@ def sample(model, positive, sampler, sigmas: Tensor, latent: dict) -> dict:
         torch.zeros_like(latent["samples"]), latent["samples"], sampler, sigmas, callback=callback,
         disable_pbar=not comfy.utils.PROGRESS_BAR_ENABLED, seed=0,
     )  # fmt: skip
-    return {**latent, "samples": out.to(memory.intermediate_device())}
+    return {**latent, "samples": finite_result(out.to(memory.intermediate_device()))}

@@ -7,17 +7,25 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
+from ....models.choices import MODALITIES
 from ....models.pair.layout import ClipLayout
+from ..finite import finite_result, finite_start
+from .preview import previewed
 
 MODALITY = "duet_modality"  # in transformer_options: the one modality that a pair model samples alone
 
 
 def modalities(model, model_options: dict) -> int:
     """How many modalities a batch holds, after Select Video or Depth; 1 for every model that is not ours."""
-    if model_options.get("transformer_options", {}).get(MODALITY):
-        return 1
+    return len(sampled(model, model_options))
+
+
+def sampled(model, model_options: dict) -> list[str]:
+    """The modalities that a batch holds."""
+    if alone := model_options.get("transformer_options", {}).get(MODALITY):
+        return [alone]
     video = getattr(model, "video", None)
-    return 1 if video is None else video.modalities
+    return list(MODALITIES[: 1 if video is None else video.modalities])
 
 
 def counts(frames: int, m: int) -> list[int]:
@@ -32,8 +40,8 @@ def chain(control) -> Iterator:
         control = control.previous_controlnet
 
 
-def check_before_sampling(executor, noise: Tensor, *args, **kwargs) -> Tensor:
-    """The host's OUTER_SAMPLE wrapper point: noise (B, C, h, w), then latent, sampler, sigmas and noise mask."""
+def check_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, **kwargs) -> Tensor:
+    """The host's OUTER_SAMPLE wrapper point: noise and latent (B, C, h, w), then sampler, sigmas and noise mask."""
     guider = executor.class_obj
     model, options = guider.model_patcher.model, guider.model_options
     m = modalities(model, options)
@@ -44,8 +52,10 @@ def check_before_sampling(executor, noise: Tensor, *args, **kwargs) -> Tensor:
         for cond in conds or ():
             check_tokens(cond.get("cross_attn"), model.video, name)
             check_counts(cond, frames, m)
-    check_noise_mask(kwargs.get("denoise_mask", args[3] if len(args) > 3 else None), frames, m)
-    return executor(noise, *args, **kwargs)
+    check_noise_mask(kwargs.get("denoise_mask", args[2] if len(args) > 2 else None), frames, m)
+    finite_start(latent_image, m)
+    with previewed(m):
+        return finite_result(executor(noise, latent_image, *args, **kwargs), m)
 
 
 def check_latent(noise: Tensor, video, m: int) -> None:
@@ -108,17 +118,24 @@ def check_counts(cond: dict, frames: int, m: int) -> None:
 
 
 def check_noise_mask(mask: Tensor | None, frames: int, m: int) -> None:
-    """The host has repeated the mask to the batch by now, so a short one is recognized by its period p.
+    """The host has repeated the mask (m F, C, h, w) by now, so a short one is recognized by its period p.
 
-    Where p does not divide F, depth frames have the masks of other video frames.
+    Frames that are all white or all black repeat in whole masks too, such as those that keep every second frame: with them
+    only a p that gives depth frames the masks of other video frames is refused.
     """
-    if mask is None or m == 1 or mask.shape[0] != frames * m:
+    if mask is None or mask.shape[0] != frames * m:
         return
-    for period in range(1, frames):
-        if (mask[period:] == mask[:-period]).all():
-            if frames % period:
-                refuse("noise mask", "frames", period, frames, m)
-            return
+    contents = [frame.tobytes() for frame in mask[:, 0].cpu().numpy()]
+    period = next((p for p in range(1, len(contents)) if contents[p:] == contents[:-p]), frames)
+    if period in counts(frames, m):
+        return
+    if (m == 2 and period < frames and frames % period) or not even(mask[period:]):
+        refuse("noise mask", "frames", period, frames, m)
+
+
+def even(mask: Tensor) -> bool:
+    """Whether each frame of a mask has one value everywhere."""
+    return bool((mask == mask[..., :1, :1]).all())
 
 
 def refuse(name: str, unit: str, came: int, frames: int, m: int) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor
 
 from .boundary import modalities
 
+PREPARED = {"cond_hint": None, "extra_concat": None, "control_input": None, "cond_hints": {}, "control_inputs": {}}
+
 
 class PairedWindows(windows.IndexListContextHandler):
     """The host's windows on a batch of m F latents; with m = 1 plain windows along the batch."""
@@ -101,11 +103,12 @@ class PairedWindows(windows.IndexListContextHandler):
             return None
         key = (id(control), tuple(window.index_list))
         if key not in self.controls:
-            part = copy.copy(control)
+            part = without_prepared(copy.copy(control))
             part.cond_hint_original = frames_of(control.cond_hint_original, window, total, self.modalities)
             part.extra_concat_orig = [frames_of(x, window, total, self.modalities) for x in control.extra_concat_orig]
-            part.cond_hint = part.extra_concat = part.control_input = None
             part.previous_controlnet = self.sliced_control(control.previous_controlnet, window, total)
+            on_devices = getattr(control, "multigpu_clones", {}).items()
+            part.multigpu_clones = {device: self.sliced_control(net, window, total) for device, net in on_devices}
             self.controls[key] = part
         return self.controls[key]
 
@@ -122,6 +125,14 @@ class PairedWindows(windows.IndexListContextHandler):
         for half in halves:
             windows.apply_freenoise(half, 0, self.context_length, self.context_overlap, seed)
         return torch.cat(halves)
+
+
+def without_prepared(control):
+    """A copied ControlNet without hints that were prepared for all frames; newer hosts keep one for each size."""
+    for name, empty in PREPARED.items():
+        if hasattr(control, name):
+            setattr(control, name, copy.copy(empty))
+    return control
 
 
 def attends_to_first(model) -> bool:
@@ -156,10 +167,21 @@ def budget(executor, model, noise_shape, conds, *args, **kwargs):
     return executor(model, shape, conds, *args, **kwargs)
 
 
+def check_batch_of_frames(model) -> None:
+    """Refuses a MODEL whose latent keeps the frames of a clip in one entry, where windows along the batch find none."""
+    if model.get_model_object("latent_format").latent_dimensions != 2:
+        mend = "set fewer frames" if hasattr(model.model, "flow") else "use ComfyUI's Context Windows (Manual)"
+        raise ValueError(
+            f"model: expected a model whose latent is a batch of frames, got a {type(model.model).__name__}, whose latent holds "
+            f"a whole clip at once: {mend}."
+        )
+
+
 def use_windows(
     model, *, length: int, overlap: int, schedule: str, fuse: str, stride: int, closed: bool, freenoise: bool
 ):
     """A clone of the MODEL that samples a long clip in windows."""
+    check_batch_of_frames(model)
     if overlap >= length:
         raise ValueError(
             f"Windows of {length} frames cannot overlap by {overlap}: lower context_overlap to {length - 1} or less."

@@ -3,9 +3,9 @@
 import comfy.model_management as memory
 import torch
 
-from ....models.choices import MODALITIES
+from ..memory import bytes_of, check_memory
 from ..recommended import recommended_of
-from .boundary import modalities
+from .boundary import sampled
 
 SMALLEST = 64  # pixels a side of a picture that the U-Nets can halve often enough
 
@@ -20,12 +20,16 @@ def empty_latent(model, width: int, height: int, frames: int, clips: int) -> dic
         check_sides(width, height, ratio * model.model.flow.step)
         return zero_latent((clips, channels, frames, height // ratio, width // ratio), ratio)
     check_clip(model, latent_format, width, height, clips)
-    m = modalities(model.model, model.model_options)
-    latent = zero_latent((m * frames, channels, height // ratio, width // ratio), ratio)
-    return latent if m == 1 else {**latent, "duet": {"frames": frames, "modalities": list(MODALITIES)}}
+    found = sampled(model.model, model.model_options)
+    latent = zero_latent((len(found) * frames, channels, height // ratio, width // ratio), ratio)
+    if not hasattr(model.model, "video"):
+        return latent
+    return {**latent, "duet": {"modalities": found} | ({"frames": frames} if len(found) == 2 else {})}
 
 
 def zero_latent(shape: tuple[int, ...], ratio: int) -> dict:
+    width, height = shape[-1] * ratio, shape[-2] * ratio
+    check_memory(bytes_of(*shape), f"An empty latent of {width} x {height}", "lower width, height or frames")
     return {"samples": torch.zeros(shape, device=memory.intermediate_device()), "downscale_ratio_spacial": ratio}
 
 

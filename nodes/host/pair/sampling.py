@@ -6,6 +6,7 @@ import nodes
 
 from ....models.files.recommended import Recommended
 from ..choices import SAMPLERS, SCHEDULERS
+from ..finite import finite_result, finite_start
 from ..recommended import recommended_of
 from .boundary import modalities
 
@@ -13,6 +14,11 @@ from .boundary import modalities
 def modalities_of(model) -> int:
     """2 for a MODEL that samples a pair, else 1."""
     return modalities(model.model, model.model_options)
+
+
+def is_ours(model) -> bool:
+    """Whether a MODEL samples the frames of a clip; those of the host treat a batch in their own way."""
+    return hasattr(model.model, "video") or hasattr(model.model, "flow")
 
 
 def settings_for(model, steps: int, cfg: float, sampler: str | None, scheduler: str | None) -> Recommended:
@@ -34,4 +40,7 @@ def settings_for(model, steps: int, cfg: float, sampler: str | None, scheduler: 
 def sample(model, seed: int, settings: Recommended, positive, negative, latent: dict, denoise: float = 1.0) -> dict:
     """KSampler with previews, interrupts, masks and memory management as the host does them."""
     how = (settings.steps, settings.cfg, settings.sampler, settings.scheduler)
-    return nodes.common_ksampler(model, seed, *how, positive, negative, latent, denoise=denoise)[0]
+    finite_start(latent["samples"], modalities_of(model))
+    out = nodes.common_ksampler(model, seed, *how, positive, negative, latent, denoise=denoise)[0]
+    finite_result(out["samples"], modalities_of(model))
+    return out

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from ....models.choices import MODALITIES
 from ....models.unet.config import VideoUNetConfig
-from ..pair.boundary import MODALITY
-from .attention import HostAttention, use_host_layers
+from ..pair.boundary import MODALITY, chain
+from .attention import HostAttention, precision_of, use_host_layers
 
 
 class ClipControlNet(comfy.controlnet.ControlNet):
@@ -28,6 +28,25 @@ class ClipControlNet(comfy.controlnet.ControlNet):
         twin.control_model, twin.control_model_wrapped = self.control_model, self.control_model_wrapped
         self.copy_to(twin)
         return twin
+
+
+def check_controlnets(conds: dict, video: VideoUNetConfig) -> None:
+    """A pose ControlNet of ours must read the latents and the tokens that this model's sampler gives it."""
+    controls = [
+        control for chained in conds.values() for cond in chained or () for control in chain(cond.get("control"))
+    ]
+    for net in (getattr(control, "control_model", None) for control in controls):
+        if not isinstance(net, HostHints):
+            continue
+        for what, theirs, ours in (
+            ("latent channels", net.video.in_channels, video.out_channels),
+            ("numbers a token", net.video.cross_attention_dim, video.cross_attention_dim),
+        ):
+            if theirs != ours:
+                raise ValueError(
+                    f"The ControlNet of Load Pose ControlNet reads {theirs} {what}, but this model gives it {ours}: use "
+                    "one that was made for the same base model."
+                )
 
 
 class HostHints:
@@ -81,5 +100,5 @@ def native_controlnet(config: VideoUNetConfig, state_dict: dict[str, Tensor]) ->
     use_host_layers(net, comfy.ops.pick_operations(dtype, cast, load_device=device))
     for module in net.modules():
         if hasattr(module, "set_processor"):
-            module.set_processor(HostAttention())
+            module.set_processor(HostAttention(precision_of(config)))
     return ClipControlNet(net, load_device=device, manual_cast_dtype=cast)

@@ -10,7 +10,7 @@ import comfy.model_patcher
 import comfy.utils
 import torch
 from comfy.model_base import BaseModel, ModelType
-from comfy.patcher_extension import WrappersMP
+from comfy.patcher_extension import CallbacksMP, WrappersMP
 from comfy.supported_models_base import BASE
 from torch import Tensor
 
@@ -20,31 +20,39 @@ from ..character.conds import character_conds, check_count, check_view, layer_co
 from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
 from ..pair.boundary import MODALITY, check_before_sampling
 from ..pair.given import given_conds
+from ..pair.late import Late
+from ..pair.preview import PairLatent
 from .attention import use_host_attention, use_host_layers
 from .native import as_patcher, choose_dtypes, load_weights
 from .network import host_unet_class
+from .served import serve
+from .shared import own_hooked_weights
 
-
-def side_by_side(latents: Tensor) -> Tensor:
-    """(2F, C, h, w) to (1, C, h, 2w): the first video frame and its depth, for the preview."""
-    half = latents.shape[0] // 2
-    return torch.cat((latents[:1], latents[half : half + 1]), -1)
-
-
-class PairLatent(comfy.latent_formats.SD15):
-    latent_rgb_factors_reshape = staticmethod(side_by_side)
+PROJECTIONS = ("clip_proj", "streams.video.clip_proj", "streams.depth.clip_proj")  # of tokens to context
 
 
 class ClipSettings(BASE):
     unet_config = {}
     unet_extra_config = {}
     latent_format = comfy.latent_formats.SD15
-    memory_usage_factor = 1.0
+    memory_usage_factor = 1.0  # of Stable Diffusion 1.5 in the host; 0.65 and less were measured, see PairSettings
     supported_inference_dtypes = [torch.float16, torch.bfloat16, torch.float32]
 
 
 class PairSettings(ClipSettings):
+    """Attention from a frame to its depth takes more than the host's estimate for pictures.
+
+    The factors are measured on a CPU, by the peak of one step above the loaded model: 1.0 to 1.17 for a pair as wide as Stable
+    Diffusion 1.5, 0.94 at a fifth of its width; 1.0 and 0.89 for sparse-causal attention, whose keys are twice as many. Of the
+    159 kB for each latent pixel at 256 pixels, scores of attention are 8 heads x 1024 keys x 4 bytes = 33 kB a copy. With
+    memory-efficient attention on a GPU they do not exist, and half precision halves the rest.
+    """
+
     latent_format = PairLatent
+    memory_usage_factor = 1.4
+
+
+SPARSE_CAUSAL = 1.3  # memory_usage_factor, see PairSettings
 
 
 class VideoModel(BaseModel):
@@ -60,12 +68,9 @@ class VideoModel(BaseModel):
     def extra_conds(self, **kwargs) -> dict:
         """Adds background latents (1, F or 2F, C, h, w), set on a conditioning as `duet_background`."""
         out = super().extra_conds(**kwargs)
-        tokens = kwargs.get("cross_attn")
-        if tokens is not None and self.video.token_width == tokens.shape[-1]:
-            # Projected here, once, so that ControlNets read the same context as the U-Net.
-            tokens = tokens.to(kwargs["device"], self.get_dtype_inference())
-            tokens = self.diffusion_model.projected(tokens, kwargs["noise"].shape[0], kwargs.get(MODALITY))
-            out["c_crossattn"] = comfy.conds.CONDCrossAttn(tokens)
+        context = self.context(kwargs.get("cross_attn"), kwargs)
+        if context is not None:
+            out["c_crossattn"] = context
         background = kwargs.get("duet_background")
         if background is not None:
             if self.video.background == "none":
@@ -74,8 +79,22 @@ class VideoModel(BaseModel):
             check_count(background, kwargs["noise"], self.video.modalities, "background")
             background = fit(background, kwargs["noise"])
             out["duet_background"] = comfy.conds.CONDNoiseShape(background)
-        tokens = out["c_crossattn"].cond if "c_crossattn" in out else None
-        return out | character_conds(self, tokens, kwargs) | given_conds(self.video, kwargs)
+        return out | character_conds(self, context, kwargs) | given_conds(self.video, kwargs)
+
+    def context(self, tokens: Tensor | None, given: dict) -> comfy.conds.CONDCrossAttn | Late | None:
+        """The tokens of a conditioning, projected once for all steps: ControlNets read the same as the U-Net."""
+        if tokens is None:
+            return None
+        if self.video.token_width != tokens.shape[-1]:
+            return comfy.conds.CONDCrossAttn(tokens)
+        count, alone = given["noise"].shape[0], given.get(MODALITY)
+
+        def project() -> comfy.conds.CONDCrossAttn:
+            here = tokens.to(given["device"], self.get_dtype_inference())
+            here = here.clone() if here.is_inference() else here  # no other tensor can be kept for a backward pass
+            return comfy.conds.CONDCrossAttn(self.diffusion_model.projected(here, count, alone))
+
+        return Late(PROJECTIONS, project)
 
     def concat_cond(self, **kwargs) -> Tensor | None:
         """The channels beside the noise: latents of layers, or the depth of a conditioning, (B, 1, h, w) in [-1, 1]."""
@@ -122,13 +141,15 @@ def native_model(
     """
     dtype, cast, operations = choose_dtypes(state_dict, ClipSettings.supported_inference_dtypes, dtype)
     with torch.device("meta"):  # no random numbers and no memory for weights that are replaced at once
-        unet = host_unet_class(config.separate)(config)
+        unet = host_unet_class(config.separate)(config).requires_grad_(False)
     load_weights(unet, state_dict, dtype)
     use_host_layers(unet, operations)
     use_host_attention(unet)
     model = VideoModel(settings(config, dtype, cast, memory.get_torch_device()), unet)
     patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype)), disable_dynamic)
+    serve(patcher)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    patcher.add_callback_with_key(CallbacksMP.ON_REGISTER_ALL_HOOK_PATCHES, "duet", own_hooked_weights)
     if config.separate:
         patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_streams", name_modality)
     return patcher
@@ -165,6 +186,8 @@ def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
     elif isinstance(config.temporal, MotionModules):
         # AnimateDiff learned on betas that rise evenly; the host's default raises their roots evenly.
         result.sampling_settings = {"beta_schedule": "sqrt_linear"}
+    if config.self_attention == "sparse_causal":
+        result.memory_usage_factor = max(result.memory_usage_factor, SPARSE_CAUSAL)
     result.set_inference_dtype(dtype, cast, device=device)
     return result
 
@@ -185,11 +208,17 @@ def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -
     return clone
 
 
-def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:
-    """The configuration and weights of a MODEL, with its LoRAs baked in, on the CPU."""
+def config_of(patcher: comfy.model_patcher.ModelPatcher) -> VideoUNetConfig:
+    """The configuration of a MODEL of ours."""
     config = getattr(patcher.model, "video", None)
     if config is None:
         raise ValueError("Expected a model from Load Video Model, got one of the host's own: load the file there.")
+    return config
+
+
+def weights_of(patcher: comfy.model_patcher.ModelPatcher) -> tuple[VideoUNetConfig, dict[str, Tensor]]:
+    """The configuration and weights of a MODEL, with its LoRAs baked in, on the CPU."""
+    config = config_of(patcher)
     if patcher.is_dynamic():  # on most GPUs: patches are added while a layer computes, never to the weights
         patcher = patcher.clone(disable_dynamic=True)
     memory.load_models_gpu([patcher], force_patch_weights=True)

@@ -23,13 +23,26 @@ def choose_dtypes(
 def load_weights(network: torch.nn.Module, state: dict[str, Tensor], dtype: torch.dtype) -> None:
     """Put weights in a network on meta; one that is missing is refused, for the host would sample NaN from it."""
     network.host_dtype = dtype
-    state = {name: value.to(dtype) if value.is_floating_point() else value for name, value in state.items()}
+    state = {name: cast(name, value, dtype) if value.is_floating_point() else value for name, value in state.items()}
     missing, unexpected = network.load_state_dict(state, strict=False, assign=True)
     if missing or unexpected:
         raise ValueError(
             f"The weights do not fit the model: {len(missing)} are missing and {len(unexpected)} are left over, such "
             f"as {', '.join([*missing, *unexpected][:3])}. Download the file again, or load it as another kind of model."
         )
+
+
+def cast(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A weight in another precision; one beyond its range is refused, for it would become infinite."""
+    largest = torch.finfo(dtype).max
+    if torch.finfo(value.dtype).max > largest and value.numel():
+        found = max(value.max().item(), -value.min().item())
+        if found > largest:
+            raise ValueError(
+                f"{name} has numbers up to {found:.6g}, more than {str(dtype).removeprefix('torch.')} holds, in which "
+                "ComfyUI computes here: start it with --bf16-unet or --fp32-unet, or use other weights."
+            )
+    return value.to(dtype)
 
 
 def as_patcher(model, source: tuple, disable_dynamic: bool) -> comfy.model_patcher.ModelPatcher:

@@ -3,9 +3,7 @@
 Letters: B latents of the batch, (k m f) = B as in models/pair/layout.py, F frames, N tokens, C channels.
 """
 
-from collections.abc import Callable
 from functools import cache
-from itertools import count
 
 import comfy.utils
 import torch
@@ -16,6 +14,7 @@ from ....models.choices import MODALITIES
 from ..character.conditioning import BODY, REFERENCE
 from ..pair.boundary import MODALITY
 from ..pair.given import HALF, LATENTS, with_given
+from .patches import BlockPatches, block_patches
 
 
 class HostCall:
@@ -39,26 +38,26 @@ class HostCall:
         chunks = len(transformer_options.get("cond_or_uncond", (0,)))
         if alone is None and LATENTS in conds:
             x, timesteps = with_given(x, timesteps, conds[LATENTS], conds[HALF], chunks)
-        return super().forward(
-            x,
-            timesteps,
-            context,
-            chunks=chunks,
-            modalities=None if alone is None else 1,
-            labels=labels,
-            background=duet_background,
-            control=None if control is None else self.residuals(control, x.dtype),
-            attention_kwargs={
-                "transformer_options": {**transformer_options, "original_shape": list(x.shape)},
-            },
-            **self.more(transformer_options, conds),
-        )
+        options = {**transformer_options, "original_shape": list(x.shape), "transformer_index": 0}
+        with self.call_options.set(options):
+            return super().forward(
+                x,
+                timesteps,
+                context,
+                chunks=chunks,
+                modalities=None if alone is None else 1,
+                labels=labels,
+                background=duet_background,
+                control=None if control is None else self.residuals(control, x.dtype),
+                attention_kwargs={"transformer_options": options},
+                **self.more(options, conds),
+            )
 
     def more(self, options: dict, conds: dict) -> dict:
         """Arguments that only some networks take."""
         features = conds.get(REFERENCE)
         character = {"reference": None if features is None else features.chunks, "motion": conds.get(BODY)}
-        return {"change": change_of_skips(options), **character}
+        return {"changes": block_patches(options, self.video), **character}
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
         """CLIP tokens (n, N, C) of the foreground as context."""
@@ -68,31 +67,24 @@ class HostCall:
         """The host's lists of a ControlNet (output, middle) and of a T2I-adapter (input, last level first)."""
         cast = lambda values: [0 if value is None else value.to(dtype) for value in values]
         out = {"levels": [c.to(dtype) for c in reversed(control.get("input") or []) if c is not None]}
+        check_widths(out["levels"], self.video.block_out_channels, "T2I-adapter")
         if control.get("output"):
             out["down"] = cast(control["output"])
-            if len(out["down"]) != self.skip_count:
-                raise ValueError(
-                    f"The ControlNet gives {len(out['down'])} feature maps but this model has {self.skip_count}: "
-                    "use a ControlNet that was made for the same base model."
-                )
+            check_widths(out["down"], self.skip_widths, "ControlNet")
         middle = cast(c for c in control.get("middle") or [] if c is not None)
         return out | ({"mid": middle[0]} if middle else {})
 
 
-def change_of_skips(options: dict) -> Callable | None:
-    """The patches of features and skip before each pair of the up blocks (FreeU), numbered as the host does."""
-    patches = options.get("patches", {}).get("output_block_patch")
-    if not patches:
-        return None
-    number = count()
-
-    def change(x: Tensor, skip: Tensor) -> tuple[Tensor, Tensor]:
-        place = {**options, "block": ("output", next(number))}
-        for patch in patches:
-            x, skip = patch(x, skip, place)
-        return x, skip
-
-    return change
+def check_widths(maps: list, widths: list[int] | tuple[int, ...], name: str) -> None:
+    """Feature maps must be as many and as wide as those of the model; 0 stands for one that is left out."""
+    came = [value.shape[1] if isinstance(value, Tensor) else width for value, width in zip(maps, widths, strict=False)]
+    if maps and (len(maps) != len(widths) or came != list(widths)):
+        kinds = lambda found: f"{len(found)} feature maps of {', '.join(map(str, dict.fromkeys(found)))} channels"
+        given = [value.shape[1] for value in maps if isinstance(value, Tensor)]
+        raise ValueError(
+            f"The {name} gives {kinds(given)} but this model has {kinds(widths)}: use a {name} that was made for the same "
+            "base model."
+        )
 
 
 class HostCallOfTwo(HostCall):
@@ -100,6 +92,10 @@ class HostCallOfTwo(HostCall):
 
     def more(self, options: dict, conds: dict) -> dict:
         return {}
+
+    def changes(self, kwargs: dict) -> BlockPatches | None:
+        """Each network runs the patches on its half."""
+        return block_patches(kwargs["transformer_options"], self.video)
 
     def projected(self, tokens: Tensor, batch: int, alone: str | None) -> Tensor:
         """Each network has a projection of its own, so a pair gets tokens for each of its latents, (2F, N, C)."""

@@ -27,6 +27,7 @@ from pack.models.unet.config import (
 )
 from pack.models.unet.config_file import to_json
 from pack.models.unet.controlnet import PoseControlNet
+from pack.models.unet.motion_module import PositionTable, sinusoids
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.switches import with_switches
 from safetensors.torch import save_file
@@ -56,6 +57,12 @@ def weights_of(config, kind=VideoUNet, seed=0):
     with torch.device("meta"):
         net = kind(config)
     return drawn({name: value.shape for name, value in net.state_dict().items()}, seed)
+
+
+def position_tables(net):
+    """The tables that released files carry beside the weights."""
+    places = {name: module for name, module in net.named_modules() if isinstance(module, PositionTable)}
+    return {f"{name}.pe": sinusoids(at.positions, at.width)[None] for name, at in places.items()}
 
 
 def in_ldm_words(state, config, prefix="model.diffusion_model."):
@@ -142,7 +149,7 @@ def test_animatediff(tmp_path, version, config, form):
     with torch.device("meta"):
         net = VideoUNet(with_switches(config, **SHAPE))
     state = drawn({name: v.shape for name, v in net.state_dict().items() if ".motion_modules." in name})
-    tables = {name: value for name, value in net.named_buffers() if name.endswith(".pe")}
+    tables = position_tables(net)
     file = state | ({} if form == "without tables" else tables)
     wrapped = {"epoch": 1, "state_dict": {f"module.{name}": value for name, value in file.items()}}
     path = saved(tmp_path, wrapped, "mm.ckpt") if form == "wrapped" else saved(tmp_path, file)
@@ -159,7 +166,7 @@ def test_motion_modules_with_tables_of_their_own_are_refused(tmp_path):
     with torch.device("meta"):
         net = VideoUNet(with_switches(ANIMATEDIFF_V3, **SHAPE))
     state = drawn({name: v.shape for name, v in net.state_dict().items() if ".motion_modules." in name})
-    state |= {name: value * 0.5 for name, value in net.named_buffers() if name.endswith(".pe")}
+    state |= {name: value * 0.5 for name, value in position_tables(net).items()}
     with pytest.raises(ValueError, match="position tables of its own making"):
         open_motion_module(saved(tmp_path, state))
 
@@ -433,7 +440,7 @@ def test_the_converter(tmp_path):
     config, weights, _ = open_model(target)
     assert config == SMALL1 and equal(weights, {name: value.half() for name, value in state.items()})
     motion = {n: v for n, v in weights_of(with_switches(ANIMATEDIFF_V1, **SHAPE)).items() if ".motion_modules." in n}
-    tables = dict(VideoUNet(with_switches(ANIMATEDIFF_V1, **SHAPE)).named_buffers())
+    tables = position_tables(VideoUNet(with_switches(ANIMATEDIFF_V1, **SHAPE)))
     convert(saved(tmp_path, motion | tables, "mm.ckpt"), target)
     read, weights, report = open_motion_module(target)
     assert read.positions == 24 and equal(weights, motion) and report.family == "AnimateDiff v1"

@@ -3,11 +3,13 @@
 import importlib.util
 import json
 import pickle
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from pack.models.lfdm import checkpoint
 from pack.models.lfdm.autoencoder import FlowAutoencoder
 from pack.models.lfdm.checkpoint import (
     CONSTANT,
@@ -39,6 +41,7 @@ from pack.models.lfdm.state import from_network, identity_grid, motion_of, state
 from pack.models.lfdm.unet import FlowUNet
 from pack.models.lfdm.warp import Motion, coordinate_grid, fetch
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 TESTS = Path(__file__).resolve().parents[2]
 spec = importlib.util.spec_from_file_location("parity_lfdm", TESTS / "parity_lfdm.py")
@@ -447,3 +450,24 @@ def test_a_new_background_is_at_rest():
 def test_the_smallest_unet_is_a_unet():
     net = FlowUNet(UNET_SMALLER).eval()
     assert net(drawn(1, 3, 1, 2, 2), torch.tensor([0]), drawn(1, 12, 2, 2)).shape == (1, 3, 1, 2, 2)
+
+
+@pytest.mark.parametrize("config, change", [
+    (TINY_UNET, {"multiples": [1] * 10_000}), (TINY_UNET, {"width": 10**7}), (TINY_UNET, {"width": -4}),
+    (TINY_UNET, {"heads": "8"}), (TINY_UNET, {"groups": 7}), (TINY_UNET, {"motion": "root", "motion_scale": float("nan")}),
+    (TINY_AUTOENCODER, {"bottleneck": 10**9}), (TINY_AUTOENCODER, {"levels": 10**9}),
+    (TINY_AUTOENCODER, {"flow": [8, 32, 10**9]}), (TINY_AUTOENCODER, {"scale": 1e-9}),
+])  # fmt: skip
+def test_a_file_that_asks_for_a_network_of_any_size_is_refused_at_once(tmp_path, config, change):
+    """Before its weights are compared with the network that it describes, which would take minutes and gigabytes to build."""
+    kind, name = ("unet", "time_rel_pos_bias.relative_attention_bias.weight")
+    if config is TINY_AUTOENCODER:
+        kind, name = "autoencoder", "generator.first.conv.weight"
+    text = json.dumps({checkpoint.STORED[kind]: json.loads(config.to_json()) | change})
+    state = {name: torch.zeros(2, 2)}
+    path = tmp_path / "x.safetensors"
+    save_file(state, path, {"duet_flow": text, "duet_crc32": checkpoint.checksum(state, text)})
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="x.safetensors is a Duet flow file .*Save it again"):
+        checkpoint.open_part(path, kind)
+    assert time.monotonic() - began < 5

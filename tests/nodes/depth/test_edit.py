@@ -168,7 +168,7 @@ NAN = torch.full((FRAMES, 20, 30), float("nan"))
         (lambda: move(mask=0 * square()), "object_mask: expected an object, got 5 masks without a pixel above 0.5"),
         (lambda: move(mask=NAN), "object_mask: expected finite numbers, got 3000 NaN"),
         (lambda: move(depth=image(NAN)), "depth: expected finite numbers"),
-        (lambda: move(depth=clip() * 255), r"depth: expected values from 0 to 1, .*\(0..255\?\)"),
+        (lambda: move(depth=clip() * 255), "depth: expected depth from 0 to 1, got up to"),
         (lambda: move(scene_depth=clip(3)), "depth has 5, scene_depth has 3: trim the longer ones"),
         (
             lambda: move(scene_depth=clip()[:, :10]),

@@ -1,20 +1,26 @@
 """The evaluation nodes: numbers that can be worked out, both halves of CLIP in the host's own loaders, refusals."""
 
+import gc
 import json
 import math
+import os
 import re
 import shutil
+import weakref
 
 import comfy.clip_vision
+import comfy.model_management
 import comfy.sd
 import folder_paths
 import pytest
 import torch
 from pack.models.stage import render, sample_scene
+from pack.nodes.character.swap import character_tokens
 from pack.nodes.evaluate.clip_score import MeasureConsistency, MeasureTextAlignment
 from pack.nodes.evaluate.clips import CompareVideos
 from pack.nodes.evaluate.depth import CompareDepth
 from pack.nodes.evaluate.flicker import MeasureFlicker
+from pack.nodes.host.evaluate import clip_folder
 from pack.nodes.host.evaluate.clip import CHUNK, encode_images, encode_text
 from safetensors.torch import load_file, save_file
 from tiny.files import write_clip
@@ -22,11 +28,23 @@ from transformers import CLIPModel, CLIPTokenizer
 
 NAN = float("nan")
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
+SEEING = {
+    **SMALL, "model_type": "clip_vision_model", "image_size": 56, "patch_size": 14, "num_channels": 3,
+    "hidden_act": "quick_gelu",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def clip_path(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("clip")
+def shelf(tmp_path_factory):
+    """One more folder that the host lists as models/clip_vision."""
+    folder = tmp_path_factory.mktemp("clip_vision")
+    folder_paths.add_model_folder_path("clip_vision", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip_path(shelf):
+    folder = shelf / "tiny-clip"
     write_clip(folder)
     return folder
 
@@ -44,12 +62,7 @@ def vision(clip_path):
 
 
 def host_vision(state, config, width=16):
-    config.write_text(
-        json.dumps(
-            {**SMALL, "model_type": "clip_vision_model", "image_size": 56, "patch_size": 14, "num_channels": 3,
-             "hidden_act": "quick_gelu", "projection_dim": width}
-        )
-    )  # fmt: skip
+    config.write_text(json.dumps(SEEING | {"projection_dim": width}))
     model = comfy.clip_vision.ClipVisionModel(str(config))
     missing, _ = model.load_sd({name: value for name, value in state.items() if name.startswith("vis")})
     assert not missing
@@ -100,7 +113,7 @@ def test_frame_consistency_is_that_of_the_reference(reference, vision, clip_path
     vectors = pictures_by_hand(reference[0], images)
     pairs = [cosine(vectors[i], vectors[j]) for i in range(4) for j in range(4) if i != j]
     expected = 100 * sum(pairs) / len(pairs)
-    score, report = MeasureConsistency.execute(images, clip_folder=str(clip_path)).result
+    score, report = MeasureConsistency.execute(images, clip_folder=clip_path.name).result
     assert score == pytest.approx(expected, abs=1e-3) and expected < 99.9
     assert MeasureConsistency.execute(images, vision)[0] == pytest.approx(expected, abs=0.1), "the host works in fp16"
     assert f"{score:.2f} of 100 over 6 pairs of 4 frames" in report
@@ -109,7 +122,7 @@ def test_frame_consistency_is_that_of_the_reference(reference, vision, clip_path
 
 
 def test_a_still_clip_is_wholly_consistent(clip_path):
-    score, report = MeasureConsistency.execute(clip_of(1).repeat(3, 1, 1, 1), clip_folder=str(clip_path)).result
+    score, report = MeasureConsistency.execute(clip_of(1).repeat(3, 1, 1, 1), clip_folder=clip_path.name).result
     assert score == pytest.approx(100, abs=1e-4)
 
 
@@ -120,7 +133,7 @@ def test_text_alignment_of_a_folder_is_transformers_own(reference, clip_path):
     with torch.no_grad():
         out = model(**tokenizer(text, return_tensors="pt"), pixel_values=normalized(images))
     expected = 100 * out.logits_per_image[:, 0] / model.logit_scale.exp()
-    score, report = MeasureTextAlignment.execute(images, text, clip_folder=f" {clip_path} ").result
+    score, report = MeasureTextAlignment.execute(images, text, clip_folder=f" {clip_path.name} ").result
     assert score == pytest.approx(expected.mean().item(), abs=1e-3)
     best, worst = int(expected.argmax()), int(expected.argmin())
     assert f"best frame {best} with {expected[best]:.2f}, worst frame {worst} with {expected[worst]:.2f}" in report
@@ -185,30 +198,93 @@ def test_a_long_clip_is_read_in_chunks_and_whole_pictures_are_encoded(vision):
     assert not torch.allclose(encode_images(vision, wide), encode_images(vision, corner), rtol=1e-2)
 
 
-def test_a_folder_in_the_model_folders_is_found_by_its_name(clip_path, tmp_path):
-    shutil.copytree(clip_path, tmp_path / "my-clip")
-    folder_paths.add_model_folder_path("clip_vision", str(tmp_path))
-    images = clip_of(2)
-    by_name, by_path = (MeasureConsistency.execute(images, clip_folder=f)[0] for f in ("my-clip", str(clip_path)))
-    assert by_name == by_path
+def test_a_link_in_the_model_folders_is_followed(clip_path, shelf, tmp_path):
+    (shelf / "linked").symlink_to(shutil.copytree(clip_path, tmp_path / "elsewhere"))
+    by_name, by_link = (MeasureConsistency.execute(clip_of(2), clip_folder=f)[0] for f in ("tiny-clip", "linked"))
+    assert by_name == by_link
 
 
-def test_folders_that_are_no_clip_are_refused(clip_path, tmp_path):
+@pytest.mark.parametrize("node", [MeasureConsistency, MeasureTextAlignment])
+def test_a_name_that_leads_out_of_the_model_folders_is_refused(node, clip_path, tmp_path):
+    outside = shutil.copytree(clip_path, tmp_path / "outside")
+    up = os.path.relpath(outside, clip_path.parent)
+    words = () if node is MeasureConsistency else ("a cat",)
+    for name in (
+        str(outside),
+        up,
+        f"tiny-clip/../{up}",
+        f"~/{outside}",
+        up.replace("/", "\\"),
+        "C:\\clip",
+        "tiny-clip\0",
+        "//host/clip",
+    ):
+        for call in (node.execute, node.fingerprint_inputs):
+            with pytest.raises(
+                ValueError, match="clip_folder: expected a name in the model folders .*, which leads out"
+            ):
+                call(clip_of(2), *words, clip_folder=name)
+
+
+def test_a_folder_is_read_once_until_its_files_change_or_the_host_unloads_it(clip_path, shelf, monkeypatch):
+    """By the host's own way of unloading: nothing of ours holds the weights after it."""
+    folder, opened = shutil.copytree(clip_path, shelf / "read-once"), []
+    original = clip_folder.open_folder
+    monkeypatch.setattr(clip_folder, "open_folder", lambda path: opened.append(path) or original(path))
+    measure = lambda: MeasureConsistency.execute(clip_of(2), clip_folder="read-once")[0]
+    stamp = lambda: MeasureConsistency.fingerprint_inputs(clip_of(2), clip_folder="read-once")
+    score, before = measure(), stamp()
+    assert measure() == score and MeasureTextAlignment.execute(clip_of(2), "a cat", clip_folder="read-once")[0]
+    assert len(opened) == 1 and stamp() == before
+    weights = weakref.ref(clip_folder.open_clip_folder("read-once").patcher.model)
+    comfy.model_management.unload_all_models()
+    gc.collect()
+    assert weights() is None and not clip_folder.opened
+    assert measure() == score and len(opened) == 2
+    state = load_file(folder / "model.safetensors")
+    save_file(
+        {name: value * (2 if "visual" in name else 1) + 0 for name, value in state.items()},
+        folder / "model.safetensors",
+        {"format": "pt"},
+    )
+    os.utime(folder / "model.safetensors", ns=(1, 1))
+    assert stamp() != before and measure() and len(opened) == 3
+
+
+def test_pictures_without_a_projection_are_refused(square, tmp_path):
+    """As with clip_vision files that lack it: the host only warns and projects by what lies in memory."""
+    state = {name: value for name, value in square.items() if name != "visual_projection.weight"}
+    (tmp_path / "vision.json").write_text(json.dumps(SEEING | {"projection_dim": 32}))
+    model = comfy.clip_vision.ClipVisionModel(str(tmp_path / "vision.json"))
+    model.model.visual_projection.weight.data.zero_()  # fresh pages; here they may be used ones
+    missing, _ = model.load_sd({name: value for name, value in state.items() if name.startswith("vis")})
+    assert missing == ["visual_projection.weight"]
+    (tmp_path / "plain.json").write_text(json.dumps(SEEING))
+    plain = comfy.clip_vision.ClipVisionModel(str(tmp_path / "plain.json"))  # a model without such a layer, as SigLIP's
+    plain.load_sd({name: value for name, value in state.items() if name.startswith("vis")})
+    for vision in (model, plain):
+        with pytest.raises(ValueError, match="clip_vision: expected CLIP with visual_projection"):
+            MeasureConsistency.execute(clip_of(2), vision)
+        with pytest.raises(ValueError, match="clip_vision: expected CLIP with visual_projection"):
+            character_tokens(clip_of(1), None, vision)
+
+
+def test_folders_that_are_no_clip_are_refused(clip_path):
     for name in ("no/such/folder", "openai/clip-vit-large-patch14"):
         with pytest.raises(ValueError, match=f"found none at {name}: put openai/clip-vit"):
             MeasureConsistency.execute(clip_of(2), clip_folder=name)
-    broken = shutil.copytree(clip_path, tmp_path / "broken")
+    broken = shutil.copytree(clip_path, clip_path.with_name("broken"))
     state = load_file(broken / "model.safetensors")
     save_file({k: v for k, v in state.items() if k != "text_projection.weight"}, broken / "model.safetensors")
     with pytest.raises(ValueError, match="every weight of CLIP in broken, but 1 are missing .* text_projection.weight"):
-        MeasureTextAlignment.execute(clip_of(1), "a cat", clip_folder=str(broken))
+        MeasureTextAlignment.execute(clip_of(1), "a cat", clip_folder="broken")
     (broken / "model.safetensors").write_bytes(b"<html>")
     with pytest.raises(ValueError, match="broken does not open as CLIP"):
-        MeasureConsistency.execute(clip_of(2), clip_folder=str(broken))
+        MeasureConsistency.execute(clip_of(2), clip_folder="broken")
     (broken / "model.safetensors").unlink()
     torch.save(state, broken / "pytorch_model.bin")  # a pickle is never read
     with pytest.raises(ValueError, match="broken does not open as CLIP"):
-        MeasureConsistency.execute(clip_of(2), clip_folder=str(broken))
+        MeasureConsistency.execute(clip_of(2), clip_folder="broken")
 
 
 @pytest.fixture(scope="module")

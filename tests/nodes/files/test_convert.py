@@ -51,7 +51,7 @@ def test_a_motion_module(shelf):
     assert file == "mm_00001_.safetensors"
     assert report.startswith("AnimateDiff v3") and "Choose it in Load Motion Module." in report
     _, state, _ = open_motion_module(shelf / "output" / "diffusion_models" / file)
-    assert all(torch.equal(state[k], v) for k, v in motion().items() if not k.endswith(".pe"))
+    assert all(torch.equal(state[k], v) for k, v in motion().items())
 
 
 def test_the_two_files_of_latent_flow(shelf):
@@ -95,7 +95,7 @@ def test_a_controlnet(shelf):
     config = with_switches(SD1, **TINY | WIDE)
     torch.save(PoseControlNet(config).state_dict(), shelf / "controlnet" / "pose.pth")
     file, report = convert("pose.pth", filename_prefix="controlnet/pose")
-    assert "Move it to models/controlnet" in report
+    assert "Move it to models/duet_controlnets" in report
     assert open_controlnet(shelf / "output" / "controlnet" / file)[0].block_out_channels == (64, 128)
     with pytest.raises(ValueError, match="is a ControlNet in diffusers' form, but"):
         convert("pose.pth", part="model")

@@ -23,7 +23,7 @@ def output(tmp_path, monkeypatch):
 
 def motion_file(tmp_path):
     config = tiny_config(**PICTURE | {"temporal": "motion_modules"})
-    state = {k: v for k, v in tiny_weights(config, 4).items() if "motion_modules" in k and not k.endswith(".pe")}
+    state = {k: v for k, v in tiny_weights(config, 4).items() if "motion_modules" in k}
     save_file(state, str(tmp_path / "mm.safetensors"))
     return tmp_path / "mm.safetensors"
 

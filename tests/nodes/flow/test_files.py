@@ -1,5 +1,13 @@
 """Flow written, read and exchanged: .flo as OpenCV reads it, .npz, names that lead out, tensors of other packs."""
 
+import os
+import resource
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import comfy.model_management as memory
 import cv2
 import folder_paths
 import numpy as np
@@ -91,7 +99,12 @@ def test_numbered_files_end_at_the_first_gap(folders):
         cv2.writeOpticalFlow(str(folders / "in" / f"frame_{i:04}.flo"), noise(HEIGHT, WIDTH, 2, seed=i).numpy())
     names = [path.name for path in numbered_series(folders / "in" / "frame_0008.flo")]
     assert names == ["frame_0008.flo", "frame_0009.flo", "frame_0010.flo"]
-    assert len(load("frame_0009.flo")["to_picture"]) == 2
+    with pytest.raises(
+        ValueError, match="frame_0011.flo is missing, but the series goes on to number 12: .* max_frames to 2"
+    ):
+        load("frame_0009.flo")
+    assert len(load("frame_0009.flo", max_frames=2)["to_picture"]) == 2
+    assert len(load("frame_0012.flo")["to_picture"]) == 1
     cv2.writeOpticalFlow(str(folders / "in" / "frame_0013.flo"), noise(HEIGHT, 9, 2).numpy())
     with pytest.raises(ValueError, match="frame_0012.flo is 7 x 5 and frame_0013.flo 9 x 5"):
         load("frame_0012.flo")
@@ -153,6 +166,126 @@ def test_an_unsound_flow_is_not_written(folders):
         with pytest.raises(ValueError, match="flow: expected finite"):
             save(given, file_format)
     assert not list((folders / "out").rglob("*.*"))
+
+
+@pytest.fixture
+def small_disk(folders):
+    """An output folder on a disk of 64 kB."""
+    out = folders / "out"
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64k", "none", str(out)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("no right to mount a small disk here")
+    yield out
+    subprocess.run(["umount", str(out)], check=True)
+
+
+@pytest.mark.parametrize("file_format", ["npz", "flo"])
+def test_a_full_disk_leaves_nothing_and_is_named(small_disk, file_format):
+    given = {"to_picture": noise(39, 32, 32, 2), "to_picture_valid": torch.ones(39, 32, 32)}
+    with pytest.raises(ValueError, match=r"out/duet/flow_00001_.* could not be written \(No space left on device\)"):
+        save(given, file_format)
+    assert not [path for path in small_disk.rglob("*") if path.is_file()]
+    assert save({name: value[:2] for name, value in given.items()}, file_format)[0]
+
+
+LIMITED = """
+import resource, signal, sys
+from pathlib import Path
+import conftest, torch
+from pack.models.flow.files import write_npz, write_series
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+flow = torch.randn(3, 32, 32, 2, generator=torch.Generator().manual_seed(0))
+for write, name, given in ((write_series, "x_0000.flo", flow), (write_npz, "x.npz", {"forward": flow})):
+    try:
+        write(Path(sys.argv[1]) / name, given)
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the limit of a file's size is one of POSIX")
+def test_a_disk_that_takes_no_more_is_named_without_a_right_to_mount(tmp_path):
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert done.stdout.count("could not be written (File too large)") == 2, done.stdout
+    assert str(tmp_path / "x_0000.flo") in done.stdout and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("file_format", ["npz", "flo"])
+def test_cancel_leaves_nothing(folders, monkeypatch, file_format):
+    def cancel(total):
+        def report(done):
+            if done == 2:
+                raise memory.InterruptProcessingException
+
+        return report
+
+    monkeypatch.setattr("pack.nodes.host.progress.progress", cancel)
+    with pytest.raises(memory.InterruptProcessingException):
+        save(flow("to_picture"), file_format)
+    assert not [path for path in (folders / "out").rglob("*") if path.is_file()]
+
+
+def test_a_flow_whose_saving_was_killed_is_not_read_as_a_shorter_one(folders):
+    """Files get their names from the last to the first."""
+    save(flow("to_picture"), "flo")
+    folder = folders / "out" / "duet"
+    (folder / "flow_00001__0000.flo").unlink()
+    with pytest.raises(ValueError, match="first file, flow_00001__0000.flo, is missing.*Save it again"):
+        load("duet/flow_00001__0001.flo [output]")
+    save(flow("to_picture"), "flo")
+    (folder / "flow_00001__0001.flo").unlink(), (folder / "flow_00002__0001.flo").unlink()
+    with pytest.raises(ValueError, match="flow_00002__0001.flo is missing, but the series goes on to number 2"):
+        load("duet/flow_00002__0000.flo [output]")
+
+
+def npz_with(path: Path, shape: tuple, megabytes: int) -> Path:
+    """An .npz whose array promises a shape and holds this many megabytes of zeros."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        with archive.open("forward.npy", "w", force_zip64=True) as member:
+            np.lib.format.write_array_header_1_0(member, {"descr": "<f4", "fortran_order": False, "shape": shape})
+            for _ in range(megabytes):
+                member.write(bytes(2**20))
+    return path
+
+
+def test_a_file_that_promises_too_much_is_refused_at_once(folders):
+    inside = folders / "in"
+    npz_with(inside / "promise.npz", (5000, 10000, 10000, 2), 0)  # 4 TB of numbers, none there
+    head = b"PIEH" + np.int32([400_000, 400_000]).tobytes()
+    (inside / "huge.flo").write_bytes(head)
+    with (inside / "sparse_0.flo").open("wb") as file:  # 1.3 TB that take no room on the disk
+        file.write(head)
+        file.truncate(12 + 8 * 400_000**2)
+    before = peak()
+    with pytest.raises(ValueError, match="promise.npz cannot be read as a flow"):
+        load("promise.npz")
+    with pytest.raises(ValueError, match="huge.flo .* is no .flo file of 400000 x 400000"):
+        load("huge.flo")
+    with pytest.raises(ValueError, match=r"of 1 frames of 400000 x 400000 needs about 7040 GB .* lower max_frames"):
+        load("sparse_0.flo")
+    assert peak() - before < 100 * 2**20
+
+
+def test_an_archive_that_unpacks_to_more_than_the_memory_is_refused_at_once(folders, monkeypatch):
+    monkeypatch.setattr("pack.nodes.host.memory.free_memory", lambda: 50 * 2**20)
+    npz_with(folders / "in" / "bomb.npz", (64, 512, 512, 2), 128)
+    assert (folders / "in" / "bomb.npz").stat().st_size < 2**20
+    before = peak()
+    with pytest.raises(ValueError, match=r"The flow in bomb.npz needs about 0\.1 GB of memory, but 0\.1 GB are free"):
+        load("bomb.npz")
+    assert peak() - before < 20 * 2**20
+
+
+def peak() -> int:
+    """The most main memory that this process has held, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

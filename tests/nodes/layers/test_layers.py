@@ -184,7 +184,7 @@ BAD = {
     "expected depth of 1 or 6 frames, got 3": {"depth": torch.rand(3, 8, 8, 1).expand(-1, -1, -1, 3)},
     "got colours": {"depth": torch.rand(6, 8, 8, 3)},
     "Expected the same number of frames": {"keypoints": [{"canvas_width": 8, "canvas_height": 8, "people": []}]},
-    "NaN or infinite values in frame 2": {
+    "NaN or infinite values, the first in frame 2": {
         "images": torch.zeros(6, 8, 8, 3).index_fill(0, torch.tensor([2]), torch.nan)
     },
     "0..255": {"images": torch.full((6, 8, 8, 3), 128.0)},

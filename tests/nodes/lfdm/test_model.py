@@ -6,6 +6,7 @@ import comfy.model_management as memory
 import comfy.ops
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 from pack.models.flow.warp import colour_wheel
 from pack.models.lfdm.config import TINY_UNET
 from pack.models.lfdm.diffusion import FlowSchedule, threshold
@@ -13,12 +14,12 @@ from pack.models.lfdm.state import from_network, identity_grid
 from pack.models.lfdm.unet import FlowUNet, guided, up
 from pack.nodes.host.lfdm.model import (
     HostDeconv,
-    apply_threshold,
     native_flow_model,
     text_conditioning,
     use_flow_layers,
     with_still,
 )
+from pack.nodes.host.lfdm.sampling import THRESHOLD, apply_threshold
 from tiny.model import gap, noise, random_weights, spied, without_threshold
 from torch import nn
 
@@ -60,6 +61,20 @@ def sample(
     latent = {"samples": torch.zeros(clips, 3, FRAMES, SIDE, SIDE), **rest}
     positive, negative = positive or conditioning(), negative or conditioning(None)
     return host.common_ksampler(model, 7, steps, cfg, sampler, scheduler, positive, negative, latent)[0]["samples"]
+
+
+def watched(model, calls: list[dict]):
+    """A clone that notes what a sampler gets at every step, outside of the threshold."""
+
+    def note(executor, x, sigma, *args):
+        calls.append({"input": x, "sigma": sigma, "denoised": executor(x, sigma, *args)})
+        return calls[-1]["denoised"]
+
+    clone = model.clone()
+    clone.remove_wrappers_with_key(WrappersMP.PREDICT_NOISE, THRESHOLD)
+    clone.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, "watch", note)
+    clone.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, THRESHOLD, apply_threshold)
+    return clone
 
 
 def test_ksampler_gives_the_same_flow_twice_and_text_and_picture_change_it(model):
@@ -111,7 +126,7 @@ def test_every_advised_schedule_stays_in_range(model, scheduler):
 
 def test_without_the_threshold_the_same_run_diverges(model):
     """The loader installs it: taken out, a network that errs a little throws the flow far away."""
-    assert apply_threshold in model.model_options["sampler_post_cfg_function"]
+    assert model.get_wrappers(WrappersMP.PREDICT_NOISE, THRESHOLD) == [apply_threshold]
     assert sample(model, steps=10).abs().max() <= 1
     assert sample(without_threshold(model), steps=10).abs().max() > 10
 
@@ -120,9 +135,7 @@ def test_without_the_threshold_the_same_run_diverges(model):
 def test_a_model_of_offsets_samples_what_its_own_network_means_and_hands_out_grids(config):
     """One step from pure noise by the host against the same by the network itself."""
     model, net, calls = native_flow_model(config, weights(config)), network(config), []
-    watched = model.clone()
-    watched.set_model_sampler_post_cfg_function(lambda args: calls.append(args) or args["denoised"])
-    output = sample(watched, steps=1)
+    output = sample(watched(model, calls), steps=1)
     t, schedule = torch.tensor([999]), FlowSchedule.of(config)
     x = model.model.model_sampling.calculate_input(calls[0]["sigma"], calls[0]["input"])
     answer = net(x, t, text=noise((1, 768), 1), still_part=net.still_part(noise((1, 12, SIDE, SIDE), 20)))
@@ -144,9 +157,7 @@ def test_guidance_and_null_text_are_those_of_the_network():
     """One prediction of the host against the same by the network itself, for both kinds of null."""
     for config in (TINY_UNET, NATOPS):
         model, net, calls = native_flow_model(config, weights(config)), network(config), []
-        watched = model.clone()
-        watched.set_model_sampler_post_cfg_function(lambda args, calls=calls: calls.append(args) or args["denoised"])
-        sample(watched, cfg=2.5, steps=1)
+        sample(watched(model, calls), cfg=2.5, steps=1)
         x, sigma = calls[0]["input"], calls[0]["sigma"]
         sampling, features = model.model.model_sampling, noise((1, 12, SIDE, SIDE), 20)
         inputs = sampling.calculate_input(sigma, x), sampling.timestep(sigma).float()
@@ -234,10 +245,9 @@ def test_no_weight_stays_behind_when_the_model_is_streamed(model):
 def test_a_copy_and_half_weights_sample_nearly_the_same(model):
     function, arguments = model.cached_patcher_init
     again = function(*arguments)
-    assert (
-        torch.equal(sample(again), sample(model))
-        and apply_threshold in again.model_options["sampler_post_cfg_function"]
-    )
+    assert torch.equal(sample(again), sample(model)) and again.get_wrappers(WrappersMP.PREDICT_NOISE, THRESHOLD) == [
+        apply_threshold
+    ]
     half = native_flow_model(TINY_UNET, weights(), dtype=torch.float16)
     assert (sample(half) - sample(model)).abs().mean() < 0.01
 

@@ -1,17 +1,23 @@
 """The nodes of latent flow on the host's own types: loaded, encoded, sampled, decoded and rendered, on small random weights."""
 
+import gc
 import json
+import os
+import shutil
+import weakref
 from dataclasses import replace
 from inspect import signature
 from types import SimpleNamespace
 
+import comfy.model_management as memory
 import folder_paths
 import pytest
 import torch
+from comfy.patcher_extension import WrappersMP
 from pack.models.choices import ACTIONS
 from pack.models.lfdm import checkpoint
 from pack.models.lfdm.config import TINY_AUTOENCODER, TINY_UNET
-from pack.models.lfdm.labels import Labels, mean_of_tokens
+from pack.models.lfdm.labels import Labels, mean_of_tokens, open_flow_model
 from pack.models.lfdm.unet import FlowUNet
 from pack.nodes.flow.compose import ComposeFlows
 from pack.nodes.flow.drawing import DrawFlow
@@ -20,7 +26,9 @@ from pack.nodes.flow.files import LoadFlow, SaveFlow
 from pack.nodes.flow.tensors import FlowToTensor, TensorToFlow
 from pack.nodes.flow.warp import WarpByFlow
 from pack.nodes.host.files import folders
-from pack.nodes.host.lfdm.model import STILL, apply_threshold, text_conditioning
+from pack.nodes.host.lfdm.boundary import STILL
+from pack.nodes.host.lfdm.model import text_conditioning
+from pack.nodes.host.lfdm.sampling import THRESHOLD, apply_threshold
 from pack.nodes.lfdm.conditioning import EncodeStill
 from pack.nodes.lfdm.latent import DecodeFlow
 from pack.nodes.lfdm.loaders import LoadFlowAutoencoder, LoadFlowModel
@@ -117,7 +125,9 @@ def test_both_files_open_and_say_what_they_are(loaded, models):
         loaded.model.model.flow == replace(TINY_UNET, feature_width=32)
         and loaded.autoencoder.config == TINY_AUTOENCODER
     )
-    assert apply_threshold in loaded.model.model_options["sampler_post_cfg_function"], "the threshold is always there"
+    assert loaded.model.get_wrappers(WrappersMP.PREDICT_NOISE, THRESHOLD) == [apply_threshold], (
+        "the threshold is always there"
+    )
     alone, text = LoadFlowAutoencoder.execute(AUTOENCODER, "0 (MHAD, NATOPS)").result
     assert alone.config.heat_map_padding == 0 and "padded by 0" in text
     assert set(folders.list_files("flow_models", endings=(".safetensors",))) == {MODEL, AUTOENCODER}
@@ -240,7 +250,10 @@ def bert(tmp_path_factory):
     """A tiny BERT as transformers saves it."""
     from transformers import BertConfig, BertModel, BertTokenizerFast
 
-    folder = tmp_path_factory.mktemp("bert")
+    root = tmp_path_factory.mktemp("bert") / "text_encoders"
+    folder = root / "tiny-bert"
+    folder.mkdir(parents=True)
+    folder_paths.add_model_folder_path("text_encoders", str(root))
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "left", "Hand", "waves"]
     (folder / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
     size = {"hidden_size": 768, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -253,13 +266,43 @@ def bert(tmp_path_factory):
 
 def test_bert_encodes_from_a_local_folder(models, bert):
     folder, model = bert
-    local = opened(MODEL, AUTOENCODER, bert_folder=f" {folder} ")
+    local = opened(MODEL, AUTOENCODER, bert_folder=f" {folder.name} ")
     here = prompt(local, "the left Hand waves")[0][1]["pooled_output"]
     with torch.no_grad():
         states = model(torch.tensor([[2, 5, 6, 7, 8, 3]])).last_hidden_state
     assert torch.allclose(here, states[:, 1:].mean(1), atol=1e-5)
-    with pytest.raises(ValueError, match="found none at nowhere.*text_encoders"):
-        prompt(opened(MODEL, AUTOENCODER, bert_folder="nowhere"), "the")
+
+
+def test_bert_is_read_once_for_all_prompts_and_again_when_its_files_change(models, bert, monkeypatch):
+    from transformers import BertModel
+
+    reads, read = [], BertModel.from_pretrained
+    monkeypatch.setattr(BertModel, "from_pretrained", lambda *args, **more: reads.append(1) or read(*args, **more))
+    local = opened(MODEL, AUTOENCODER, bert_folder=bert[0].name)
+    assert not reads, "an empty prompt needs none"
+    for text in ("the", "left", "the"):
+        prompt(local, text)
+    assert len(reads) == 1
+    stamp = lambda: LoadFlowModel.fingerprint_inputs(MODEL, AUTOENCODER, "auto", "auto", bert[0].name)
+    before = stamp()
+    assert before == stamp() != LoadFlowModel.fingerprint_inputs(MODEL, AUTOENCODER, "auto", "auto", "")
+    os.utime(bert[0] / "model.safetensors", ns=(1, 1))
+    assert stamp() != before
+    assert LoadFlowModel.fingerprint_inputs(MODEL, AUTOENCODER, "auto", "auto", "nowhere")
+
+
+@pytest.mark.parametrize("form", ["{away}", "../{name}", "x/../../{name}", "~/{name}", "..\\{name}", ".", "nowhere"])
+def test_a_bert_folder_outside_of_the_model_folders_is_refused(models, bert, tmp_path, monkeypatch, form):
+    away = bert[0].parent.parent / "away"
+    shutil.copytree(bert[0], away, dirs_exist_ok=True)
+    monkeypatch.setenv("HOME", str(away.parent))
+    with pytest.raises(ValueError, match="^bert_folder: .*text_encoders"):
+        opened(MODEL, AUTOENCODER, bert_folder=form.format(away=away, name="away"))
+
+
+def test_a_damaged_bert_is_refused(models, bert):
+    folder = bert[0]
+    local = opened(MODEL, AUTOENCODER, bert_folder=folder.name)
     (folder / "model.safetensors").rename(folder / "away")
     try:
         with pytest.raises(ValueError, match="does not open as BERT"):
@@ -286,6 +329,22 @@ def test_the_still_is_encoded_once_for_all_nodes(loaded, network):
     for conditioning in (positive, negative):
         assert torch.allclose(conditioning[0][1][STILL], theirs, atol=1e-5)
     assert positive[0][1]["pooled_output"].any() and not negative[0][1]["pooled_output"].any()
+
+
+def test_what_was_encoded_goes_when_the_host_unloads_the_autoencoder(loaded):
+    made, network = [], loaded.autoencoder.inference.network
+    keep = lambda module, args, out: made.append(weakref.ref(out))
+    hooks = [layer.register_forward_hook(keep) for layer in (network.generator.first, *network.generator.down_blocks)]
+    try:
+        first = loaded.autoencoder.features(picture(seed=31)).clone()
+        assert [one for one in made if one() is not None], "kept for the next node"
+        memory.unload_all_models()
+        gc.collect()
+        assert not [one for one in made if one() is not None]
+        assert torch.equal(loaded.autoencoder.features(picture(seed=31)), first), "and encoded again when it is needed"
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
 @pytest.mark.parametrize("size, near", [((62, 66), "64 x 64"), ((30, 101), "100 x 32")])
@@ -339,7 +398,7 @@ def test_a_latent_that_is_no_flow_is_refused(latent, batch_index, words):
 
 @pytest.mark.parametrize("change, words", [
     ({"to_picture": torch.full((3, 16, 16, 2), torch.nan)}, "flow: expected finite numbers.*frame 0"),
-    ({"to_picture": torch.zeros(3, 16, 24, 2), "to_picture_valid": torch.ones(3, 16, 24)}, "24 x 16 and the image 16 x 16"),
+    ({"to_picture": torch.zeros(3, 16, 24, 2), "to_picture_valid": torch.ones(3, 16, 24)}, "24 x 16 and still_image 64 x 64"),
     ({"to_picture": torch.zeros(0, 16, 16, 2), "to_picture_valid": torch.ones(0, 16, 16)}, "at least one frame"),
     ({"to_picture": torch.zeros(3, 16, 16)}, "frames, height, width, 2"),
     ({"to_picture_valid": torch.full((3, 16, 16), torch.inf)}, "validity of the flow"),
@@ -415,3 +474,23 @@ def test_labels_lie_in_the_file_as_agreed(models):
     with safe_open(models / MODEL, framework="pt") as file:
         assert json.loads(file.metadata()["duet_labels"]) == list(ACTIONS)
         assert file.get_slice("labels.weight").get_shape() == [len(ACTIONS), 768]
+
+
+@pytest.mark.parametrize("dtype, apart", [(torch.float16, 0.01), (torch.bfloat16, 0.05), (torch.float8_e4m3fn, 0.3)])
+def test_weights_in_fewer_bits_open_and_sample(models, loaded, dtype, apart):
+    config, state, _, labels = open_flow_model(models / MODEL)
+    state = {name: value.to(dtype) for name, value in state.items()} | {checkpoint.LABEL_VECTORS: labels.vectors}
+    checkpoint.save(models / "fewer.safetensors", config, state, duet_labels=json.dumps(list(labels.names)))
+    try:
+        fewer = opened("fewer.safetensors", AUTOENCODER)
+        out, full = (sampled(one)["samples"] for one in (fewer, loaded))
+    finally:
+        (models / "fewer.safetensors").unlink()
+    assert torch.isfinite(out).all() and 0 < (out - full).abs().mean() < apart
+
+
+def test_the_host_is_given_about_the_memory_that_a_step_takes(loaded):
+    """0.1 for a width of 64: 83 MB for 20 frames of 32 x 32 points."""
+    model = loaded.model.model
+    assert model.memory_usage_factor == pytest.approx(0.1 * model.flow.width / 64)
+    assert 0 < model.memory_required([1, 3, 20, 32, 32]) < 400e6

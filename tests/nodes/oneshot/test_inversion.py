@@ -4,20 +4,26 @@ import comfy.model_management as memory
 import comfy.samplers
 import pytest
 import torch
+from comfy_api.latest import io
 from comfy_api.latest._io import build_nested_inputs
 from comfy_extras.nodes_custom_sampler import (
     BasicGuider,
     BasicScheduler,
     CFGGuider,
+    DualCFGGuider,
+    DualModelGuider,
     Noise_EmptyNoise,
     Noise_RandomNoise,
     SamplerCustomAdvanced,
 )
 from comfy_extras.nodes_model_advanced import ModelSamplingDiscrete
+from comfy_extras.nodes_perpneg import PerpNegGuider
 from diffusers import DDIMInverseScheduler
 from execution import get_input_data
 from pack.nodes.oneshot.inversion import EXACT, FAST, DDIMInversionSampler, InvertVideo
+from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.windows import SetPairWindows
+from tiny.host_model import host_model
 from tiny.model import (
     FRAMES,
     PICTURES,
@@ -259,7 +265,10 @@ def ideal(kind: str):
     ({"start": {"samples": torch.full((2, 4, 8, 8), torch.nan)}}, "finite numbers.*512 NaN"),
     ({"start": {"samples": noise((2, 16, 8, 8))}}, r"\(frames, 4, height, width\).*\(2, 16, 8, 8\)"),
     ({"start": {"samples": noise((1, 4, 2, 8, 8))}}, r"\(1, 4, 2, 8, 8\)"),
-    ({"start": clip(5)}, "5 latents"),
+    ({"start": clip(5)}, "even number of latents.* got 5"),
+    ({"start": clip(5, duet={"frames": 3})}, r"expected 6 latents \(3 of video and 3 of depth\), got 5"),
+    ({"start": clip(duet={"modalities": ["video"]})}, "got video alone"),
+    ({"start": {"samples": noise((2, 4, 8, 8)) * 1e30}}, r"mostly from -50 to 50, got up to .*e\+30"),
     ({"start": clip(noise_mask=torch.ones(6, 8, 8))}, "noise mask"),
     ({"steps": 0}, "steps: expected 1 or more, got 0"),
 ])  # fmt: skip
@@ -283,6 +292,43 @@ def test_the_sampler_refuses_guidance_noise_masks_and_other_sigmas(model):
     ):
         with pytest.raises(ValueError, match=words):
             wrong()
+
+
+def called_twice(model, *conds):
+    """A guider as custom nodes write it: it mixes what the host's guider answers."""
+
+    class Guider_Mixed(comfy.samplers.CFGGuider):
+        def __call__(self, *args, **kwargs):
+            return 2 * super().__call__(*args, **kwargs)
+
+    guider = Guider_Mixed(model)
+    guider.set_conds(*conds)
+    return guider
+
+
+@pytest.mark.parametrize("guider", ["dual", "dual nested", "perpendicular", "two models", "of a pack", "weaker"])
+def test_every_guider_that_mixes_answers_is_refused(model, guider):
+    one, two, three = (conditioning(seed) for seed in (1, 2, 3))
+    made = {
+        "dual": lambda: DualCFGGuider.execute(model, one, two, three, 4.0, 1.0, "regular"),
+        "dual nested": lambda: DualCFGGuider.execute(model, one, two, three, 1.0, 2.0, "nested"),
+        "perpendicular": lambda: PerpNegGuider.execute(model, one, two, three, 1.0, 1.0),
+        "two models": lambda: DualModelGuider.execute(model, one, 4.0, tiny_model(1), two),
+        "of a pack": lambda: io.NodeOutput(called_twice(model, one, two)),
+        "weaker": lambda: CFGGuider.execute(model, one, two, 0.5),
+    }[guider]().result[0]
+    with pytest.raises(ValueError, match="Inversion works without guidance, but (the guider is a Guider_|cfg is 0.5)"):
+        custom(model, inverter(), scheduled(model, 4), clip(), guider=made)
+
+
+def test_a_model_of_one_modality_does_not_invert_a_pair(model):
+    alone, pair = (
+        SelectModality.execute(model, "video only").result[0],
+        clip(duet={"frames": FRAMES, "modalities": ["video", "depth"]}),
+    )
+    with pytest.raises(ValueError, match=f"got {2 * FRAMES} latents of video and depth: connect Split Video and Depth"):
+        inverted(alone, pair)
+    assert len(inverted(host_model(), pair, steps=1)[0]["samples"]) == 2 * FRAMES, "each is a picture to it"
 
 
 def test_models_of_flow_are_refused(model):
@@ -311,3 +357,10 @@ def test_the_host_passes_the_choice_of_inversion_on():
         assert given == {"inversion": expected}
         sampler = DDIMInversionSampler.execute(**given).result[0]
         assert sampler.extra_options["evaluations"] == expected.get("iterations", 1)
+
+
+def test_numbers_that_leave_the_range_of_floats_are_refused():
+    with pytest.raises(
+        ValueError, match="The sampler returned 256 NaN or infinite values of 256, the first in frame 0: "
+    ):
+        inverted(answering(lambda x, sigma: x * 1e38), clip(1))

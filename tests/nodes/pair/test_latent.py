@@ -41,9 +41,9 @@ def test_empty_pair_is_twice_as_long():
 
 def test_an_empty_latent_of_one_modality_has_an_entry_for_each_frame():
     alone = SelectModality.execute(tiny_model(), "depth only")[0]
-    for model in (alone, tiny_model(**PICTURES)):
+    for model, modality in ((alone, "depth"), (tiny_model(**PICTURES), "video")):
         latent = EmptyLatent.execute(model, 96, 64, 5, 1)[0]
-        assert latent["samples"].shape == (5, 4, 8, 12) and "duet" not in latent
+        assert latent["samples"].shape == (5, 4, 8, 12) and latent["duet"] == {"modalities": [modality]}
 
 
 def test_an_empty_latent_of_a_flow_model_is_a_batch_of_clips(tmp_path):
@@ -93,7 +93,8 @@ def test_join_and_split_are_inverse(frames):
     assert pair["duet"] == {"frames": frames, "modalities": ["video", "depth"], "range": [1.5, 6.0]}
     first, second = SplitPair.execute(pair).result
     assert torch.equal(first["samples"], video["samples"]) and torch.equal(second["samples"], depth["samples"])
-    assert "duet" not in first and second["duet"] == {"range": [1.5, 6.0]}
+    assert first["duet"] == {"modalities": ["video"]}
+    assert second["duet"] == {"modalities": ["depth"], "range": [1.5, 6.0]}
 
 
 def test_inputs_are_not_written_to():
@@ -151,7 +152,54 @@ def test_what_cannot_be_joined_is_refused_in_words(video, depth, says):
         JoinPair.execute(video, depth)
 
 
+def test_a_pair_is_no_half():
+    """Joined again it would be a pair of twice the frames, each half video and depth."""
+    pair = JoinPair.execute(latent(3), latent(3))[0]
+    for halves, name in (((pair, pair), "video_latent"), ((latent(6), pair), "depth_latent")):
+        with pytest.raises(
+            ValueError, match=f"{name}: expected frames of one kind, got 6 latents of video and depth: put Split"
+        ):
+            JoinPair.execute(*halves)
+
+
+@pytest.mark.parametrize("wrong", [torch.nan, -torch.inf])
+@pytest.mark.parametrize("place", [0, 1])
+def test_one_number_that_is_not_finite_is_not_joined(wrong, place):
+    halves = [latent(4), latent(4)]
+    halves[place]["samples"][2, 1, 3, 5] = wrong
+    with pytest.raises(ValueError, match=f"{('video', 'depth')[place]}_latent: .*got 1 NaN or infinite .*in frame 2"):
+        JoinPair.execute(*halves)
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_a_half_is_not_split(half):
+    part = SplitPair.execute(JoinPair.execute(latent(4), latent(4))[0])[half]
+    with pytest.raises(
+        ValueError, match=f"expected video and depth in one latent, got {('video', 'depth')[half]} alone"
+    ):
+        SplitPair.execute(part)
+    assert len(JoinPair.execute(part, part)[0]["samples"]) == 8, (
+        "one of them may stand for the other until it is sampled"
+    )
+
+
+def test_the_latent_of_a_model_of_one_modality_is_not_split():
+    for model in (SelectModality.execute(tiny_model(), "video only")[0], tiny_model(**PICTURES)):
+        with pytest.raises(ValueError, match="got video alone: connect both halves to Join Video and Depth"):
+            SplitPair.execute(EmptyLatent.execute(model, 64, 64, 4, 1)[0])
+
+
+@pytest.mark.parametrize("count", [2, 5, 6, 12])
+def test_a_noise_mask_of_other_frames_is_not_split(count):
+    """The host has sampled with a mask that it repeated or cut; the latent still carries the mask that came."""
+    pair = {**JoinPair.execute(latent(4), latent(4))[0], "noise_mask": torch.rand(count, 1, 48, 64)}
+    with pytest.raises(
+        ValueError, match=f"a noise mask of 1 or 4 or 8 frames for 4 frames and as many of depth, got {count}"
+    ):
+        SplitPair.execute(pair)
+
+
 @pytest.mark.parametrize("count", [0, 1, 5])
 def test_an_odd_pair_is_refused_in_words(count):
-    with pytest.raises(ValueError, match=f"even; got {count}.*Join Video and Depth"):
+    with pytest.raises(ValueError, match=f"even number of latents.* got {count}: .*Join Video and Depth"):
         SplitPair.execute({"samples": torch.zeros(count, 4, 8, 8)})

@@ -4,20 +4,20 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
-from comfy.model_base import BaseModel
-from comfy.model_patcher import ModelPatcher
-from comfy.supported_models import SD15
 from pack.models.files import save_model
 from pack.models.files.recommended import CHARACTER, CLIP, DEPTH, FLOW, KEY, PAIR, Recommended, of_family
 from pack.models.unet.config import ANIMATEDIFF_V3, IDOL, MIMO, ONE_SHOT, SD1, SD2_DEPTH
 from pack.nodes.files.save import SaveVideoModel
 from pack.nodes.host.recommended import recommended_of, with_recommended
+from pack.nodes.lfdm.loaders import open_flow
 from pack.nodes.oneshot.tuning import with_tuning
+from pack.nodes.pair.latent import SplitPair
 from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent, with_noise_mask
 from pack.nodes.unet.loaders import open_video_model
 from pack.nodes.unet.motion_module import with_motion
+from tiny.flow_files import write_flow_models
+from tiny.host_model import host_model
 from tiny.model import FRAMES, PICTURES, conditioning, latent, noise, tiny_config, tiny_model, tiny_weights
 
 import nodes as host
@@ -43,22 +43,6 @@ def model(tmp_path_factory):
     return open_video_model(str(path))[0]
 
 
-def stock_model():
-    """A Stable Diffusion 1 of the host with a small network."""
-    config = SD15({
-        "image_size": 32, "in_channels": 4, "out_channels": 4, "model_channels": 32, "num_res_blocks": [1, 1],
-        "channel_mult": [1, 2], "transformer_depth": [1, 0], "transformer_depth_output": [1, 1, 0, 0],
-        "transformer_depth_middle": 1, "num_heads": 4, "context_dim": 768, "use_spatial_transformer": True,
-        "dtype": torch.float32,
-    })  # fmt: skip
-    config.set_inference_dtype(torch.float32, None)
-    torch.manual_seed(0)
-    made = BaseModel(config, unet_model=UNetModel)
-    for value in made.diffusion_model.parameters():
-        torch.nn.init.normal_(value, std=0.05)
-    return ModelPatcher(made, torch.device("cpu"), torch.device("cpu"))
-
-
 def test_without_a_setting_the_files_are_used(model):
     assert torch.equal(sampled(model, latent()), by_ksampler(model, latent(), 2, 1.5, "ddim", "sgm_uniform"))
 
@@ -73,7 +57,7 @@ def test_each_setting_of_the_node_replaces_one_of_the_file(model, own):
 
 
 def test_a_model_of_the_host_is_sampled_as_ksampler_does_by_default():
-    model, pictures = stock_model(), latent(2)
+    model, pictures = host_model(), latent(2)
     assert torch.equal(sampled(model, pictures), by_ksampler(model, pictures, 20, 8.0, "euler", "simple"))
 
 
@@ -180,6 +164,15 @@ def test_a_clip_keeps_what_both_masks_keep():
     assert same.tolist() == [True, True, False, True, True, True, True, True]
 
 
+def test_a_flow_latent_with_a_mask_of_other_frames_is_refused(tmp_path):
+    """The host would stretch it over the frames."""
+    write_flow_models(tmp_path)
+    model = open_flow(str(tmp_path / "flow_models" / "duet_flow_64.safetensors"))[0]
+    flow = {"samples": torch.zeros(1, 3, 5, 16, 16), "noise_mask": torch.ones(3, 64, 64)}
+    with pytest.raises(ValueError, match="latent: expected a noise mask of 1 or 5 frames for 5 frames, got 3"):
+        sampled(model, flow)
+
+
 def test_a_flow_latent_takes_a_mask_for_each_of_its_frames():
     flow = {"samples": torch.zeros(2, 3, 5, 16, 16)}
     assert with_noise_mask(flow, ALL, torch.ones(5, 64, 64), 1)["noise_mask"].shape == (5, 1, 64, 64)
@@ -193,12 +186,119 @@ def test_without_a_mask_or_a_task_the_latent_passes():
 
 
 def test_a_mask_that_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="latent: expected a noise mask of 1 or 3 or 6 frames, got 2"):
+    with pytest.raises(ValueError, match="latent: expected a noise mask of 1 or 3 or 6 frames .*, got 2"):
         with_noise_mask(masked(torch.ones(2, 64, 64)), DEPTH_FROM_VIDEO, None, 2)
 
 
 @pytest.mark.parametrize("task", [DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH])
 def test_a_model_of_one_modality_has_one_task(task, model):
-    for one in (tiny_model(**PICTURES), stock_model(), SelectModality.execute(model, "video only")[0]):
+    for one in (tiny_model(**PICTURES), host_model(), SelectModality.execute(model, "video only")[0]):
         with pytest.raises(ValueError, match=f"task: {task} needs a model that samples video and depth"):
             sampled(one, latent(), task)
+
+
+@pytest.mark.parametrize("count", [2, 5, 6, 12])
+def test_a_mask_of_other_frames_is_refused_without_a_task_too(model, count):
+    """The host would repeat or cut it silently, so that depth frames get the masks of other video frames."""
+    with pytest.raises(
+        ValueError, match=f"noise mask of 1 or 4 or 8 frames for 4 frames and as many of depth, got {count}"
+    ):
+        sampled(model, masked(torch.zeros(count, 64, 64), frames=4))
+    clip = {"samples": torch.zeros(4, 4, 8, 8), "noise_mask": torch.zeros(count, 64, 64)}
+    for one in (tiny_model(**PICTURES), SelectModality.execute(model, "depth only")[0]):
+        with pytest.raises(ValueError, match=f"noise mask of 1 or 4 frames for 4 frames, got {count}"):
+            sampled(one, clip)
+
+
+@pytest.mark.parametrize("count", [2, 5, 6, 7])
+def test_ksampler_refuses_a_mask_that_the_host_has_repeated(model, count):
+    mask = torch.rand(count, 8, 8, generator=torch.Generator().manual_seed(0))
+    with pytest.raises(
+        ValueError, match=f"noise mask has {count} frames, but the clip has 4 frames and as many of depth"
+    ):
+        by_ksampler(model, {**latent(8), "noise_mask": mask}, 1, 1.0, "euler", "simple")
+    if count == 2:
+        with pytest.raises(ValueError, match="noise mask has 2 frames, but the clip has 4 frames: give it 1 or 4"):
+            by_ksampler(tiny_model(**PICTURES), {**latent(4), "noise_mask": mask}, 1, 1.0, "euler", "simple")
+
+
+def test_what_ksampler_cannot_see_is_refused_at_split(model):
+    """The host cuts a mask that is too long, and repeats one of black and white frames: the latent still carries both."""
+    for mask in (torch.rand(12, 8, 8), torch.ones(5, 8, 8) * torch.tensor([1, 0, 0, 1, 0])[:, None, None]):
+        made = {**latent(8), "noise_mask": mask, "duet": {"frames": 4, "modalities": ["video", "depth"]}}
+        out = host.KSampler().sample(model, 7, 1, 1.0, "euler", "simple", conditioning(1), conditioning(2), made)[0]
+        with pytest.raises(ValueError, match=f"noise mask of 1 or 4 or 8 frames for .*, got {len(mask)}"):
+            SplitPair.execute(out)
+
+
+@pytest.mark.parametrize("on", [
+    [1, 0, 1, 0, 1, 0, 1, 0], [0, 0, 0, 0, 1, 1, 1, 1], [1, 0, 0, 0, 0, 0, 0, 1], [1, 0, 0, 1, 1, 1, 0, 0], [1] * 8,
+])  # fmt: skip
+def test_a_whole_mask_that_repeats_within_itself_is_taken(model, on):
+    """Such as one that keeps every second frame."""
+    mask = torch.ones(8, 8, 8) * torch.tensor(on)[:, None, None]
+    assert len(by_ksampler(model, {**latent(8), "noise_mask": mask}, 1, 1.0, "euler", "simple")) == 8
+    clip = {**latent(4), "noise_mask": mask[:4]}
+    assert len(by_ksampler(tiny_model(**PICTURES), clip, 1, 1.0, "euler", "simple")) == 4
+
+
+# --- pairs -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_latent_of_other_modalities_is_refused(model):
+    pair = {**latent(8), "duet": {"frames": 4, "modalities": ["video", "depth"]}}
+    half = {**latent(4), "duet": {"modalities": ["video"]}}
+    with pytest.raises(
+        ValueError, match="latent: expected video and depth in one latent, got video alone: connect both"
+    ):
+        sampled(model, half)
+    for one in (tiny_model(**PICTURES), SelectModality.execute(model, "video only")[0]):
+        with pytest.raises(ValueError, match="latent: expected frames of one kind, got 8 latents of video and depth"):
+            sampled(one, pair)
+        assert len(sampled(one, half)) == 4
+    assert len(sampled(host_model(), pair, steps=1)) == 8, "each latent is a picture to it"
+
+
+# --- what is not finite ------------------------------------------------------------------------------------------------
+
+
+def with_nan(frames=4) -> dict:
+    made = latent(2 * frames)
+    made["samples"][frames + 2, 1, 3, 5] = torch.nan
+    return made
+
+
+def broken(model):
+    """A model whose fourth channel is infinite everywhere."""
+    weights = {"diffusion_model.conv_out.bias": ("diff", (torch.tensor([0.0, 0.0, 0.0, torch.inf]),))}
+    clone = model.clone()
+    clone.add_patches(weights, 1.0)
+    return clone
+
+
+@pytest.mark.parametrize("node", [
+    lambda model, latent: sampled(model, latent, steps=1, cfg=1.0),
+    lambda model, latent: by_ksampler(model, latent, 1, 1.0, "euler", "simple"),
+])  # fmt: skip
+def test_one_nan_is_refused_before_and_after_sampling(model, node):
+    with pytest.raises(
+        ValueError, match="latent: .*got 1 NaN or infinite values of 2048, the first in frame 2 of the depth"
+    ):
+        node(model, with_nan())
+    says = (
+        "The sampler returned 512 NaN or infinite values of 2048, the first in frame 0 of the video: .*half precision"
+    )
+    with pytest.raises(ValueError, match=says):
+        node(broken(model), latent(8))
+    with pytest.raises(ValueError, match="returned 256 .* of 1024, the first in frame 0: "):
+        node(SelectModality.execute(broken(model), "depth only")[0], latent(4))
+
+
+def test_a_model_of_the_host_is_sampled_without_nan_too():
+    made, stock = latent(2), host_model()
+    made["samples"][1, 0, 0, 0] = torch.inf
+    with pytest.raises(ValueError, match="got 1 NaN or infinite values of 512, the first in frame 1: check"):
+        sampled(stock, made, steps=1)
+    stock.model.diffusion_model.out[2].bias.data[0] = torch.nan
+    with pytest.raises(ValueError, match="The sampler returned 128 NaN"):
+        sampled(stock, latent(2), steps=1)

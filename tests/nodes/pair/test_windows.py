@@ -2,11 +2,27 @@
 
 import pytest
 import torch
+from comfy.latent_formats import SDXL, Flux, StableAudio1, Wan21
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from pack.nodes.host.choices import CONTEXT_SCHEDULES, FUSE_METHODS
+from pack.nodes.lfdm.loaders import open_flow
 from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.windows import SetPairWindows
-from tiny.model import conditioning, controlled, controlnet, gap, hints, ksampler, latent, noise, spied, tiny_model
+from tiny.flow_files import write_flow_models
+from tiny.host_model import host_model
+from tiny.model import (
+    conditioning,
+    controlled,
+    controlnet,
+    gap,
+    hints,
+    ksampler,
+    latent,
+    noise,
+    spied,
+    t2i_adapter,
+    tiny_model,
+)  # fmt: skip
 
 FRAMES = 7
 
@@ -114,3 +130,74 @@ def test_a_clip_that_fits_one_window_is_sampled_in_one_piece():
 def test_an_overlap_as_long_as_the_window_is_refused(per_frame):
     with pytest.raises(ValueError, match="lower context_overlap to 3"):
         windowed(per_frame, length=4, overlap=4)
+
+
+def test_a_flow_model_has_no_batch_of_frames(tmp_path):
+    """The windows were ignored silently."""
+    write_flow_models(tmp_path)
+    model = open_flow(str(tmp_path / "flow_models" / "duet_flow_64.safetensors"))[0]
+    with pytest.raises(
+        ValueError, match="model: .*batch of frames, got a FlowModel, .* whole clip at once: set fewer frames"
+    ):
+        windowed(model)
+
+
+@pytest.mark.parametrize("form", [Wan21, StableAudio1, SDXL, Flux])
+def test_a_model_of_the_host_gets_windows_where_its_latent_is_a_batch(per_frame, form):
+    model = per_frame.clone()
+    model.add_object_patch("latent_format", form())
+    if form in (SDXL, Flux):
+        assert windowed(model).model_options["context_handler"].context_length == 4
+        return
+    with pytest.raises(ValueError, match=r"whole clip at once: use ComfyUI's Context Windows \(Manual\)"):
+        windowed(model)
+
+
+def test_a_model_of_the_host_is_sampled_in_windows():
+    model, seen = host_model(), []
+    hook = model.model.diffusion_model.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
+    out = ksampler(windowed(model), pair=latent(FRAMES), steps=1)
+    assert seen == [8] * 3, "four frames with and without the prompt"
+    hook.remove()
+    assert gap(out, ksampler(model, pair=latent(FRAMES), steps=1)) < 1e-5
+
+
+# --- hints that are already prepared -----------------------------------------------------------------------------------
+
+
+def by_size(net):
+    """The host's ControlNet or adapter, keeping prepared hints as newer hosts do: in dictionaries by their size."""
+
+    class BySize(type(net)):
+        def get_control(self, x, *args):
+            self.cond_hint, self.control_input = self.cond_hints.get(x.shape[2:]), self.control_inputs.get(x.shape[2:])
+            out = super().get_control(x, *args)
+            self.cond_hints[x.shape[2:]], self.control_inputs[x.shape[2:]] = self.cond_hint, self.control_input
+            return out
+
+        def copy(self):
+            out = super().copy()
+            out.__class__, out.cond_hints, out.control_inputs, out.control_input = BySize, {}, {}, None
+            return out
+
+    net.__class__, net.cond_hints, net.control_inputs, net.control_input = BySize, {}, {}, None
+    return net
+
+
+@pytest.mark.parametrize("make", [controlnet, t2i_adapter])
+def test_windows_do_not_share_hints_that_are_kept_by_size(per_frame, make):
+    conds = controlled(by_size(make()), hints(FRAMES))
+    out = ksampler(windowed(per_frame), *conds, pair=latent(2 * FRAMES), steps=1)
+    assert gap(out, ksampler(per_frame, *controlled(make(), hints(FRAMES)), pair=latent(2 * FRAMES), steps=1)) < 1e-5
+
+
+def test_the_copies_of_a_controlnet_for_other_devices_get_the_hints_of_the_window():
+    handler = windowed(tiny_model()).model_options["context_handler"]
+    handler.modalities = 2
+    net = controlnet().copy().set_cond_hint(hints(FRAMES).movedim(-1, 1))
+    net.deepclone_multigpu(torch.device("cpu"), autoregister=True)
+    for indices in ([0, 1, 2], [4, 5, 6]):
+        part = handler.sliced_control(net, handler.paired(indices, FRAMES), 2 * FRAMES)
+        (other,) = part.multigpu_clones.values()
+        assert torch.equal(other.cond_hint_original, net.cond_hint_original[indices])
+    assert len(next(iter(net.multigpu_clones.values())).cond_hint_original) == FRAMES, "the originals stay as they were"

@@ -5,10 +5,23 @@ import torch
 from pack.models.choices import MODALITIES
 from pack.models.pair.layout import split
 from pack.models.unet.controlnet import PoseControlNet
+from pack.nodes.host.character.conditioning import BODY, LAYERS, REFERENCE
 from pack.nodes.host.pair.boundary import MODALITY
 from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.pair.sampler import ALL, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent
-from tiny.model import FRAMES, conditioning, gap, ksampler, latent, noise, tiny_config, tiny_model
+from tiny.model import (
+    FRAMES,
+    PICTURES,
+    conditioning,
+    controlled,
+    gap,
+    ksampler,
+    latent,
+    noise,
+    t2i_adapter,
+    tiny_config,
+    tiny_model,
+)  # fmt: skip
 
 import nodes as host
 
@@ -141,5 +154,44 @@ def test_a_mask_narrows_what_is_made(model):
 def test_masks_and_pairs_that_do_not_fit_are_refused(model):
     with pytest.raises(ValueError, match="expected 1 or 3 masks for 3 frames, got 2"):
         sampled(model, latent(), DEPTH_FROM_VIDEO, change_mask=torch.ones(2, 64, 64))
-    with pytest.raises(ValueError, match="even; got 5"):
+    with pytest.raises(ValueError, match="even number of latents.* got 5"):
         sampled(model, latent(5), DEPTH_FROM_VIDEO)
+
+
+CHARACTER = PICTURES | {
+    "in_channels": 8,
+    "reference": True,
+    "temporal": "motion_modules",
+    "motion_code": (8, 8, 16, 24),
+}
+
+
+def on_character(model, control):
+    body = {LAYERS: noise((FRAMES, 4, 8, 8), 20), BODY: (poses(FRAMES).movedim(-1, 1),)}
+    positive = conditioning(3, **body, **{REFERENCE: noise((1, 4, 8, 8), 1)})
+    return ksampler(model, *controlled(control, poses(FRAMES), positive, conditioning(4, **body)), latent(FRAMES))
+
+
+def test_a_pose_controlnet_on_a_character_model_acts_where_it_fits():
+    model = tiny_model(**CHARACTER)
+    loud, silent = (on_character(model, native_controlnet(*weights(zero=zero, **PICTURES))) for zero in (False, True))
+    assert torch.isfinite(loud).all() and gap(loud, silent) > 1e-3
+
+
+@pytest.mark.parametrize("changes, words", [
+    ({"block_out_channels": (32, 64)}, "ControlNet gives 4 feature maps of 32, 64 channels but this model has 4 feature "
+     "maps of 64, 128 channels: use a ControlNet"),
+    ({"layers_per_block": 2}, "gives 6 feature maps of 64, 128 channels but this model has 4"),
+    ({"cross_attention_dim": 512}, "Load Pose ControlNet reads 512 numbers a token, but this model gives it 768"),
+    ({"in_channels": 8}, "Load Pose ControlNet reads 8 latent channels, but this model gives it 4"),
+])  # fmt: skip
+def test_one_that_does_not_fit_a_character_model_is_refused_in_words(changes, words):
+    model = tiny_model(**CHARACTER)
+    with pytest.raises(ValueError, match=words):
+        on_character(model, native_controlnet(*weights(**PICTURES, **changes)))
+
+
+def test_a_t2i_adapter_of_another_width_is_refused_in_words():
+    narrow = tiny_model(**PICTURES | {"block_out_channels": (32, 64)})
+    with pytest.raises(ValueError, match="T2I-adapter gives 2 feature maps of 64, 128 channels but this model has 2"):
+        ksampler(narrow, *controlled(t2i_adapter(), poses(FRAMES)), latent(FRAMES))

@@ -47,12 +47,12 @@ def test_loras_follow_one_another_on_the_same_weight(shelf, model):
 
 
 def test_a_file_that_fits_in_part_says_how_much(shelf, model):
-    other = {"lora_unet_no_such_place.lora_up.weight": noise((4, 4)), "lora_te_layer_0.lora_up.weight": noise((4, 4))}
+    other = {"lora_unet_no_such_place.diff": noise((4, 4)), "lora_te_layer_0.diff": noise((4, 4))}
     alpha = {f"{FORMS['kohya'][0]}.alpha": torch.tensor(4)}
     _, report = load(shelf, model, lora("kohya") | alpha | other)
     assert report.startswith("LoRA: 3 of 5 tensors fit and change 1 weights")
     assert "1 of the text encoder" in report
-    assert "1 fit nothing in this model, such as lora_unet_no_such_place.lora_up.weight" in report
+    assert "1 fit nothing in this model, such as lora_unet_no_such_place.diff" in report
 
 
 def test_a_lora_of_a_wider_model_is_refused(shelf, model):
@@ -118,3 +118,39 @@ def test_the_list_and_the_stamp(shelf, model):
 
 def test_the_target_is_in_the_model(model):
     assert f"diffusion_model.{TARGET}.weight" in model.model.state_dict()
+
+
+@pytest.mark.parametrize("kind", [torch.int8, torch.uint8, torch.int32, torch.bool])
+def test_whole_numbers_are_no_weights(shelf, model, kind):
+    name, down, up = FORMS["kohya"]
+    state = lora("kohya")
+    state[f"{name}.{up}"] = (state[f"{name}.{up}"] * 50).to(kind)
+    with pytest.raises(
+        ValueError, match=f"style.safetensors stores {name}.{up} as {str(kind)[6:]}, but a LoRA is floating"
+    ):
+        load(shelf, model, state)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_half_a_lora_is_refused_by_the_name_of_the_other_half(shelf, model, form):
+    for missing in lora(form):
+        state = {name: value for name, value in lora(form).items() if name != missing}
+        with pytest.raises(ValueError, match=f"style.safetensors has .* without {missing}"):
+            load(shelf, model, state)
+
+
+def test_half_a_lokr_is_refused(shelf, model):
+    name = FORMS["kohya"][0]
+    with pytest.raises(ValueError, match="style.safetensors lacks the tensor .*hada_w"):
+        load(shelf, model, {f"{name}.hada_w1_a": noise((64, 4))})
+
+
+def test_fp8_is_read_and_its_scales_are_refused(shelf, model):
+    small = {name: value.to(torch.float8_e4m3fn) for name, value in lora("kohya").items()}
+    same = {name: value.half() for name, value in small.items()}
+    assert torch.equal(ksampler(load(shelf, model, small)[0]), ksampler(load(shelf, model, same)[0]))
+    scaled = small | {f"{FORMS['kohya'][0]}.lora_up.weight_scale": torch.tensor(0.5)}
+    with pytest.raises(
+        ValueError, match="style.safetensors is quantised: .*lora_up.weight_scale scales another tensor"
+    ):
+        load(shelf, model, scaled)

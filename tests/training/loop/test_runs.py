@@ -154,7 +154,7 @@ def test_a_damaged_checkpoint_is_passed_over_by_name(whole, tmp_path):
     [
         ({"recipe": "idl"}, "recipe is one of vae"),
         ({"stpes": 3}, "has no settings named stpes"),
-        ({"lr": -1}, "lr is a number of at least 0"),
+        ({"lr": -1}, "lr is a number from 0 to 10, not -1"),
         ({"data": {"kind": "stag"}}, "kind is one of stage"),
         ({"data": {"kind": "stage", "clip": 3}}, "clip"),
         ({"precision": "fp8"}, "precision is one of"),

@@ -16,6 +16,7 @@ import torch
 from pack.models.files import open_controlnet, open_model
 from pack.models.opencv import import_cv2
 from pack.models.unet.small_vae import SmallVAE
+from pack.training.loop.draws import Draws
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe
 from safetensors.torch import load_file, save_file
@@ -133,6 +134,23 @@ def test_sharded_processes_train_what_whole_ones_train(runs):
     for step in (2, 4):
         pictures = [import_cv2().imread(str(runs / n / f"run/samples/step_{step:08}.png")) for n in ("full", "none")]
         assert pictures[0].std() > 10 and abs(pictures[0].astype(int) - pictures[1].astype(int)).max() <= 3
+
+
+def test_processes_with_and_without_a_first_step_train_what_whole_ones_train(vae, tmp_path):
+    """Half of the examples get one, one example a process: in some turns both, one or neither computes it."""
+    chosen = [(Draws(RUN["seed"], number).uniform("second", 1) < 0.5).item() for number in range(16)]
+    turns = {sum(chosen[turn : turn + 2]) for turn in range(0, 16, 2)}
+    assert turns == {0, 1, 2}
+    validated = {"validate_every": 2, "validation": {"clips": 2}}
+    for sharding in ("full", "none"):
+        train(tmp_path / sharding, vae, sharding=sharding, losses={"second": 0.5}, sample_every=0, **validated)
+    for name in ("loss", "depth", "grad_norm"):
+        assert farthest(logged(tmp_path / "full", name), logged(tmp_path / "none", name)) < 1e-4, name
+    assert apart(checkpoint(tmp_path / "full"), checkpoint(tmp_path / "none")) < 1e-5
+    (one, best), (other, same) = (
+        (logged(tmp_path / n, "validation"), logged(tmp_path / n, "best")) for n in ("full", "none")
+    )
+    assert len(one) == 2 and one == pytest.approx(other, abs=1e-4) and best[0]["step"] == same[0]["step"]
 
 
 def test_each_process_holds_its_half_of_everything_that_trains(runs):

@@ -138,6 +138,30 @@ def test_other_settings_in_its_folder_are_refused(vae_run, run):
     assert "Resume Training" in result.error["exception_message"]
 
 
+def test_damaged_checkpoints_are_told_and_nothing_begins_again(vae_run, server, run):
+    import shutil
+
+    runs = server.output / "duet_training"
+    shutil.copytree(runs / "small_vae", runs / "damaged")
+    (runs / "damaged/log.jsonl").write_text("")
+    for file in (runs / "damaged").glob("checkpoints/*/model.safetensors"):
+        file.write_bytes(b"0")
+    result = run({"1": node("DuetResumeTraining", run_name="damaged")})
+    message = result.error["exception_message"]
+    assert "No checkpoint can be read in" in message and "delete that folder to begin again" in message, message
+    assert "continues from the newest" not in message
+
+
+def test_a_finished_run_with_a_spoiled_log_finishes_again(vae_run, server, run):
+    import shutil
+
+    runs = server.output / "duet_training"
+    shutil.copytree(runs / "small_vae", runs / "spoiled")
+    (runs / "spoiled/log.jsonl").write_bytes(b'\xff\xfe{"step": 3, "lo')
+    result = run({"1": node("DuetResumeTraining", run_name="spoiled"), "2": node("PreviewAny", source=["1", 2])})
+    assert result.ok and "20 of 20 steps" in result.outputs["2"]["text"][0], result.error
+
+
 def test_plot_shows_the_curve_and_the_numbers(vae_run, run):
     result = run({"1": node("DuetPlotTraining", run_name="small_vae")})
     assert result.ok, result.error
@@ -182,8 +206,15 @@ def test_a_run_name_never_leads_out_of_its_folder(name, run):
         ({"extra_settings": '{"stpes": 3}'}, "has no settings named stpes"),
         ({"extra_settings": "{"}, "extra_settings: expected JSON"),
         ({"extra_settings": '{"folder": "/tmp"}'}, "without data, folder and recipe"),
+        ({"extra_settings": '{"workers": 100000}'}, "workers is a whole number from 0 to 128, not 100000"),
+        ({"extra_settings": '{"model": {"corp": 16}}'}, "has no settings named corp: did you mean crop?"),
         (
-            {"extra_settings": '{"model": {"crop": 16}, "losses": {"pixel": "x"}}', "steps": 1},
+            {
+                "recipe": "video and depth 2: pictures",
+                "vae_name": "small_vae.safetensors",
+                "extra_settings": '{"model": {"init": "/nowhere.safetensors"}}',
+                "steps": 1,
+            },
             "training ended before its first",
         ),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -100,6 +101,8 @@ def ended(folder, code, said):
         (1, "[rank1]: ValueError: no clips\ntorch.x.ChildFailedError: \n", "no clips."),
         (7, "Bus\n\n", "exit code 7 and its last line was: Bus"),
         (0, "stopped\n", "It was asked to stop"),
+        (0, "finished\n", "Its process ended without an error, but"),
+        (0, "", "log.jsonl does not tell the last steps"),
     ],
 )
 def test_the_reason_of_a_failure_is_a_sentence(tmp_path, code, said, reason):
@@ -107,6 +110,83 @@ def test_the_reason_of_a_failure_is_a_sentence(tmp_path, code, said, reason):
         list(ended(tmp_path, code, said).follow())
     text = str(failure.value)
     assert text.startswith("The training ended before its first step.") and reason in text and "output.txt" in text
+
+
+@pytest.mark.parametrize("log", [b'{"step": 3, "loss": 0.1, "sec', b"\x00\xff\xfe", b"[1]\n7\n", b'{"loss": "x"}\n'])
+def test_a_run_that_finished_is_told_by_its_last_entry(tmp_path, log):
+    """Whatever the lines before it have become, and without them the speed is not known."""
+    finished = b'\n{"event": "finished", "step": 20, "files": ["vae.safetensors"]}\n'
+    (tmp_path / "log.jsonl").write_bytes(log + finished)
+    state = list(ended(tmp_path, 0, "finished\n").follow())[-1]
+    assert (state.step, state.loss, state.seconds) == (20, None, None)
+
+
+def test_a_run_without_a_whole_checkpoint_is_not_told_to_resume(tmp_path):
+    (tmp_path / "checkpoints" / "step_00000003").mkdir(parents=True)
+    said = "error: No checkpoint can be read in x (step_00000003: model.safetensors changed). Put back a copy of one.\n"
+    with pytest.raises(RuntimeError, match="No checkpoint can be read in x") as failure:
+        list(ended(tmp_path, 1, said).follow())
+    assert "Resume Training" not in str(failure.value)
+
+
+def settings(**changes):
+    return RunSettings(**vars(RUN) | changes)
+
+
+WHOLE_NUMBERS = ("steps", "batch", "accumulate", "warmup", "checkpoint_every", "keep", "sample_every", "workers",
+                 "lora_rank", "threads", "seed", "validate_every")  # fmt: skip
+REAL_NUMBERS = ("lr", "lr_floor", "ema", "clip", "weight_decay")
+
+
+@pytest.mark.parametrize("name", [*WHOLE_NUMBERS, *REAL_NUMBERS])
+@pytest.mark.parametrize("value", [-1, 10**19, float("nan"), float("inf"), "3", True, None, [1]])
+def test_every_number_of_a_run_has_its_bounds(name, value):
+    with pytest.raises(ValueError, match=f"{name} is a (whole )?number from .* to .*, not "):
+        settings(**{name: value})
+
+
+def test_every_setting_of_a_run_is_checked():
+    from dataclasses import fields
+
+    checked = {*WHOLE_NUMBERS, *REAL_NUMBERS, "betas", "gradient_checkpointing", "stratified", "model", "losses",
+               "validation", "data", "recipe", "precision", "trains", "decay", "device", "sharding", "decayed"}  # fmt: skip
+    assert {field.name for field in fields(RunSettings)} == checked | {"folder"}
+    for name in WHOLE_NUMBERS:
+        with pytest.raises(ValueError, match="whole number"):
+            settings(**{name: 2.5})
+
+
+@pytest.mark.parametrize(("changes", "words"), [
+    ({"workers": 100_000}, "workers is a whole number from 0 to 128, not 100000."),
+    ({"betas": (0.9,)}, "betas is a list of two numbers"), ({"betas": 3}, "betas is a list"),
+    ({"betas": (0.9, 1.0)}, "betas is a number from 0 to 0.999999, not 1.0"),
+    ({"gradient_checkpointing": 1}, "gradient_checkpointing is true or false, not 1"),
+    ({"model": [1]}, "model is names with values"),
+    ({"model": {"corp": 16}}, "model of the recipe vae has no settings named corp: did you mean crop?"),
+    ({"model": {"kept": "a"}}, "has no settings named kept: it has crop, decoder_only, init, people."),
+    ({"model": {"crop": 10**6}}, "model: crop is a whole number from 8 to 4,096, not 1000000"),
+    ({"model": {"people": 1.5}}, "model: people is a number from 0 to 1, not 1.5"),
+    ({"model": {"decoder_only": "yes"}}, "model: decoder_only is true or false, not 'yes'"),
+    ({"model": {"init": 3}}, "model: init is a text in quotes"),
+    ({"losses": {"pixle": 1.0}}, "losses of the recipe vae has no settings named pixle: did you mean pixel?"),
+    ({"losses": {"pixel": "x"}}, "losses: pixel is a number from 0 to"),
+    ({"recipe": "mimo", "model": {"config": {"block_out_channels": [10**7, 8]}}}, "config: block_out_channels is a number"),
+    ({"recipe": "depth_words", "model": {}, "losses": {"video": 1.0}}, "named video: it has none."),
+])  # fmt: skip
+def test_what_no_recipe_reads_is_refused(changes, words):
+    with pytest.raises(ValueError, match=re.escape(words)):
+        settings(**changes)
+
+
+def test_unknown_names_of_a_run_are_refused_with_the_nearest_one():
+    text = json.dumps({"recipe": "vae", "data": {"kind": "stage"}, "folder": ".", "wrokers": 3})
+    with pytest.raises(ValueError, match=re.escape("has no settings named wrokers: did you mean workers?")):
+        RunSettings.from_json(text)
+
+
+@pytest.mark.parametrize("file", sorted((TRAINING / "runs").glob("*.json")), ids=lambda file: file.stem)
+def test_the_runs_of_the_shipped_weights_are_read(file):
+    assert RunSettings.from_file(file).folder.startswith(str(TRAINING))
 
 
 def test_names_of_runs_stay_in_their_folder(tmp_path):
@@ -146,12 +226,12 @@ def test_files_are_delivered_once_and_never_overwrite(tmp_path):
     (folder / "model").mkdir(parents=True)
     (folder / "model" / "model.safetensors").write_bytes(b"one")
     (folder / "model" / "pose.safetensors").write_bytes(b"two")
-    (tmp_path / "models" / "controlnet").mkdir(parents=True)
-    (tmp_path / "models" / "controlnet" / "a.safetensors").write_bytes(b"somebody else's")
+    (tmp_path / "models" / "duet_controlnets").mkdir(parents=True)
+    (tmp_path / "models" / "duet_controlnets" / "a.safetensors").write_bytes(b"somebody else's")
     names = [str(path.relative_to(tmp_path / "models")) for path in deliver(folder, "a", models)]
-    assert names == [os.path.join("diffusion_models", "a.safetensors"), os.path.join("controlnet", "a_2.safetensors")]
+    assert names == [os.path.join("duet_models", "a.safetensors"), os.path.join("duet_controlnets", "a_2.safetensors")]
     assert deliver(folder, "a", models) == [tmp_path / "models" / name for name in names], "the same files again"
-    assert (tmp_path / "models" / "controlnet" / "a.safetensors").read_bytes() == b"somebody else's"
+    assert (tmp_path / "models" / "duet_controlnets" / "a.safetensors").read_bytes() == b"somebody else's"
     assert not [path for path in (tmp_path / "models").rglob("*") if path.name.endswith(".tmp")]
 
 
@@ -169,6 +249,17 @@ def test_a_new_network_is_small_and_trains_whole():
     made = start_from("idol_haop", {"vae": "v"}, None)
     assert made == {"model": {"config": NEW, "freeze_resblocks": False, "vae": "v"}, "trains": "all"}
     assert start_from("idol_image", {"vae": "v", "init": "m"}, "lora") == {"model": {"vae": "v", "init": "m"}}
+
+
+@pytest.mark.parametrize(("recipe", "part", "words"), [
+    ("vae", "init", "does not use start_model: set it to none"),
+    ("mimo", "controlnet", "does not use start_controlnet: set it to none"),
+    ("one_shot", "clip", "does not use clip_vision_folder: leave it empty"),
+    ("idol_haop", "controlnet", "does not use start_controlnet"),
+])  # fmt: skip
+def test_a_chosen_file_that_a_recipe_would_not_read_is_refused(recipe, part, words):
+    with pytest.raises(ValueError, match=words):
+        start_from(recipe, {"vae": "v", part: "x"}, None)
 
 
 def test_time_left_reads_like_a_clock():

@@ -152,7 +152,7 @@ def test_its_file_samples_on_the_host_and_is_tuned_there(vae, tmp_path):
 def test_what_it_cannot_learn_is_refused(vae, tmp_path):
     with pytest.raises(ValueError, match="set trains to all, not lora"):
         recipe(vae, trains="lora")
-    with pytest.raises(ValueError, match="config has no depth"):
+    with pytest.raises(ValueError, match="config has no settings named depth"):
         recipe(vae, model={"config": {"depth": 3}})
     from pack.models.files import save_model
 

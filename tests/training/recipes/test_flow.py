@@ -341,9 +341,9 @@ def test_vectors_of_a_text_encoder_are_taken_as_they_are(codec, tmp_path):
 
 @pytest.mark.parametrize(
     "name, changes, words",
-    [("lfae", {"trains": "lora"}, "set trains to all"), ("lfae", {"losses": {"flwo": 1}}, "flwo is unknown"),
+    [("lfae", {"trains": "lora"}, "set trains to all"), ("lfae", {"losses": {"flwo": 1}}, "lfae has no settings named flwo: did you mean flow"),
      ("lfae", {"losses": {"limbs": 1}, "model": {"config": CODEC}}, "this codec has 4 regions"),
-     ("lfae", {"model": {"config": {"widht": 3}}}, "config has no widht"),
+     ("lfae", {"model": {"config": {"widht": 3}}}, "config has no settings named widht: did you mean width"),
      ("lfae", {"data": DATA | {"size": 40}}, "multiples of 32"), ("lfae", {"sharding": "full"}, "fits any GPU"),
      ("lfae", {"model": {"config": CODEC, "flow": "true"}}, "set decoder_only"),
      ("lfdm", {"model": {"flow": "ture"}}, "flow is codec or true, not 'ture'"),

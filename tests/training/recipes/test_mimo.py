@@ -306,8 +306,8 @@ def test_the_host_asks_the_network_as_the_recipe_does(vae, tmp_path):
     ({"model": {"frames": 4}}, "a clip's 3 frames"),
     ({"model": {"frames": True}}, "not True"),
     ({"model": {"motion": "smpl"}}, "motion is one of code, skeleton"),
-    ({"model": {"config": {"depth": 3}}}, "config has no depth"),
-    ({"losses": {"maps": 1.0}}, "has video and person, not maps"),
+    ({"model": {"config": {"depth": 3}}}, "config has no settings named depth"),
+    ({"losses": {"maps": 1.0}}, "mimo has no settings named maps: it has person, video"),
 ])  # fmt: skip
 def test_what_it_cannot_learn_is_refused(vae, changes, words):
     with pytest.raises(ValueError, match=words):

@@ -106,7 +106,7 @@ def test_these_and_nothing_else_move(files, norms):
     before = {name: value.clone() for name, value in made.named_parameters()}
     loss, terms = made(batch_of(made), Draws(0, 0))
     assert set(terms) == {"video", "consistency"}
-    assert loss.item() == pytest.approx(terms["video"].item() + 0.1 * terms["consistency"].item(), rel=1e-6)
+    assert loss.item() == pytest.approx(terms["video"].item() + 0.1 * terms["consistency"].item(), rel=1e-5)
     loss.backward()
     torch.optim.SGD(made.trained().values(), lr=1.0).step()
     changed = {name for name, value in made.named_parameters() if not torch.equal(value, before[name])}
@@ -157,7 +157,7 @@ def test_the_literal_loss_asks_for_still_pictures(files):
     signal = schedule.signal[time]
     moved = batch["video"].diff(dim=1).square().mean((1, 2, 3, 4))
     assert terms["consistency"].item() == pytest.approx((signal**2 * moved).mean().item(), rel=1e-3) != 0
-    assert loss.item() == pytest.approx(0.5 * terms["consistency"].item(), rel=1e-6)
+    assert loss.item() == pytest.approx(0.5 * terms["consistency"].item(), rel=1e-5)
     assert set(recipe(files, losses={"consistency": 0})(batch, draws)[1]) == {"video"}
 
 
@@ -283,7 +283,7 @@ WRONG = {
     "no base": ({"model": {"init": ""}}, "tunes a model that exists"),
     "no words": ({"model": {"text": ""}}, "connect CLIP Text Encode to positive of Training Settings"),
     "empty prompt": ({"kind": "words", "model": {"prompt": " "}}, "prompt is empty"),
-    "a loss of others": ({"losses": {"motion": 0.1}}, "not motion"),
+    "a loss of others": ({"losses": {"motion": 0.1}}, "one_shot has no settings named motion"),
     "an unknown reading": ({"losses": {"reading": "both"}}, "source, zero: not 'both'"),
     "an unknown range": ({"model": {"depth_range": "video"}}, "depth_range is one of per clip, per frame, unchanged"),
     "an unknown norm": ({"model": {"group_norm": "batch"}}, "group_norm is one of frame, clip"),

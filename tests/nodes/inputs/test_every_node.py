@@ -1,0 +1,279 @@
+"""Every node that takes pictures or masks: NaN never passes as a result, and no size, length or form ends in a raw exception."""
+
+import asyncio
+import traceback
+from pathlib import Path
+from types import SimpleNamespace
+
+import comfy.sd
+import folder_paths
+import pack
+import pytest
+import torch
+from comfy_api.latest import io
+from tiny.files import vae_state
+from tiny.flow_files import write_flow_models
+from tiny.model import tiny_model
+
+ROOT = Path(__file__).resolve().parents[3]
+FRAMES, SIDE, NAN = 3, 64, torch.nan
+EXTENSION = asyncio.run(pack.comfy_entrypoint())
+asyncio.run(EXTENSION.on_load())
+NODES = {node.GET_SCHEMA().node_id: node for node in asyncio.run(EXTENSION.get_node_list())}
+# CLIP reads pictures and gives no other check of them than the one of every node; it is not among the small models.
+LEFT_OUT = {"DuetMeasureConsistency", "DuetMeasureTextAlignment"}
+# NaN in depth means that there is no depth at that pixel.
+NAN_IS_UNKNOWN = {
+    ("DuetNormalizeDepth", "depth"), ("DuetDrawBody", "depth"), ("DuetDecomposeLayers", "depth"),
+    ("DuetCompositeLayers", "character_depth"), ("DuetCompositeLayers", "inserted_object_depth"),
+}  # fmt: skip
+ANY_RANGE = {("DuetEncodeDepth", "depth")}  # it finds black and white itself
+# One picture, whatever the length of the clip.
+ONE = {"character", "character_mask", "still_image", "fill"}
+
+
+def rand(*shape, seed=0):
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def takes(one, kind):
+    types = one.get_io_type().split(",")
+    return kind in types or (kind == "IMAGE" and isinstance(one, io.MatchType.Input))
+
+
+INPUTS = [
+    (name, one.id)
+    for name, node in NODES.items()
+    for one in node.GET_SCHEMA().inputs
+    if (takes(one, "IMAGE") or takes(one, "MASK")) and name not in LEFT_OUT
+]
+TAKERS = list(dict.fromkeys(name for name, _ in INPUTS))
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """The small models that some nodes need."""
+    root = tmp_path_factory.mktemp("models")
+    write_flow_models(root)
+    before = dict(folder_paths.folder_names_and_paths)
+    folder_paths.folder_names_and_paths["flow_models"] = ([str(root / "flow_models")], {".safetensors"})
+    loader = NODES["DuetLoadFlowAutoencoder"]
+    autoencoder = loader.execute(**widgets(loader) | {"autoencoder_name": "duet_flow_codec_64.safetensors"})[0]
+    folder_paths.folder_names_and_paths.clear()
+    folder_paths.folder_names_and_paths.update(before)
+    return SimpleNamespace(vae=comfy.sd.VAE(sd=vae_state()), autoencoder=autoencoder, model=tiny_model())
+
+
+def default(one):
+    if isinstance(one, io.DynamicCombo.Input):
+        option = one.options[0]
+        return {one.id: option.key, **{sub.id: default(sub) for sub in option.inputs}}
+    options = getattr(one, "options", None) or [None]
+    return one.default if getattr(one, "default", None) is not None else options[0]
+
+
+def widgets(node):
+    """The defaults of all widgets of a node."""
+    return {
+        one.id: default(one)
+        for one in node.GET_SCHEMA().inputs
+        if isinstance(one, io.WidgetInput | io.DynamicCombo.Input)
+    }
+
+
+def disc(frames, height, width):
+    mask = torch.zeros(frames, height, width)
+    mask[:, height // 4 : max(1, 3 * height // 4), width // 4 : max(1, 3 * width // 4)] = 1
+    return mask
+
+
+def flow(frames, height, width, to_still=False):
+    parts = ("to_picture",) if to_still else ("forward", "backward")
+    count = frames if to_still else frames - 1
+    fields = {name: rand(count, height, width, 2) - 0.5 for name in parts}
+    return fields | {f"{name}_valid": torch.ones(count, height, width) for name in parts}
+
+
+def keypoints(frames, height, width):
+    from pack.models.stage import render, sample_scene
+
+    clip = render(sample_scene(0, frames=frames, height=64, width=64)).keypoints
+    return NODES["DuetAlignPose"].execute(clip, clip, False, "clip", "feet")[0]
+
+
+def layers(frames, height, width, models, filled=True):
+    value = run("DuetDecomposeLayers", models, frames, (height, width))[0]
+    return run("DuetFillScene", models, frames, (height, width), layers=value)[0] if filled else value
+
+
+def picture(name, one, frames, height, width):
+    """Pictures as the input wants them."""
+    if "depth" in one.id or one.id == "inserted_object_depth":
+        return rand(frames, height, width, 1, seed=len(one.id)).repeat(1, 1, 1, 3)
+    return rand(frames, height, width, 3, seed=len(one.id))
+
+
+def value_of(name, one, models, frames, size):
+    """A value for a socket, or None."""
+    height, width = size
+    kind = one.get_io_type().split(",")[0]
+    count = 1 if one.id in ONE else frames
+    if takes(one, "IMAGE"):
+        return picture(name, one, count, height, width)
+    if kind == "MASK":
+        return disc(count, height, width)
+    return {
+        "POSE_KEYPOINT": lambda: keypoints(frames, height, width),
+        "DUET_FLOW": lambda: flow(frames, height, width, name == "DuetAnimateStill"),
+        "DUET_LAYERS": lambda: layers(frames, height, width, models, name != "DuetFillScene"),
+        "CONDITIONING": lambda: [[rand(1, 5, 768), {}]],
+        "LATENT": lambda: {"samples": torch.zeros(2 * frames, 4, max(1, height // 8), max(1, width // 8))},
+        "VAE": lambda: models.vae,
+        "MODEL": lambda: models.model,
+        "DUET_FLOW_AUTOENCODER": lambda: models.autoencoder if name in ("DuetEncodeStill", "DuetAnimateStill") else None,
+        "*": lambda: rand(frames, height, width, 2),
+        "DUET_CROP": lambda: run("DuetCropToSubject", models, frames, size)[2],
+    }.get(kind, lambda: None)()  # fmt: skip
+
+
+def values_of(name, models, frames=FRAMES, size=(SIDE, SIDE)):
+    """Everything that a node takes, all optional pictures and masks among it."""
+    node, sockets = NODES[name], {}
+    for one in node.GET_SCHEMA().inputs:
+        if not isinstance(one, io.WidgetInput | io.DynamicCombo.Input):
+            sockets[one.id] = value_of(name, one, models, frames, size)
+    if name == "DuetPasteCrop":
+        sockets["images"] = run("DuetCropToSubject", models, frames, size)[0][0].flip(-1)
+    sockets = {key: value for key, value in sockets.items() if value is not None}
+    own = {"steps": 1} if "steps" in widgets(node) else {}
+    return widgets(node) | sockets | own | ({"mask_frames": "every frame"} if name == "DuetComposeFlows" else {})
+
+
+def run(name, models, frames=FRAMES, size=(SIDE, SIDE), **changes):
+    """The outputs of a node as the executor gets them."""
+    node = NODES[name]
+    values = values_of(name, models, frames, size) if "layers" not in changes else widgets(node)
+    values |= changes
+    if node.GET_SCHEMA().is_input_list:
+        values = {key: [value] for key, value in values.items()}
+    with torch.inference_mode():
+        return node.EXECUTE_NORMALIZED(**values).result
+
+
+def tensors(value):
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for part in value.values() if isinstance(value, dict) else value:
+            yield from tensors(part)
+
+
+def refused(call, *args, **kwargs):
+    """The sentence by which a node of ours refuses; None where it gives a result, which then is finite."""
+    try:
+        outputs = call(*args, **kwargs)
+    except ValueError as error:
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        assert Path(last.filename).is_relative_to(ROOT), f"raised by {last.filename}: {error}"
+        assert len(str(error)) > 30 and ":" in str(error), str(error)
+        return str(error)
+    for output in outputs:
+        for value in tensors(output if not isinstance(output, dict) or "nearness" not in output else output["scene"]):
+            assert not value.is_floating_point() or torch.isfinite(value).all()
+    return None
+
+
+# --- NaN -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", TAKERS)
+def test_every_node_runs_with_all_its_pictures_and_masks(name, models):
+    assert refused(run, name, models) is None
+
+
+@pytest.mark.parametrize(("name", "key"), INPUTS)
+def test_nan_never_passes_as_a_result(name, key, models):
+    clip = values_of(name, models)[key].clone()
+    frame = len(clip) - 1
+    clip[frame, 2, 3] = NAN
+    if (name, key) in NAN_IS_UNKNOWN:
+        assert refused(run, name, models, **{key: clip}) is None
+        assert refused(run, name, models, **{key: torch.full_like(clip, NAN)}).startswith(
+            ("depth: ", f"{key}: ", "Expected depth")
+        )
+        return
+    sentence = refused(run, name, models, **{key: clip})
+    assert sentence and f"frame {frame}" in sentence and sentence.startswith(f"{key}: expected finite numbers, got ")
+
+
+# --- sizes, lengths and forms ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("size", [(1, 1), (7, 7), (8, 8), (63, 65)], ids=str)
+@pytest.mark.parametrize("name", TAKERS)
+def test_any_size_and_length_is_a_result_or_a_sentence(name, size, frames, models):
+    refused(run, name, models, frames, size)
+
+
+@pytest.mark.parametrize(("name", "key"), INPUTS)
+def test_no_frames_are_refused(name, key, models):
+    none = values_of(name, models)[key][:0]
+    assert refused(run, name, models, **{key: none}).startswith(f"{key}: expected")
+
+
+@pytest.mark.parametrize(("name", "key"), INPUTS)
+def test_any_form_is_a_result_or_a_sentence(name, key, models):
+    value = values_of(name, models)[key]
+    if value.ndim == 3:
+        forms = {"one": value[0], "bool": value > 0.5, "half": value.half(), "small": value[:, ::2, ::2]}
+    else:
+        alpha = torch.ones_like(value[..., :1])
+        forms = {"alpha": torch.cat((value, alpha), -1), "one": value[..., :1], "half": value.half()}
+    for form, changed in forms.items():
+        sentence = refused(run, name, models, **{key: changed})
+        if name != "DuetWarpByFlow":  # there images and fill must have alpha both or neither
+            assert form not in ("alpha", "half", "bool") or sentence is None, f"{form}: {sentence}"
+
+
+@pytest.mark.parametrize(("name", "key"), [pair for pair in INPUTS if pair not in NAN_IS_UNKNOWN | ANY_RANGE])
+def test_bytes_are_refused(name, key, models):
+    changed = (255 * values_of(name, models)[key]).round().byte()
+    assert refused(run, name, models, **{key: changed}).startswith(f"{key}: expected")
+
+
+@pytest.mark.parametrize("side", [1, 7, 8, 63])
+@pytest.mark.parametrize("name", ["DuetDrawPose", "DuetDrawBody"])
+def test_a_pose_is_drawn_at_any_size(name, side):
+    node = NODES[name]
+    sizes = {"width": side, "height": side, "keypoints": keypoints(1, 64, 64)}
+    outputs = node.EXECUTE_NORMALIZED(**widgets(node) | sizes).result
+    assert outputs[0].shape == (1, side, side, 3) and torch.isfinite(outputs[0]).all()
+    small = node.EXECUTE_NORMALIZED(**widgets(node) | {"keypoints": shrunk(sizes["keypoints"], side)}).result
+    assert small[0].shape == (1, side, side, 3)
+
+
+def shrunk(keypoints, side):
+    """The same pose as a detector would find it in a picture of another size."""
+    scale = [side / 64, side / 64, 1] * 18
+    body = [
+        [x * s for x, s in zip(person["pose_keypoints_2d"], scale, strict=True)] for person in keypoints[0]["people"]
+    ]
+    return [{"canvas_width": side, "canvas_height": side, "people": [{"pose_keypoints_2d": one} for one in body]}]
+
+
+def test_layers_keep_the_lights_of_hdr(models):
+    images = rand(FRAMES, SIDE, SIDE, 3)
+    images[:, 4:8, 4:8] = 20.0  # a lamp on the scene
+    images[:, 30:33, 30:33] = 30.0  # and a light on the person
+    layers = run("DuetDecomposeLayers", models, images=images)[0]
+    removed = NODES["DuetCompositeLayers"].execute(
+        **widgets(NODES["DuetCompositeLayers"]) | {"remove_person": True},
+        layers=NODES["DuetFillScene"].execute(layers, False, 4)[0],
+    )[0]
+    assert torch.equal(removed[:, 4:8, 4:8], images[:, 4:8, 4:8]) and removed[:, 30:33, 30:33].max() <= 1
+    mask = torch.zeros(FRAMES, SIDE, SIDE)
+    mask[:, :16, :16] = 1
+    for side in (0, 48):
+        cut = run("DuetCropToSubject", models, images=images, subject_mask=mask, width=side, height=side)[0][0]
+        assert cut.max() > 19
