@@ -251,7 +251,7 @@ SEAM = {
     "node_helpers": ("conditioning_set_values(_, _)",),
     "nodes": (
         "NODE_CLASS_MAPPINGS.items()",
-        "NODE_DISPLAY_NAME_MAPPINGS",
+        "NODE_DISPLAY_NAME_MAPPINGS.get(_, _)",
         "common_ksampler",
     ),
 }

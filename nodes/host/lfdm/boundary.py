@@ -8,7 +8,8 @@ from torch import Tensor
 
 from ....models.lfdm.config import FlowUNetConfig
 from ..finite import finite_result, finite_start
-from .patches import check_guidance, check_patches, node_name
+from ..named import node_name
+from .patches import check_guidance, check_patches
 from .sampling import PARTS, StillParts
 
 STILL = "duet_flow_still"  # (1 or B, C, h, w) features of the still image, set on a conditioning

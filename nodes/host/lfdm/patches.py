@@ -1,7 +1,8 @@
-"""Patches that a flow model's layers never call, and the names of the nodes that placed them."""
+"""Patches that a flow model's layers never call."""
 
-import sys
 from collections.abc import Iterator
+
+from ..named import node_class, node_name
 
 UNNAMED = {"rope_options": "ScaleROPE", "duet_modality": "Select Video or Depth"}  # numbers, which carry no node's name
 OTHERS = ("optimized_attention_override", *UNNAMED)
@@ -44,28 +45,3 @@ def patches_in(options: dict) -> Iterator[tuple[str, object]]:
     for kind in OTHERS:
         if options.get(kind) is not None:
             yield kind, options[kind]
-
-
-def node_class(patch: object) -> str:
-    """The class in which a patch was defined, "FreeU" of FreeU.execute.<locals>.output_block_patch."""
-    return getattr(patch, "__qualname__", type(patch).__qualname__).partition(".")[0]
-
-
-def node_name(patch: object) -> str:
-    """The display name of the node that defined a patch, or the name of the patch."""
-    module = sys.modules.get(getattr(patch, "__module__", type(patch).__module__))
-    nodes = {name: value for name, value in vars(module).items() if is_node(value, module)} if module else {}
-    alone = next(iter(nodes.values())) if len(nodes) == 1 else None
-    node = nodes.get(node_class(patch), alone)
-    if node is None:
-        return getattr(patch, "__name__", type(patch).__name__)
-    if hasattr(node, "GET_SCHEMA"):
-        schema = node.GET_SCHEMA()
-        return schema.display_name or schema.node_id
-    return getattr(module, "NODE_DISPLAY_NAME_MAPPINGS", {}).get(node.__name__, node.__name__)
-
-
-def is_node(value: object, module) -> bool:
-    """A class of a node that this module defines, in the host's new form or its old one."""
-    own = isinstance(value, type) and value.__module__ == module.__name__
-    return own and (hasattr(value, "GET_SCHEMA") or hasattr(value, "INPUT_TYPES"))

@@ -1,14 +1,12 @@
 """What a node put on a MODEL and our U-Net runs, and what it does not: that is refused before the first step, by its name."""
 
-import sys
-from collections.abc import Callable
-
 import comfy.model_management as memory
 import comfy.utils
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ....models.unet.config import SeparatePair, VideoUNetConfig
+from ..named import node_name
 from ..pair.boundary import modalities
 from ..pair.late import compute_late_conds
 from .attention import numbered_places
@@ -68,12 +66,12 @@ def check_patches(patches: dict) -> None:
     for name, chain in patches.items():
         if chain and name not in SERVED:
             handler = chain[0][1] if isinstance(chain[0], tuple) else chain[0]
-            refuse(node_of(handler), f"its patch {name} belongs to another kind of model")
+            refuse(node_name(handler), f"its patch {name} belongs to another kind of model")
 
 
 def check_freeu(patches: dict, video: VideoUNetConfig) -> None:
     """FreeU goes by twice and four times the model's first width, which small models need not have."""
-    freeu = [node for node in map(node_of, patches.get("output_block_patch", ())) if node.startswith("FreeU")]
+    freeu = [node for node in map(node_name, patches.get("output_block_patch", ())) if node.startswith("FreeU")]
     widths = [factor * video.block_out_channels[0] for factor in (2, 4)]
     if freeu and not set(widths) & set(video.block_out_channels):
         own = ", ".join(map(str, video.block_out_channels))
@@ -86,7 +84,7 @@ def check_replaced(replaced: dict, unet) -> None:
     for kind, blocks in replaced.items():
         if not blocks:
             continue
-        node = node_of(next(iter(blocks.values())))
+        node = node_name(next(iter(blocks.values())))
         if kind not in REPLACED:
             refuse(node, f"its replacement of {kind} belongs to another kind of model")
         if not any(tuple(block[:2]) in places for block in blocks):
@@ -101,7 +99,7 @@ def check_objects(patcher) -> None:
         try:
             comfy.utils.get_attr(patcher.model, name)
         except AttributeError:
-            refuse(node_of(value), f"it replaces {name}, which this model does not have")
+            refuse(node_name(value), f"it replaces {name}, which this model does not have")
 
 
 def check_multiplied(patches: dict, video: VideoUNetConfig) -> None:
@@ -125,7 +123,9 @@ def check_guidance(options: dict) -> None:
     """Guidance that rises along the batch would rise from the video to the depth, not along the frames of each."""
     guidance = options.get("sampler_cfg_function")
     if getattr(guidance, "__qualname__", "").startswith(("VideoLinearCFGGuidance.", "VideoTriangleCFGGuidance.")):
-        refuse(node_of(guidance), "it changes cfg along the batch, and this model's batch is all video, then all depth")
+        refuse(
+            node_name(guidance), "it changes cfg along the batch, and this model's batch is all video, then all depth"
+        )
 
 
 def check_two_networks(options: dict, conds: dict) -> None:
@@ -134,25 +134,9 @@ def check_two_networks(options: dict, conds: dict) -> None:
     for blocks in options.get("patches_replace", {}).values():
         for patch in blocks.values():
             if getattr(patch, "__qualname__", "").startswith("SelfAttentionGuidance."):
-                refuse(node_of(patch), why)
+                refuse(node_name(patch), why)
     if any("gligen" in cond for chain in conds.values() for cond in chain or ()):
         refuse("GLIGENTextBoxApply", why)
-
-
-def node_of(patch: Callable) -> str:
-    """The display name of the node whose class defines a patch, or the name of the patch's own function or class."""
-    import nodes
-
-    owner = patch if hasattr(patch, "__qualname__") else type(patch)
-    if owner.__module__ == "builtins":
-        return "the node that sets it"
-    name = owner.__qualname__.split(".")[0]
-    found = getattr(sys.modules.get(owner.__module__), name, None)
-    for node_id, node in nodes.NODE_CLASS_MAPPINGS.items():
-        if node is found and node_id in nodes.NODE_DISPLAY_NAME_MAPPINGS:
-            return nodes.NODE_DISPLAY_NAME_MAPPINGS[node_id]
-    schema = found.GET_SCHEMA() if hasattr(found, "GET_SCHEMA") else None
-    return name if schema is None else schema.display_name or schema.node_id
 
 
 def refuse(node: str, why: str) -> None:

@@ -100,7 +100,7 @@ def test_context_windows_are_refused(model, windows):
     try:
         patched = windows(model)
     except ValueError as error:  # by the node itself
-        assert "flow model" in str(error)
+        assert "got a FlowModel, whose latent holds a whole clip at once" in str(error)
         return
     refused(patched, "context windows cut the clip into parts: remove the node of context windows")
 
@@ -145,6 +145,13 @@ def test_a_still_image_with_nan_is_refused_with_their_number(model):
     features = noise((1, 12, SIDE, SIDE), 20)
     features[0, :2, 0, 0] = torch.nan
     refused(model, "2 NaN or infinite values", with_still(text_conditioning(noise((1, 768))), features))
+
+
+def test_a_latent_with_nan_is_refused_with_their_number(model):
+    latent = {"samples": noise((1, 3, FRAMES, SIDE, SIDE), 3)}
+    latent["samples"][0, :, 2, 0, 0] = torch.nan
+    with pytest.raises(ValueError, match="latent: .* got 3 NaN or infinite values of .* the first in frame 2"):
+        host.common_ksampler(model, 7, 2, 2.0, "euler", "simple", conditioning(), conditioning(), latent, denoise=0.5)
 
 
 def test_a_model_without_any_of_these_samples(model):
