@@ -9,7 +9,7 @@ from torch import Tensor
 from ....models.lfdm.config import FlowUNetConfig
 from ..finite import finite_result, finite_start
 from ..named import node_name
-from .patches import check_guidance, check_patches
+from .patches import check_cfg, check_guidance, check_patches
 from .sampling import PARTS, StillParts
 
 STILL = "duet_flow_still"  # (1 or B, C, h, w) features of the still image, set on a conditioning
@@ -41,6 +41,7 @@ def check_options(options: dict) -> None:
         )
     check_patches(options.get("transformer_options", {}))
     check_guidance(options)
+    check_cfg(options)
 
 
 def check_schedule(object_patches: dict) -> None:
@@ -62,6 +63,8 @@ def check_conditioning(cond: dict, name: str) -> None:
         )
     if cond.get("gligen") is not None:
         raise ValueError(f"The {name} conditioning has GLIGEN boxes, but a flow model takes none: remove them from it.")
+    check_area(cond)
+    check_tokens(cond.get("cross_attn"), name)
     for key in cond:
         if key.startswith(OWN) and key != STILL:
             raise ValueError(
@@ -100,6 +103,16 @@ def check_area(conditioning: dict) -> None:
         raise ValueError(
             "A flow model takes no conditioning for an area of the picture: use Conditioning (Set Mask) with set_cond_area on "
             "default, or sample a flow for each object and join them with Compose Flows."
+        )
+
+
+def check_tokens(tokens: Tensor | None, name: str) -> None:
+    """(1, T, d) tokens must be the one vector that is read; what Conditioning (Concat) or Apply Style Model adds never is."""
+    if tokens is not None and tokens.shape[1] != 1:
+        raise ValueError(
+            f"The {name} conditioning holds {tokens.shape[1]} vectors of text, but a flow model reads one: encode the prompt with "
+            "the clip of Load Flow Model, and remove Conditioning (Concat) and Apply Style Model; Conditioning (Average) mixes "
+            "two prompts."
         )
 
 

@@ -23,7 +23,7 @@ from ....models.lfdm.config import STATE, FlowUNetConfig
 from ....models.lfdm.labels import Labels
 from ..unet.attention import use_host_layers
 from ..unet.native import as_patcher, choose_dtypes, load_weights
-from .boundary import POINT, STILL, check_area, check_flow_sampling, check_still, check_text
+from .boundary import POINT, STILL, check_flow_sampling, check_still, check_text
 from .first_step import check_first_step
 from .sampling import THRESHOLD, apply_threshold, use_still_parts
 
@@ -103,7 +103,6 @@ class FlowModel(BaseModel):
 
         noise = kwargs["noise"]
         check_state(noise, self.flow)
-        check_area(kwargs)
         cast = lambda value: value.to(kwargs["device"], self.get_dtype_inference())
         features, text = kwargs.get(STILL), kwargs.get("pooled_output")
         check_still(features, noise, self.flow)

@@ -9,6 +9,9 @@ OTHERS = ("optimized_attention_override", *UNNAMED)
 # These place their patch while they guide, so that no list shows it before the first step.
 GUIDED_BY_PATCHES = ("PerturbedAttentionGuidance", "SkipLayerGuidanceDiT", "SkipLayerGuidanceDiTSimple")
 
+# These give each picture of a batch another cfg, and a flow model's batch is whole clips.
+ALONG_BATCH = ("VideoLinearCFGGuidance", "VideoTriangleCFGGuidance")
+
 
 def check_patches(options: dict) -> None:
     """Refuses the first patch in the host's transformer_options; the network has none of the layers that call one."""
@@ -32,6 +35,17 @@ def check_guidance(model_options: dict) -> None:
             raise ValueError(
                 f"{name} patches attention that a flow model does not have: remove {name} from the flow model's line."
             )
+
+
+def check_cfg(model_options: dict) -> None:
+    """Refuses a cfg that changes along the batch."""
+    function = model_options.get("sampler_cfg_function")
+    if node_class(function) in ALONG_BATCH:
+        name = node_name(function)
+        raise ValueError(
+            f"{name} changes cfg along a batch of pictures, but a flow model samples all frames of a clip as one: remove "
+            f"{name} from the flow model's line."
+        )
 
 
 def patches_in(options: dict) -> Iterator[tuple[str, object]]:

@@ -8,6 +8,7 @@ from ....models.files.ldm import RESNET, modules
 from ....models.unet.config import VideoUNetConfig
 
 UNET = "diffusion_model."
+FIRST_CONVOLUTION = UNET + "input_blocks.0.0.weight"
 ENDS = {"down_blocks.": "input_blocks.", "mid_block.": "middle_block.", "up_blocks.": "output_blocks."}
 INNER = ("streams.video.", "streams.depth.", "reference.")  # networks inside a network
 
@@ -30,10 +31,14 @@ def host_name(name: str, video: VideoUNetConfig) -> str:
 
 
 class WithHostNames(dict):
-    """Weights of ours that are also found under the names of the host's U-Net; only our own names are listed."""
+    """Weights of ours that are also found under the names of the host's U-Net; only our own names are listed.
+
+    The first convolution then reads the noise alone, as that of a ControlNet does, not the scene or depth beside it.
+    """
 
     def __init__(self, state: dict[str, Tensor], video: VideoUNetConfig):
         super().__init__(state)
+        self.noise = video.out_channels
         own = (key for key in state if key.startswith(UNET))
         self.ours = {UNET + host_name(key.removeprefix(UNET), video): key for key in own}
 
@@ -41,7 +46,8 @@ class WithHostNames(dict):
         return super().__contains__(key) or key in self.ours
 
     def __missing__(self, key: str) -> Tensor:
-        return self[self.ours[key]]
+        weight = self[self.ours[key]]
+        return weight[:, : self.noise] if key == FIRST_CONVOLUTION else weight
 
 
 @cache

@@ -133,6 +133,9 @@ def with_reference(model, features: Callable[[object], list[Tensor]]):
     def add(x, context, value, extra):
         if (*extra["block"], extra["block_index"]) in replaced or extra["block"] in replaced:
             return x, context, value
+        if len(context) != len(x):  # HyperTile cuts the queries alone, and the kernel the rest to match
+            context = context.reshape(len(x), -1, context.shape[2])
+            value = None if value is None else value.reshape(context.shape)
         more = found[extra["transformer_index"]].to(context).expand(len(context), -1, -1)
         context = torch.cat((context, more), 1)
         return x, context, context if value is None else torch.cat((value, more), 1)

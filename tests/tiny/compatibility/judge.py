@@ -13,7 +13,7 @@ from pack.nodes.pair.sampler import SampleLatent
 from torch import Tensor
 
 import nodes
-from tiny.compatibility.calls import AFTER, BOTH_HALVES, CONTROLS, MERGED, SETTINGS, WHOLE_BATCH, given_to
+from tiny.compatibility.calls import AFTER, BOTH_HALVES, CONTROLS, MERGED, SETTINGS, TWO_MODELS, WHOLE_BATCH, given_to
 from tiny.compatibility.families import FAMILIES, ONE, THREE
 from tiny.compatibility.graph import SEED, Graph, graph_of, sample
 from tiny.compatibility.parts import NoPart, arguments
@@ -195,7 +195,7 @@ def our_plain_answer(setting: str | None, family: str) -> Outcome:
 
 def graph_for(setting: str | None, family: str, ours: bool) -> Graph:
     """The graph of a family as a node needs it to have an effect, such as a latent with a noise mask."""
-    graph = graph_of(family, ours, ONE if setting == MERGED else THREE)
+    graph = graph_of(family, ours, ONE if setting in (MERGED, TWO_MODELS) else THREE)
     return SETTINGS.get(setting, lambda graph: graph)(graph)
 
 
@@ -217,8 +217,15 @@ def beside(node_id: str | None, setting: str | None, family: str) -> Outcome:
         and node_id not in WHOLE_BATCH
     ):
         return joined(node_id, family)
-    shared = {"flow": "animatediff"} | ({} if setting in CONTROLS else {"pair": "alone"})
-    return hosts_answer(node_id, setting, shared.get(family, family))
+    shared = family == "pair" and setting not in CONTROLS
+    return hosts_answer(node_id, setting, "alone" if shared else family)
+
+
+def picture_family(node_id: str, setting: str | None) -> str:
+    """The family by which a node is found to have an effect on the host's own model at all, for flow models."""
+    like = ("animatediff", "alone")  # some nodes only run on one of their batches
+    runs = (family for family in like if beside(node_id, setting, family).error is None)
+    return like[0] if node_id in WHOLE_BATCH else next(runs, like[0])
 
 
 def by_frame(node_id: str) -> bool:
@@ -270,7 +277,8 @@ def judge(node_id: str, family: str, control: str | None = None) -> Verdict:
     ours = answer(node_id, graph_for(setting, family, True))
     if refusal(ours.error):
         return Verdict(REFUSED, str(ours.error))
-    theirs, plain = beside(node_id, setting, family), beside(None, setting, family)
+    like = picture_family(node_id, setting) if family == "flow" else family
+    theirs, plain = beside(node_id, setting, like), beside(None, setting, like)
     before = our_plain_answer(setting, family)
     if ours.error is not None:
         if theirs.error is not None:
