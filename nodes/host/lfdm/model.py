@@ -25,6 +25,7 @@ from ..unet.attention import use_host_layers
 from ..unet.native import as_patcher, choose_dtypes, load_weights
 from .boundary import POINT, STILL, check_flow_sampling, check_still, check_text
 from .first_step import check_first_step
+from .patcher import as_flow_patcher
 from .sampling import THRESHOLD, apply_threshold, use_still_parts
 
 PREVIEWED = 4  # frames of a preview
@@ -187,6 +188,7 @@ def native_flow_model(
     settings.set_inference_dtype(dtype, cast, device=memory.get_torch_device())
     model = FlowModel(settings, unet.eval().requires_grad_(False), labels)
     patcher = as_patcher(model, source or (native_copy, (config, state_dict, dtype, labels)), disable_dynamic)
+    as_flow_patcher(patcher)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_flow_sampling)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet_first_step", check_first_step)
     patcher.add_wrapper_with_key(WrappersMP.PREDICT_NOISE, THRESHOLD, apply_threshold)

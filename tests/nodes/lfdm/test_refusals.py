@@ -3,9 +3,15 @@
 import re
 
 import comfy.hooks
+import comfy.sd
 import folder_paths
 import pytest
 import torch
+from comfy_extras.nodes_attention_multiply import (
+    UNetCrossAttentionMultiply,
+    UNetSelfAttentionMultiply,
+    UNetTemporalAttentionMultiply,
+)
 from comfy_extras.nodes_context_windows import ContextWindowsManualNode
 from comfy_extras.nodes_freelunch import FreeU, FreeU_V2
 from comfy_extras.nodes_hypernetwork import HypernetworkLoader
@@ -145,6 +151,26 @@ def test_a_still_image_with_nan_is_refused_with_their_number(model):
     features = noise((1, 12, SIDE, SIDE), 20)
     features[0, :2, 0, 0] = torch.nan
     refused(model, "2 NaN or infinite values", with_still(text_conditioning(noise((1, 768))), features))
+
+
+@pytest.mark.parametrize("node", [UNetSelfAttentionMultiply, UNetCrossAttentionMultiply, UNetTemporalAttentionMultiply])
+def test_scaled_attention_is_refused_by_the_node(model, node):
+    with pytest.raises(ValueError, match="Attention Multiply scale attention of Stable Diffusion.*remove that node"):
+        node.execute(model, 0.5, 1.0, 1.0, 1.0)
+
+
+def test_a_lora_of_another_model_is_refused(model):
+    other = {"lora_unet_mid_block_attentions_0_proj_in.lora_up.weight": noise((8, 2)),
+             "lora_unet_mid_block_attentions_0_proj_in.lora_down.weight": noise((2, 8))}  # fmt: skip
+    with pytest.raises(ValueError, match="Expected a LoRA of a flow model, got one that fits none of its weights"):
+        comfy.sd.load_lora_for_models(model, None, other, 1.0, 0.0)
+
+
+def test_a_model_lists_its_own_weights_to_those_that_merge(model):
+    assert set(model.get_key_patches()) == set(model.get_key_patches("diffusion_model."))
+    assert {key.removeprefix("diffusion_model.") for key in model.get_key_patches()} == set(
+        model.model.diffusion_model.state_dict()
+    )
 
 
 def test_a_latent_with_nan_is_refused_with_their_number(model):
