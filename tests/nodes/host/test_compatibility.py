@@ -10,6 +10,7 @@ import comfy.utils
 import folder_paths
 import pytest
 import torch
+from comfy_api.latest import io
 from tiny.compatibility.calls import CONTROLS
 from tiny.compatibility.document import DOCUMENT, EXPECTED, as_document, as_expected
 from tiny.compatibility.families import (
@@ -22,11 +23,13 @@ from tiny.compatibility.families import (
 )
 from tiny.compatibility.files import write_files
 from tiny.compatibility.graph import graph_of, sample
-from tiny.compatibility.judge import ACTS, ERROR, IGNORED, REFUSED, WAY_OUT, WRONG, far, judge
+from tiny.compatibility.judge import ACTS, ERROR, IGNORED, PASSED, REFUSED, WAY_OUT, WRONG, far, judge
 from tiny.compatibility.stock import inputs_of, listed, stock_nodes
 from tiny.model import gap, noise
 
-pytestmark = pytest.mark.long(seconds=200)
+import nodes
+
+pytestmark = pytest.mark.long(seconds=300)
 RULE = (
     "Look at what the node does, say in tests/tiny/compatibility/calls.py how it is called where its defaults change nothing, "
     "and write its row with --write-compatibility."
@@ -90,6 +93,24 @@ def test_all_weights_of_stable_diffusion_have_a_counterpart():
     assert gap(model.model.diffusion_model(x, time, context), native(x, time, context)) < ERROR
 
 
+@pytest.mark.parametrize(
+    ("changes", "word"), [(None, IGNORED), ((1.1, 1.1, 0.9, 0.9), WRONG), ((1.3, 1.4, 0.9, 0.2), ACTS)]
+)
+def test_a_node_that_is_ignored_or_acts_otherwise_is_found(monkeypatch, changes, word):
+    """FreeU as if our models did not run it, or ran it with other numbers than the host's own model."""
+    freeu = nodes.NODE_CLASS_MAPPINGS["FreeU_V2"] if kinds() else None
+
+    class OtherFreeU(freeu):
+        @classmethod
+        def execute(cls, model, *numbers, **named):
+            if not hasattr(model.model, "video"):
+                return freeu.execute(model, *numbers, **named)
+            return freeu.execute(model, *changes) if changes else io.NodeOutput(model.clone())
+
+    monkeypatch.setitem(nodes.NODE_CLASS_MAPPINGS, "FreeU_V2", OtherFreeU)
+    assert judge("FreeU_V2", "animatediff").word == word
+
+
 def test_no_stock_node_is_without_a_row(request):
     if not request.config.getoption("--write-compatibility"):
         new, gone = sorted(kinds().keys() - LISTED.keys()), sorted(LISTED.keys() - kinds().keys())
@@ -100,6 +121,7 @@ def test_no_stock_node_is_without_a_row(request):
 @pytest.mark.parametrize("node", LISTED)
 def test_a_node_acts_or_is_refused(node, request):
     found = row(node)
+    assert {family for family, one in found.items() if one.word == PASSED} <= {"flow"}, "it has layers of these names"
     for family, one in found.items():
         assert one.word not in (IGNORED, WRONG), f"{node} on {family}: {one.word}. {one.text} {one.figures}"
         if one.word == REFUSED:

@@ -19,7 +19,8 @@ from tiny.compatibility.stock import inputs_of, stock_nodes
 from tiny.model import noise, random_weights
 
 MERGED = "ModelMerge"  # the beginning of the merging nodes' names
-TWO_MODELS = "DualModelGuider"  # samples with two models
+TWO_MODELS, MULTIPLIES = "DualModelGuider", "UNetSelfAttentionMultiply"
+LIVE = {MERGED, TWO_MODELS, MULTIPLIES}  # change or exchange the network by which the character is read
 NEARBY = 1.3  # a factor that is not 1
 FOUR = dict.fromkeys(("q", "k", "v", "out"), NEARBY)
 BOTH_HALVES = {
@@ -227,6 +228,7 @@ WEAKER = lambda graph: replace(graph, denoise=0.5)  # what is in the latent show
 LONGER = lambda graph: replace(graph, steps=5)  # caches keep what they saw for a few steps
 SETTINGS = {
     TWO_MODELS: lambda graph: graph,
+    MULTIPLIES: lambda graph: graph,
     "DualCFGGuider": lambda graph: replace(graph, steps=1),  # at the highest noise its three predictions are far apart
     "DifferentialDiffusion": with_gradient, "EasyCache": LONGER, "LazyCache": LONGER,
     "ConditioningSetDefaultCombine": with_masked_prompt, "PairConditioningSetDefaultCombine": with_masked_prompt,

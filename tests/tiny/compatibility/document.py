@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from tiny.compatibility.families import FAMILIES
-from tiny.compatibility.judge import ACTS, FAILS, IGNORED, REFUSED, SAME, WRONG, Verdict
+from tiny.compatibility.judge import ACTS, FAILS, IGNORED, PASSED, REFUSED, SAME, WRONG, Verdict
 from tiny.compatibility.stock import KINDS, listed, stock_nodes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -16,15 +16,17 @@ Verdicts = dict[str, dict[str, Verdict]]  # by node and family
 INTRODUCTION = """# Which nodes of ComfyUI work with which models of Duet
 
 Every node that ComfyUI {version} brings along and that takes and gives a model, a latent, conditioning or a ControlNet was
-run on every kind of model of this pack. What was found is one of four:
+run on every kind of model of this pack. What was found is one of five:
 
 - **acts**: the node changes the result as it does on ComfyUI's own Stable Diffusion 1.5;
 - **refused**: a sentence says what does not fit and what to do instead, before anything is sampled; all sentences are below;
 - **no effect there either**: the node is for other models, or needs something else beside it, and changes nothing on
   ComfyUI's own Stable Diffusion 1.5;
-- **error there too**: the node is for other models and stops with ComfyUI's own error on both.
+- **error there too**: the node is for other models and stops with ComfyUI's own error on both;
+- **passes the model on**: the node changes layers of Stable Diffusion by their names, finds none in this model and hands it on as
+  it came, as it does with ComfyUI's own models of other kinds; there is nothing that a model could notice.
 
-No node is ignored, and none gives a wrong result.
+No other node is ignored, and none gives a wrong result.
 
 The models: a *pair* is video and depth sampled together; *video alone* is the same model behind Select Video or Depth;
 *one-shot* is a model with a video tuning and a depth channel; *character* a character model; *AnimateDiff* a picture model with
@@ -39,7 +41,12 @@ NOTES = {
 }
 HOW = """## How this was made
 
-`{command} --write-compatibility` runs the nodes themselves, in one process, on small networks with random weights. A network
+
+```
+{command} --write-compatibility
+```
+
+This runs the nodes themselves, in one process, on small networks with random weights. A network
 whose own layers are untrained answers what the picture network answers, so the result of each node is compared with the
 result of the same node on ComfyUI's own network with the same weights: they may differ by no more than one part in ten thousand.
 A node that changes latents must do to a pair what it does to each half alone. For flow models, which ComfyUI lacks, the result
@@ -86,7 +93,7 @@ def row_of(cells: list) -> str:
 def counts(verdicts: Verdicts) -> str:
     """How many nodes of each kind there are for each model."""
     found = {family: Counter(row[family].word for row in verdicts.values()) for family in FAMILIES}
-    words = (ACTS, REFUSED, SAME, FAILS, IGNORED, WRONG)
+    words = (ACTS, REFUSED, SAME, FAILS, PASSED, IGNORED, WRONG)
     rows = [row_of([word, *(found[family][word] for family in FAMILIES)]) for word in words]
     return "\n".join([f"## {len(verdicts)} nodes, counted\n", *head(""), *rows, ""])
 
