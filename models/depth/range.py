@@ -6,11 +6,11 @@ Letters: N frames, H and W pixels.
 import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ..choices import DEPTH_POLARITIES, DEPTH_RANGES, DEPTH_SCALES, DEPTH_TYPES, check_choice
+from .percentile import percentiles
 
 
 def valid_pixels(depth: Tensor, depth_type: str = "near is white", depth_scale: str = "linear") -> Tensor:
@@ -23,15 +23,20 @@ def valid_pixels(depth: Tensor, depth_type: str = "near is white", depth_scale: 
 
 
 def range_of_clip(
-    depth: Tensor, valid: Tensor, range_mode: str, depth_type: str, near_percent: float, far_percent: float
+    depth: Tensor,
+    valid: Tensor,
+    range_mode: str,
+    depth_type: str,
+    near_percent: float,
+    far_percent: float,
+    look: Callable[[int], None] = lambda done: None,
 ) -> tuple[float, float]:
     """The depths that become the near and the far end, in the units of `depth`, from the valid pixels of all frames.
 
     Both percentages count the pixels from the nearest.
     """
-    values = depth[valid].numpy()
     if range_mode == "min-max":
-        smallest, largest = float(values.min()), float(values.max())
+        smallest, largest = percentiles(depth, valid, [0, 100], look)
         return (largest, smallest) if depth_type == "near is white" else (smallest, largest)
     if not 0 <= near_percent < far_percent <= 100:
         raise ValueError(
@@ -41,8 +46,8 @@ def range_of_clip(
     percent = [near_percent, far_percent]
     if depth_type == "near is white":
         percent = [100 - near_percent, 100 - far_percent]
-    near, far = np.percentile(values, percent)
-    return float(near), float(far)
+    near, far = percentiles(depth, valid, percent, look)
+    return near, far
 
 
 def normalize_clip(
@@ -81,7 +86,7 @@ def normalize_clip(
             "every pixel is sky, masked, zero or not a number; check the mask and what the depth comes from."
         )
     else:
-        near, far = range_of_clip(depth, good, range_mode, depth_type, near_percent, far_percent)
+        near, far = range_of_clip(depth, good, range_mode, depth_type, near_percent, far_percent, report)
     direction = -1 if depth_type == "near is white" else 1
     # One frame at a time in double precision: exact for any float, and the clip is never held twice.
     picture = torch.empty_like(depth)

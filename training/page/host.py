@@ -7,6 +7,7 @@ import comfy.utils
 import folder_paths
 
 WEIGHTS = (".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin")  # of the old ones only the tensors are read
+BESIDE = {"diffusion_models": "duet_models", "controlnet": "duet_controlnets"}
 PREVIEW = 1024  # pixels of the longer side
 
 
@@ -23,16 +24,21 @@ def input_folder() -> Path:
     return Path(folder_paths.get_input_directory())
 
 
+def searched(*kinds: str) -> list[str]:
+    """The model folders that the main pack's loaders read, each followed by the one for files that only they open."""
+    keys = [key for kind in kinds for key in (kind, BESIDE.get(kind))]
+    return [key for key in keys if key in folder_paths.folder_names_and_paths]
+
+
 def list_files(*kinds: str) -> list[str]:
     """Names of the files in several model folders that the main pack's loaders open, each once; it adds a folder."""
-    there = [kind for kind in kinds if kind in folder_paths.folder_names_and_paths]
-    names = {name for kind in there for name in folder_paths.get_filename_list(kind)}
+    names = {name for kind in searched(*kinds) for name in folder_paths.get_filename_list(kind)}
     return sorted(name for name in names if name.lower().endswith(WEIGHTS))
 
 
 def find_file(name: str, *kinds: str) -> str:
     """The path behind a name of the list."""
-    found = next((path for kind in kinds if (path := folder_paths.get_full_path(kind, name))), None)
+    found = next((path for kind in searched(*kinds) if (path := folder_paths.get_full_path(kind, name))), None)
     if found is None:
         raise ValueError(
             f"Found no file {name} in the model folders {' or '.join(kinds)}: press R and choose it again."

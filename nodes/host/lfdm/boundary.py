@@ -63,6 +63,11 @@ def check_conditioning(cond: dict, name: str) -> None:
         )
     if cond.get("gligen") is not None:
         raise ValueError(f"The {name} conditioning has GLIGEN boxes, but a flow model takes none: remove them from it.")
+    if STILL in cond and (bad := int((~torch.isfinite(cond[STILL])).sum())):
+        raise ValueError(
+            f"The encoded still image has {bad} NaN or infinite values: encode another picture, or load the "
+            "autoencoder's file again."
+        )
     check_area(cond)
     check_tokens(cond.get("cross_attn"), name)
     for key in cond:
@@ -74,7 +79,7 @@ def check_conditioning(cond: dict, name: str) -> None:
 
 
 def check_still(features: Tensor | None, noise: Tensor, config: FlowUNetConfig) -> None:
-    """(1 or B, C, h, w) of the model's own autoencoder, finite and as large as the latent."""
+    """(1 or B, C, h, w) of the model's own autoencoder, as large as the latent."""
     if features is None:
         raise ValueError(
             "A flow model animates a still image, but the conditioning has none: connect Encode Still Image (Flow)."
@@ -89,11 +94,6 @@ def check_still(features: Tensor | None, noise: Tensor, config: FlowUNetConfig) 
         raise ValueError(
             f"The still image needs a flow latent of {features.shape[-1]} x {features.shape[-2]} points, got "
             f"{noise.shape[-1]} x {noise.shape[-2]}: set Empty Latent for Model to {width} x {height} pixels."
-        )
-    if bad := int((~torch.isfinite(features)).sum()):
-        raise ValueError(
-            f"The encoded still image has {bad} NaN or infinite values: encode another picture, or load the "
-            "autoencoder's file again."
         )
 
 

@@ -501,7 +501,7 @@ def test_a_delivered_pair_recommends_the_size_and_frames_that_it_was_trained_on(
     data = {"kind": "stage", "clips": 1, "size": 64, "frames": 3}
     recipe("idol_video", vae, data=data, model={"cache": False}).export(tmp_path / "run/model")
     (file,) = (
-        path for path in deliver(tmp_path / "run", "mine", lambda kind: tmp_path / kind) if "diffusion" in str(path)
+        path for path in deliver(tmp_path / "run", "mine", lambda kind: tmp_path / kind) if "duet_models" in str(path)
     )
     found = read_recommended(file, PAIR)
     assert (found.width, found.height, found.frames) == (64, 64, 3)
