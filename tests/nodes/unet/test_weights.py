@@ -7,7 +7,6 @@ import comfy.model_management as memory
 import comfy.sd
 import pytest
 import torch
-from comfy_extras.nodes_train import TrainLoraNode
 from pack.nodes.host.unet.lora import add_lora
 from pack.nodes.host.unet.model import native_model
 from pack.nodes.unet.loaders import LoadVideoModel, with_layers
@@ -170,17 +169,3 @@ def test_new_layers_do_not_change_the_pictures(layers, count):
     config, weights = with_layers(plain, state, layers)
     pictures = ksampler(native_model(plain, state), pair=latent(count))
     assert torch.equal(ksampler(native_model(config, weights), pair=latent(count)), pictures)
-
-
-def test_the_hosts_own_training_of_a_lora():
-    """Runs on models of one modality; of a pair it would draw frames that do not belong together."""
-    model = tiny_model(modalities=1, label=False, cross_modal="none")
-    frames = {"samples": noise((FRAMES, 4, 8, 8))}
-    with torch.inference_mode():
-        trained, losses, _ = TrainLoraNode.execute(
-            [model], [frames], [conditioning(1)], [FRAMES], [2], [1], [1e-2], [4], ["AdamW"], ["MSE"], [0], ["fp32"],
-            ["fp32"], [False], ["LoRA"], [False], [1], [False], ["[None]"], [False], [False],
-        ).result  # fmt: skip
-    assert losses["loss"][1] < losses["loss"][0]
-    patched = add_lora(model, trained, 1.0)[0]
-    assert gap(ksampler(patched, pair=latent(FRAMES)), ksampler(model, pair=latent(FRAMES))) > 1e-3

@@ -211,7 +211,7 @@ def test_a_run_name_never_leads_out_of_its_folder(name, run):
         (
             {
                 "recipe": "video and depth 2: pictures",
-                "vae_name": "small_vae.safetensors",
+                "vae_name": "duet_vae_128.safetensors",
                 "extra_settings": '{"model": {"init": "/nowhere.safetensors"}}',
                 "steps": 1,
             },
@@ -221,6 +221,7 @@ def test_a_run_name_never_leads_out_of_its_folder(name, run):
 )
 def test_what_cannot_be_trained_is_refused_in_a_sentence(changes, words, run):
     result = run(train_prompt("refused", **changes))
+    assert "exception_message" in result.error, (result.error, result.node_errors)
     assert words in result.error["exception_message"], result.error["exception_message"]
 
 
