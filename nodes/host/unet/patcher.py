@@ -27,7 +27,6 @@ class VideoPatcher:
         return WithHostNames(state, self.model.video) if filter_prefix is None else state
 
     def add_patches(self, patches: dict, strength_patch: float = 1.0, strength_model: float = 1.0) -> list:
-        patches = {key: patch for key, patch in patches.items() if not scales_reference(key, patch)}
         if not any(isinstance(key, str) and is_host_name(key) for key in patches):
             return super().add_patches(patches, strength_patch, strength_model)
         ours = {UNET + host_name(key.removeprefix(UNET), self.model.video): key for key in self.model_state_dict(UNET)}
@@ -40,11 +39,6 @@ class VideoPatcher:
         notes = {"duet": to_json(self.model.video), **saved_recommended(self)}
         state = super().state_dict_for_saving(*args, **kwargs)
         return state | {NOTES: torch.frombuffer(bytearray(json.dumps(notes).encode()), dtype=torch.uint8)}
-
-
-def scales_reference(key, patch) -> bool:
-    """Whether UNet Self-Attention Multiply scales the network that reads the character; it means the one that samples."""
-    return isinstance(patch, tuple) and patch[0] is None and str(key).startswith(f"{UNET}reference.")
 
 
 @cache
