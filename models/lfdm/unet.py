@@ -185,10 +185,10 @@ def up(width: int, kind: str) -> nn.Module:
 def check_state(state: Tensor, config: FlowUNetConfig) -> None:
     """A state of the wrong shape is refused with the nearest that fits."""
     if state.ndim != 5 or state.shape[1] != STATE or state.shape[-2] % config.step or state.shape[-1] % config.step:
-        near = [max(config.step, round(side / config.step) * config.step) for side in state.shape[-2:]]
+        near = " x ".join(str(max(config.step, round(side / config.step) * config.step)) for side in state.shape[-2:])
         raise ValueError(
             f"Expected a flow latent (clips, {STATE}, frames, height, width) whose height and width are multiples of "
-            f"{config.step}, got {tuple(state.shape)}: the nearest size that fits is {near[0]} x {near[1]}."
+            f"{config.step}, got {tuple(state.shape)}: connect Empty Latent for Model; the nearest size that fits is {near}."
         )
 
 

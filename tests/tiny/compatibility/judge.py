@@ -20,7 +20,8 @@ NOISY = {"AddNoise"}  # gives a noisy latent, whose values are as large as the n
 LIMIT = 1.5  # a flow holds positions within -1..1; a picture's edge may be left by a little
 EFFECT, ERROR = 1e-3, 1e-4  # least change of an answer that counts, and greatest difference from the host's own answer
 WAY_OUT = re.compile(
-    r"\b(use|instead|remove|connect|disconnect|set|choose|load|give|encode|put|add|trim|repeat|sample|keep)\b", re.I
+    r"\b(use|instead|remove|connect|disconnect|set|choose|load|give|encode|crop|put|add|trim|repeat|sample|keep)\b",
+    re.I,
 )
 
 

@@ -45,15 +45,24 @@ def answer(node_id: str | None, graph: Graph) -> Outcome:
 
 def shares_of(node_id: str | None, graph: Graph) -> tuple | None:
     """The share that a merging node takes of each weight, where its code is that of Merge Blocks with other names of blocks."""
-    node = nodes.NODE_CLASS_MAPPINGS.get(node_id)
-    general = nodes.NODE_CLASS_MAPPINGS.get("ModelMergeBlocks")
-    if node_id is None or general is None or getattr(node, "merge", None) is not general.merge:
+    if node_id is None or not node_id.startswith(MERGED):
         return None
-    shares, prefix = given_to(node_id, graph), "diffusion_model."
-    names = [key.removeprefix(prefix) for key in graph.second.get_key_patches(prefix)]
+    code, general = (
+        getattr(nodes.NODE_CLASS_MAPPINGS[name].merge, "__code__", None) for name in (node_id, "ModelMergeBlocks")
+    )
+    if code != general:  # the host imports the file of the general node twice, so it has two classes with this code
+        return None
+    shares, names = given_to(node_id, graph), weight_names(graph.family, graph.ours)
     chosen = [max((block for block in shares if name.startswith(block)), key=len, default=None) for name in names]
     first = next(iter(shares.values()))
     return graph.family, graph.ours, *(first if block is None else shares[block] for block in chosen)
+
+
+@cache
+def weight_names(family: str, ours: bool) -> list[str]:
+    """The weights of a model's network as merging nodes find them."""
+    prefix = "diffusion_model."
+    return [key.removeprefix(prefix) for key in graph_for(MERGED, family, ours).second.get_key_patches(prefix)]
 
 
 def run_in(node_id: str | None, graph: Graph) -> Outcome:
