@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 from tiny.compatibility.families import FAMILIES
-from tiny.compatibility.judge import ACTS, FAILS, IGNORED, PASSED, REFUSED, SAME, WRONG, Verdict
+from tiny.compatibility.judge import ACTS, FAILS, IGNORED, REFUSED, SAME, WRONG, Verdict
 from tiny.compatibility.stock import KINDS, listed, stock_nodes
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -16,17 +16,15 @@ Verdicts = dict[str, dict[str, Verdict]]  # by node and family
 INTRODUCTION = """# Which nodes of ComfyUI work with which models of Duet
 
 Every node that ComfyUI {version} brings along and that takes and gives a model, a latent, conditioning or a ControlNet was
-run on every kind of model of this pack. What was found is one of five:
+run on every kind of model of this pack. What was found is one of four:
 
 - **acts**: the node changes the result as it does on ComfyUI's own Stable Diffusion 1.5;
 - **refused**: a sentence says what does not fit and what to do instead, before anything is sampled; all sentences are below;
 - **no effect there either**: the node is for other models, or needs something else beside it, and changes nothing on
   ComfyUI's own Stable Diffusion 1.5;
-- **error there too**: the node is for other models and stops with ComfyUI's own error on both;
-- **passes the model on**: the node changes layers of Stable Diffusion by their names, finds none in this model and hands it on as
-  it came, as it does with ComfyUI's own models of other kinds; there is nothing that a model could notice.
+- **error there too**: the node is for other models and stops with ComfyUI's own error on both.
 
-No other node is ignored, and none gives a wrong result.
+No node is ignored, and none gives a wrong result.
 
 The models: a *pair* is video and depth sampled together; *video alone* is the same model behind Select Video or Depth;
 *one-shot* is a model with a video tuning and a depth channel; *character* a character model; *AnimateDiff* a picture model with
@@ -35,8 +33,8 @@ nodes that pass on any type, such as switches, are left out.
 """
 
 NOTES = {
-    "controlnet": "The ControlNet is one of Stable Diffusion 1.5. Load Pose ControlNet on pairs, and T2I-Adapters, act through each "
-    "of the nodes that take a ControlNet.\n\n",
+    "controlnet": "The ControlNet is one of Stable Diffusion 1.5. Load Pose ControlNet on pairs acts through each of "
+    "the nodes that take a ControlNet.\n\n",
     "latent": "On a pair a node acts if it does to both halves what it does to a clip.\n\n",
 }
 HOW = """## How this was made
@@ -93,7 +91,7 @@ def row_of(cells: list) -> str:
 def counts(verdicts: Verdicts) -> str:
     """How many nodes of each kind there are for each model."""
     found = {family: Counter(row[family].word for row in verdicts.values()) for family in FAMILIES}
-    words = (ACTS, REFUSED, SAME, FAILS, PASSED, IGNORED, WRONG)
+    words = (ACTS, REFUSED, SAME, FAILS, IGNORED, WRONG)
     rows = [row_of([word, *(found[family][word] for family in FAMILIES)]) for word in words]
     return "\n".join([f"## {len(verdicts)} nodes, counted\n", *head(""), *rows, ""])
 

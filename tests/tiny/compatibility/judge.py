@@ -12,7 +12,6 @@ from tiny.compatibility.runs import Outcome, answer, beside, graph_for, our_plai
 from tiny.compatibility.stock import kind_of, stock_nodes
 
 ACTS, SAME, FAILS, REFUSED = "acts", "no effect there either", "error there too", "refused"
-PASSED = "passes the model on"
 IGNORED, WRONG = "ignored", "wrong"
 ROOT = Path(__file__).resolve().parents[3]
 TOLERANCE = {"ModelComputeDtype": 0.05}  # half precision rounds otherwise in another order
@@ -80,8 +79,6 @@ def judge_flow(node_id: str, theirs: Outcome, plain: Outcome, ours: Outcome, cha
         return Verdict(ACTS, figures=figures)
     if ours.unaltered:
         return Verdict(SAME, figures=figures)
-    if ours.untouched and effect > EFFECT:
-        return Verdict(PASSED, figures=figures)
     if theirs.error is not None:
         return Verdict(IGNORED, f"the host's own model raises {short(theirs.error)}", figures)
     return Verdict(IGNORED if effect > EFFECT else SAME, figures=figures)

@@ -27,7 +27,6 @@ class Outcome:
     error: Exception | None = None
     rescheduled: bool = False  # the model has other noise levels behind the node
     unaltered: bool = False  # the node gave what it was given
-    untouched: bool = False  # the node gave a mere copy of the model
 
 
 MERGES: dict[tuple, Outcome] = {}
@@ -86,7 +85,6 @@ def sampled(node_id: str | None, graph: Graph) -> Outcome:
         answers,
         rescheduled=any(rescheduled(one) for one in graphs),
         unaltered=all(unaltered(one, graph) for one in graphs),
-        untouched=all(untouched(one.model, graph.model) for one in graphs),
     )
 
 
@@ -111,18 +109,6 @@ def unaltered(after: Graph, before: Graph) -> bool:
     return not kept and all(
         same(getattr(after, name), getattr(before, name)) for name in ("latent", "positive", "negative")
     )
-
-
-def untouched(after, before) -> bool:
-    """Whether a node that looks for layers by name found none, and handed on a mere copy of the MODEL."""
-    if after is before or after.model is not before.model:
-        return False
-    lists = ("patches", "object_patches", "hook_patches", "injections", "attachments", "additional_models")
-    kept = all(getattr(after, name).keys() == getattr(before, name).keys() for name in lists)
-    wrapped = all(
-        same(getattr(after, name), getattr(before, name)) for name in ("wrappers", "callbacks", "model_options")
-    )
-    return kept and wrapped
 
 
 def same(a, b) -> bool:
