@@ -5,6 +5,7 @@ import sys
 import nodes
 
 UNKNOWN = "the node that sets it"
+ALONG_BATCH = ("VideoLinearCFGGuidance", "VideoTriangleCFGGuidance")  # each picture of a batch gets another cfg
 
 
 def node_class(patch: object) -> str:
@@ -21,6 +22,12 @@ def node_name(patch: object) -> str:
     alone = next(iter(inside.values())) if len(inside) == 1 else None
     node = inside.get(node_class(patch), alone)
     return getattr(patch, "__name__", type(patch).__name__) if node is None else display_name(node)
+
+
+def node_of_cfg_along_batch(model_options: dict) -> str | None:
+    """The node that changes cfg along the batch, which fits neither a pair nor whole clips; None without one."""
+    function = model_options.get("sampler_cfg_function")
+    return node_name(function) if node_class(function) in ALONG_BATCH else None
 
 
 def is_node(value: object, module) -> bool:

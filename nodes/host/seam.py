@@ -309,4 +309,4 @@ def sentence(changed: list[str]) -> str:
     from comfyui_version import __version__
 
     more = f" and {len(changed) - NAMED} more" if len(changed) > NAMED else ""
-    return f"Duet uses {', '.join(changed[:NAMED])}{more} of ComfyUI, which ComfyUI {__version__} has not in this form."
+    return f"ComfyUI {__version__} has changed what Duet uses: {', '.join(changed[:NAMED])}{more}."

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator
 
-from ..named import node_class, node_name
+from ..named import node_class, node_name, node_of_cfg_along_batch
 
 UNNAMED = {"rope_options": "ScaleROPE", "duet_modality": "Select Video or Depth"}  # numbers, which carry no node's name
 OTHERS = ("optimized_attention_override", *UNNAMED)
 # These place their patch while they guide, so that no list shows it before the first step.
 GUIDED_BY_PATCHES = ("PerturbedAttentionGuidance", "SkipLayerGuidanceDiT", "SkipLayerGuidanceDiTSimple")
-
-# These give each picture of a batch another cfg, and a flow model's batch is whole clips.
-ALONG_BATCH = ("VideoLinearCFGGuidance", "VideoTriangleCFGGuidance")
 
 
 def check_patches(options: dict) -> None:
@@ -39,9 +36,7 @@ def check_guidance(model_options: dict) -> None:
 
 def check_cfg(model_options: dict) -> None:
     """Refuses a cfg that changes along the batch."""
-    function = model_options.get("sampler_cfg_function")
-    if node_class(function) in ALONG_BATCH:
-        name = node_name(function)
+    if name := node_of_cfg_along_batch(model_options):
         raise ValueError(
             f"{name} changes cfg along a batch of pictures, but a flow model samples all frames of a clip as one: remove "
             f"{name} from the flow model's line."

@@ -6,7 +6,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ....models.unet.config import SeparatePair, VideoUNetConfig
-from ..named import node_name
+from ..named import node_name, node_of_cfg_along_batch
 from ..pair.boundary import modalities
 from ..pair.late import compute_late_conds
 from .attention import numbered_places
@@ -121,11 +121,8 @@ def check_multiplied(patches: dict, video: VideoUNetConfig) -> None:
 
 def check_guidance(options: dict) -> None:
     """Guidance that rises along the batch would rise from the video to the depth, not along the frames of each."""
-    guidance = options.get("sampler_cfg_function")
-    if getattr(guidance, "__qualname__", "").startswith(("VideoLinearCFGGuidance.", "VideoTriangleCFGGuidance.")):
-        refuse(
-            node_name(guidance), "it changes cfg along the batch, and this model's batch is all video, then all depth"
-        )
+    if node := node_of_cfg_along_batch(options):
+        refuse(node, "it changes cfg along the batch, and this model's batch is all video, then all depth")
 
 
 def check_two_networks(options: dict, conds: dict) -> None:
