@@ -1,0 +1,22 @@
+"""The table of templates: title, API file, what it needs, how long it takes."""
+
+HEAD = """# Templates
+
+In ComfyUI choose *Templates* and then this pack. Each template has an API file for headless use:
+`POST /prompt` with `{"prompt": <the file>}`. Times are multiples of the first template's on the same machine.
+
+| template | API file | needs | time |
+| --- | --- | --- | --- |
+"""
+
+
+def table(descriptions: dict) -> str:
+    """The page workflows/README.md."""
+    rows = [f"| {d.title} | [{name}](api/{name}.json) | {d.needs} | {d.time} |\n" for name, d in descriptions.items()]
+    return HEAD + "".join(rows)
+
+
+def read_table(text: str) -> dict[str, str]:
+    """Titles by API name, as the table has them."""
+    rows = [line.split("|") for line in text.splitlines() if "(api/" in line]
+    return {row[2].split("](api/")[1].split(".json")[0]: row[1].strip() for row in rows}
