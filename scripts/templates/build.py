@@ -44,9 +44,9 @@ def set_models(workflow, models):
 def add_note(workflow, description):
     """Adds the one note of a template."""
     number = workflow["last_node_id"] = workflow["last_node_id"] + 1
-    width = description.note_width
-    lines = sum(-(-max(1, len(line)) * LINE_CHARACTER // (width - 40)) for line in description.note.splitlines())
-    headings = sum(line.startswith("#") for line in description.note.splitlines())
+    width, note = description.note_width, description.full_note()
+    lines = sum(-(-max(1, len(line)) * LINE_CHARACTER // (width - 40)) for line in note.splitlines())
+    headings = sum(line.startswith("#") for line in note.splitlines())
     workflow["nodes"].append(
         {
             "id": number,
@@ -60,7 +60,7 @@ def add_note(workflow, description):
             "inputs": [],
             "outputs": [],
             "properties": {},
-            "widgets_values": [description.note],
+            "widgets_values": [note],
             "color": "#432",
             "bgcolor": "#653",
         }
