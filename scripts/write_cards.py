@@ -43,7 +43,10 @@ def run(server, name: str, kept: dict, seconds: dict):
         if show_errors(prompt, result, server):
             raise SystemExit(f"{name} did not run to its end")
         kept[name], seconds[name] = result.outputs, time.monotonic() - start
-    return lambda node: [server.output / item["subfolder"] / item["filename"] for item in kept[name][node]["images"]]
+    folders = {"output": server.output, "temp": server.log.parent / "servers" / str(server.port) / "temp"}
+    return lambda node: [
+        folders[item["type"]] / item["subfolder"] / item["filename"] for item in kept[name][node]["images"]
+    ]
 
 
 def main() -> None:
