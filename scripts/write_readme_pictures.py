@@ -18,25 +18,41 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[1]
 PICTURES = ROOT / "docs" / "pictures"
-# What a picture shows from left to right: class of a node, which of that class, and which of its outputs.
+# What a picture shows from left to right: what a node reads (its class and the name of an input), or what it makes (its
+# class and the number of an output). A latent is shown as VAE Decode makes a picture of it.
 SHOWN = {
-    "joint_dance": [("DuetTestVideoTruth", 0, 2), ("VAEDecode", 0, 0), ("VAEDecode", 1, 0)],
-    "remove_person": [("DuetRenderTestVideo", 0, 0), ("DuetPasteCrop", 0, 0)],
-    "swap_with_depth": [("DuetRenderTestVideo", 0, 0), ("DuetTestVideoTruth", 1, 10), ("DuetCompositeLayers", 0, 0)],
-    "depth_edit": [("DuetRenderTestVideo", 0, 0), ("DuetNormalizeDepth", 0, 0), ("DuetBlendDepth", 0, 0)],
-    "picture_to_motion": [("DuetRenderTestVideo", 0, 0), ("DuetAnimateStill", 0, 0), ("DuetDrawFlow", 0, 0)],
+    "remove_person": [("DuetDecomposeLayers", "images"), ("DuetPasteCrop", 0)],
+    "depth_edit": [("DuetCompositeLayers", "inserted_object"), ("DuetCompositeLayers", 0), ("DuetCompositeLayers", 1)],
+    "joint_dance": [("ControlNetApplyAdvanced", "image"), ("DuetSplitPair", 0), ("DuetSplitPair", 1)],
+    "swap_with_depth": [
+        ("DuetDecomposeLayers", "images"),
+        ("DuetEncodePairCharacter", "character"),
+        ("DuetCompositeLayers", 0),
+    ],
+    "picture_to_motion": [("DuetEncodeStill", "still_image"), ("DuetAnimateStill", 0), ("DuetDrawFlow", 0)],
 }
+LATENTS = {"DuetSplitPair"}
 WIDTH, GAP = 480, 4  # pixels of a whole picture, and between its parts
 FRAME, PAUSE = 125, 700  # milliseconds of a frame, and of the last one
 LARGEST = 400_000  # bytes
 
 
+def place(prompt: dict, kind: str, slot: str | int) -> list:
+    """The output of a node that is shown, as [node, output]."""
+    key = next(key for key, node in prompt.items() if node["class_type"] == kind)
+    if isinstance(slot, str):
+        return prompt[key]["inputs"][slot]
+    if kind in LATENTS:
+        decoders = (k for k, node in prompt.items() if node["class_type"] == "VAEDecode")
+        return [next(k for k in decoders if prompt[k]["inputs"]["samples"] == [key, slot]), 0]
+    return [key, slot]
+
+
 def with_saves(prompt: dict, shown: list) -> dict:
     """A workflow with a Save Image behind each output that is shown."""
     saves = {}
-    for number, (kind, which, output) in enumerate(shown):
-        node = [key for key, node in prompt.items() if node["class_type"] == kind][which]
-        inputs = {"images": [node, output], "filename_prefix": f"shown_{number}"}
+    for number, (kind, slot) in enumerate(shown):
+        inputs = {"images": place(prompt, kind, slot), "filename_prefix": f"shown_{number}"}
         saves[f"save {number}"] = {"class_type": "SaveImage", "inputs": inputs, "_meta": {"title": "Save Image"}}
     return prompt | saves
 
