@@ -1,5 +1,7 @@
 """The pages that a reader meets: every link leads somewhere, every picture is shown, nothing is left out of a list."""
 
+import importlib.util
+import json
 import re
 from pathlib import Path
 from urllib.parse import unquote
@@ -75,6 +77,17 @@ def test_readme_is_short_and_shows_five_moving_pictures():
         with Image.open(path) as picture:
             assert picture.width <= WIDEST_PICTURE and picture.n_frames > 1, path
         assert path.stat().st_size <= LARGEST_PICTURE
+
+
+def test_the_pictures_of_readme_can_be_made_from_the_workflows():
+    spec = importlib.util.spec_from_file_location("readme_pictures", ROOT / "scripts" / "write_readme_pictures.py")
+    spec.loader.exec_module(script := importlib.util.module_from_spec(spec))
+    shown = {target.stem for target, _ in links(ROOT / "README.md") if target.parent.name == "pictures"}
+    assert shown == set(script.SHOWN)
+    for workflow, places in script.SHOWN.items():
+        prompt = json.loads((ROOT / "workflows" / "api" / f"{workflow}.json").read_text(encoding="utf-8"))
+        saves = [node for key, node in script.with_saves(prompt, places).items() if key not in prompt]
+        assert len(saves) == len(places) and all(node["inputs"]["images"][0] in prompt for node in saves), workflow
 
 
 def test_every_picture_of_the_documents_is_shown():
