@@ -1,4 +1,4 @@
-"""Writes the pictures of the flow nodes and of their workflows from the exact flow of the stage.
+"""Writes the pictures of the flow nodes from the exact flow of the stage.
 
 No model of latent flow is used. python3 scripts/host.py exec python scripts/write_flow_pictures.py
 """
@@ -13,11 +13,11 @@ from pack.models.files.reading import read_weights
 from pack.models.flow import estimate as flow_estimate
 from pack.models.flow import files as flow_files
 from pack.models.flow.drawing import max_motion_of, wheel
-from pack.models.flow.fields import Field, accumulated, composed, from_grid, moved, placed, scaled, zero_flow
+from pack.models.flow.fields import Field, composed, from_grid, moved, placed, scaled, zero_flow
 from pack.models.lfdm.diffusion import FlowSchedule
 from pack.models.lfdm.state import motion_of
 from pack.models.unet.small_vae import SmallVAE
-from write_pictures import ROOT, sheet, tiles
+from write_pictures import ROOT, sheet
 
 VAE = ROOT / "weights" / "vae" / "duet_vae_128.safetensors"
 WAVE = words(("", "", "", "wave"))
@@ -86,7 +86,7 @@ def model_pictures(wave: Shot, driving: Shot, other: Shot, k: int) -> None:
 
 
 @torch.no_grad()
-def warp_pictures(dolly: Shot, k: int) -> None:
+def warp_pictures(dolly: Shot) -> None:
     """A picture and its latent moved by one flow; the latent is decoded for display."""
     vae, file = SmallVAE(), read_weights(VAE)
     vae.load_state_dict(file.pick({name: name for name in file.shapes}).state())
@@ -100,17 +100,6 @@ def warp_pictures(dolly: Shot, k: int) -> None:
     rows = [[("picture", dolly.first), ("moved", as_picture(picture[-1])), ("holes", holes[-1])]]
     rows += [[("latent, decoded", decoded[0]), ("moved", decoded[1]), ("holes", coarse(coarse_holes[-1]))]]
     sheet("DuetWarpByFlow", rows)
-    found = flow_estimate.neighbours_flow(dolly.clip.rgb)
-    found = accumulated(Field(found["backward"], found["backward_valid"]))
-    frames = [("a moving camera", dolly.clip.rgb[k]), ("its flow, by DIS", wheels(found)[k])]
-    by_dis, holes = moved(latent.expand(len(sources), -1, -1, -1), scaled(found, tuple(latent.shape[-2:])))
-    save(
-        "warp_any_latent",
-        [
-            frames,
-            [("a latent, moved", as_picture(vae.decode(by_dis[k : k + 1])[0])), ("holes to paint", coarse(holes[k]))],
-        ],
-    )
 
 
 def both(left: Shot, right: Shot) -> tuple[torch.Tensor, torch.Tensor]:
@@ -136,42 +125,19 @@ def two_pictures(left: Shot, right: Shot, k: int) -> None:
         for word, shot, last in zip(("wave", "squat"), (left, right), together, strict=True)
     ]
     sheet("DuetComposeFlows", rows)
-    save("two_objects_flow", [[("wave", left.first), ("squat", right.first)], together])
-
-
-def save(name: str, rows: list) -> None:
-    tiles(rows).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
 
 
 def main() -> None:
     k = SOME[1]
-    wave, squat, dance = Shot.of(41, "wave"), Shot.of(52, "squat"), Shot.of(3, "dance", objects=1)
+    wave, squat = Shot.of(41, "wave"), Shot.of(52, "squat")
     driving, other = (Shot.of(12, "wave", character_seed=character) for character in (1, 2))
     latent_pictures(wave, k)
     file_pictures(wave)
     tensor_pictures(Shot.of(3, "dance"), 4)
     model_pictures(wave, driving, other, k)
     motion_pictures(Shot.of(3, "wave", camera="orbit"), 4)
-    warp_pictures(Shot.of(9, "bow", camera="dolly"), SOME[0])
+    warp_pictures(Shot.of(9, "bow", camera="dolly"))
     two_pictures(wave, squat, k)
-    painted, _ = wave.moved()
-    save(
-        "picture_to_motion",
-        [
-            [("picture", wave.first), ("what shall happen", WAVE)],
-            [("an exact flow", wheels(wave.field)[k]), ("moved by it", painted[k])],
-        ],
-    )
-    save(
-        "motion_transfer",
-        [
-            [("driving clip", driving.first), ("driving clip", driving.clip.rgb[k])],
-            [("another person", other.first), ("as the stage moves it", other.clip.rgb[k])],
-        ],
-    )
-    over = drawn(dance.next, dance.clip.rgb[:-1])
-    frames = [[("arrows over a clip", over[i]), ("directions", wheels(dance.next)[i])] for i in SOME[1:]]
-    save("flow_files", frames)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E40
 from pack.nodes.layers.scene import FillScene  # noqa: E402
 from pack.nodes.layers.split import SplitLayers  # noqa: E402
 from pack.nodes.unet.loaders import open_video_model  # noqa: E402
-from write_pictures import grid, sheet, tiles  # noqa: E402
+from write_pictures import grid, sheet  # noqa: E402
 
 SIZE, FRAMES, K = 256, 12, 5
 
@@ -92,12 +92,6 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     made = [("person removed", composite(full, remove_person=True)), ("a character", composite(full, **new)),
             ("an object by depth", composite(full, **thing))]  # fmt: skip
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
-    save("decompose_layers", [[("clip", clip.rgb[K]), ("layers", before)], [("scene", scene[K]), ("depth", far[K])]])
-    save("remove_person", [[("clip", clip.rgb[K]), ("layers", before)], [made[0], ("how sure", sure[K])]])
-    save(
-        "insert_object",
-        [[("clip", clip.rgb[K]), ("another clip", other.rgb[K])], [("its object", other.occluder_mask[K]), made[2]]],
-    )
 
 
 def crop_pictures(clip) -> None:
@@ -124,13 +118,10 @@ def motion_pictures(scene, clip, depth) -> None:
         "DuetAlignPose",
         [[("clip", pose), ("character", small.rgb[0]), ("fitted", draw(fitted[K : K + 1], SIZE, SIZE)[0])]],
     )
-    noise = torch.rand(160, 160, 3, generator=torch.Generator().manual_seed(0))
     character = render_character(scene)[0][0]
-    made = ("clip, to be made", noise)
     files = ("reference_unet", "denoising_unet", "motion_module", "pose_guider")
     sheet("DuetLoadCharacterModel", [[(name, grid(k)) for k, name in enumerate(files)],
                                      [("the character", character), ("scene", clip.scene_images[K]), ("all frames", clip.rgb[K]), ("body", body[K])]])  # fmt: skip
-    save("animate_character", [[("character", character), ("body", body[K])], [("scene", clip.scene_images[K]), made]])
 
 
 def swap_of(seed: int, who: int) -> SimpleNamespace:
@@ -162,15 +153,8 @@ def swap_pictures(k: int = 12) -> None:
     model = open_video_model(str(ROOT / "weights/diffusion_models/duet_character_128.safetensors"))[0]
     with torch.inference_mode():
         made = bench.swap_character(model, own_vae(), swap, "fitted", True, options)
-        images = bench.composite_person(made, swap)
-    clip = [
-        ("clip", swap.source.rgb[k]),
-        ("who comes in", on_white),
-        ("pose on that body", swap.motions["fitted"][k]),
-    ]
     given = [("character", on_white), ("body", swap.motions["fitted"][k]), ("scene", swap.scene[k])]
     sheet("DuetEncodeSwap", [[*given, ("sampled clip", made[k])]])
-    save("character_swap", [clip, [("scene", swap.scene[k]), ("as made", made[k]), ("the swap", images[k])]])
 
 
 def joint_pictures(k: int = 9) -> None:
@@ -188,20 +172,11 @@ def joint_pictures(k: int = 9) -> None:
     reference = ("reference_depth", swap.far[k])
     sheet("DuetMatchDepth", [[("generated depth", depth[k]), reference, ("matched depth", matched[k])]])
     sheet("DuetMaskByDepth", [[("depth", matched[k]), reference, ("mask", nearer[k])]])
-    clip = [("clip", swap.source.rgb[k]), ("who comes in", swap.reference[0]), ("pose on that body", poses[k])]
-    save(
-        "swap_with_depth",
-        [clip, [("its depth, made with it", heat[k]), ("the swap", images[k]), ("its depth", near[k])]],
-    )
 
 
 def box_of(crop: dict) -> list[int]:
     """Left, top, right and bottom of the box of frame K."""
     return [int(v) for v in crop["clips"][0]["boxes"][K]]
-
-
-def save(name: str, rows: list) -> None:
-    tiles(rows).save(ROOT / "workflows" / f"{name}.jpg", quality=88)
 
 
 def main() -> None:

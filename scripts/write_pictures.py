@@ -265,12 +265,6 @@ def one_shot_pictures(scene, clip, picture) -> None:
     )
 
 
-def words_pictures(clip, picture, noise) -> None:
-    made = ("= a clip, to be made", noise)
-    strength = [[("words", lines()), ("depth", picture[9])], [("flat depth", torch.full((8, 8), 0.5)), made]]
-    tiles(strength).save(ROOT / "workflows" / "depth_strength.jpg", quality=88)
-
-
 def lines() -> torch.Tensor:
     """Words as a picture: dark lines on paper."""
     page = torch.full((160, 160), 0.95)
@@ -283,26 +277,6 @@ def grid(seed: int) -> torch.Tensor:
     """Weights as a picture: coarse squares of grey."""
     coarse = torch.rand(8, 8, generator=torch.Generator().manual_seed(seed)) * 0.6 + 0.3
     return coarse.repeat_interleave(20, 0).repeat_interleave(20, 1)
-
-
-def workflow_pictures(scene, clip, picture) -> None:
-    """Thumbnails of workflows whose weights are not in the repository, from their inputs."""
-    noise = torch.rand(320, 320, 3, generator=torch.Generator().manual_seed(0))
-    blank = torch.full((8, 8), 0.86)
-    parts = [[(name, blank) for name in ("Stable Diffusion 1.5", "AnimateDiff")], [("= one file", blank), ("", None)]]
-    tiles(parts).save(ROOT / "workflows" / "make_video_model.jpg", quality=88)
-    words = [[("words", lines()), ("noise", noise)], [("+ AnimateDiff", grid(4)), ("= a clip, to be made", noise)]]
-    tiles(words).save(ROOT / "workflows" / "animate_words.jpg", quality=88)
-    going_in = [[("pose", clip.pose[6]), ("pose", clip.pose[12])], [("pair model + LoRA", grid(5)), ("words", lines())]]
-    tiles(going_in).save(ROOT / "workflows" / "lora_and_controlnet.jpg", quality=88)
-    tuned = [
-        [("tuned on", clip.rgb[9]), ("depth", picture[9])],
-        [("other words", lines()), ("= a clip, to be made", noise)],
-    ]
-    tiles(tuned).save(ROOT / "workflows" / "one_shot_words.jpg", quality=88)
-    words_pictures(clip, picture, noise)
-    safe = [[("old .ckpt", grid(0)), ("numbers only", grid(1))], [("= .safetensors", grid(1)), ("", None)]]
-    tiles(safe).save(ROOT / "workflows" / "convert_checkpoint.jpg", quality=88)
 
 
 def main() -> None:
@@ -318,7 +292,6 @@ def main() -> None:
     sampling_pictures(clip, picture)
     evaluation_pictures(clip, picture)
     one_shot_pictures(scene, clip, picture)
-    workflow_pictures(scene, clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 
 

@@ -27,6 +27,7 @@ def load(name: str, path: Path) -> None:
 
 load("pack", ROOT)
 load("duet_host", ROOT / "scripts" / "duet_host")
+load("templates", ROOT / "scripts" / "templates")
 load("tiny", ROOT / "tests" / "tiny")
 load("words", ROOT / "tests" / "words.py")
 load("write_locale", ROOT / "scripts" / "write_locale.py")

@@ -6,7 +6,7 @@ from pathlib import Path
 from duet_host.errors import HostError
 from duet_host.workflow import api_to_ui
 
-from .place import Column, Plan, Wire, behind, improve
+from .place import TITLE, Column, Plan, Wire, behind, improve
 from .subgraphs import fold_all
 
 SIZES = json.loads((Path(__file__).parent / "sizes.json").read_text(encoding="utf-8"))  # as the page draws them
@@ -14,7 +14,7 @@ NOTE, NOTE_TITLE = "note", "About this template"
 PREVIEWS = ("Save", "Preview", "Load")
 SOCKET, WIDGET, BUTTONS, LEAST_WIDTH = 24, 34, 16, 300  # pixels
 LINE, LINE_CHARACTER, HEADING = 22, 7.4, 14
-VIEW, MARGIN = (1600, 1000), (90, 120)  # the window that a template is made for, and what its bars cover
+VIEW, FILL, EDGE = (1600, 1000), 0.75, 10  # a window, how much of it the page fills with what it opens, its rim
 
 
 def build_template(prompt, info, description):
@@ -44,9 +44,9 @@ def set_models(workflow, models):
 def add_note(workflow, description):
     """Adds the one note of a template."""
     number = workflow["last_node_id"] = workflow["last_node_id"] + 1
-    width = description.note_width
-    lines = sum(-(-max(1, len(line)) * LINE_CHARACTER // (width - 40)) for line in description.note.splitlines())
-    headings = sum(line.startswith("#") for line in description.note.splitlines())
+    width, note = description.note_width, description.full_note()
+    lines = sum(-(-max(1, len(line)) * LINE_CHARACTER // (width - 40)) for line in note.splitlines())
+    headings = sum(line.startswith("#") for line in note.splitlines())
     workflow["nodes"].append(
         {
             "id": number,
@@ -60,7 +60,7 @@ def add_note(workflow, description):
             "inputs": [],
             "outputs": [],
             "properties": {},
-            "widgets_values": [description.note],
+            "widgets_values": [note],
             "color": "#432",
             "bgcolor": "#653",
         }
@@ -148,17 +148,19 @@ def wires_of(workflow, names):
 
 
 def set_view(workflow, plan, places):
-    """Stores the zoom and offset at which the whole graph is seen; a zoom below 0.6 is a problem."""
-    boxes = [group["bounding"] for group in workflow["groups"]]
-    boxes += [[x, y - 30, plan.sizes[n][0], plan.sizes[n][1] + 30] for n, (x, y) in places.items()]
-    left, top = min(b[0] for b in boxes), min(b[1] for b in boxes)
-    right, bottom = max(b[0] + b[2] for b in boxes), max(b[1] + b[3] for b in boxes)
-    free = VIEW[0] - MARGIN[0], VIEW[1] - MARGIN[1]
-    scale = min(1.0, free[0] / (right - left + 40), free[1] / (bottom - top + 40))
-    offset = [MARGIN[0] / scale + 20 - left, (MARGIN[1] - 40) / scale + 20 - top]
+    """Stores the zoom and offset that the page takes when it opens a template; a zoom below 0.6 is a problem."""
+    boxes = [[x, y - TITLE, x + plan.sizes[n][0], y + plan.sizes[n][1]] for n, (x, y) in places.items()]
+    left, top = (min(box[i] for box in boxes) - EDGE for i in (0, 1))
+    right, bottom = (max(box[i] for box in boxes) + EDGE for i in (2, 3))
+    scale = FILL * min(VIEW[0] / (right - left), VIEW[1] / (bottom - top))
+    offset = [VIEW[0] / scale / 2 - (left + right) / 2, VIEW[1] / scale / 2 - (top + bottom) / 2]
     workflow["extra"]["ds"] = {"scale": round(scale, 3), "offset": [round(value) for value in offset]}
-    too_small = f"at 1600 x 1000 the graph of {right - left:.0f} x {bottom - top:.0f} is seen at {scale:.0%}"
-    return [too_small] if scale < 0.6 else []
+    size = f"{right - left:.0f} x {bottom - top:.0f}"
+    return (
+        [f"a window of 1600 x 1000 shows the nodes at {scale:.0%}: {size} pixels, at most 2000 x 1250"]
+        if scale < 0.6
+        else []
+    )
 
 
 def order_nodes(workflow):

@@ -1,5 +1,6 @@
 """How a template looks: read from layouts/<API name>.yaml."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +43,12 @@ class Description:
     keep_order: bool = False
     app: dict = field(default_factory=dict)
     card: dict = field(default_factory=dict)
-    time: str = ""
+    time: str = ""  # as a multiple of the first template's; empty where the files are the user's own
+
+    def full_note(self) -> str:
+        """The note with the time in words where it says TIME."""
+        words = f"about {self.time} times as long as template 01" if self.time else "depends on your files and your GPU"
+        return self.note.replace("TIME", "the unit of all others" if self.time == "1" else words)
 
 
 def read_description(path: Path) -> Description:
@@ -58,6 +64,13 @@ def read_subgraph(name: str, nodes: list, widgets=(), labels=None) -> Subgraph:
     """A subgraph as a file describes it; `labels` are by "node.output" of where a link starts."""
     labels = {str(source): label for source, label in (labels or {}).items()}
     return Subgraph(name, [str(node) for node in nodes], [widget_of(entry) for entry in widgets], labels)
+
+
+def write_time(name: str, multiple: float) -> None:
+    """Keeps a measured time in the file of a description."""
+    path = FOLDER / f"{name}.yaml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"(?m)^time:.*$", f'time: "{multiple:.2g}"', text), encoding="utf-8")
 
 
 def columns_of(group: dict) -> list[list[str]]:

@@ -12,6 +12,7 @@ SLOT, FIRST_SLOT = 20, 14
 SAMPLES = 24  # points of a link that are looked at
 LEADS = (0, 0, 0, 30, 60, 90, 130, 180, 240, 320)  # pixels that a node may be moved down
 ROUNDS = 1500
+HEIGHT = 1200  # pixels that a template may be high, to be seen at 60 %
 
 
 @dataclass(frozen=True)
@@ -116,6 +117,7 @@ def cost(plan, wires):
     places, boxes = plan.positions()
     hidden = len(behind(wires, places, plan.sizes)) if wires else 0
     height = max(places[n][1] + plan.sizes[n][1] for n in places)
+    height += 10 * max(0, height - HEIGHT)
     steep = np.abs(np.diff(curves(wires, places, plan.sizes)[:, [0, -1], 1])).sum() if wires else 0
     return 1e5 * hidden + 3 * height + steep
 

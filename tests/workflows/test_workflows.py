@@ -10,7 +10,12 @@ import av
 import numpy as np
 import pytest
 from duet_host.save_video import for_this_host
+from duet_host.to_ui import is_link
 from PIL import Image
+from templates.build import build_template
+from templates.cards import SIDE
+from templates.description import read_all
+from templates.table import read_table, table
 
 pytestmark = pytest.mark.long(seconds=170)
 
@@ -18,8 +23,17 @@ ROOT = Path(__file__).resolve().parents[2]
 API = sorted((ROOT / "workflows" / "api").glob("*.json"))
 
 
+README = (ROOT / "workflows" / "README.md").read_text(encoding="utf-8")
+TITLES = read_table(README)
+
+
 def read(path):
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+def page_file(name, ending="json"):
+    """The file that the template browser shows for an API workflow."""
+    return ROOT / "workflows" / f"{TITLES[name]}.{ending}"
 
 
 def files(server, outputs):
@@ -52,9 +66,26 @@ def made(server):
 
 @pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
 def test_both_formats_are_there_with_a_picture(path):
-    assert (ROOT / "workflows" / path.name).is_file()
-    with Image.open(ROOT / "workflows" / f"{path.stem}.jpg") as picture:
-        assert min(picture.size) >= 256
+    assert page_file(path.stem).is_file()
+    with Image.open(page_file(path.stem, "jpg")) as picture:
+        assert picture.size == (SIDE, SIDE)
+
+
+def test_the_table_names_every_file_and_no_other():
+    assert sorted(TITLES) == [path.stem for path in API]
+    folder = ROOT / "workflows"
+    for ending in ("json", "jpg"):
+        assert {path.stem for path in folder.glob(f"*.{ending}")} == set(TITLES.values())
+    assert table(read_all()) == README, "run scripts/write_templates.py"
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_the_template_is_what_its_sources_make(path, object_info):
+    """API workflow and layout make the file of the page, without a link behind a node or a zoom that is too small."""
+    prompt = for_this_host(read(path), object_info)
+    workflow, problems = build_template(prompt, object_info, read_all()[path.stem])
+    assert problems == []
+    assert read(page_file(path.stem)) == workflow, "run scripts/write_templates.py"
 
 
 @pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
@@ -71,11 +102,16 @@ def test_an_independent_converter_reads_the_same_graph(path, object_info):
     from comfy_cli.workflow_to_api import convert_ui_to_api
 
     ours = for_this_host(read(path), object_info)
-    assert strip(convert_ui_to_api(read(ROOT / "workflows" / path.name), object_info)) == strip(ours)
+    assert strip(convert_ui_to_api(read(page_file(path.stem)), object_info)) == strip(ours)
 
 
 def strip(prompt):
-    return {key: (node["class_type"], node["inputs"]) for key, node in prompt.items()}
+    """Classes and inputs by the ids of the API file: a node in a subgraph is "subgraph:id" on the page."""
+    own = lambda value: [value[0].split(":")[-1], value[1]] if is_link(value, prompt) else value
+    return {
+        key.split(":")[-1]: (node["class_type"], {name: own(value) for name, value in node["inputs"].items()})
+        for key, node in prompt.items()
+    }
 
 
 @pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
@@ -166,7 +202,7 @@ def test_a_converted_motion_module_is_in_the_list_at_once(made, server, run):
 def test_run_sets_inputs_and_says_what_is_wrong(server, tmp_path):
     """The command line against the same server: a set input, then three mistakes, each with its words and exit code."""
     host = [sys.executable, str(ROOT / "scripts" / "host.py"), "run"]
-    workflow = str(ROOT / "workflows" / "stage_tour.json")
+    workflow = str(page_file("stage_tour"))
     call = lambda *more: subprocess.run(
         [*host, workflow, "--server", server.url, *more], capture_output=True, text=True
     )
