@@ -1,8 +1,8 @@
 """The swap by the model of video and depth, for bench character_swap: the workflow swap_with_depth through the pack's own nodes.
 
 Its conditions are the new character, the completed scene and the source's skeleton in the new body's proportions. It
-generates the character with its depth; that depth, in the greys of the clip, gives the mask and what is in front. No
-position of the new body in space is used: the skeleton is flat.
+generates the character with its depth, sampled as the model's file recommends; that depth, in the greys of the clip, gives
+the mask and what is in front. No position of the new body in space is used: the skeleton is flat.
 """
 
 import torch
@@ -18,14 +18,13 @@ from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.layers.composite import CompositeLayers
 from pack.nodes.pair.conditioning import EncodePairCharacter, EncodePairScene
 from pack.nodes.pair.latent import EmptyLatent, SplitPair
-from pack.nodes.pair.sampler import ALL, SampleLatent
+from pack.nodes.pair.sampler import ALL, AUTO, SampleLatent
 from pack.nodes.pose.pose import DrawPose
 from pack.nodes.unet.loaders import open_video_model
 
 import nodes as host
 
 WEIGHTS = ROOT / "weights"
-CFG = 1.0  # what the pair's weights are measured at (bench demo)
 
 
 def open_pair() -> dict:
@@ -46,7 +45,7 @@ def draw_pose(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
     return pictures, DrawBody.execute(keypoints, 0, 0, DEPTH_TYPES[0]).result[2]
 
 
-def generate_character(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+def generate_character(pair: dict, vae, swap, poses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Video and heat maps of depth, both (F, H, W, 3), of the new character in the completed scene."""
     frames, height, width = poses.shape[:3]
     positive, negative = EncodePairCharacter.execute(swap.reference, vae=vae).result
@@ -55,7 +54,7 @@ def generate_character(pair: dict, vae, swap, poses: torch.Tensor, steps: int) -
     positive, negative = apply(positive, negative, pair["pose"], poses, 1.0, 0.0, 1.0, vae=vae)
     empty = EmptyLatent.execute(pair["model"], width, height, frames, 1).result[0]
     sampled = SampleLatent.execute(
-        pair["model"], positive, negative, empty, swap.seed, ALL, steps, CFG, "ddim", "ddim_uniform", 1.0
+        pair["model"], positive, negative, empty, swap.seed, ALL, 0, 0.0, AUTO, AUTO, 1.0
     ).result[0]
     return tuple(vae.decode(half["samples"]).clamp(0, 1) for half in SplitPair.execute(sampled).result)
 
@@ -75,8 +74,8 @@ def composite_character(
     return images, depth[..., 0]
 
 
-def swap_jointly(pair: dict, vae, swap, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+def swap_jointly(pair: dict, vae, swap) -> tuple[torch.Tensor, torch.Tensor]:
     """The swapped clip (F, H, W, 3) and its depth (F, H, W) in the greys of the source's depth."""
     poses, body = draw_pose(fit_pose(swap.source.keypoints, swap.character))
-    video, heat = generate_character(pair, vae, swap, poses, steps)
+    video, heat = generate_character(pair, vae, swap, poses)
     return composite_character(swap, video, heat, body)

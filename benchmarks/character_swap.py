@@ -10,9 +10,9 @@ The rows:
 - the pose of the old actor, not fitted to the new body
 - without the layers, without the features of the reference (the tokens stay): switched off while sampling; networks that were
   trained without them, and one that was trained on a flat skeleton, are in bench swap_ablation
-- the joint road: the model of video and depth with the old actor's flat skeleton in the new body's proportions; its own
-  depth gives the mask and the order (_joint_swap.py). Only this row has depth: the last column is the mean error of the
-  depth where the new character is visible, in greys of the clip's range
+- the joint road: the model of video and depth with the old actor's flat skeleton in the new body's proportions, sampled as its
+  file recommends; its own depth gives the mask and the order (_joint_swap.py). Only this row has depth: the last column is
+  the mean error of the depth where the new character is visible, in greys of the clip's range
 - no model: the unchanged clip, and the ground truth through the auto-encoder, the upper bound of models on its latents
 """
 
@@ -179,7 +179,7 @@ def methods(models: dict, vae, options) -> dict:
     without_depth = lambda row: lambda swap: (row(swap), None)
     return {
         **{name: without_depth(row) for name, row in character_methods(models["model"], vae, options).items()},
-        "the joint road": lambda swap: swap_jointly(models["pair"], vae, swap, options.sampling_steps),
+        "the joint road": lambda swap: swap_jointly(models["pair"], vae, swap),
         "the clip as it was": without_depth(lambda swap: swap.source.rgb),
         "the truth through the auto-encoder": without_depth(
             lambda swap: vae.decode(vae.encode(swap.truth.rgb)).clamp(0, 1)

@@ -163,7 +163,7 @@ def joint_pictures(k: int = 9) -> None:
     vae = own_vae()
     with torch.inference_mode():
         poses, body = joint.draw_pose(joint.fit_pose(swap.source.keypoints, swap.character))
-        video, heat = joint.generate_character(pair, vae, swap, poses, 20)
+        video, heat = joint.generate_character(pair, vae, swap, poses)
         images, near = joint.composite_character(swap, video, heat, body)
         depth = HeatMapToDepth.execute(heat, "hot").result[0]
         matched, report = MatchDepth.execute(depth, swap.far).result
