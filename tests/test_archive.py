@@ -37,7 +37,17 @@ def read(path: str) -> str:
 
 def test_the_archive_holds_the_pack_and_no_tools():
     top = {path.split("/")[0] for path in PUBLISHED}
-    assert {"__init__.py", "nodes", "models", "workflows", "web", "locales", "pyproject.toml", "LICENSE"} <= top
+    assert {
+        "__init__.py",
+        "nodes",
+        "models",
+        "workflows",
+        "subgraphs",
+        "web",
+        "locales",
+        "pyproject.toml",
+        "LICENSE",
+    } <= top
     assert not {"scripts", "tests", "benchmarks", "training", ".ci"} & top
     assert sum((ROOT / path).stat().st_size for path in PUBLISHED) < 60 * 2**20
 
