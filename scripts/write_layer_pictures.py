@@ -95,8 +95,8 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
 
 
-def motion_mask_pictures(k: int = 20) -> None:
-    scene = sample_scene(9104, frames=32, height=SIZE, width=SIZE, frame_rate=8.0, action="walk", objects=0)
+def motion_mask_pictures(k: int = 10) -> None:
+    scene = sample_scene(19, frames=24, height=SIZE, width=SIZE, frame_rate=8.0, action="walk", objects=0)
     clip = render(scene)
     mask, picture, report = MaskByMotion.execute(clip.rgb, 0.5, 0.05, False, 2).result
     print(report)

@@ -11,7 +11,7 @@ from pack.models.stage import render, sample_scene
 FRAMES, SIZE = 24, 96
 
 
-def stage(seed=7, camera="still"):
+def stage(seed=19, camera="still"):
     size = {"frames": FRAMES, "height": SIZE, "width": SIZE, "frame_rate": 8}
     return render(sample_scene(seed, camera=camera, action="walk", objects=0, **size))
 
