@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from tiny.clip_files import write_clip
+from tiny.clip_vit import write_clip
 from tiny.files import WIDE, random_state, vae_state
 
 FILES = {"reference.": "reference_unet", "pose_guider.": "pose_guider", "": "denoising_unet"}
