@@ -26,6 +26,7 @@ from pack.nodes.depth.match import MaskByDepth, MatchDepth  # noqa: E402
 from pack.nodes.layers.composite import CompositeLayers  # noqa: E402
 from pack.nodes.layers.crop import CropToSubject, PasteCrop  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
+from pack.nodes.layers.motion import MaskByMotion  # noqa: E402
 from pack.nodes.layers.scene import FillScene  # noqa: E402
 from pack.nodes.layers.split import SplitLayers  # noqa: E402
 from pack.nodes.unet.loaders import open_video_model  # noqa: E402
@@ -92,6 +93,14 @@ def layer_pictures(clip, depth, other, other_depth) -> None:
     made = [("person removed", composite(full, remove_person=True)), ("a character", composite(full, **new)),
             ("an object by depth", composite(full, **thing))]  # fmt: skip
     sheet("DuetCompositeLayers", [[("clip", clip.rgb[K]), *made]])
+
+
+def motion_mask_pictures(k: int = 10) -> None:
+    scene = sample_scene(19, frames=24, height=SIZE, width=SIZE, frame_rate=8.0, action="walk", objects=0)
+    clip = render(scene)
+    mask, picture, report = MaskByMotion.execute(clip.rgb, 0.5, 0.05, False, 2).result
+    print(report)
+    sheet("DuetMaskByMotion", [[("clip", clip.rgb[k]), ("mask", mask[k]), ("scene", picture[0])]])
 
 
 def crop_pictures(clip) -> None:
@@ -183,6 +192,7 @@ def main() -> None:
     scene, clip, depth = stage(7)
     _, other, other_depth = stage(20, 2, "wave")
     layer_pictures(clip, depth, other, other_depth)
+    motion_mask_pictures()
     crop_pictures(other)
     motion_pictures(scene, clip, depth)
     joint_pictures()

@@ -1,4 +1,4 @@
-"""Writes the pictures of the training workflows from the examples of the recipes.
+"""Writes the cards of the training templates from the examples that the recipes learn from.
 
 python3 scripts/host.py exec python scripts/write_training_pictures.py
 """
@@ -6,7 +6,10 @@ python3 scripts/host.py exec python scripts/write_training_pictures.py
 import importlib.util
 import sys
 from pathlib import Path
-from random import Random
+
+from PIL import Image
+from templates.cards import save_card, spread, square, typeset, wipe, with_caption
+from templates.description import read_all
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -19,44 +22,50 @@ def load(name: str, file: Path, *folder: str):
 
 
 load("pack", ROOT / "__init__.py", str(ROOT))
-tiles = load("pictures", ROOT / "scripts" / "write_pictures.py").tiles
 
 from pack.models.flow.warp import colour_wheel  # noqa: E402
 from pack.models.stage.motion import StageMotion  # noqa: E402
 from pack.training.data import open_clips  # noqa: E402
-from pack.training.encode.augment import hide, stretch  # noqa: E402
+from pack.training.encode.augment import hide  # noqa: E402
 from pack.training.encode.pair_pictures import heat  # noqa: E402
 
-SEEDS = {"kind": "stage", "clips": 4, "size": 160, "frames": 4, "first_seed": 60, "objects": [0]}
+SEEDS = {"kind": "stage", "clips": 4, "size": 400, "frames": 12, "first_seed": 60, "objects": [0]}
+
+
+def image_of(picture) -> Image.Image:
+    """A picture (3, H, W) of bytes or of numbers from 0 to 1, or one (H, W, 3) of numbers, for a card."""
+    picture = picture.permute(1, 2, 0) if picture.shape[0] == 3 else picture
+    picture = picture if picture.dtype.itemsize == 1 else (picture.clamp(0, 1) * 255).round().byte()
+    return square(Image.fromarray(picture.numpy()))
+
+
+def cards() -> dict[str, list[Image.Image]]:
+    """The frames of each card by the name of its API workflow."""
+    clips = open_clips(SEEDS)
+    clip = clips[1]
+    moving = lambda pictures: spread([image_of(picture) for picture in pictures])
+    video, pose = moving(clip["video"]), moving(clip["pose"])
+    depth = moving([heat(frame) for frame in clip["depth"]])
+    hole = moving([hide(frame, mask, 12) for frame, mask in zip(clip["video"], clip["mask"], strict=True)])
+    flow = moving(colour_wheel(StageMotion.of(clips.scene(1)).to_first()[0], 12.0))
+    shown = {
+        "train_one_shot": (video, "one clip, learned"),
+        "train_one_shot_depth": (wipe(video, depth), "one clip and its depth"),
+        "train_vae": (wipe(video[:1], depth[:1]), "pictures and depth as latents"),
+        "train_haop": (wipe(hole[:1], video[:1]), "a person into a scene"),
+        "train_pictures": (wipe(pose[:1], video[:1]), "from a pose to a picture"),
+        "train_clips": (wipe(video, depth), "clips with depth"),
+        "train_flow_autoencoder": (wipe(video, flow), "how a still moves"),
+        "train_flow": (wipe(flow, video), "a word moves a still"),
+    }
+    framed = {name: [with_caption(frame, caption) for frame in frames] for name, (frames, caption) in shown.items()}
+    return framed | {"resume_training": [typeset("a run that was stopped\ngoes on")]}
 
 
 def main() -> None:
-    clips = open_clips(SEEDS)
-    clip, other = clips[1], clips[3]
-    shown = lambda picture: picture.permute(1, 2, 0).float() / (255 if picture.dtype.itemsize == 1 else 1)
-    video = [shown(frame) for frame in clip["video"]]
-    depth = [shown(heat(frame)) for frame in clip["depth"]]
-    pose = [shown(frame) for frame in clip["pose"]]
-    hole = shown(hide(clip["video"][0], clip["mask"][0], 12))
-    person = shown(stretch(clip["person"], Random(4)))
-    flow = colour_wheel(StageMotion.of(clips.scene(1)).to_first()[0], 12.0)
-    rows = {
-        "train_vae": [[("pictures", video[0]), ("and depth", depth[0])],
-                      [("of people", shown(other["person"])), ("and rooms", shown(other["plate"]))]],
-        "train_haop": [[("a person", person), ("a hole in a room", hole)], [("the picture to make", video[0])]],
-        "train_pictures": [[("person", shown(clip["person"])), ("pose", pose[0])],
-                           [("picture", video[0]), ("and depth", depth[0])]],
-        "train_clips": [[("frame 1", video[0]), ("frame 2", video[1]), ("frame 3", video[2])],
-                        [("depth 1", depth[0]), ("depth 2", depth[1]), ("depth 3", depth[2])]],
-        "train_one_shot": [[("one clip", video[0]), ("its depth", shown(heat(clip["depth"][0])))],
-                           [("other words, to be made", shown(other["plate"])), ("", None)]],
-        "train_flow_codec": [[("a still", video[0]), ("how it moves", flow[-1])], [("frame 4", video[3]), ("", None)]],
-        "train_flow": [[("a still", video[0]), ("a word: what will move?", flow[1])],
-                       [("later", flow[2]), ("and later", flow[3])]],
-        "resume_training": [[("first part", video[0]), ("and the rest", video[3])]],
-    }  # fmt: skip
-    for name, pictures in rows.items():
-        tiles(pictures).save(ROOT / "training" / "workflows" / f"{name}.jpg", quality=88)
+    descriptions = read_all("training")
+    for name, frames in cards().items():
+        save_card(ROOT / "training" / "workflows" / f"{descriptions[name].title}.jpg", frames)
 
 
 if __name__ == "__main__":

@@ -21,14 +21,10 @@ def camera_motion(start: np.ndarray, end: np.ndarray, scene: np.ndarray, hidden:
 
     scene (H, W) is 1 where the first picture shows the scene, hidden (H, W) is 1 where the second one does not.
     """
-    cv2 = import_cv2()
-    distance = max(4, min(start.shape) // 60)
-    points = cv2.goodFeaturesToTrack(start, POINTS, QUALITY, distance, mask=scene.astype(np.uint8))
-    if points is None or len(points) < MIN_POINTS:
+    cv2, tracked = import_cv2(), track_points(start, end, scene)
+    if tracked is None:
         return None
-    there, found, _ = cv2.calcOpticalFlowPyrLK(start, end, points, None, winSize=(15, 15), maxLevel=4)
-    back, again, _ = cv2.calcOpticalFlowPyrLK(end, start, there, None, winSize=(15, 15), maxLevel=4)
-    good = (found & again).ravel().astype(bool) & (np.abs(back - points).max((1, 2)) < MAX_ROUND_TRIP)
+    points, there, good = tracked
     if hidden is not None:
         x, y = np.round(there[:, 0]).astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < end.shape[1]) & (y < end.shape[0])
@@ -42,6 +38,40 @@ def camera_motion(start: np.ndarray, end: np.ndarray, scene: np.ndarray, hidden:
     if homography is None or kept.sum() < MIN_POINTS or not is_plausible(homography, start.shape):
         return None
     return np.eye(3) if corner_motion(homography, start.shape) < STILL else homography
+
+
+def track_points(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = None, levels: int = 4):
+    """Corners (P, 1, 2) of one grey picture (H, W) of bytes, where they are in another, and which of them can be trusted.
+
+    scene (H, W) is 1 where the first picture may have such points. Motion of up to about 8 pixels is found at level 0,
+    twice as much at each level more. None with too few points.
+    """
+    cv2 = import_cv2()
+    distance = max(4, min(start.shape) // 60)
+    mask = None if scene is None else scene.astype(np.uint8)
+    points = cv2.goodFeaturesToTrack(start, POINTS, QUALITY, distance, mask=mask)
+    if points is None or len(points) < MIN_POINTS:
+        return None
+    there, found, _ = cv2.calcOpticalFlowPyrLK(start, end, points, None, winSize=(15, 15), maxLevel=levels)
+    back, again, _ = cv2.calcOpticalFlowPyrLK(end, start, there, None, winSize=(15, 15), maxLevel=levels)
+    good = (found & again).ravel().astype(bool) & (np.abs(back - points).max((1, 2)) < MAX_ROUND_TRIP)
+    return points, there, good
+
+
+def drift(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = None) -> float:
+    """The pixels by which most of one grey picture (H, W) of bytes is moved in another, 0 with too few points to see it.
+
+    Noise moves points in all directions, so each quarter of the picture counts with its median; a zoom moves all four.
+    """
+    tracked = track_points(start, end, scene, levels=1)  # more would take one piece of a pattern for the next one
+    if tracked is None or tracked[2].sum() < MIN_POINTS:
+        return 0.0
+    points, there = (array[tracked[2]] for array in tracked[:2])
+    right, lower = (points[:, 0] > np.array(start.shape[::-1]) / 2).T
+    moved = (there - points)[:, 0]
+    quarters = [moved[(right == x) & (lower == y)] for x in (False, True) for y in (False, True)]
+    medians = [np.linalg.norm(np.median(part, 0)) for part in quarters if len(part) >= MIN_POINTS / 2]
+    return float(np.median(medians)) if medians else 0.0
 
 
 def corner_motion(homography: np.ndarray, shape: tuple[int, int]) -> float:

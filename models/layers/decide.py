@@ -34,21 +34,49 @@ def decide_in_front(measures: Measures, rule: Rule) -> tuple[Tensor, list[str]]:
     return chosen, report
 
 
+def take_as_front(measures: Measures) -> tuple[Tensor, list[str]]:
+    """(N, K) bool without depth: every object that is not the person is in front where it is visible, with a sentence."""
+    frames, count = measures.area.shape
+    chosen, report = torch.zeros(frames, count, dtype=torch.bool), []
+    for k in range(count):
+        present = measures.area[:, k] > 0
+        if reason := no_occluder(measures, k):
+            report.append(f"Object {k}: {reason}")
+            continue
+        chosen[:, k] = present
+        report.append(
+            f"Object {k}: no depth, so in front of the person in the {int(present.sum())} frames that show it."
+        )
+    return chosen, report
+
+
+def no_occluder(m: Measures, k: int) -> str | None:
+    """Why an object cannot be in front of the person, whatever its depth, or None."""
+    present = m.area[:, k] > 0
+    if not present.any():
+        return "dropped, its mask is empty in every frame."
+    if not (m.person_area > 0).any():
+        return "dropped, there is no person that it could be in front of."
+    met = present & (m.person_area > 0)
+    is_person = lies_on_person(m, k)
+    if met.any() and 2 * (is_person & (m.area[:, k] > FULL)).sum() > met.sum():
+        return f"dropped, it fills {100 * m.area[met, k].mean():.0f} % of the picture and holds the person."
+    if met.any() and 2 * is_person.sum() > met.sum():
+        return "dropped, it is the person: the masks lie on each other."
+    return None
+
+
+def lies_on_person(m: Measures, k: int) -> Tensor:
+    """(N,) bool: the object holds most of the person, or lies mostly on it."""
+    met = (m.area[:, k] > 0) & (m.person_area > 0)
+    return met & ((m.on_person[:, k] > OF_PERSON * m.person_area) | (m.on_person[:, k] > OF_OBJECT * m.area[:, k]))
+
+
 def decide_one(m: Measures, k: int, rule: Rule) -> tuple[Tensor, str]:
     """(N,) bool and the decision on one object."""
-    present = m.area[:, k] > 0
-    never = torch.zeros_like(present)
-    if not present.any():
-        return never, "dropped, its mask is empty in every frame."
-    if not (m.person_area > 0).any():
-        return never, "dropped, there is no person that it could be in front of."
-    met = present & (m.person_area > 0)
-    is_person = met & ((m.on_person[:, k] > OF_PERSON * m.person_area) | (m.on_person[:, k] > OF_OBJECT * m.area[:, k]))
-    full = m.area[:, k] > FULL
-    if met.any() and 2 * (is_person & full).sum() > met.sum():
-        return never, f"dropped, it fills {100 * m.area[met, k].mean():.0f} % of the picture and holds the person."
-    if met.any() and 2 * is_person.sum() > met.sum():
-        return never, "dropped, it is the person: the masks lie on each other."
+    if reason := no_occluder(m, k):
+        return torch.zeros(len(m.area), dtype=torch.bool), reason
+    is_person, full = lies_on_person(m, k), m.area[:, k] > FULL
     share = torch.where(m.outside[:, k] > 0, m.nearer[:, k] / m.outside[:, k].clamp_min(1e-9), torch.nan)
     front = stabilize(share, m.outside[:, k], rule) & ~(is_person & full)
     return check_hidden_area(m, k, front, share, rule)

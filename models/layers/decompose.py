@@ -1,5 +1,7 @@
 """A clip, a person's mask and depth to layers: scene, person, and what is in front of the person.
 
+Without depth the objects that are given are in front of the person wherever their masks are.
+
 Letters: N frames, K objects, h and w the sizes as given, H and W pixels of the clip.
 """
 
@@ -11,7 +13,7 @@ from torch import Tensor
 
 from ..character.posed_body import PosedBody
 from .body import decision_step, whole_bodies
-from .decide import Rule, decide_in_front
+from .decide import Rule, decide_in_front, take_as_front
 from .from_depth import objects_from_depth
 from .layers import Layers
 from .masks import count_objects, mask_frame
@@ -27,7 +29,7 @@ def no_report(done: int) -> None:
 def decompose(
     images: Tensor,
     person_mask: Tensor,
-    depth: Tensor,
+    depth: Tensor | None,
     depth_type: str,
     objects: Tensor | None = None,
     body: PosedBody | None = None,
@@ -35,7 +37,7 @@ def decompose(
     by_depth: bool = False,
     report: Report = no_report,
 ) -> Layers:
-    """Layers of images (N, H, W, 3) with a person's mask (N or 1, h, w) and depth (N, h, w).
+    """Layers of images (N, H, W, 3) with a person's mask (N or 1, h, w) and depth (N, h, w) or none.
 
     objects are masks (K, N or 1, h, w) or packed tracks; with `by_depth` they are found by depth alone. The hidden part
     of the person is that of the posed body, else that of a convex hull. Only every few pixels are measured.
@@ -44,7 +46,7 @@ def decompose(
     rule, frames, size = rule or Rule(), len(images), tuple(images.shape[1:3])
     step = decision_step(size)
     person = lambda index: mask_frame(person_mask, index, size)[::step, ::step] > 0.5
-    near = small_nearness(depth, depth_type, size, step)
+    near = one_depth(size, step) if depth is None else small_nearness(depth, depth_type, size, step)
     areas, values = measure_person(person, near, frames, report)
     whole = whole_bodies(person, areas > 0, body)
     if by_depth:
@@ -54,16 +56,16 @@ def decompose(
     numbers = measure_objects(
         person, whole, near, objects, areas, values, size, step, lambda done: report(frames + done)
     )
-    in_front, lines = decide_in_front(numbers, rule)
+    in_front, lines = take_as_front(numbers) if depth is None else decide_in_front(numbers, rule)
     nearness = torch.cat((numbers.nearness, values[:, None]), 1)
-    notes = clip_notes(person_mask, objects, numbers, near)
+    notes = clip_notes(person_mask, objects, numbers, None if depth is None else near)
     return Layers(images, person_mask, depth, depth_type, objects, in_front, nearness, notes + lines)
 
 
 def clip_notes(
-    person_mask: Tensor, objects: Tensor | None, numbers: Measures, near: Callable[[int], Tensor]
+    person_mask: Tensor, objects: Tensor | None, numbers: Measures, near: Callable[[int], Tensor] | None
 ) -> list[str]:
-    """Notes on the person, the depth and the objects of N frames, which precede the decisions."""
+    """Notes on the person, the depth, if any, and the objects of N frames, which precede the decisions."""
     frames = len(numbers.person_area)
     visible = int((numbers.person_area > 0).sum())
     lines = [f"The person is visible in {visible} of {frames} frames."]
@@ -71,6 +73,8 @@ def clip_notes(
         lines = [f"One person mask was used for all {frames} frames: if the person moves, connect one for each frame."]
     if not visible:
         lines = [f"No person in {frames} frames: everything is scene. Check person_mask."]
+    elif near is None:
+        lines += ["No depth: what the person mask does not cover is scene, and objects with masks are in front."]
     elif all(spread(near(index)) < 1e-6 for index in {0, frames // 2, frames - 1}):
         lines += ["The depth is constant, so it does not separate anything: connect the depth of this clip."]
     if not count_objects(objects):
@@ -78,6 +82,12 @@ def clip_notes(
     elif objects.dtype != torch.uint8 and is_repeated(objects[0], frames):
         lines += [f"One object mask was used for all {frames} frames: if the object moves, connect one for each frame."]
     return lines
+
+
+def one_depth(size: tuple[int, int], step: int) -> Callable[[int], Tensor]:
+    """A function from a frame to small nearness (h, w) where there is no depth: the same everywhere."""
+    plane = torch.zeros(size)[::step, ::step]
+    return lambda index: plane
 
 
 def is_repeated(mask: Tensor, frames: int) -> bool:

@@ -1,9 +1,19 @@
-"""Layers of a clip: decomposed, edited, split, filled, composited, cropped."""
+"""Layers of a clip: masked, decomposed, edited, split, filled, composited, cropped."""
 
 from .composite import CompositeLayers
 from .crop import CropToSubject, PasteCrop
 from .decompose import DecomposeLayers, EditLayers
+from .motion import MaskByMotion
 from .scene import FillScene
 from .split import SplitLayers
 
-NODES = [DecomposeLayers, EditLayers, SplitLayers, FillScene, CompositeLayers, CropToSubject, PasteCrop]
+NODES = [
+    DecomposeLayers,
+    EditLayers,
+    SplitLayers,
+    FillScene,
+    CompositeLayers,
+    CropToSubject,
+    PasteCrop,
+    MaskByMotion,
+]

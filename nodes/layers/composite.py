@@ -114,9 +114,13 @@ def read_changes(
     if inserted_object is not None:
         rank = POSITIONS[insert_position]
         if rank is None and inserted_object_depth is None:
+            how = (
+                "choose another insert_position"
+                if layers.depth is None
+                else "connect it, or choose another insert_position"
+            )
             raise ValueError(
-                "inserted_object_depth: expected the depth of the object for the position by depth, got none: connect it, or "
-                "choose another insert_position."
+                f"inserted_object_depth: expected the depth of the object for the position by depth, got none: {how}."
             )
         depth = None if rank is not None else inserted_object_depth
         added.append(read_addition(layers, inserted_object, inserted_object_mask, depth, "inserted_object", rank))
@@ -142,6 +146,11 @@ def read_depth(layers, depth, name: str):
     from ...models.layers.layers import NearnessClip
     from ..inputs import clips
 
+    if layers.depth is None:
+        raise ValueError(
+            f"{name}: expected layers with depth to compare it with, got layers without: connect depth to Decompose into "
+            f"Layers, or {'choose another insert_position' if name.startswith('inserted') else 'leave it unconnected'}."
+        )
     plane, depth_type = clips.depth(depth, layers.depth_type, len(layers.images), name)
     clips.same_size(name, plane, layers.size, len(layers.images))
     greys = depth_type == DISTANCE and not isinstance(depth, dict) and plane.max() <= 1

@@ -50,6 +50,25 @@ def read_objects(object_masks, frames: int):
     return objects_from_masks(clips.masks(object_masks, "object_masks"), frames)
 
 
+def read_depth(depth, depth_type: str, frames: int, object_source: str, keypoints):
+    """Depth (N, h, w) with its type, None where none is connected; what cannot be decided without it is refused."""
+    from ..inputs import clips
+
+    if depth is not None:
+        return clips.depth(depth, depth_type, frames)
+    if object_source == BY_DEPTH:
+        raise ValueError(
+            "depth: expected the depth of the clip for object_source depth, got none: connect it, or set object_source to "
+            "object masks."
+        )
+    if keypoints is not None:
+        raise ValueError(
+            "keypoints: expected depth with them, got none: connect depth, or leave keypoints unconnected, because without "
+            "depth the body decides nothing."
+        )
+    return None, depth_type
+
+
 def read_body(keypoints, depth, depth_type: str, size: tuple[int, int], frames: int):
     """The posed body of keypoints, or None without them."""
     from ...models.character.from_keypoints import body_from_keypoints
@@ -69,7 +88,7 @@ class DecomposeLayers(io.ComfyNode):
             node_id="DuetDecomposeLayers",
             display_name="Decompose into Layers",
             category=CATEGORY,
-            description="Decomposes a clip into the person, what is in front of the person, and the scene, using depth. "
+            description="Decomposes a clip into the person, what is in front of the person, and the scene, by masks and depth. "
             "For removing or replacing the person, putting objects at their depth, and masks of what hides the person.",
             search_aliases=[
                 "layers", "separate layers", "split layers", "occlusion", "occluder mask", "remove person", "replace person",
@@ -79,12 +98,13 @@ class DecomposeLayers(io.ComfyNode):
             inputs=[
                 io.Image.Input("images", tooltip="The frames of the clip."),
                 io.MultiType.Input(
-                    "depth", types=[io.Image, DA3Geometry, MoGeGeometry],
-                    tooltip="Depth pictures of the same frames, or the geometry of Depth Anything 3 or MoGe.",
+                    "depth", types=[io.Image, DA3Geometry, MoGeGeometry], optional=True,
+                    tooltip="Depth pictures of the same frames, or the geometry of Depth Anything 3 or MoGe. Without it all "
+                    "objects in object_masks are in front of the person, and nothing can be placed by depth.",
                 ),
                 io.Mask.Input(
                     "person_mask",
-                    tooltip="White where the person is, from SAM3 or Remove Background. One mask for each frame, of any size; "
+                    tooltip="White where the person is, from Mask by Motion, SAM3 or Remove Background. One mask for each frame, of any size; "
                     "a single mask is used for all frames.",
                 ),
                 io.MultiType.Input(
@@ -95,7 +115,7 @@ class DecomposeLayers(io.ComfyNode):
                 PoseKeypoint.Input(
                     "keypoints", optional=True,
                     tooltip="The pose of the person, which gives the hidden parts of the body. Without it the outline around "
-                    "the visible parts counts as the body.",
+                    "the visible parts counts as the body. Needs depth.",
                 ),
                 io.Combo.Input(
                     "depth_type", options=list(DEPTH_TYPES), default=DEPTH_TYPES[0],
@@ -105,7 +125,7 @@ class DecomposeLayers(io.ComfyNode):
                 io.Combo.Input(
                     "object_source", options=list(OBJECT_SOURCES), default=MASKS,
                     tooltip="object masks: each object in object_masks is checked. depth: everything nearer than the person "
-                    "that reaches over the body is one object; choose it if there are no masks of objects.",
+                    "that reaches over the body is one object; choose it if there are no masks of objects. Needs depth.",
                 ),
                 io.Float.Input(
                     "nearer_fraction", default=0.4, min=0.0, max=1.0, step=0.01, advanced=True,
@@ -128,8 +148,8 @@ class DecomposeLayers(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images, depth, person_mask, depth_type, object_source, nearer_fraction, stability_margin, min_hidden_percent,
-        object_masks=None, keypoints=None,
+        cls, images, person_mask, depth_type, object_source, nearer_fraction, stability_margin, min_hidden_percent,
+        depth=None, object_masks=None, keypoints=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...models.layers.decide import Rule
         from ...models.layers.decompose import decompose
@@ -139,7 +159,7 @@ class DecomposeLayers(io.ComfyNode):
         check_clip_memory("Decompose into Layers", images, 3)
         images = clips.pictures(images)
         frames, size = len(images), tuple(images.shape[1:3])
-        depth, depth_type = clips.depth(depth, depth_type, frames)
+        depth, depth_type = read_depth(depth, depth_type, frames, object_source, keypoints)
         person, objects = clips.masks(person_mask, "person_mask", frames), read_objects(object_masks, frames)
         body = read_body(keypoints, depth, depth_type, size, frames)
         rule = Rule(nearer_fraction, stability_margin, min_hidden_percent / 100)

@@ -91,16 +91,27 @@ def server_arguments(host, python, state, port, listen, output, own_host, passin
 
 @contextlib.contextmanager
 def running_server(
-    host, python, state, port=None, *, listen="127.0.0.1", log=None, output=None, own_host=False, extra=(), quiet=False
+    host,
+    python,
+    state,
+    port=None,
+    *,
+    listen="127.0.0.1",
+    log=None,
+    output=None,
+    own_host=False,
+    extra=(),
+    quiet=False,
+    packs=None,
 ):
-    """Starts a server, yields it once it answers, ends it and its children afterwards."""
+    """Starts a server, yields it once it answers, ends it and its children afterwards; `packs` replaces this repository's."""
     passing = port is None
     if passing:
         port = free_port()
     check_port(port, listen)
     state, output = Path(state), Path(output or OUTPUT)
     log = Path(log or state / f"server-{port}.log")
-    prepare_state(state)
+    prepare_state(state, packs)
     compile_packs(str(python))
     output.mkdir(parents=True, exist_ok=True)
     arguments = server_arguments(host, python, state, port, listen, output, own_host, passing, extra)

@@ -11,14 +11,19 @@ FOLDERS = ("models", "custom_nodes", "input", "temp", "user")
 LOGS_KEPT = 10
 
 
-def prepare_state(state):
-    """Creates the folders and links this repository's packs into them."""
-    for name in FOLDERS:
-        (state / name).mkdir(parents=True, exist_ok=True)
+def own_packs():
+    """Returns this repository's packs: the names of their folders and where they are."""
     packs = {"comfyui-duet": REPO}
     if (REPO / "training" / "__init__.py").is_file():
         packs["comfyui-duet-training"] = REPO / "training"
-    for name, target in packs.items():
+    return packs
+
+
+def prepare_state(state, packs=None):
+    """Creates the folders and links packs into them, this repository's if none are given."""
+    for name in FOLDERS:
+        (state / name).mkdir(parents=True, exist_ok=True)
+    for name, target in (own_packs() if packs is None else packs).items():
         link_folder(state / "custom_nodes" / name, target)
     drop_old_logs(state)
 

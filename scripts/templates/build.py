@@ -73,6 +73,11 @@ def size_of(node, description, key):
         return list(description.sizes[key])
     if node["type"] == "MarkdownNote":
         return node["size"]
+    return estimated_size(node)
+
+
+def estimated_size(node):
+    """[width, height] of a node: measured in the page, or worked out from its slots and widgets."""
     if node["type"] in SIZES:
         return list(SIZES[node["type"]])
     sockets = [slot for slot in node["inputs"] if "widget" not in slot]

@@ -88,7 +88,7 @@ def widget_of(entry) -> tuple[str, str, str | None]:
     return node, key, label
 
 
-def read_all() -> dict[str, Description]:
-    """Every description by the name of its API workflow, in the order of the titles."""
-    found = {path.stem: read_description(path) for path in FOLDER.glob("*.yaml")}
+def read_all(pack: str = "") -> dict[str, Description]:
+    """Every description of this pack, or of the pack `training`, by the name of its API workflow, in the order of the titles."""
+    found = {path.stem: read_description(path) for path in (FOLDER / pack).glob("*.yaml")}
     return dict(sorted(found.items(), key=lambda item: item[1].title))

@@ -7,6 +7,7 @@ from duet_host.errors import HostError
 from duet_host.layout import columns
 
 INPUT_NODE, OUTPUT_NODE = -10, -20  # the ids of a subgraph's two ends
+ANY, MATCHED = "*", "COMFY_MATCHTYPE_V3"  # of slots that take several types
 EDGE, ROW = 260, 20  # pixels between the ends and the nodes, and from slot to slot
 
 
@@ -36,13 +37,19 @@ class Fold:
         self.workflow, self.subgraph, self.number = workflow, subgraph, number
         self.id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{workflow['id']} {key}"))
         chosen = {int(name) for name in subgraph.nodes}
-        self.nodes = {node["id"]: node for node in workflow["nodes"] if node["id"] in chosen}
+        self.all = workflow["nodes"]
+        self.nodes = {node["id"]: node for node in self.all if node["id"] in chosen}
         if chosen - self.nodes.keys():
             raise HostError(f"{subgraph.name}: the workflow has no node {sorted(chosen - self.nodes.keys())}.")
         self.links = [Link(*link) for link in workflow["links"]]
         self.next_link = workflow["last_link_id"] + 1
         self.inputs, self.outputs, self.inner = [], [], []  # slots of the border, links inside
         self.outer = []  # links of the workflow around it
+
+    def _kind(self, link: Link) -> str:
+        """The type of a link; where its source takes any, that of its target."""
+        target = next(node for node in self.all if node["id"] == link.target)["inputs"][link.input]["type"]
+        return target if link.type == ANY and target != MATCHED else link.type
 
     def new_link(self) -> int:
         self.next_link += 1
@@ -76,7 +83,10 @@ class Fold:
         if slot is None:
             given = self.subgraph.labels.get(f"{link.source}.{link.output}")
             name = free_name(given or self.nodes[link.target]["inputs"][link.input]["name"], self.inputs)
-            slot = self._slot(self.inputs, name, link.type) | {"source": (link.source, link.output), "link": link.id}
+            slot = self._slot(self.inputs, name, self._kind(link)) | {
+                "source": (link.source, link.output),
+                "link": link.id,
+            }
             self.inputs.append(slot)
             self.outer.append(Link(link.id, link.source, link.output, self.number, len(self.inputs) - 1, link.type))
             kept = self.new_link()
@@ -99,7 +109,7 @@ class Fold:
         if slot is None:
             kept = self.new_link()
             given = self.subgraph.labels.get(f"{link.source}.{link.output}")
-            slot = self._slot(self.outputs, free_name(given or output["name"], self.outputs), link.type)
+            slot = self._slot(self.outputs, free_name(given or output["name"], self.outputs), self._kind(link))
             slot |= {"source": (link.source, link.output), "links": [], "linkIds": [kept]}
             self.outputs.append(slot)
             place = len(self.outputs) - 1

@@ -1,11 +1,12 @@
-"""A character model in the files that MIMO was released in, small and random, and a CLIP Vision model that barely sees."""
+"""A character model in the files that MIMO was released in, small and random, and its CLIP."""
 
 from pathlib import Path
 
 import torch
 from safetensors.torch import save_file
 
-from tiny.files import WIDE, random_state, save_with_zeros, vae_state
+from tiny.clip_files import write_clip
+from tiny.files import WIDE, random_state, vae_state
 
 FILES = {"reference.": "reference_unet", "pose_guider.": "pose_guider", "": "denoising_unet"}
 
@@ -18,7 +19,7 @@ def write_character_model(models: Path) -> None:
     from pack.models.unet.network import VideoUNet
     from pack.models.unet.switches import with_switches
 
-    for folder in ("diffusion_models", "vae", "clip_vision"):
+    for folder in ("diffusion_models", "vae"):
         (models / folder).mkdir(parents=True, exist_ok=True)
     for file, state in apart(random_state(VideoUNet(with_switches(MIMO, **WIDE)), 31)).items():
         torch.save(state, models / "diffusion_models" / f"mimo_{file}.pth")
@@ -26,7 +27,7 @@ def write_character_model(models: Path) -> None:
     state = {name: value.half() for name, value in random_state(VideoUNet(own), 33).items()}
     save_model(models / "diffusion_models" / "duet_character_128.safetensors", state, own)
     save_file(vae_state(), str(models / "vae" / "vae-ft-mse-840000-ema-pruned.safetensors"))
-    save_with_zeros(models / "clip_vision" / "sd_image_variations_image_encoder.safetensors", seeing(), silent_layers())
+    write_clip(models)
 
 
 def apart(state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
@@ -37,32 +38,3 @@ def apart(state: dict[str, torch.Tensor]) -> dict[str, dict[str, torch.Tensor]]:
         file = "motion_module" if ".motion_modules." in name else FILES[prefix]
         files[file][name.removeprefix(prefix)] = value.half()
     return files
-
-
-def seeing() -> dict[str, torch.Tensor]:
-    """The part of CLIP ViT-L/14 that answers: its first token and the way out."""
-    g, norm = torch.Generator().manual_seed(32), torch.ones(1024)
-    return {
-        "vision_model.embeddings.class_embedding": torch.randn(1024, generator=g),
-        "vision_model.pre_layrnorm.weight": norm,
-        "vision_model.post_layernorm.weight": norm,
-        "visual_projection.weight": torch.randn(768, 1024, generator=g) / 32,
-    }
-
-
-def silent_layers() -> dict[str, tuple[int, ...]]:
-    """The rest of it, which the host wants whole: all zeros."""
-    width, wide = 1024, 4096
-    shapes = {
-        "vision_model.embeddings.patch_embedding.weight": (width, 3, 14, 14),
-        "vision_model.embeddings.position_embedding.weight": (257, width),
-        "vision_model.pre_layrnorm.bias": (width,),
-        "vision_model.post_layernorm.bias": (width,),
-    }
-    for i in range(24):
-        layer = f"vision_model.encoder.layers.{i}."
-        square = {f"{layer}self_attn.{name}_proj": (width, width) for name in ("q", "k", "v", "out")}
-        for name, size in (square | {f"{layer}mlp.fc1": (wide, width), f"{layer}mlp.fc2": (width, wide)}).items():
-            shapes |= {f"{name}.weight": size, f"{name}.bias": size[:1]}
-        shapes |= {f"{layer}layer_norm{k}.{part}": (width,) for k in (1, 2) for part in ("weight", "bias")}
-    return shapes

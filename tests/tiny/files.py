@@ -40,13 +40,12 @@ def halved(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 def write_tiny_models(models: Path) -> None:
     """Fill a host's models folder with everything that the workflows name."""
-    folders = ("diffusion_models", "controlnet", "vae", "checkpoints", "animatediff_models", "loras", "clip_vision")
+    folders = ("diffusion_models", "controlnet", "vae", "checkpoints", "animatediff_models", "loras")
     for folder in folders:
         (models / folder).mkdir(parents=True, exist_ok=True)
     write_dance(models)
     write_stable_diffusion(models)
     write_motion(models / "animatediff_models")
-    write_clip(models / "clip_vision" / "clip-vit-large-patch14")
 
 
 def write_dance(models: Path) -> None:
@@ -75,19 +74,15 @@ def write_motion(folder: Path) -> None:
     config = with_switches(SD1, **WIDE, temporal="motion_modules", motion_mid_block=True)
     state = halved(random_state(VideoUNet(config), 4))
     state = {name: value for name, value in state.items() if ".motion_modules." in name}
-    save_file(state, str(folder / "mm_sd_v15_v2.safetensors"))
+    save_file(state, str(folder / "mm_sd15_v2.safetensors"))
     torch.save({"state_dict": {f"module.{name}": value for name, value in state.items()}}, folder / "mm_sd_v15_v2.ckpt")
 
 
 def write_stable_diffusion(models: Path) -> None:
-    """Stable Diffusion 1.5 as the host knows it, a pair model of that size, and a stock ControlNet and LoRA for both."""
+    """Stable Diffusion 1.5 as the host knows it, with a ControlNet and a motion LoRA."""
     from comfy.cldm.cldm import ControlNet
     from comfy.ldm.modules.diffusionmodules.openaimodel import UNetModel
     from comfy.ops import disable_weight_init
-    from pack.models.files import save_model
-    from pack.models.unet.config import IDOL
-    from pack.models.unet.network import VideoUNet
-    from pack.models.unet.switches import with_switches
     from safetensors.torch import save_file
 
     shape = {
@@ -100,19 +95,18 @@ def write_stable_diffusion(models: Path) -> None:
     state |= {f"first_stage_model.{name}": value for name, value in vae_state().items()}
     state |= {f"{CLIP}{name}": value for name, value in words().items()}
     zeros = {f"{CLIP}{name}": size for name, size in silent_layers().items()}
-    save_with_zeros(models / "checkpoints" / "v1-5-pruned-emaonly.safetensors", state, zeros)
-
-    pair = with_switches(IDOL, **WIDE, foreground_width=0)
-    save_model(
-        models / "diffusion_models" / "duet_words_sd15.safetensors", halved(random_state(VideoUNet(pair), 6)), pair
-    )
+    save_with_zeros(models / "checkpoints" / "v1-5-pruned-emaonly-fp16.safetensors", state, zeros)
     net = random_state(ControlNet(**shape, hint_channels=3), 7)
     save_file(halved(net), str(models / "controlnet" / "control_v11p_sd15_openpose_fp16.safetensors"))
+    write_motion_lora(models / "loras" / "v2_lora_PanLeft.ckpt")
+
+
+def write_motion_lora(path: Path) -> None:
+    """A motion LoRA of AnimateDiff, as its authors publish it."""
     g = torch.Generator().manual_seed(8)
-    place = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q"
-    lora = {f"{place}.lora_A.weight": (4, 320), f"{place}.lora_B.weight": (320, 4)}
-    lora = {name: torch.randn(size, generator=g) for name, size in lora.items()}
-    save_file(lora, str(models / "loras" / "my_style_sd15.safetensors"))
+    place = "down_blocks.0.motion_modules.0.temporal_transformer.transformer_blocks.0.attention_blocks.0.processor.to_q"
+    lora = {f"{place}_lora.down.weight": (4, 320), f"{place}_lora.up.weight": (320, 4)}
+    torch.save({"state_dict": {name: torch.randn(size, generator=g) for name, size in lora.items()}}, path)
 
 
 def words() -> dict[str, torch.Tensor]:
@@ -132,22 +126,6 @@ def silent_layers() -> dict[str, tuple[int, ...]]:
             shapes |= {f"{name}.weight": size, f"{name}.bias": size[:1]}
         shapes |= {f"{layer}layer_norm{k}.{part}": (768,) for k in (1, 2) for part in ("weight", "bias")}
     return shapes
-
-
-def write_clip(folder: Path) -> None:
-    """A tiny CLIP of two halves as transformers saves it, with the host's own tokenizer."""
-    import comfy.sd1_clip
-    from transformers import CLIPConfig, CLIPModel, CLIPTokenizer
-
-    tiny = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
-    seeing = {**tiny, "image_size": 56, "patch_size": 14}
-    reading = {**tiny, "bos_token_id": 49406, "eos_token_id": 49407}
-    model = CLIPModel(CLIPConfig(text_config=reading, vision_config=seeing, projection_dim=16))
-    g = torch.Generator().manual_seed(10)
-    for value in model.parameters():
-        value.data = torch.randn(value.shape, generator=g) * 0.3
-    model.save_pretrained(folder)
-    CLIPTokenizer.from_pretrained(Path(comfy.sd1_clip.__file__).with_name("sd1_tokenizer")).save_pretrained(folder)
 
 
 def save_with_zeros(path: Path, state: dict[str, torch.Tensor], zeros: dict[str, tuple[int, ...]]) -> None:

@@ -79,7 +79,7 @@ def prompt_of(name, **changes):
         for one in SCHEMAS[name].inputs
         if not one.optional and one.get_io_type().split(",")[0] in LINKS
     }  # fmt: skip
-    changes |= {"lora_name": "my_style_sd15.safetensors"} if name == "DuetLoadVideoLora" else {}
+    changes |= {"lora_name": "v2_lora_PanLeft.ckpt"} if name == "DuetLoadVideoLora" else {}
     key = next(iter(changes), "")
     prompt = {"it": node(name, **defaults(name, key) | links | changes), "end": node("PreviewAny", source=["it", 0])}
     while (

@@ -57,6 +57,8 @@ def made(server):
                     node["inputs"]["steps"] = 2  # random weights sample nothing worth more
                 if node["inputs"].get("width") == 512:
                     node["inputs"] |= {"width": 64, "height": 64}
+                if name == "evaluate_words" and "frames" in node["inputs"]:
+                    node["inputs"]["frames"] = 2  # CLIP ViT-L/14 has its full size
             result = run_prompt(server.url, prompt)
             results[name] = result, files(server, result.outputs)
         return results[name]
@@ -180,10 +182,10 @@ def test_words_become_a_clip_that_moves(made):
     assert len(clip) == 16 and clip.std() > 1 and np.abs(np.diff(clip.astype(int), axis=0)).max() > 1
 
 
-def test_the_lora_fits_and_the_pair_is_saved(made):
+def test_the_lora_fits_and_the_clip_is_saved(made):
     result, _ = made("lora_and_controlnet")
     assert result.outputs["17"]["text"] == ["LoRA: 2 of 2 tensors fit and change 1 weights of the model."]
-    assert len(video_of(made, "lora_and_controlnet")) == 8
+    assert len(video_of(made, "lora_and_controlnet")) == 16
 
 
 def test_a_converted_motion_module_is_in_the_list_at_once(made, server, run):

@@ -77,6 +77,9 @@ TOO_LARGE = {
     "layers.decompose.EditLayers": lambda: {
         "layers": layers(), "front_objects": "", "scene_objects": "", "first_frame": 0, "last_frame": -1,
     },
+    "layers.motion.MaskByMotion": lambda: {
+        "images": clip(), "sensitivity": 0.5, "min_size_percent": 0.05, "largest_only": False, "grow_mask": 2,
+    },
     "layers.scene.FillScene": lambda: {"layers": layers(), "use_other_frames": True, "grow_mask": 4},
     "layers.split.SplitLayers": lambda: {"layers": layers(), "alpha_mode": "straight", "object_number": -1},
     "layers.composite.CompositeLayers": lambda: {

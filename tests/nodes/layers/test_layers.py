@@ -10,6 +10,7 @@ from pack.nodes.character.body import DrawBody
 from pack.nodes.layers.composite import CompositeLayers
 from pack.nodes.layers.crop import CropToSubject, PasteCrop
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers
+from pack.nodes.layers.motion import MaskByMotion
 from pack.nodes.layers.scene import FillScene
 from pack.nodes.layers.split import SplitLayers
 from pack.nodes.stage.stage import RenderTestVideo
@@ -237,3 +238,91 @@ def test_wrong_sockets_and_sizes(stage):
     }.items():
         with pytest.raises(ValueError, match=message):
             call()
+
+
+# --- without depth ---------------------------------------------------------------------------------------------------
+
+
+def test_layers_without_depth(stage):
+    """The person is separated by the mask alone; an object with a mask is in front where it is."""
+    layers = decomposed(stage, depth=None)
+    assert "No depth" in layers["report"] and "Object 0: no depth, so in front" in layers["report"]
+    assert layers["layers"]["depth"] is None and layers["preview"].shape[1:] == (SIZE, SIZE, 3)
+    assert torch.allclose(layers["occluder_mask"], stage["occluder_mask"], atol=1e-6)
+    total = layers["person_mask"] + layers["occluder_mask"] + layers["scene_mask"]
+    assert torch.allclose(total, torch.ones_like(total))
+    assert torch.equal(composed(layers["layers"])["images"], stage["images"])
+    both = torch.cat((stage["person_mask"], stage["occluder_mask"]))
+    assert "Object 0: dropped, it is the person" in decomposed(stage, depth=None, object_masks=both)["report"]
+    alone = decomposed(stage, depth=None, object_masks=None)
+    assert alone["occluder_mask"].sum() == 0 and torch.equal(alone["person_mask"], stage["person_mask"])
+
+
+def test_a_person_is_removed_without_depth(stage):
+    layers = decomposed(stage, depth=None)["layers"]
+    filled = out(FillScene, layers=layers, use_other_frames=True, grow_mask=2, inpainted_scene=stage["scene"])
+    assert filled["scene_depth"].abs().max() == 0
+    empty = composed(filled["layers"], remove_person=True, remove_occluders=True)
+    assert (empty["images"] - stage["scene"]).abs().mean() < 2e-3 and empty["depth"].abs().max() == 0
+    parts = out(SplitLayers, layers=filled["layers"], alpha_mode="premultiplied", object_number=-1)
+    assert torch.allclose(parts["scene"] + parts["person"] + parts["occluder"], stage["images"], atol=1e-6)
+    assert all(parts[f"{name}_depth"].abs().max() == 0 for name in ("scene", "person", "occluder"))
+    back = out(EditLayers, layers=layers, front_objects="", scene_objects="0", first_frame=0, last_frame=-1)
+    assert back["occluder_mask"].sum() == 0
+
+
+def test_insertion_without_depth_takes_a_place_among_the_layers(stage):
+    layers = decomposed(stage, depth=None)["layers"]
+    thing = {"inserted_object": torch.zeros(1, SIZE, SIZE, 3), "inserted_object_mask": torch.ones(1, SIZE, SIZE)}
+    behind = composed(layers, **thing, insert_position="behind the person")["images"]
+    person = (stage["person_mask"] == 1) & (stage["occluder_mask"] == 0)
+    assert torch.allclose(behind[person], stage["images"][person], atol=1e-6)
+    assert behind[(stage["person_mask"] == 0) & (stage["occluder_mask"] == 0)].abs().max() < 1e-6
+    between = composed(layers, **thing, insert_position="in front of the person")["images"]
+    front = stage["occluder_mask"] == 1
+    assert torch.allclose(between[front], stage["images"][front], atol=1e-6) and between[~front & person].max() < 1e-6
+
+
+def test_what_needs_depth_is_refused_without_it(stage):
+    layers = decomposed(stage, depth=None)["layers"]
+    thing = {"inserted_object": torch.zeros(1, SIZE, SIZE, 3), "inserted_object_mask": torch.ones(1, SIZE, SIZE)}
+    flat = torch.full((1, SIZE, SIZE, 3), 0.5)
+    for message, call in {
+        "depth: expected the depth of the clip": lambda: decomposed(stage, depth=None, object_source="depth"),
+        "keypoints: expected depth with them": lambda: decomposed(stage, depth=None, keypoints=stage["keypoints"]),
+        "got layers without: connect depth": lambda: composed(layers, **thing, inserted_object_depth=flat),
+        "for the position by depth, got none: choose another": lambda: composed(layers, **thing),
+        "or leave it unconnected": lambda: composed(
+            layers, remove_person=False, scene=flat, character=flat, character_mask=flat[..., 0], character_depth=flat
+        ),
+    }.items():  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            call()
+
+
+# --- a mask of what moves --------------------------------------------------------------------------------------------
+
+
+def moving(frames=10):
+    """A bright square that crosses a still picture, and its mask."""
+    still = torch.rand(1, SIZE, SIZE, 3, generator=torch.Generator().manual_seed(5)) * 0.3
+    images, masks = still.repeat(frames, 1, 1, 1), torch.zeros(frames, SIZE, SIZE)
+    for index in range(frames):
+        masks[index, 30:60, 8 * index : 8 * index + 16] = 1
+    images[masks == 1] = 0.9
+    return images, masks, still
+
+
+def test_a_person_is_removed_with_no_model_at_all():
+    images, truth, still = moving()
+    given = {"sensitivity": 0.5, "min_size_percent": 0.05, "largest_only": False, "grow_mask": 2}
+    made = out(MaskByMotion, images=images, **given)
+    assert made["scene"].shape == (1, SIZE, SIZE, 3) and made["report"].startswith(f"{100 * made['mask'].mean():.1f} %")
+    assert (made["mask"][truth == 1] == 1).all() and made["mask"].mean() < 2 * truth.mean()
+    layers = decomposed({"images": images, "depth": None, "person_mask": made["mask"], "occluder_mask": None})["layers"]
+    filled = out(FillScene, layers=layers, use_other_frames=True, grow_mask=2)["layers"]
+    assert torch.allclose(composed(filled, remove_person=True)["images"], still.expand_as(images), atol=1e-6)
+    with pytest.raises(ValueError, match="at least 2 frames, got 1"):
+        out(MaskByMotion, images=images[:1], **given)
+    with pytest.raises(ValueError, match="NaN or infinite values, the first in frame 2"):
+        out(MaskByMotion, images=images.index_fill(0, torch.tensor([2]), torch.nan), **given)

@@ -252,6 +252,22 @@ def test_the_three_stages_follow_each_other_and_the_model_opens(vae_run, run):
     assert "Duet" in loaded.outputs["2"]["text"][0]
 
 
+@pytest.mark.parametrize("name", ["train_one_shot", "train_one_shot_depth"])
+def test_a_model_is_tuned_on_one_clip_and_its_tuning_is_listed(name, run, server):
+    """The shipped workflows of video tuning, small."""
+    from duet_host.client import object_info
+
+    folder = Path(__file__).resolve().parents[3] / "training" / "workflows" / "api"
+    prompt = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    prompt["1"]["inputs"] |= {"size": 64, "frames": 2}
+    prompt["4"]["inputs"] |= {"preset": "CPU", "steps": 1, "sample_every": 0, "extra_settings": '{"threads": 1}'}
+    prompt["5"]["inputs"]["run_name"] = f"small_{name}"
+    result = run(prompt)
+    assert result.ok, (result.error, result.node_errors)
+    listed = object_info(server.url)["DuetLoadVideoTuning"]["input"]["required"]["tuning_name"]
+    assert f"small_{name}.safetensors" in str(listed)
+
+
 def test_the_autoencoder_and_then_its_flow_follow_each_other_and_the_model_opens(run):
     """The shipped workflows of latent flow, small."""
     folder = Path(__file__).resolve().parents[3] / "training" / "workflows" / "api"

@@ -11,6 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from templates.build import build_template
+from templates.description import read_all
+from templates.table import read_table, table
 from write_locale import inputs_of, key_of
 
 if not os.environ.get("COMFYUI_PATH"):
@@ -18,7 +21,10 @@ if not os.environ.get("COMFYUI_PATH"):
 
 TRAINING = Path(__file__).resolve().parents[3] / "training"
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "training_nodes.json"
-API = sorted((TRAINING / "workflows" / "api").glob("*.json"))
+WORKFLOWS = TRAINING / "workflows"
+API = sorted((WORKFLOWS / "api").glob("*.json"))
+README = (WORKFLOWS / "README.md").read_text(encoding="utf-8")
+TITLES = read_table(README)
 
 
 def nodes():
@@ -96,10 +102,24 @@ def test_workflows_are_the_same_in_both_formats_and_known(path, object_info):
 
     prompt = read(path)
     strip = lambda graph: {key: (node["class_type"], node["inputs"]) for key, node in graph.items()}
-    assert strip(convert_ui_to_api(read(TRAINING / "workflows" / path.name), object_info)) == strip(prompt)
+    assert strip(convert_ui_to_api(read(WORKFLOWS / f"{TITLES[path.stem]}.json"), object_info)) == strip(prompt)
     for node in prompt.values():
         groups = object_info[node["class_type"]]["input"]
         assert {name.split(".")[0] for name in node["inputs"]} <= {name for group in groups.values() for name in group}
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_the_template_is_what_its_sources_make(path, object_info):
+    workflow, problems = build_template(read(path), object_info, read_all("training")[path.stem])
+    assert problems == []
+    assert read(WORKFLOWS / f"{TITLES[path.stem]}.json") == workflow, "run scripts/write_templates.py"
+
+
+def test_the_table_names_every_file_and_no_other():
+    assert sorted(TITLES) == [path.stem for path in API]
+    for ending in ("json", "jpg"):
+        assert {path.stem for path in WORKFLOWS.glob(f"*.{ending}")} == set(TITLES.values())
+    assert table(read_all("training")) == README, "run scripts/write_templates.py"
 
 
 def test_every_node_is_used_by_a_workflow():
