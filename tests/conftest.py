@@ -29,6 +29,7 @@ load("pack", ROOT)
 load("duet_host", ROOT / "scripts" / "duet_host")
 load("tiny", ROOT / "tests" / "tiny")
 load("words", ROOT / "tests" / "words.py")
+load("geometry", ROOT / "tests" / "browser" / "geometry.py")
 load("write_locale", ROOT / "scripts" / "write_locale.py")
 
 if HOST:
