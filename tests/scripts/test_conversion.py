@@ -174,6 +174,16 @@ def test_list_that_is_a_value_is_no_link(info):
     assert ui_to_api(ui, info)["1"]["inputs"] == {"crop_region": {"__value__": [3, 0]}}
 
 
+def test_only_a_list_of_files_has_an_upload_button(info):
+    mask = ["STRING", {"widgetType": "PAINTER", "image_upload": True, "socketless": True}]
+    painted = {"mask": mask, "width": ["INT", {"default": 512}]}
+    info["Painter"] = {"input": {"required": painted}, "output": ["IMAGE"], "output_name": ["IMAGE"]}
+    prompt = {"1": node("Painter", "Paint", mask="", width=256)}
+    ui = api_to_ui(prompt, info)
+    assert find(ui, 1)["widgets_values"] == ["", 256]
+    assert ui_to_api(ui, info)["1"]["inputs"]["width"] == 256
+
+
 def test_ids_that_are_no_numbers_get_free_ones(prompt, info):
     ui = api_to_ui({"a": prompt["3"], "1": prompt["12"]}, info)
     assert sorted(entry["id"] for entry in ui["nodes"]) == [1, 2]
