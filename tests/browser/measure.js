@@ -46,7 +46,11 @@ async (workflow) => {
     return found;
   };
 
-  await app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow);
+  // A tab of its own: in a tab that is used again, Nodes 2.0 draws a node as high as the one that had its number before.
+  const tabs = app.extensionManager.workflow;
+  const before = tabs.activeWorkflow;
+  await app.loadGraphData(workflow);
+  if (before && before !== tabs.activeWorkflow) await tabs.closeWorkflow(before);
   await settle();
   const nodes = app.graph._nodes.map((node) => ({
     id: String(node.id),
