@@ -34,6 +34,7 @@ LOOSE = {
         "finite",
         "memory",
         "named",
+        "notice",
         "progress",
         "recommended",
         "seam",

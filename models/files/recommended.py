@@ -14,6 +14,7 @@ from .reading import SAFE, read_weights
 KEY = "duet_recommended"
 WHOLE = {"width": (16, 4096), "height": (16, 4096), "frames": (1, 1024), "steps": (1, 10000)}
 CFG = (0, 100)
+FAR_STEPS, FAR_CFG = 4, 2  # times more or fewer steps, times more cfg than the file recommends: a warning is shown
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,20 @@ def of_family(config: VideoUNetConfig) -> Recommended:
         return PAIR
     depth = config.in_channels == config.out_channels + 1
     return DEPTH if depth or config.self_attention == "sparse_causal" else CLIP
+
+
+def far_off(settings: Recommended, steps: int, cfg: float, few: bool = True) -> str | None:
+    """One sentence where steps or cfg are far from the settings of a file; without `few` few steps are no reason."""
+    off = (
+        [f"{steps} steps"] if steps > FAR_STEPS * settings.steps or (few and FAR_STEPS * steps < settings.steps) else []
+    )
+    off += [f"cfg {cfg:g}"] if cfg > FAR_CFG * settings.cfg else []
+    if not off:
+        return None
+    return (
+        f"The model's file recommends {settings.steps} steps and cfg {settings.cfg:g}; with {' and '.join(off)} colours can burn "
+        "or noise can stay. Use KSampler (Auto Settings), which takes them from the file, or set them here."
+    )
 
 
 def read_recommended(path: str | Path, default: Recommended) -> Recommended:

@@ -4,14 +4,34 @@ from pathlib import Path
 
 import comfy.latent_formats as formats
 from comfy.model_patcher import ModelPatcher
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
 
-from ...models.files.recommended import FLOW, KEY, Recommended, of_family, read_recommended
+from ...models.files.recommended import FLOW, KEY, Recommended, far_off, of_family, read_recommended
+from .notice import show_warning
 
 
 def with_recommended(model: ModelPatcher, path: str | Path) -> ModelPatcher:
     """The MODEL of a file, with the settings that the file recommends."""
-    model.set_attachments(KEY, read_recommended(path, family_default(model)))
+    default = family_default(model)
+    settings = read_recommended(path, default)
+    model.set_attachments(KEY, settings)
+    if settings is not default:  # what a family was published with is no rule for every file of it
+        model.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, KEY, warn_of_settings)
     return model
+
+
+def warn_of_settings(executor, noise: Tensor, latent_image: Tensor, sampler, sigmas: Tensor, *args, **kwargs) -> Tensor:
+    """The host's OUTER_SAMPLE wrapper point: steps and cfg far from those of the file are named on the node that samples."""
+    guider = executor.class_obj
+    patcher, steps = guider.model_patcher, len(sigmas) - 1
+    whole = sigmas[-1] == 0 and sigmas[0] > patcher.get_model_object("model_sampling").sigma_max / 2
+    few = whole and not patcher.patches  # a part of the steps may be few, and LoRAs are made for few
+    show_warning(
+        far_off(recommended_of(patcher), steps, guider.cfg, few),
+        "The steps and cfg are near those that the model's file recommends.",
+    )
+    return executor(noise, latent_image, sampler, sigmas, *args, **kwargs)
 
 
 def recommended_of(model: ModelPatcher) -> Recommended:

@@ -232,6 +232,7 @@ SEAM = {
         "io.String.Output(display_name, tooltip)",
         "io.Vae.Input(_, optional, tooltip)",
     ),
+    "comfy_execution.utils": ("get_executing_context()",),
     "folder_paths": (
         "add_model_folder_path(_, _)",
         "annotated_filepath(_)",

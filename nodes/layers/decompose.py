@@ -152,7 +152,8 @@ class DecomposeLayers(io.ComfyNode):
         depth=None, object_masks=None, keypoints=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...models.layers.decide import Rule
-        from ...models.layers.decompose import decompose
+        from ...models.layers.decompose import decompose, is_repeated
+        from ..host.notice import show_warning
         from ..host.progress import progress
         from ..inputs import clips
 
@@ -164,7 +165,11 @@ class DecomposeLayers(io.ComfyNode):
         body = read_body(keypoints, depth, depth_type, size, frames)
         rule = Rule(nearer_fraction, stability_margin, min_hidden_percent / 100)
         how = {"rule": rule, "by_depth": object_source == BY_DEPTH, "report": progress(2 * frames)}
-        return results(decompose(images, person, depth, depth_type, objects, body, **how))
+        layers = decompose(images, person, depth, depth_type, objects, body, **how)
+        show_warning(
+            layers.report[0] if is_repeated(person, frames) else None, "Each frame has a person mask of its own."
+        )
+        return results(layers)
 
 
 class EditLayers(io.ComfyNode):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pack.models.files.recommended import CLIP, KEY, PAIR, Recommended, read_recommended
+from pack.models.files.recommended import CLIP, KEY, PAIR, Recommended, far_off, read_recommended
 from safetensors.torch import save_file
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
@@ -83,3 +83,17 @@ def test_a_damaged_file_beside_is_named(file):
 ])  # fmt: skip
 def test_shipped_weights_recommend_what_they_were_measured_with(name, expected):
     assert read_recommended(WEIGHTS / f"{name}.safetensors", PAIR) == Recommended(*expected)
+
+
+@pytest.mark.parametrize(("steps", "cfg", "expected"), [
+    (2, 1.0, None), (8, 2.0, None), (1, 0.0, None),
+    (9, 1.0, "with 9 steps colours"), (2, 2.1, "with cfg 2.1 colours"), (20, 7.0, "with 20 steps and cfg 7 colours"),
+])  # fmt: skip
+def test_settings_far_from_those_of_the_file_are_named(steps, cfg, expected):
+    found = far_off(replace(PAIR, steps=2, cfg=1.0), steps, cfg)
+    assert found is expected is None or expected in found and "recommends 2 steps and cfg 1;" in found
+
+
+def test_few_steps_are_far_only_where_all_were_to_be_made():
+    assert "with 4 steps colours" in far_off(CLIP, 4, 7.5)  # 25 are recommended
+    assert far_off(CLIP, 4, 7.5, few=False) is None and far_off(CLIP, 7, 7.5) is None

@@ -199,11 +199,12 @@ def test_bad_input_is_answered_in_a_sentence(stage, message):
     assert message in str(error.value)
 
 
-def test_one_mask_for_all_frames_is_reported(stage):
+def test_one_mask_for_all_frames_is_reported(stage, caplog):
     """It was repeated silently, and the report read as if the person had been found in each frame."""
     report = decomposed(stage, person_mask=stage["person_mask"][:1])["report"]
     assert "One person mask was used for all 6 frames" in report and "of 6 frames." not in report.splitlines()[0]
-    assert "visible in 6 of 6 frames" in decomposed(stage)["report"].splitlines()[0]
+    assert caplog.messages == [report.splitlines()[0]]
+    assert "visible in 6 of 6 frames" in decomposed(stage)["report"].splitlines()[0] and len(caplog.messages) == 1
 
 
 def test_sensible_answers_to_odd_input(stage):

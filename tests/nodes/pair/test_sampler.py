@@ -61,6 +61,37 @@ def test_a_model_of_the_host_is_sampled_as_ksampler_does_by_default():
     assert torch.equal(sampled(model, pictures), by_ksampler(model, pictures, 20, 8.0, "euler", "simple"))
 
 
+@pytest.mark.parametrize(("steps", "cfg", "words"), [
+    (2, 1.5, None), (8, 3.0, None), (9, 1.5, "with 9 steps"), (2, 7.0, "with cfg 7"), (20, 7.0, "with 20 steps and cfg 7"),
+])  # fmt: skip
+def test_settings_far_from_those_of_the_file_are_warned_of(model, caplog, steps, cfg, words):
+    """20 steps and cfg 7, the defaults of KSampler, burned a model for 2 steps silently."""
+    by_ksampler(model, latent(), steps, cfg, "euler", "simple")
+    assert caplog.messages == [] if words is None else words in caplog.messages[0]
+
+
+def test_recommended_settings_parts_and_models_without_any_are_not_warned_of(model, caplog, tmp_path):
+    sampled(model, latent())
+    path, config = tmp_path / "silent.safetensors", tiny_config()
+    save_model(path, tiny_weights(config), config)
+    by_ksampler(open_video_model(str(path))[0], latent(), 2, 7.0, "euler", "simple")
+    by_ksampler(host_model(), latent(2), 2, 30.0, "euler", "simple")
+    assert caplog.messages == []
+
+
+def test_few_steps_are_warned_of_where_they_were_to_be_all(model, caplog):
+    many = model.clone()
+    many.set_attachments(KEY, Recommended(64, 64, 3, 20, 1.5, "ddim", "sgm_uniform"))
+    pair = {"samples": noise((2 * FRAMES, 4, 8, 8), 3)}
+    by_ksampler(many, pair, 2, 1.5, "euler", "simple", denoise=0.3)
+    many.add_patches({"diffusion_model.conv_in.weight": ("diff", (torch.zeros(64, 4, 3, 3),))}, 1.0)
+    by_ksampler(many, pair, 2, 1.5, "euler", "simple")
+    assert caplog.messages == [], "a part of the steps, and a LoRA that may be made for few"
+    many.patches.clear()
+    by_ksampler(many, pair, 2, 1.5, "euler", "simple")
+    assert "recommends 20 steps and cfg 1.5; with 2 steps" in caplog.messages[0]
+
+
 def test_a_sampler_that_this_host_lacks_is_refused(model):
     other = model.clone()
     other.set_attachments(KEY, Recommended(64, 64, 3, 2, 1.5, "of_tomorrow", "simple"))

@@ -1,0 +1,20 @@
+"""A warning for the artist: in ComfyUI's log, and as text on the node that runs."""
+
+import logging
+
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
+
+_warned: set[str] = set()  # nodes whose text in the page is a warning
+
+
+def show_warning(warning: str | None, mended: str) -> None:
+    """Shows a warning on the node that runs; None replaces the one of an earlier run by `mended`, as the page keeps texts."""
+    if warning:
+        logging.warning(warning)
+    running, server = get_executing_context(), getattr(PromptServer, "instance", None)
+    if running is None or server is None:
+        return
+    if warning or running.node_id in _warned:
+        server.send_progress_text(warning or mended, running.node_id)
+    (_warned.add if warning else _warned.discard)(running.node_id)
