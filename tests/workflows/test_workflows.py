@@ -113,8 +113,12 @@ def test_the_server_knows_every_node_and_input(path, object_info):
 def test_an_independent_converter_reads_the_same_graph(path, object_info):
     from comfy_cli.workflow_to_api import convert_ui_to_api
 
-    ours = for_this_host(read(path), object_info)
-    assert strip(convert_ui_to_api(read(page_file(path.stem)), object_info)) == strip(ours)
+    ours, theirs = for_this_host(read(path), object_info), convert_ui_to_api(read(page_file(path.stem)), object_info)
+    for node in theirs.values():  # it fills in defaults of sockets, which the page leaves empty
+        specs = object_info[node["class_type"]]["input"].get("optional", {})
+        forced = {name for name, spec in specs.items() if spec[1:] and spec[1].get("forceInput")}
+        node["inputs"] = {k: v for k, v in node["inputs"].items() if k not in forced or is_link(v, theirs)}
+    assert strip(theirs) == strip(ours)
 
 
 def strip(prompt):
@@ -226,13 +230,13 @@ def test_a_picture_is_behind_the_person(made, walk):
 
 
 def test_paint_stays_on_the_wall_and_behind_who_walks_past(made, walk):
-    clip, (_, masks, _) = video_of(made, "clip_paint"), walk
+    clip, (pictures, masks, _) = video_of(made, "clip_paint"), walk
     pink = np.abs(clip.astype(int) - [0xE0, 0x21, 0x8A]).max(-1) < 60
     inside = np.zeros_like(masks)
     inside[:, 24:46, 24:46] = True
     assert pink[inside & ~masks].mean() > 0.8
     assert pink[inside & masks].mean() < 0.2
-    assert not pink[:, 60:].any()
+    assert psnr(clip, pictures, np.broadcast_to(np.arange(SMALL)[:, None] > 60, masks.shape)) > 28, "no paint below"
 
 
 def test_a_clip_keeps_its_frame_rate(made):
