@@ -11,6 +11,7 @@ workflow to run where this one needs files that nobody has here, `caption` a lin
 import importlib.util
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -36,17 +37,21 @@ def load_stage():
 
 def run(server, name: str, kept: dict, seconds: dict):
     """The files that each node of a workflow left, by node."""
+    prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
     if name not in kept:
         start = time.monotonic()
-        prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
         result = run_prompt(server.url, prompt)
         if show_errors(prompt, result, server):
             raise SystemExit(f"{name} did not run to its end")
         kept[name], seconds[name] = result.outputs, time.monotonic() - start
     folders = {"output": server.output, "temp": server.log.parent / "servers" / str(server.port) / "temp"}
-    return lambda node: [
-        folders[item["type"]] / item["subfolder"] / item["filename"] for item in kept[name][node]["images"]
-    ]
+
+    def files_of(node: str) -> list[Path]:
+        if prompt[node]["class_type"] == "LoadVideo":
+            return [server.log.parent / "input" / prompt[node]["inputs"]["file"]]
+        return [folders[item["type"]] / item["subfolder"] / item["filename"] for item in kept[name][node]["images"]]
+
+    return files_of
 
 
 def main() -> None:
@@ -54,6 +59,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         state, host = Path(folder) / "state", Path(os.environ["COMFYUI_PATH"])
         write_clip(state / "input" / "your_clip.mp4", walk_through(load_stage())[0])
+        shutil.copy(host / "input" / "example.png", state / "input")
         with running_server(host, Path(sys.executable), state, output=Path(folder) / "output") as server:
             for name, description in read_all().items():
                 if names and name not in names:

@@ -88,6 +88,7 @@ def server(tmp_path_factory):
     """A running ComfyUI with this pack and small random models in it; its output goes to a temporary folder."""
     from duet_host.server import running_server
     from tiny.character_files import write_character_model
+    from tiny.clip_files import write_clip_files
     from tiny.depth_files import write_depth_model
     from tiny.files import write_tiny_models
     from tiny.flow_files import write_flow_models
@@ -98,6 +99,7 @@ def server(tmp_path_factory):
     write_depth_model(state / "models")
     write_flow_models(state / "models")
     write_character_model(state / "models")
+    write_clip_files(state, Path(HOST))
     for beside in (ROOT / "weights").glob("*/*.json"):  # the random models recommend what those of that name do
         shutil.copy(beside, state / "models" / beside.parent.name)
     with running_server(Path(HOST), Path(sys.executable), state, output=output, quiet=True) as running:
