@@ -81,15 +81,15 @@ def swap_of(seed: int) -> Swap:
     depth = greys(source)[..., None].expand(-1, -1, -1, 3)
     layers, _, occluder, *_ = DecomposeLayers.execute(
         source.rgb,
-        depth,
         source.person_mask,
         DEPTH_TYPES[0],
         "object masks",
         0.4,
         0.15,
         0.25,
-        objects,
-        source.keypoints,
+        depth=depth,
+        object_masks=objects,
+        keypoints=source.keypoints,
     ).result
     layers, scene, far, _ = FillScene.execute(layers, True, 2).result
     picture, mask = render_character(new)

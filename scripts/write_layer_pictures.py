@@ -46,15 +46,15 @@ def stage(seed: int, objects: int = 1, action: str = "dance"):
 def decomposed(clip, depth):
     return DecomposeLayers.execute(
         clip.rgb,
-        depth,
         clip.person_mask,
         DEPTH_TYPES[0],
         "object masks",
         0.4,
         0.15,
         0.25,
-        clip.occluder_mask,
-        clip.keypoints,
+        depth=depth,
+        object_masks=clip.occluder_mask,
+        keypoints=clip.keypoints,
     ).result
 
 
