@@ -13,7 +13,8 @@ with named_changes():
     from .inputs.numbers import finite_only
     from .replaced import register_replaced
 
-TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
+# In the order in which the node library shows their folders: first what works on any clip.
+TOPICS = (depth, layers, flow, pose, pair, character, lfdm, oneshot, unet, files, evaluate, stage)
 
 
 class DuetExtension(ComfyExtension):

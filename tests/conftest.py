@@ -30,6 +30,7 @@ load("duet_host", ROOT / "scripts" / "duet_host")
 load("templates", ROOT / "scripts" / "templates")
 load("tiny", ROOT / "tests" / "tiny")
 load("words", ROOT / "tests" / "words.py")
+load("geometry", ROOT / "tests" / "browser" / "geometry.py")
 load("write_locale", ROOT / "scripts" / "write_locale.py")
 
 if HOST:

@@ -74,6 +74,12 @@ def drift(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = None) -
     return float(np.median(medians)) if medians else 0.0
 
 
+def checked_frames(frames: int) -> list[int]:
+    """Frames on both sides of the middle one, near ones first, then twice as far each time."""
+    places = [frames // 2 + sign * 2**power for power in range(frames.bit_length()) for sign in (-1, 1)]
+    return [place for place in places if 0 <= place < frames]
+
+
 def corner_motion(homography: np.ndarray, shape: tuple[int, int]) -> float:
     """The most pixels that a corner of a picture moves."""
     height, width = shape

@@ -14,12 +14,16 @@ import torch
 from torch import Tensor
 
 from ..opencv import import_cv2
-from .camera import camera_motion
+from .camera import camera_motion, checked_frames, corner_motion, drift
 from .fillers import MovingCamera, StillCamera, match_nearness
 from .layers import Layers
 from .scene_frames import SceneFrames
 
 SAME_FRAME = 0.5  # steps of 8 bits by which two frames of a standing camera differ on average at most
+SHAKE = (
+    0.75  # pixels that a corner may move from frame to frame under a camera that stands: codecs and wind move it too
+)
+STAYS = 0.5  # pixels that the scene may move in the whole clip under such a camera
 
 
 @dataclass(frozen=True)
@@ -61,8 +65,20 @@ def choose_camera(
     if not use_other_frames:
         return MovingCamera(source, [None] * (len(source) - 1))
     steps = camera_steps(source, report)
-    still = all(step is not None and np.array_equal(step, np.eye(3)) for step in steps)
-    return StillCamera(source, report) if still else MovingCamera(source, steps)
+    return StillCamera(source, report) if is_still(source, steps) else MovingCamera(source, steps)
+
+
+def is_still(source: SceneFrames, steps: list) -> bool:
+    """No step moves the picture, or small ones lead nowhere: a slow pan adds up, the shake of a tripod does not."""
+    size = source.layers.size
+    if any(step is None or corner_motion(step, size) > SHAKE for step in steps):
+        return False
+    if all(np.array_equal(step, np.eye(3)) for step in steps):
+        return True
+    middle = len(source) // 2
+    start, free = source.grey(middle), ~source.hole(middle).numpy()
+    others = checked_frames(len(source))
+    return all(drift(start, source.grey(i), free & ~source.hole(i).numpy()) < STAYS for i in others)
 
 
 def blend_into_hole(own: Tensor, picture: Tensor, views: Tensor, hole: Tensor, grow: int) -> tuple[Tensor, Tensor]:

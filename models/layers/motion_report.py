@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..flow.estimate import grey
-from .camera import drift
+from .camera import checked_frames, drift
 from .motion_mask import grow
 from .still_scene import StillScene
 
@@ -51,12 +51,6 @@ def camera_drift(images: Tensor, scene: StillScene, masks: Tensor) -> float:
         free = ~(grow(torch.maximum(masks[index], masks[middle]).numpy(), MARGIN) > 0)
         moved = max(moved, drift(start, plain(index), free if free.mean() > SCENE_SHARE else everywhere))
     return moved
-
-
-def checked_frames(frames: int) -> list[int]:
-    """Frames on both sides of the middle one, near ones first, then twice as far each time."""
-    places = [frames // 2 + sign * 2**power for power in range(frames.bit_length()) for sign in (-1, 1)]
-    return [place for place in places if 0 <= place < frames]
 
 
 def staying_share(masks: Tensor) -> float:

@@ -86,7 +86,7 @@ class MaskByDepth(io.ComfyNode):
             "empty scene as reference, the mask of a person or an object in it.",
             search_aliases=[
                 "depth mask", "depth matte", "depth key", "depth keying", "difference matte", "difference key",
-                "mask from depth", "depth to mask", "rotoscope", "matte", "foreground mask",
+                "mask from depth", "depth to mask", "foreground mask",
             ],
             inputs=[
                 io.Image.Input("depth", tooltip="Grey depth pictures, near is white, in the greys of reference_depth."),

@@ -18,7 +18,7 @@ class MeasureFlicker(io.ComfyNode):
             "where the motion is reliable. Needs no model.",
             search_aliases=[
                 "flicker", "flow warp error", "warping error", "temporal consistency", "temporal stability", "video stability",
-                "optical flow", "evaluate video", "measure video", "metric",
+                "evaluate video", "measure video", "metric",
             ],
             inputs=[
                 io.Image.Input("images", tooltip="Frames of the clip to measure, 2 or more."),

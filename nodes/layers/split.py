@@ -24,7 +24,7 @@ class SplitLayers(io.ComfyNode):
             ]
         return io.Schema(
             node_id="DuetSplitLayers",
-            display_name="Split Layers into Images",
+            display_name="Split Layers into Images (Mattes)",
             category=CATEGORY,
             description="Gives the colours, alpha and depth of each layer as images and masks, for another compositor such "
             "as After Effects or Nuke, or for nodes that work on one layer.",

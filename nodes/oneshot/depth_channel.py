@@ -29,7 +29,7 @@ class EncodeDepth(io.ComfyNode):
             description="Adds a depth map or a depth clip to the conditioning of a model with a depth channel, such as Stable "
             "Diffusion 2 with depth: the result keeps that depth. Other models need a depth ControlNet instead.",
             search_aliases=[
-                "depth2img", "depth to image", "SD2 depth", "depth channel", "depth map", "depth conditioning",
+                "depth2img", "depth to image", "SD2 depth", "depth channel", "depth conditioning",
                 "depth condition", "encode depth", "depth control", "MiDaS", "keep structure",
             ],
             inputs=[

@@ -52,7 +52,7 @@ class GroundTruth(io.ComfyNode):
             "depth, pose, mask and flow estimates with them, or use them as perfect inputs of a workflow.",
             search_aliases=[
                 "ground truth", "exact depth", "true depth", "perfect mask", "person mask", "test clip", "synthetic clip",
-                "exact flow", "true pose", "reference depth", "depth map", "optical flow", "matte", "stage truth",
+                "exact flow", "true pose", "reference depth", "stage truth",
             ],
             inputs=[Stage.Input("test_video", tooltip="The rendered scene, from Render Test Video.")],
             outputs=[

@@ -31,8 +31,8 @@ class Input:
 
     @property
     def has_upload(self):
-        """Whether the value of an upload button follows."""
-        return any(self.options.get(key) for key in UPLOADS)
+        """Whether the value of an upload button follows; only lists of files have one."""
+        return self.type == "COMBO" and any(self.options.get(key) for key in UPLOADS)
 
     @property
     def only_on_page(self):

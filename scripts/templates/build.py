@@ -1,6 +1,7 @@
 """One template from an API workflow and the description of its layout."""
 
 import json
+import math
 from pathlib import Path
 
 from duet_host.errors import HostError
@@ -12,8 +13,9 @@ from .subgraphs import fold_all
 SIZES = json.loads((Path(__file__).parent / "sizes.json").read_text(encoding="utf-8"))  # as the page draws them
 NOTE, NOTE_TITLE = "note", "About this template"
 PREVIEWS = ("Save", "Preview", "Load")
-SOCKET, WIDGET, BUTTONS, LEAST_WIDTH = 24, 34, 16, 300  # pixels
-LINE, LINE_CHARACTER, HEADING = 22, 7.4, 14
+SOCKET, WIDGET, BUTTONS, LEAST_WIDTH = 24, 34, 26, 300  # pixels
+# Of a note's text, measured in the page: a line, the space around a paragraph, a Latin letter, a Chinese character.
+LINE, PARAGRAPH, LETTER, CHARACTER, RIM = 16, 12, 5.3, 10.5, 44
 VIEW, FILL, EDGE = (1600, 1000), 0.75, 10  # a window, how much of it the page fills with what it opens, its rim
 
 
@@ -45,15 +47,13 @@ def add_note(workflow, description):
     """Adds the one note of a template."""
     number = workflow["last_node_id"] = workflow["last_node_id"] + 1
     width, note = description.note_width, description.full_note()
-    lines = sum(-(-max(1, len(line)) * LINE_CHARACTER // (width - 40)) for line in note.splitlines())
-    headings = sum(line.startswith("#") for line in note.splitlines())
     workflow["nodes"].append(
         {
             "id": number,
             "type": "MarkdownNote",
             "title": NOTE_TITLE,
             "pos": [0, 0],
-            "size": [width, int(40 + LINE * lines + HEADING * headings)],
+            "size": [width, note_height(note, width)],
             "flags": {},
             "order": 0,
             "mode": 0,
@@ -65,6 +65,14 @@ def add_note(workflow, description):
             "bgcolor": "#653",
         }
     )
+
+
+def note_height(note, width):
+    """Pixels that the text of a note takes; blank lines part paragraphs, and an item of a list is one."""
+    paragraphs = [line for line in note.splitlines() if line.strip()]
+    letters = [sum(CHARACTER if ord(letter) > 0x2E80 else LETTER for letter in line) for line in paragraphs]
+    lines = sum(max(1, math.ceil(length / (width - RIM))) for length in letters)
+    return RIM + LINE * lines + PARAGRAPH * len(paragraphs)
 
 
 def size_of(node, description, key):

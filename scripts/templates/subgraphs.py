@@ -194,6 +194,7 @@ class Fold:
             "mode": 0,
             "inputs": inputs,
             "outputs": outputs,
+            "showAdvanced": True,  # what was chosen to be shown, also where it is an advanced input inside
             "properties": {"proxyWidgets": promoted},
             "widgets_values": [],
         }

@@ -25,7 +25,7 @@ def page(server):
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1680, "height": 1050})
+        page = browser.new_page(viewport={"width": 1600, "height": 1000})
         page.set_default_timeout(60_000)
         page.goto(server.url)
         page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph")

@@ -43,7 +43,7 @@ class Train(io.ComfyNode):
         return io.Schema(
             node_id="DuetTrainModel",
             display_name="Train Model",
-            category="Duet/training",
+            category="Duet Training",
             description="Trains a model in a process of its own and shows the loss, the time left and the newest sample. Cancel "
             "saves a checkpoint; press Run again, or use Resume Training, to continue. The finished model is copied to the "
             "models folder, where the loaders list it after pressing R.",
@@ -86,7 +86,7 @@ class ResumeTraining(io.ComfyNode):
         return io.Schema(
             node_id="DuetResumeTraining",
             display_name="Resume Training",
-            category="Duet/training",
+            category="Duet Training",
             description="Continues a run from its newest checkpoint with its original settings. The result has the same weights "
             "as a run that was never interrupted.",
             search_aliases=["continue training", "restart training", "resume run", "checkpoint"],
@@ -113,7 +113,7 @@ class PlotTraining(io.ComfyNode):
         return io.Schema(
             node_id="DuetPlotTraining",
             display_name="Plot Training Loss",
-            category="Duet/training",
+            category="Duet Training",
             description="Draws every term of the loss over the steps of a run, up to its newest checkpoint, also while the run is in "
             "progress.",
             search_aliases=["loss curve", "training curve", "tensorboard", "training log"],

@@ -53,7 +53,7 @@ class TrainingDataNode(io.ComfyNode):
         return io.Schema(
             node_id="DuetTrainingData",
             display_name="Training Data",
-            category="Duet/training",
+            category="Duet Training",
             description="The clips to train on: rendered by the stage, which needs no files, or from a folder of your own "
             "with depth, pose and masks. launch.py --check lists the clips of a folder that cannot be used.",
             search_aliases=["dataset", "training set", "clip folder", "train on my clip", "TikTok dataset", "DisCo dataset"],
@@ -101,7 +101,7 @@ class TrainingSettingsNode(io.ComfyNode):
         return io.Schema(
             node_id="DuetTrainingSettings",
             display_name="Training Settings",
-            category="Duet/training",
+            category="Duet Training",
             description="How to train: what to train, a preset for the memory of your GPU, and what should differ from it. "
             "The three recipes of video and depth follow each other, each from the model of the one before.",
             search_aliases=[

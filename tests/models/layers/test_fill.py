@@ -4,9 +4,9 @@ import pytest
 import torch
 from pack.models.choices import DEPTH_TYPES
 from pack.models.evaluate.metrics import psnr
-from pack.models.layers.camera import camera_motion
+from pack.models.layers.camera import camera_motion, corner_motion
 from pack.models.layers.decompose import decompose
-from pack.models.layers.fill import FillSettings, fill_scene
+from pack.models.layers.fill import FillSettings, camera_steps, fill_scene, is_still
 from pack.models.layers.inpaint import inpaint
 from pack.models.layers.scene_frames import SceneFrames
 from pack.models.stage import render, sample_scene
@@ -91,3 +91,21 @@ def test_a_clip_that_moves_and_has_no_person_is_left_alone():
     layers = decompose(clip.rgb, torch.zeros(1, SIZE, SIZE), 1 / clip.depth, DEPTH_TYPES[0])
     filled, confidence = fill_scene(layers, FillSettings())
     assert torch.equal(filled.scene, clip.rgb) and (confidence == 1).all()
+
+
+def shifted(offsets):
+    """Layers of a wall that is moved by some pixels to the side in each frame, and of nothing else."""
+    draw = torch.rand(1, 3, 30, 40, generator=torch.Generator().manual_seed(0))
+    wide = torch.nn.functional.interpolate(draw, size=(120, 160), mode="bicubic").clamp(0, 1)
+    grid = torch.nn.functional.affine_grid(torch.eye(2, 3)[None], (1, 3, 120, 160), align_corners=True)
+    move = lambda x: torch.nn.functional.grid_sample(wide, grid + torch.tensor([2 * x / 159, 0.0]), align_corners=True)
+    images = torch.cat([move(x) for x in offsets]).movedim(1, -1)
+    return decompose(images, torch.zeros(1, 120, 160), None, DEPTH_TYPES[0])
+
+
+def test_a_tripod_that_shakes_stands_and_a_slow_pan_does_not():
+    steps_of = lambda source: camera_steps(source, lambda done: None)
+    shake, pan = (SceneFrames(shifted(x), 2) for x in ([0, 0.25, 0, 0, -0.2, 0, 0.25, 0], [0.3 * k for k in range(8)]))
+    steps = steps_of(shake)
+    assert any(corner_motion(step, (120, 160)) > 0 for step in steps), "some steps are seen as motion"
+    assert is_still(shake, steps) and not is_still(pan, steps_of(pan))

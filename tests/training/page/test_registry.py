@@ -64,7 +64,7 @@ def test_ids_inputs_and_outputs_are_as_they_were_shipped(request):
 @pytest.mark.parametrize("name", NODES)
 def test_names_and_tooltips(name):
     schema = NODES[name]
-    assert re.fullmatch(r"Duet[A-Z][A-Za-z]+", name) and schema.category == "Duet/training"
+    assert re.fullmatch(r"Duet[A-Z][A-Za-z]+", name) and schema.category == "Duet Training"
     assert "Duet" not in schema.display_name and schema.description and schema.search_aliases
     for _, i in inputs_of(schema.inputs):
         assert i.tooltip and i.tooltip.strip().endswith("."), f"{name}.{i.id}"
