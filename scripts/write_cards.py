@@ -4,7 +4,8 @@ python3 scripts/host.py exec python scripts/write_cards.py [--times] [NAME ...]
 
 `card` in scripts/templates/layouts/NAME.yaml says what is shown: `result` (or `before` and `after`) names nodes that save
 or preview pictures, `parts` how many pictures lie side by side in a frame and `show` which of them, `api` another
-workflow to run where this one needs files that nobody has here, `caption` a line of text, `words` a card without picture.
+workflow to run where this one needs files that nobody has here, `caption` a line of text, `words` a card without picture,
+`kept` a card that stays as it is: made from files that a training leaves.
 --times keeps how long each run took, as a multiple of the first template's, in its description: on a quiet machine only.
 """
 
@@ -62,9 +63,9 @@ def main() -> None:
         shutil.copy(host / "input" / "example.png", state / "input")
         with running_server(host, Path(sys.executable), state, output=Path(folder) / "output") as server:
             for name, description in read_all().items():
-                if names and name not in names:
-                    continue
                 card = description.card
+                if card.get("kept") or names and name not in names:
+                    continue
                 files_of = None if "words" in card else run(server, card.get("api", name), kept, seconds)
                 path = ROOT / "workflows" / f"{description.title}.jpg"
                 save_card(path, draw_card(card, files_of))

@@ -260,7 +260,8 @@ def test_a_model_is_tuned_on_one_clip_and_its_tuning_is_listed(name, run, server
     folder = Path(__file__).resolve().parents[3] / "training" / "workflows" / "api"
     prompt = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
     prompt["1"]["inputs"] |= {"size": 64, "frames": 2}
-    prompt["4"]["inputs"] |= {"preset": "CPU", "steps": 1, "sample_every": 0, "extra_settings": '{"threads": 1}'}
+    small = {"preset": "CPU", "steps": 1, "sample_every": 0, "extra_settings": '{"threads": 1}'}
+    prompt["4"]["inputs"] |= small | {"vae_name": "duet_vae_128.safetensors"}
     prompt["5"]["inputs"]["run_name"] = f"small_{name}"
     result = run(prompt)
     assert result.ok, (result.error, result.node_errors)
