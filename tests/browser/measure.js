@@ -46,6 +46,8 @@ async (workflow) => {
     return found;
   };
 
+  // The tab would draw the pictures of the workflow before on nodes of the same number.
+  for (const shown of [app.nodeOutputs, app.nodePreviewImages ?? {}]) for (const id of Object.keys(shown)) delete shown[id];
   await app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow);
   await settle();
   const nodes = app.graph._nodes.map((node) => ({
