@@ -27,7 +27,16 @@ PUBLISHED = published()
 PYTHON = [path for path in PUBLISHED if path.endswith(".py")]
 REFUSED_MODULES = {"subprocess", "socket", "urllib", "requests", "http", "ctypes", "pickle", "multiprocessing"}
 REFUSED_CALLS = {"eval", "exec", "compile", "exit", "quit", "__import__"}
-HOSTS_OWN = {"comfy", "comfy_api", "comfyui_version", "folder_paths", "latent_preview", "node_helpers", "nodes"}
+HOSTS_OWN = {
+    "comfy",
+    "comfy_api",
+    "comfy_execution",
+    "comfyui_version",
+    "folder_paths",
+    "latent_preview",
+    "node_helpers",
+    "nodes",
+}
 IMPORTED_AS = {"opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
 
 

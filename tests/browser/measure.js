@@ -46,6 +46,8 @@ async (workflow) => {
     return found;
   };
 
+  // The tab would draw the pictures of the workflow before on nodes of the same number.
+  for (const shown of [app.nodeOutputs, app.nodePreviewImages ?? {}]) for (const id of Object.keys(shown)) delete shown[id];
   // A tab of its own: in a tab that is used again, Nodes 2.0 draws a node as high as the one that had its number before.
   const tabs = app.extensionManager.workflow;
   const before = tabs.activeWorkflow;
