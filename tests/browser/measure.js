@@ -47,7 +47,8 @@ async (workflow) => {
   };
 
   // The tab would draw the pictures of the workflow before on nodes of the same number.
-  for (const shown of [app.nodeOutputs, app.nodePreviewImages ?? {}]) for (const id of Object.keys(shown)) delete shown[id];
+  const { $pinia } = document.querySelector("#vue-app").__vue_app__.config.globalProperties;
+  $pinia._s.get("nodeOutput").resetAllOutputsAndPreviews();
   await app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow);
   await settle();
   const nodes = app.graph._nodes.map((node) => ({
