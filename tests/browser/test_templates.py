@@ -21,7 +21,7 @@ EVERY = [path for paths in TEMPLATES.values() for path in paths]
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8").partition("\n")[2]  # without its comment
 WINDOW = (1600, 1000)
 LEAST_ZOOM, MOST_NODES = 0.6, 12
-PICTURE = (512, 512)  # a card shows 256 x 256 of it; a picture of another shape leaves bars
+PICTURE = (400, 400)  # a card shows it as 256 x 256; a picture of another shape leaves bars
 NOTES = ("Note", "MarkdownNote")
 UNCODED = '#?%\\/:*"<>|'  # the page puts the file's name into addresses as it is, and Windows has no such names
 TABLE_ROW = re.compile(r"^\| (?P<title>[^|]+?) \| \[(?P<api>[^\]]+)\]\(api/(?P=api)\.json\) \|", re.MULTILINE)
