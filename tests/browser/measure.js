@@ -47,12 +47,9 @@ async (workflow) => {
   };
 
   // The tab would draw the pictures of the workflow before on nodes of the same number.
-  for (const shown of [app.nodeOutputs, app.nodePreviewImages ?? {}]) for (const id of Object.keys(shown)) delete shown[id];
-  // A tab of its own: in a tab that is used again, Nodes 2.0 draws a node as high as the one that had its number before.
-  const tabs = app.extensionManager.workflow;
-  const before = tabs.activeWorkflow;
-  await app.loadGraphData(workflow);
-  if (before && before !== tabs.activeWorkflow) await tabs.closeWorkflow(before);
+  const { $pinia } = document.querySelector("#vue-app").__vue_app__.config.globalProperties;
+  $pinia._s.get("nodeOutput").resetAllOutputsAndPreviews();
+  await app.loadGraphData(workflow, true, true, app.extensionManager.workflow.activeWorkflow);
   await settle();
   const nodes = app.graph._nodes.map((node) => ({
     id: String(node.id),

@@ -21,6 +21,7 @@ MAIN = TEMPLATES["comfyui-duet"]
 EVERY = [path for paths in TEMPLATES.values() for path in paths]
 MEASURE = (Path(__file__).parent / "measure.js").read_text(encoding="utf-8").partition("\n")[2]  # without its comment
 WINDOW = (1600, 1000)
+ONLY_ON_PAGE = ("video-preview",)  # in its prompts once a clip is there; the server leaves it aside
 LEAST_ZOOM, MOST_NODES = 0.6, 12
 PICTURE = (SIDE, SIDE)  # a card shows 256 x 256 of it; a picture of another shape leaves bars
 NOTES = ("Note", "MarkdownNote")
@@ -254,8 +255,13 @@ def test_the_page_reads_the_workflow_as_the_api_file_says(measured, path, object
     prompt = {}
     for key, node in measured(path)["prompt"].items():
         node = node | {"_meta": {"title": node["_meta"]["title"]}}  # newer pages also say which pack a node is of
-        prompt[inner(key)] = node | {"inputs": {name: plain(value) for name, value in node["inputs"].items()}}
-    assert prompt == for_this_host(read(api_file(path)), object_info), path.stem
+        kept = {name: plain(value) for name, value in node["inputs"].items() if name not in ONLY_ON_PAGE}
+        prompt[inner(key)] = node | {"inputs": kept}
+    wanted = for_this_host(read(api_file(path)), object_info)
+    for key, node in wanted.items():  # Nodes 2.0 uploads an empty painting as soon as it makes a prompt
+        if node["class_type"] == "Painter":
+            prompt[key]["inputs"]["mask"] = node["inputs"]["mask"]
+    assert prompt == wanted, path.stem
 
 
 def inner(key):

@@ -27,7 +27,7 @@ def dance(sampler, **settings):
     given["latent_image" if sampler == "KSampler" else "latent"] = prompt[SAMPLER]["inputs"]["latent"]
     needed = {name: node for name, node in prompt.items() if int(name) in {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 28, 29}}
     for name in ("1", "2", "11"):
-        needed[name]["inputs"] |= {"width": 64, "height": 64, "frames": min(4, needed[name]["inputs"]["frames"])}
+        needed[name]["inputs"] |= {"width": 64, "height": 64, "frames": 1 if name == "2" else 4}
     end = {"class_type": "SaveLatent", "inputs": {"samples": [SAMPLER, 0], "filename_prefix": "test"}}
     return {**needed, SAMPLER: {"class_type": sampler, "inputs": given | settings}, "99": end}
 
