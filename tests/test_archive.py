@@ -36,6 +36,7 @@ HOSTS_OWN = {
     "latent_preview",
     "node_helpers",
     "nodes",
+    "server",
 }
 IMPORTED_AS = {"opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
 
