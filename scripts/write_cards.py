@@ -6,7 +6,8 @@ python3 scripts/host.py exec python scripts/write_cards.py [--times] [NAME ...]
 or preview pictures, `parts` how many pictures lie side by side in a frame and `show` which of them, `api` another
 workflow to run where this one needs files that nobody has here, `caption` a line of text, `words` a card without picture,
 `kept` a card that stays as it is: made from files that a training leaves.
---times keeps how long each run took, as a multiple of the first template's, in its description: on a quiet machine only.
+--times draws nothing but keeps how long each run took, as a multiple of the first template's, in its description: on a
+quiet machine only.
 """
 
 import importlib.util
@@ -22,7 +23,7 @@ from duet_host.client import run_prompt
 from duet_host.jobs import show_errors
 from duet_host.server import running_server
 from templates.cards import draw_card, save_card
-from templates.clip import walk_through, write_clip
+from templates.clip import enlarged, walk_through, write_clip
 from templates.description import read_all, write_time
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -56,23 +57,23 @@ def run(server, name: str, kept: dict, seconds: dict):
 
 
 def main() -> None:
-    names, kept, seconds = [word for word in sys.argv[1:] if word != "--times"], {}, {}
+    names, times = [word for word in sys.argv[1:] if word != "--times"], "--times" in sys.argv
+    kept, seconds, example = {}, {}, walk_through(load_stage())[0]
     with tempfile.TemporaryDirectory() as folder:
         state, host = Path(folder) / "state", Path(os.environ["COMFYUI_PATH"])
-        write_clip(state / "input" / "your_clip.mp4", walk_through(load_stage())[0])
+        write_clip(state / "input" / "your_clip.mp4", *((enlarged(example), 24) if times else (example,)))
         shutil.copy(host / "input" / "example.png", state / "input")
         with running_server(host, Path(sys.executable), state, output=Path(folder) / "output") as server:
             for name, description in read_all().items():
                 card = description.card
-                if card.get("kept") or names and name not in names:
+                if card.get("kept") or (names and name not in names) or (times and {"words", "api"} & set(card)):
                     continue
                 files_of = None if "words" in card else run(server, card.get("api", name), kept, seconds)
-                path = ROOT / "workflows" / f"{description.title}.jpg"
-                save_card(path, draw_card(card, files_of))
-                print(f"{name}: {path.stat().st_size // 1000} kB, {seconds.get(name, 0):.0f} s", flush=True)
-    if "--times" in sys.argv:
-        for name, taken in seconds.items():
-            write_time(name, taken / seconds["joint_dance"])
+                if times:
+                    write_time(name, seconds[name] / seconds["joint_dance"])
+                else:
+                    save_card(ROOT / "workflows" / f"{description.title}.jpg", draw_card(card, files_of))
+                print(f"{name}: {seconds.get(name, 0):.1f} s", flush=True)
 
 
 if __name__ == "__main__":

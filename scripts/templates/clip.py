@@ -35,11 +35,17 @@ def shifted(picture: torch.Tensor, columns: int) -> torch.Tensor:
     return result
 
 
-def write_clip(path: Path, pictures: torch.Tensor) -> None:
+def enlarged(pictures: torch.Tensor, side: int = 640, frames: int = 72) -> torch.Tensor:
+    """The clip (N, H, W, 3) as large and as long as templates take it from a longer one."""
+    chosen = pictures[[i * len(pictures) // frames for i in range(frames)]].movedim(-1, 1)
+    return torch.nn.functional.interpolate(chosen, (side, side), mode="bicubic").clamp(0, 1).movedim(1, -1)
+
+
+def write_clip(path: Path, pictures: torch.Tensor, rate: int = RATE) -> None:
     """Writes pictures (N, H, W, 3) as H.264."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(RATE))
+        stream = container.add_stream("libx264", rate=Fraction(rate))
         stream.height, stream.width = pictures.shape[1:3]
         stream.pix_fmt, stream.options = "yuv420p", {"crf": "16"}
         for picture in (pictures * 255).round().byte().numpy():
