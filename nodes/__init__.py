@@ -8,12 +8,12 @@ from .host.seam import named_changes
 with named_changes():
     from comfy_api.latest import ComfyExtension, io
 
-    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet
+    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet, wan
     from .host.files.folders import add_folder, add_own_folders, add_shipped
     from .inputs.numbers import finite_only
     from .replaced import register_replaced
 
-TOPICS = (stage, pair, depth, pose, unet, character, oneshot, lfdm, flow, layers, evaluate, files)
+TOPICS = (stage, pair, depth, pose, unet, wan, character, oneshot, lfdm, flow, layers, evaluate, files)
 
 
 class DuetExtension(ComfyExtension):

@@ -5,7 +5,7 @@ from pathlib import Path
 import comfy.latent_formats as formats
 from comfy.model_patcher import ModelPatcher
 
-from ...models.files.recommended import FLOW, KEY, Recommended, of_family, read_recommended
+from ...models.files.recommended import FLOW, KEY, WAN_PAIR, Recommended, of_family, read_recommended
 
 
 def with_recommended(model: ModelPatcher, path: str | Path) -> ModelPatcher:
@@ -28,6 +28,8 @@ def saved_recommended(model: ModelPatcher) -> dict[str, str]:
 def family_default(model: ModelPatcher) -> Recommended:
     if hasattr(model.model, "flow"):
         return FLOW
+    if hasattr(model.model, "shows"):
+        return WAN_PAIR
     if hasattr(model.model, "video"):
         return of_family(model.model.video)
     side = 512 if type(model.model.latent_format) is formats.SD15 else 1024

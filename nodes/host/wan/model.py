@@ -34,6 +34,7 @@ class PairWan(comfy.model_base.WAN22):
         super().__init__(settings, image_to_video=True)
         self.model_sampling.set_parameters(**settings.sampling_settings, timesteps=LEVELS)
         self.diffusion_model = network.eval().requires_grad_(False)
+        self.shows: tuple[str, ...] = network.modalities  # what the second stream can be
 
     def extra_conds(self, **kwargs) -> dict:
         out = super().extra_conds(**kwargs)
