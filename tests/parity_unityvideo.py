@@ -29,14 +29,14 @@ def host():
     from comfy.cli_args import args
 
     args.cpu = args.cpu or not torch.cuda.is_available()
-    from pack.nodes.host.wan import model, names
+    from pack.nodes.host.wan import boundary, model, names
 
-    return model, names
+    return model, names, boundary
 
 
 def recorded_state(golden: Path, salt: str, weight: Weight) -> tuple[dict, dict[str, Tensor]]:
     """The shape of the recorded network in the host's words and its weights under our names."""
-    model, names = host()
+    model, names, _ = host()
     with safe_open(golden, framework="pt") as file:
         meta = file.metadata()
     config = json.loads(meta["config"])
@@ -88,10 +88,10 @@ def sampled(patcher, given: dict[str, Tensor]) -> Iterator[tuple[str, Tensor, Te
     """The three tasks through ComfyUI's sampling: both from noise, and each stream kept by a noise mask."""
     import comfy.sample
 
-    model = host()[0]
+    shown = host()[2].SHOWN
     start = together(given["square.rgb"][:1], given["square.mod"][:1])
     tokens = prompts(given["square.context"][:1], given["square.context_mod"][:1])
-    positive = [[tokens, {model.SHOWN: "depth"}]]
+    positive = [[tokens, {shown: "depth"}]]
     for task, kept in (("text2all", None), ("video2flow", 0), ("flow2video", 1)):
         latent, mask = torch.zeros_like(start), None
         if kept is not None:

@@ -5,13 +5,14 @@ import comfy.model_base
 import comfy.model_patcher
 import comfy.supported_models
 import torch
+from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ..unet.native import as_patcher, choose_dtypes, load_weights
+from .boundary import SHOWN, check_before_sampling
 from .network import PairWanModel
 from .preview import PairWan22
 
-SHOWN = "duet_shown"  # on a conditioning: the modality that the second stream shows
 # Noise levels of the schedules: steps that divide it lie exactly where the released sampler has them, 1 - i / steps.
 LEVELS = 5040
 
@@ -59,8 +60,9 @@ def native_wan_pair(
     load_weights(network, state, dtype)
     settings = PairWanSettings(config)
     settings.set_inference_dtype(dtype, cast)
-    model = PairWan(settings, network)
-    return as_patcher(model, source or (native_copy, (config, state, dtype)), disable_dynamic)
+    patcher = as_patcher(PairWan(settings, network), source or (native_copy, (config, state, dtype)), disable_dynamic)
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    return patcher
 
 
 def native_copy(config, state, dtype, disable_dynamic=False):

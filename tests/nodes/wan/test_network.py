@@ -8,8 +8,9 @@ from pathlib import Path
 import comfy.sample
 import pytest
 import torch
+from pack.nodes.host.wan.boundary import SHOWN
 from pack.nodes.host.wan.layout import joined, picked, side_by_side, streams
-from pack.nodes.host.wan.model import SHOWN, native_wan_pair
+from pack.nodes.host.wan.model import native_wan_pair
 from pack.nodes.host.wan.names import own_name, released_name
 from pack.nodes.host.wan.network import PairWanModel
 from tiny.wan import host_wan, pair_state
