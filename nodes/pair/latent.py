@@ -148,7 +148,7 @@ class JoinPair(io.ComfyNode):
         from ...models.pair.layout import join
         from ..host.wan.latent import is_video, join_streams
 
-        if is_video(video_latent) or is_video(depth_latent):
+        if is_video(video_latent) and is_video(depth_latent):
             return io.NodeOutput(join_streams(video_latent, depth_latent))
         pair = {key: value for key, value in video_latent.items() if key not in ("noise_mask", "batch_index")}
         pair["samples"] = join(*clips(video_latent=video_latent, depth_latent=depth_latent))
