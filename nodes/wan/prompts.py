@@ -37,8 +37,8 @@ class EncodeWanPrompt(io.ComfyNode):
                     tooltip="What the video shows. Empty for the negative.",
                 ),
                 io.Combo.Input(
-                    "modality", options=list(NAMES), default="depth",
-                    tooltip="What the second stream shows. Choose the same for positive and negative.",
+                    "second_clip", options=list(NAMES), default="depth",
+                    tooltip="What the second clip shows, beside the video. Choose the same for positive and negative.",
                 ),
             ],
             outputs=[
@@ -49,8 +49,8 @@ class EncodeWanPrompt(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, clip, prompt, modality) -> io.NodeOutput:
+    def execute(cls, clip, prompt, second_clip) -> io.NodeOutput:
         from ..host.wan.conditioning import encode_pair
 
-        shown = NAMES[modality]
+        shown = NAMES[second_clip]
         return io.NodeOutput(encode_pair(clip, prompt, SENTENCES[shown], shown))

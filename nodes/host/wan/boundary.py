@@ -45,7 +45,7 @@ def check_prompt(cond: dict, model, name: str) -> None:
         )
     if shown not in model.shows:
         raise ValueError(
-            f"The {name} conditioning asks for {shown}, but this file knows {', '.join(model.shows)}: choose one of them in {NODE}."
+            f"The {name} conditioning asks for {shown}, but this model was trained on {', '.join(model.shows)}: choose one of them in {NODE}."
         )
     width = model.diffusion_model.text_dim
     if tokens.shape[-1] != width:
