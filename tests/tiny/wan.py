@@ -43,3 +43,46 @@ def host_wan(config: dict, state: dict[str, torch.Tensor]):
     assert not missing.missing_keys and not missing.unexpected_keys
     cpu = torch.device("cpu")
     return comfy.model_patcher.ModelPatcher(model, cpu, cpu)
+
+
+def copied(state: dict) -> tuple[dict, dict]:
+    """Weights of a plain Wan, and of a pair whose added parts are copies of it and do nothing else."""
+    plain = {}
+    for name, value in state.items():
+        if name.startswith(("patch_embedding.video.", "head.video.")):
+            plain[name.replace("video.", "")] = value
+        elif not name.startswith(("patch_embedding.", "head.")):
+            plain[name] = value
+    pair = dict(state)
+    for name, value in state.items():
+        pair[name.replace(".video.", ".modality.")] = value if ".video." in name else pair[name]
+    dim = len(pair["patch_embedding.flow_in.bias"])
+    pair["patch_embedding.flow_in.weight"], pair["patch_embedding.flow_in.bias"] = torch.eye(dim), torch.zeros(dim)
+    for name in pair:
+        if ".embeddings." in name:
+            pair[name] = torch.zeros(dim)
+    return plain, pair
+
+
+def both_models():
+    """A pair and ComfyUI's own Wan with the same weights: what was added to the pair is a copy or does nothing."""
+    from pack.nodes.host.wan.model import native_wan_pair
+
+    config, state = pair_state()
+    plain, pair = copied(state)
+    ours = native_wan_pair(config, pair, dtype=torch.float32, disable_dynamic=True)
+    theirs = host_wan(config, plain)
+    theirs.model.model_sampling.set_parameters(shift=1.0, timesteps=len(ours.model.model_sampling.sigmas))
+    return ours, theirs
+
+
+def sample_wan(model, noise, tokens, shown=None, cfg=1.0, steps=4):
+    """A latent (B, C, T, h, w) sampled as KSampler does, with tokens for positive and other ones for negative."""
+    import comfy.sample
+    from pack.nodes.host.wan.boundary import SHOWN
+
+    more = {SHOWN: shown} if shown else {}
+    conds = [[[part, dict(more)]] for part in (tokens, tokens.flip(1) * 0.5)]
+    return comfy.sample.sample(
+        model, noise, steps, cfg, "euler", "simple", *conds, torch.zeros_like(noise), seed=0, disable_pbar=True
+    )
