@@ -18,16 +18,16 @@ class FlowEdit(io.ComfyNode):
             search_aliases=["edit video", "edit clip", "change prompt", "flow edit", "inversion free", "restyle video", "unsampler"],
             inputs=[
                 io.Model.Input("model", tooltip="A model of flow matching, with its LoRAs."),
-                io.Conditioning.Input("original_positive", tooltip="A prompt that describes the clip as it is."),
-                io.Conditioning.Input("positive", tooltip="A prompt that describes the clip as it should become."),
+                io.Conditioning.Input("original_positive", tooltip="A prompt that describes the clip before the edit."),
+                io.Conditioning.Input("positive", tooltip="A prompt that describes the clip after the edit."),
                 io.Conditioning.Input("negative", tooltip="What the clip should not show; used for both prompts."),
                 io.Float.Input(
                     "original_cfg", default=3.5, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strongly the prompt of the clip as it is counts. Lower than cfg.",
+                    tooltip="How strongly the prompt of the clip before the edit counts. Lower than cfg.",
                 ),
                 io.Float.Input(
                     "cfg", default=13.5, min=0.0, max=100.0, step=0.1, round=0.01,
-                    tooltip="How strongly the prompt of the result counts. Higher values change more.",
+                    tooltip="How strongly the prompt after the edit counts. Higher values change more.",
                 ),
                 io.Int.Input(
                     "average", default=1, min=1, max=16, step=1, advanced=True,

@@ -146,7 +146,7 @@ class JoinPair(io.ComfyNode):
     @classmethod
     def execute(cls, video_latent, depth_latent, near_depth=0.0, far_depth=0.0) -> io.NodeOutput:
         from ...models.pair.layout import join
-        from ..host.wan.latent import is_video, join_streams
+        from ..host.pair.wan_latent import is_video, join_streams
 
         if is_video(video_latent) and is_video(depth_latent):
             return io.NodeOutput(join_streams(video_latent, depth_latent))
@@ -189,7 +189,7 @@ class SplitPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, video_depth_latent) -> io.NodeOutput:
-        from ..host.wan.latent import is_video, split_streams
+        from ..host.pair.wan_latent import is_video, split_streams
         from ..inputs.latents import pair_frames
 
         if is_video(video_depth_latent):

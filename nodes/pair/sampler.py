@@ -24,7 +24,7 @@ def with_noise_mask(latent: dict, task: str, change_mask: torch.Tensor | None, m
         return latent
     samples = latent["samples"]
     if modalities == 2 and samples.ndim == 5:
-        from ..host.wan.latent import with_stream_mask
+        from ..host.pair.wan_latent import with_stream_mask
 
         return with_stream_mask(latent, (task != DEPTH_FROM_VIDEO, task != VIDEO_FROM_DEPTH), change_mask)
     frames = pair_frames(latent, "latent") if modalities == 2 else samples.shape[0 if samples.ndim == 4 else 2]

@@ -26,7 +26,7 @@ class LoadWanPair(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetLoadWanPair",
-            display_name="Load Wan 2.2 Pair (Video and Modality)",
+            display_name="Load Wan 2.2 Pair (UnityVideo)",
             category=CATEGORY,
             description="Opens UnityVideo, a model on Wan 2.2 5B that makes a video together with its depth, optical flow, "
             "segmentation, skeleton or body surface, as a MODEL for KSampler. VAE and text encoder are those of Wan 2.2.",

@@ -27,8 +27,8 @@ class EncodeWanPrompt(io.ComfyNode):
             node_id="DuetEncodeWanPrompt",
             display_name="Encode Prompt (Wan 2.2 Pair)",
             category=CATEGORY,
-            description="Encodes the prompt of the video and the fixed sentence of its modality by the text encoder of Wan, as "
-            "one conditioning for a pair on Wan 2.2.",
+            description="Encodes the prompt of the video, and the fixed sentence of what the second clip shows, by the text "
+            "encoder of Wan, as one conditioning for a pair on Wan 2.2.",
             search_aliases=["UnityVideo", "CLIP Text Encode", "prompt", "modality", "depth prompt", "wan prompt"],
             inputs=[
                 io.Clip.Input("clip", tooltip="umT5-XXL from Load CLIP with the type wan."),

@@ -47,20 +47,16 @@ def host_wan(config: dict, state: dict[str, torch.Tensor]):
 
 def copied(state: dict) -> tuple[dict, dict]:
     """Weights of a plain Wan, and of a pair whose added parts are copies of it and do nothing else."""
-    plain = {}
-    for name, value in state.items():
-        if name.startswith(("patch_embedding.video.", "head.video.")):
-            plain[name.replace("video.", "")] = value
-        elif not name.startswith(("patch_embedding.", "head.")):
-            plain[name] = value
+    added = ("modality.", "head.modality.")
+    plain = {name: value for name, value in state.items() if not name.startswith(added)}
     pair = dict(state)
-    for name, value in state.items():
-        pair[name.replace(".video.", ".modality.")] = value if ".video." in name else pair[name]
-    dim = len(pair["patch_embedding.flow_in.bias"])
-    pair["patch_embedding.flow_in.weight"], pair["patch_embedding.flow_in.bias"] = torch.eye(dim), torch.zeros(dim)
-    for name in pair:
-        if ".embeddings." in name:
-            pair[name] = torch.zeros(dim)
+    for name in state:
+        if name.startswith(("modality.patch_embedding.", "head.modality.")):
+            pair[name] = plain[name.replace("modality.", "")]
+        elif name.startswith("modality.embeddings."):
+            pair[name] = torch.zeros_like(state[name])
+    dim = len(pair["modality.flow_in.bias"])
+    pair["modality.flow_in.weight"], pair["modality.flow_in.bias"] = torch.eye(dim), torch.zeros(dim)
     return plain, pair
 
 

@@ -11,7 +11,7 @@ from ....models.oneshot.flow_edit import flow_edit
 
 
 class TwoPrompts(comfy.samplers.CFGGuider):
-    """A guider that also answers for the prompt of the clip as it is; outside a noise mask the clip stays bit for bit."""
+    """A guider that also answers for the prompt of the unedited clip; outside a noise mask the clip stays bit for bit."""
 
     def __init__(self, model, original: tuple, edited: tuple, original_cfg: float, cfg: float):
         super().__init__(model)
@@ -21,7 +21,7 @@ class TwoPrompts(comfy.samplers.CFGGuider):
         self.inner_set_conds(dict(zip(names, (*edited, *original), strict=True)))
 
     def predict_original(self, x: Tensor, sigma: Tensor, model_options: dict, seed) -> Tensor:
-        """The clean latents under the prompt of the clip as it is."""
+        """The clean latents under the prompt of the unedited clip."""
         conds = self.conds["original_negative"], self.conds["original_positive"]
         return comfy.samplers.sampling_function(
             self.inner_model, x, sigma, *conds, self.original_cfg, model_options=model_options, seed=seed

@@ -5,8 +5,8 @@ import torch
 
 from ..memory import bytes_of, check_memory
 from ..recommended import recommended_of
-from ..wan.latent import empty_pair
 from .boundary import sampled
+from .wan_latent import empty_pair
 
 SMALLEST = 64  # pixels a side of a picture that the U-Nets can halve often enough
 

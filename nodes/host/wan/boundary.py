@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from ..finite import finite_result, finite_start
+from .windows import for_pair
 
 SHOWN = "duet_shown"  # on a conditioning: the modality that the second stream shows
 NODE = "Encode Prompt (Wan 2.2 Pair)"
@@ -13,6 +14,8 @@ def check_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, 
     guider = executor.class_obj
     model = guider.model_patcher.model
     check_latent(noise, model.diffusion_model.in_dim)
+    if (handler := guider.model_options.get("context_handler")) is not None:
+        guider.model_options["context_handler"] = for_pair(handler)
     for name, conds in guider.conds.items():
         for cond in conds or ():
             check_prompt(cond, model, name)
@@ -26,12 +29,12 @@ def check_latent(noise: Tensor, channels: int) -> None:
     if getattr(noise, "is_nested", False) or noise.ndim != 5 or noise.shape[1] != channels:
         came = "several latents in one" if getattr(noise, "is_nested", False) else f"{tuple(noise.shape)}"
         raise ValueError(
-            f"Expected a latent of video and modality (2, {channels}, frames, height, width), got {came}: use Empty Latent for "
+            f"Expected a latent of the video and its second clip (2, {channels}, frames, height, width), got {came}: use Empty Latent for "
             "Model, or encode the clip with the VAE of Wan 2.2 and join it with Join Video and Depth."
         )
     if noise.shape[0] != 2:
         raise ValueError(
-            f"Expected one video and its modality, a batch of 2 latents, got {noise.shape[0]}: sample one pair at a time, from "
+            f"Expected one video and its second clip, a batch of 2 latents, got {noise.shape[0]}: sample one pair at a time, from "
             "Empty Latent for Model or Join Video and Depth."
         )
 
@@ -41,7 +44,7 @@ def check_prompt(cond: dict, model, name: str) -> None:
     tokens, shown = cond.get("cross_attn"), cond.get(SHOWN)
     if shown is None or tokens is None or tokens.shape[0] != 2:
         raise ValueError(
-            f"The {name} conditioning has one prompt where video and modality need one each: encode it with {NODE}."
+            f"The {name} conditioning has one prompt where the video and its second clip need one each: encode it with {NODE}."
         )
     if shown not in model.shows:
         raise ValueError(

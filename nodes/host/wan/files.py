@@ -16,7 +16,7 @@ from .names import RELEASED, own_name
 KEY = "duet_wan"  # metadata of our own files: what their shapes do not tell
 PREFIXES = ("model.diffusion_model.", "diffusion_model.", "module.")
 HEAD = 128  # features of an attention head in every released Wan
-EMBEDDINGS = "patch_embedding.embeddings."
+EMBEDDINGS = "modality.embeddings."
 MOST = {"blocks": 100, "width": 16384}
 EXPECTED = "a pair on Wan 2.2, such as unityvideo_wan22_ti2v_5b_step15000_ema.safetensors"
 
@@ -48,7 +48,7 @@ def in_own_names(file: Weights) -> Weights:
     file = file.without(prefix) if prefix else file
     if "flow_in.weight" in file.shapes and all(name.startswith(tuple(RELEASED)) for name in file.shapes):
         return file.pick({own_name(name): name for name in file.shapes})
-    if "patch_embedding.flow_in.weight" in file.shapes:
+    if "modality.flow_in.weight" in file.shapes:
         return file
     if "patch_embedding.weight" in file.shapes and any(name.startswith("blocks.0.self_attn.") for name in file.shapes):
         raise ValueError(
@@ -61,8 +61,8 @@ def in_own_names(file: Weights) -> Weights:
 def config_of(file: Weights) -> dict:
     """The shape of the network, read from the shapes of its weights."""
     try:
-        dim, channels = file.shapes["patch_embedding.video.weight"][:2]
-        patch = tuple(file.shapes["patch_embedding.video.weight"][2:])
+        dim, channels = file.shapes["patch_embedding.weight"][:2]
+        patch = tuple(file.shapes["patch_embedding.weight"][2:])
         blocks = 1 + max(int(name.split(".")[1]) for name in file.shapes if name.startswith("blocks."))
         config = {
             "dim": dim,
@@ -70,7 +70,7 @@ def config_of(file: Weights) -> dict:
             "ffn_dim": file.shapes["blocks.0.ffn.0.weight"][0],
             "freq_dim": file.shapes["time_embedding.0.weight"][1],
             "text_dim": file.shapes["text_embedding.0.weight"][1],
-            "out_dim": file.shapes["head.video.head.weight"][0] // (patch[0] * patch[1] * patch[2]),
+            "out_dim": file.shapes["head.head.weight"][0] // (patch[0] * patch[1] * patch[2]),
             "patch_size": patch,
             "num_layers": blocks,
             "num_heads": dim // HEAD,

@@ -8,9 +8,10 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ..unet.native import as_patcher, choose_dtypes, load_weights
+from ..unet.native import as_patcher, cast, choose_dtypes, load_weights
 from .boundary import SHOWN, check_before_sampling
 from .network import PairWanModel
+from .patcher import as_pair_patcher
 from .preview import PairWan22
 
 # Noise levels of the schedules: steps that divide it lie exactly where the released sampler has them, 1 - i / steps.
@@ -53,14 +54,20 @@ def native_wan_pair(
     config: dict, state: dict[str, Tensor], *, source: tuple | None = None, dtype: torch.dtype | None = None,
     disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:  # fmt: skip
-    """The MODEL of weights under PairWanModel's names; source is (function, arguments) that build it anew."""
+    """The MODEL of weights under PairWanModel's names; source is (function, arguments) that build it anew.
+
+    Each weight is cast in `state` itself, so that 10 GB are never held in two precisions.
+    """
     supported = PairWanSettings.supported_inference_dtypes
-    dtype, cast, operations = choose_dtypes(state, supported, dtype)
+    dtype, computed, operations = choose_dtypes(state, supported, dtype)
+    for name, value in state.items():
+        state[name] = cast(name, value, dtype)
     network = PairWanModel(**config, device="meta", dtype=dtype, operations=operations)
     load_weights(network, state, dtype)
     settings = PairWanSettings(config)
-    settings.set_inference_dtype(dtype, cast)
+    settings.set_inference_dtype(dtype, computed)
     patcher = as_patcher(PairWan(settings, network), source or (native_copy, (config, state, dtype)), disable_dynamic)
+    as_pair_patcher(patcher)
     patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
     return patcher
 

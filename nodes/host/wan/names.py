@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 
-# The longest name first: `base.` begins others.
+# The video's parts have the host's own names, so that LoRAs of Wan find them.
 RELEASED = {
-    "base.patch_embedding.": "patch_embedding.video.",
-    "flow_patch_embedding.": "patch_embedding.modality.",
-    "flow_in.": "patch_embedding.flow_in.",
-    "modality_embeddings.": "patch_embedding.embeddings.",
-    "base.head.": "head.video.",
+    "flow_patch_embedding.": "modality.patch_embedding.",
+    "flow_in.": "modality.flow_in.",
+    "modality_embeddings.": "modality.embeddings.",
     "flow_head.": "head.modality.",
     "base.": "",
 }

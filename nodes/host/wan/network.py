@@ -1,5 +1,7 @@
 """ComfyUI's WanModel with its patch embedding, its cross-attention and its head exchanged for those of a pair (section 3)."""
 
+from functools import cache
+
 import comfy.ldm.common_dit
 import torch
 from comfy.ldm.wan.model import Head, WanAttentionBlock, WanModel, WanT2VCrossAttention
@@ -37,37 +39,44 @@ class Embeddings(nn.Module):
         return getattr(self, name).to(like)
 
 
-class PairPatches(nn.Module):
-    """k C T h (m w) to k c f y (m x): a convolution for each stream, and for the second what it shows."""
+class Modality(nn.Module):
+    """k C T h x to k c f y x: the patches of the second stream, and what it shows."""
 
-    def __init__(self, video: nn.Module, modality: nn.Module, flow_in: nn.Module, embeddings: Embeddings):
+    def __init__(self, patch_embedding: nn.Module, flow_in: nn.Module, embeddings: Embeddings):
         super().__init__()
-        self.video, self.modality, self.flow_in, self.embeddings = video, modality, flow_in, embeddings
+        self.patch_embedding, self.flow_in, self.embeddings = patch_embedding, flow_in, embeddings
         self.shown: str | None = None  # the modality of this pass
 
-    @property
-    def weight(self) -> Tensor:
-        """The host reads the number of channels from it."""
-        return self.video.weight
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.patch_embedding(x).movedim(1, -1)
+        tokens = self.flow_in(tokens.to(self.flow_in.weight.dtype))
+        if self.shown is not None:
+            tokens = tokens + self.embeddings(self.shown, tokens)
+        return tokens.movedim(-1, 1)
+
+
+class PairPatches:
+    """k C T h (m w) to k c f y (m x): the host's convolution for the video, another one for the second stream.
+
+    That one is no child of it: the host gives patches and streamed weights to layers without children only.
+    """
 
     def forward(self, x: Tensor) -> Tensor:
         video, other = x.chunk(2, -1)
-        other = self.modality(other).movedim(1, -1)
-        other = self.flow_in(other.to(self.flow_in.weight.dtype))
-        if self.shown is not None:
-            other = other + self.embeddings(self.shown, other)
-        return torch.cat((self.video(video), other.movedim(-1, 1)), -1)
+        return torch.cat((super().forward(video), self.beside[0](other)), -1)
 
 
-class PairHead(nn.Module):
+@cache
+def pair_patches(convolution: type) -> type:
+    """The same kind of convolution for both streams."""
+    return type("PairPatches", (PairPatches, convolution), {})
+
+
+class PairHead(Head):
     """Both heads on all tokens, one after the other in the batch: which tokens are whose is not known here."""
 
-    def __init__(self, video: Head, modality: Head):
-        super().__init__()
-        self.video, self.modality = video, modality
-
     def forward(self, x: Tensor, e: Tensor) -> Tensor:
-        return torch.cat((self.video(x, e), self.modality(x, e)))
+        return torch.cat((super().forward(x, e), self.modality(x, e)))
 
 
 class PairWanModel(WanModel):
@@ -79,19 +88,20 @@ class PairWanModel(WanModel):
         )
         self.modalities = tuple(modalities)
         shape = {"kernel_size": self.patch_size, "stride": self.patch_size, "device": device, "dtype": torch.float32}
-        self.patch_embedding = PairPatches(
-            self.patch_embedding,
+        self.modality = Modality(
             operations.Conv3d(self.in_dim, self.dim, **shape),
             operations.Linear(self.dim, self.dim, device=device, dtype=dtype),
             Embeddings(self.modalities, self.dim, dtype, device),
         )
+        self.patch_embedding.__class__ = pair_patches(type(self.patch_embedding))
+        self.patch_embedding.beside = (self.modality,)
         made = {"operations": operations, "device": device, "dtype": dtype}
-        other = Head(self.dim, self.out_dim, self.patch_size, self.eps, operation_settings=made)
-        self.head = PairHead(self.head, other)
+        self.head.__class__ = PairHead
+        self.head.modality = Head(self.dim, self.out_dim, self.patch_size, self.eps, operation_settings=made)
 
     def _forward(self, x, timestep, context, *args, modality: str | None = None, **kwargs) -> Tensor:
         height, width = x.shape[-2:]
-        self.patch_embedding.shown = modality
+        self.modality.shown = modality
         pair = side_by_side(comfy.ldm.common_dit.pad_to_patch_size(x, self.patch_size))
         out = super()._forward(pair, timestep[::2], context, *args, **kwargs)
         return picked(out)[..., :height, :width]

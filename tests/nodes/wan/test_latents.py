@@ -73,7 +73,7 @@ def test_a_mask_limits_what_changes(model):
 WRONG = {
     "4 dimensions": (lambda: ({"samples": torch.ones(4, 48, 8, 8)}, prompt()), "a batch of 2 latents, got 4"),
     "two pairs": (lambda: ({"samples": torch.zeros(4, 48, 2, 4, 4)}, prompt()), "a batch of 2 latents, got 4"),
-    "one prompt": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt(None, 1)), "one prompt where video and modality"),
+    "one prompt": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt(None, 1)), "one prompt where the video and its second clip"),
     "an unknown modality": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt("normals")), "asks for normals, but this model was trained on"),
     "another text encoder": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt(width=32)), "tokens of width 32"),
 }  # fmt: skip

@@ -7,6 +7,7 @@ import torch
 from comfy_extras import (
     nodes_apg,
     nodes_cfg,
+    nodes_context_windows,
     nodes_easycache,
     nodes_eps,
     nodes_mahiro,
@@ -15,7 +16,9 @@ from comfy_extras import (
 )
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3, RescaleCFG
 from pack.nodes.host.wan.layout import side_by_side
-from tiny.wan import both_models, sample_wan
+from pack.nodes.host.wan.model import native_wan_pair
+from pack.nodes.pair.windows import SetPairWindows
+from tiny.wan import both_models, pair_state, sample_wan
 
 CLOSE = 2e-5  # of the largest value: cfg above 1 and four steps amplify the rounding of float32
 
@@ -30,10 +33,10 @@ def plain_result(both):
     return results(*both)
 
 
-def results(pair, own, cfg=3.0):
+def results(pair, own, cfg=3.0, frames=3):
     """The pair's streams side by side, and ComfyUI's own Wan on the same latents."""
     g = torch.Generator().manual_seed(1)
-    noise, tokens = torch.randn(2, 48, 3, 6, 8, generator=g), torch.randn(1, 7, 24, generator=g)
+    noise, tokens = torch.randn(2, 48, frames, 6, 8, generator=g), torch.randn(1, 7, 24, generator=g)
     ours = side_by_side(sample_wan(pair, noise, tokens.repeat(2, 1, 1), "depth", cfg))
     return ours, sample_wan(own, side_by_side(noise), tokens, cfg=cfg)
 
@@ -141,3 +144,53 @@ def test_a_lora_of_wan_changes_both_streams_alike(both, plain_result, form, laye
         ours, theirs = results(pair, own)
         assert apart(ours, theirs) < CLOSE
         assert apart(theirs, plain_result[1]) > 20 * CLOSE, "the LoRA changes something"
+
+
+VIDEO_ONLY = {"patch_embedding": ((4, 48, 1, 2, 2), (48, 4, 1, 1, 1)), "head.head": ((4, 48), (192, 4))}
+
+
+@pytest.mark.parametrize("layer", VIDEO_ONLY)
+@pytest.mark.parametrize("form", ["diffusion_model.{}", "lora_unet_{}"])
+def test_a_lora_of_the_first_or_the_last_layer_changes_that_of_the_video(form, layer, caplog):
+    g = torch.Generator().manual_seed(5)
+    down, up = (torch.randn(shape, generator=g) * 0.3 for shape in VIDEO_ONLY[layer])
+    name = form.format(layer if "." in form else layer.replace(".", "_"))
+    state = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(4.0)}
+    config, weights = pair_state()
+    pair = native_wan_pair(config, dict(weights), dtype=torch.float32, disable_dynamic=True)
+    patched = comfy.sd.load_lora_for_models(pair, None, comfy.lora_convert.convert_lora(state), 1.0, 0)[0]
+    assert "not loaded" not in caplog.text.lower()
+    place = f"{layer}.weight"
+    changed = weights | {place: weights[place] + (up.flatten(1) @ down.flatten(1)).view_as(weights[place])}
+    merged = native_wan_pair(config, changed, dtype=torch.float32, disable_dynamic=True)
+    ours, theirs, plain = (alone(model) for model in (patched, merged, pair))
+    assert apart(ours, theirs) < CLOSE and apart(plain, theirs) > 20 * CLOSE
+
+
+def alone(model):
+    g = torch.Generator().manual_seed(1)
+    return sample_wan(model, torch.randn(2, 48, 2, 4, 6, generator=g), torch.randn(2, 7, 24, generator=g), "depth")
+
+
+WINDOWS = {
+    "Context Windows (Manual)": v3(nodes_context_windows.ContextWindowsManualNode, 4, 2, "standard_static", 1, False, "pyramid", 2, False),
+    "Context Windows (Manual), without the frame before": v3(
+        nodes_context_windows.ContextWindowsManualNode, 4, 2, "standard_uniform", 1, False, "relative", 2, True, causal_window_fix=False
+    ),
+    "Wan Context Windows": v3(nodes_context_windows.WanContextWindowsManualNode, 13, 8, "standard_uniform", 1, False, "pyramid", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_context_windows_cut_both_streams_as_they_cut_comfyuis_own_wan(both, name):
+    ours, theirs = results(*map(WINDOWS[name], both), frames=7)
+    assert apart(ours, theirs) < CLOSE
+    assert apart(theirs, results(*both, frames=7)[1]) > 20 * CLOSE, "the windows change something"
+
+
+def test_windows_along_the_batch_are_refused(both):
+    torn = v3(nodes_context_windows.ContextWindowsManualNode, 1, 0, "standard_static", 1, False, "pyramid", 0, False)
+    with pytest.raises(ValueError, match="set dim to 2"):
+        alone(torn(both[0]))
+    with pytest.raises(ValueError, match="with dim 2"):
+        SetPairWindows.execute(both[0], 16, 4, "standard_static", "pyramid", 1, False, False)

@@ -55,7 +55,7 @@ def join_streams(video: dict, modality: dict) -> dict:
     a, b = (latent["samples"] for latent in parts.values())
     if a.shape != b.shape:
         raise ValueError(
-            f"Expected a video and a modality of the same length and size, got {tuple(a.shape)} and {tuple(b.shape)}: trim or "
+            f"Expected a video and a second clip of the same length and size, got {tuple(a.shape)} and {tuple(b.shape)}: trim or "
             "resize one of the clips before it is encoded."
         )
     pair = {key: value for key, value in video.items() if key not in WHOLE}
@@ -77,7 +77,7 @@ def split_streams(pair: dict) -> tuple[dict, dict]:
     samples, mask = pair["samples"], pair.get("noise_mask")
     if len(samples) != 2:
         raise ValueError(
-            f"video_depth_latent: expected one video and its modality, 2 latents, got {len(samples)}: remove nodes that cut, "
+            f"video_depth_latent: expected one video and its second clip, 2 latents, got {len(samples)}: remove nodes that cut, "
             "repeat or join batches in front of Split Video and Depth."
         )
     keep = {key: value for key, value in pair.items() if key not in WHOLE}
