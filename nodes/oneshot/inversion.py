@@ -131,7 +131,7 @@ class InvertVideo(io.ComfyNode):
                 "restyle video", "keep motion", "reconstruction error",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="A model that predicts noise or velocity, with its LoRAs."),
+                io.Model.Input("model", tooltip="A model that predicts noise or velocity, or one of flow matching such as Wan or Flux, with its LoRAs."),
                 io.Conditioning.Input(
                     "original_positive", tooltip="Conditioning that describes the clip, with its ControlNets and depth. An empty "
                     "prompt works too. There is no negative: inversion works without guidance (cfg 1).",

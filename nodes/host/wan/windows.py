@@ -1,21 +1,7 @@
 """ComfyUI's own context windows along the frames of a pair on Wan 2.2."""
 
 import copy
-from functools import cache
-
-
-class OneTimestep:
-    """The host takes a timestep for each frame out of the batch's unless there is one alone; a pair has two that are equal."""
-
-    def evaluate_context_windows(self, calc_cond_batch, model, x_in, conds, timestep, *args, **kwargs):
-        calculate = lambda model, conds, x, _, options: calc_cond_batch(model, conds, x, timestep, options)
-        return super().evaluate_context_windows(calculate, model, x_in, conds, timestep[:1], *args, **kwargs)
-
-
-@cache
-def one_timestep(kind: type) -> type:
-    """The same kind of handler with that."""
-    return type(kind.__name__, (OneTimestep, kind), {})
+from functools import partial
 
 
 def for_pair(handler):
@@ -26,5 +12,11 @@ def for_pair(handler):
             "Context Windows (Manual)."
         )
     handler = copy.copy(handler)
-    handler.__class__ = one_timestep(type(handler))
+    handler.evaluate_context_windows = partial(with_one_timestep, handler.evaluate_context_windows)
     return handler
+
+
+def with_one_timestep(evaluate, calc_cond_batch, model, x_in, conds, timestep, *args, **kwargs):
+    """The host takes a timestep for each frame out of the batch's unless there is one alone; a pair has two that are equal."""
+    calculate = lambda model, conds, x, _, options: calc_cond_batch(model, conds, x, timestep, options)
+    return evaluate(calculate, model, x_in, conds, timestep[:1], *args, **kwargs)
