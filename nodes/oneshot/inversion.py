@@ -104,7 +104,7 @@ class DDIMInversionSampler(io.ComfyNode):
                 io.Sampler.Output(
                     display_name="sampler",
                     tooltip="The sampler, for SamplerCustom (add_noise off, cfg 1) or SamplerCustomAdvanced. Any sigmas of a "
-                    "scheduler fit, flipped or not.",
+                    "scheduler fit, flipped or not; with models of flow matching leave them unflipped.",
                 ),
             ],
         )  # fmt: skip
