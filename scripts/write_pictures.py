@@ -20,6 +20,7 @@ from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.evaluate import metrics  # noqa: E402
 from pack.models.flow import estimate as flow_estimate  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
+from pack.models.oneshot.flow_edit import flow_edit  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
 from pack.models.pose import drawing, formats  # noqa: E402
 from pack.models.stage import render, sample_scene  # noqa: E402
@@ -265,6 +266,33 @@ def one_shot_pictures(scene, clip, picture) -> None:
     )
 
 
+def wan_pictures(scene, clip, picture) -> None:
+    """How a pair on Wan 2.2 lies in the network, what its second clip can be on the stage, and the way of FlowEdit."""
+    video, second = ("V", VIDEO), ("S", DEPTH)
+    rows = [
+        ("the latent", [video, second], "two clips: video, second clip"),
+        ("in the network", [video] * 6 + [second] * 6, "side by side in one wide picture"),
+        ("their prompts", [video, second], "each clip reads its own"),
+    ]
+    bars("DuetLoadWanPair", rows)
+    heat = colormap.encode(picture[9], "turbo")
+    shows = [
+        ("depth", heat),
+        ("segmentation", clip.person_mask[9]),
+        ("skeleton", clip.pose[9]),
+        ("body surface", clip.body[9]),
+    ]
+    sheet("DuetEncodeWanPrompt", [[("the video", clip.rgb[9]), *shows]])
+    other, seen = render(scene.with_character(5)).rgb[9], []
+    knows = lambda shown: lambda x, sigma: shown[None]  # a model that knows one picture
+    keep = lambda i, x, *_: seen.append((f"after step {i + 1}", x[0]))
+    flow_edit(
+        knows(clip.rgb[9]), knows(other), clip.rgb[9:10], torch.linspace(1, 0, 6),
+        lambda i: torch.randn(1, *other.shape, generator=torch.Generator().manual_seed(i)), report=keep,
+    )  # fmt: skip
+    sheet("DuetFlowEdit", [[("the picture", clip.rgb[9]), seen[1], seen[2], ("the edit", seen[-1][1])]])
+
+
 def lines() -> torch.Tensor:
     """Words as a picture: dark lines on paper."""
     page = torch.full((160, 160), 0.95)
@@ -292,6 +320,7 @@ def main() -> None:
     sampling_pictures(clip, picture)
     evaluation_pictures(clip, picture)
     one_shot_pictures(scene, clip, picture)
+    wan_pictures(scene, clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 
 

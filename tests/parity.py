@@ -223,6 +223,14 @@ def mimo(salt: str, golden: Path | None = None) -> Answers:
     yield from beside.mimo(salt if golden else "", golden or GOLDEN / "mimo.safetensors", recorded_weight)
 
 
+def unityvideo(salt: str, golden: Path | None = None) -> Answers:
+    """The pair on Wan 2.2, in a file of its own that lies beside this one; it needs ComfyUI."""
+    spec = importlib.util.spec_from_file_location("parity_unity", Path(__file__).with_name("parity_unityvideo.py"))
+    spec.loader.exec_module(beside := importlib.util.module_from_spec(spec))
+    golden = golden or GOLDEN / "unityvideo.safetensors"
+    yield from beside.unityvideo(salt, golden, recorded_weight)
+
+
 class Case(NamedTuple):
     answers: Callable[[str, Path | None], Answers]
     tolerance: float  # of the worst relative difference
@@ -234,6 +242,7 @@ CASES = {
     "tuneavideo": Case(tuneavideo, 1e-5),
     "lfdm": Case(lfdm, 1e-4),
     "mimo": Case(mimo, 1e-5),
+    "unityvideo": Case(unityvideo, 1e-5),
 }
 
 

@@ -48,6 +48,7 @@ CLIP = Recommended(512, 512, 16, 25, 7.5, "ddim", "ddim_uniform")
 DEPTH = replace(CLIP, frames=8)
 CHARACTER = Recommended(784, 784, 24, 25, 3.5, "euler", "simple")
 FLOW = Recommended(128, 128, 40, 20, 1.0, "euler_ancestral", "simple")
+WAN_PAIR = Recommended(256, 256, 33, 20, 1.0, "euler", "simple")  # as UnityVideo was evaluated
 
 
 def of_family(config: VideoUNetConfig) -> Recommended:

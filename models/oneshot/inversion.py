@@ -1,7 +1,8 @@
 """DDIM inversion: from a clip's latents to the noise that sampling turns into them (as in Tune-A-Video).
 
-Samplers keep x = clean + sigma noise, where euler is DDIM with eta 0; a network reads x / (1 + sigma^2)^0.5. A step goes
-from the level `low` up to `high`. Letters: B latents, one a frame, C channels, h and w latent pixels.
+Samplers keep x = clean + sigma noise, where euler is DDIM with eta 0; a network reads x / (1 + sigma^2)^0.5. Of flow matching
+x = (1 - sigma) clean + sigma noise, which a network reads as it is; euler has the same form. A step goes from the level `low` up
+to `high`. Letters: B latents, one a frame, C channels, h and w latent pixels.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,13 +49,14 @@ def invert(
     number is the same in every step, or one of each step, as from `evaluations_per_step`.
     """
     levels, slope = rising(sigmas), None
+    scaled = prediction != "flow"  # networks of flow matching read x as it is
     counts = [evaluations] * (len(levels) - 1) if isinstance(evaluations, int) else evaluations
     for i, ((low, high), count) in enumerate(zip(pairwise(levels), counts, strict=True)):
         before = x
         if prediction == "v" and count == 1:
             x, clean = velocity_step(denoise, x, low, high)
         else:
-            x, clean = fixed_point_step(denoise, x, low, high, count, slope)
+            x, clean = fixed_point_step(denoise, x, low, high, count, slope, scaled)
         if count > 1:
             slope = (x - before) / (high - low)
         report(i, x, high, clean)
@@ -80,13 +82,15 @@ def rescaled(x: Tensor, low: Tensor, high: Tensor) -> Tensor:
 
 
 def fixed_point_step(
-    denoise: Denoise, x: Tensor, low: Tensor, high: Tensor, evaluations: int, slope: Tensor | None = None
-) -> tuple:
+    denoise: Denoise, x: Tensor, low: Tensor, high: Tensor, evaluations: int, slope: Tensor | None = None,
+    scaled: bool = True,
+) -> tuple:  # fmt: skip
     """One step up by the noise that the network predicts at `high`, repeated for the resulting x.
 
-    The first trial continues the step before, if its slope is given.
+    The first trial continues the step before, if its slope is given; else it is x, `scaled` as the network reads it.
     """
-    trial, tried = rescaled(x, low, high) if slope is None else x + (high - low) * slope, []
+    start = rescaled(x, low, high) if scaled else x
+    trial, tried = start if slope is None else x + (high - low) * slope, []
     for _ in range(evaluations):
         clean = denoise(trial, high)
         tried.append((trial, x + (high - low) / high * (trial - clean)))
@@ -148,8 +152,14 @@ def actual_prediction(unit_noise: Tensor, clean: Tensor, sigma: float) -> str | 
     return "v" if share > 0 else "eps"
 
 
+def by_frames(latents: Tensor) -> Tensor:
+    """(B, C, h, w) as it is, and the latents of video models, (B, C, T, h, w), as (B T, C, h, w)."""
+    return latents.transpose(1, 2).flatten(0, 1) if latents.ndim == 5 else latents
+
+
 def reconstruction_error(reconstruction: Tensor, clip: Tensor) -> tuple[float, Tensor]:
     """Difference of B latents from those of the clip, relative to the clip's size: of all, and (B,) of each frame."""
+    reconstruction, clip = by_frames(reconstruction), by_frames(clip)
     size = clip.float().square().mean().sqrt()
     frames = (reconstruction.float() - clip.float()).square().flatten(1).mean(1)
     return (frames.mean().sqrt() / size).item(), frames.sqrt() / size
@@ -157,6 +167,7 @@ def reconstruction_error(reconstruction: Tensor, clip: Tensor) -> tuple[float, T
 
 def error_images(reconstruction: Tensor, clip: Tensor, pixels: int = 8) -> Tensor:
     """(B, C, h, w) latents to (B, h pixels, w pixels, 3): black where they agree, one colour further for each tenfold."""
+    reconstruction, clip = by_frames(reconstruction), by_frames(clip)
     size = clip.float().square().mean().sqrt()
     error = (reconstruction.float() - clip.float()).square().mean(1).sqrt() / size
     shade = 1 - error.clamp(BLACK, 1).log10() / torch.tensor(BLACK).log10().item()

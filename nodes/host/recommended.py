@@ -7,7 +7,7 @@ from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
-from ...models.files.recommended import FLOW, KEY, Recommended, far_off, of_family, read_recommended
+from ...models.files.recommended import FLOW, KEY, WAN_PAIR, Recommended, far_off, of_family, read_recommended
 from .notice import show_warning
 
 
@@ -48,6 +48,8 @@ def saved_recommended(model: ModelPatcher) -> dict[str, str]:
 def family_default(model: ModelPatcher) -> Recommended:
     if hasattr(model.model, "flow"):
         return FLOW
+    if hasattr(model.model, "shows"):
+        return WAN_PAIR
     if hasattr(model.model, "video"):
         return of_family(model.model.video)
     side = 512 if type(model.model.latent_format) is formats.SD15 else 1024

@@ -6,6 +6,10 @@ from ..host.choices import SCHEDULERS
 
 CATEGORY = "Duet/edit a clip"
 FAST, EXACT = "fast", "exact"
+NOT_A_LATENT = (
+    "This model is one of flow matching, whose samplers do not begin from a latent: connect the outputs noise and sigmas of Invert "
+    "Video to Noise to SamplerCustomAdvanced, with the clip's latent."
+)
 LARGEST = 1e6  # latents of a VAE stay below 1e3
 HIGHEST = {FAST: 0.5, EXACT: 0.05}  # errors of trained models lie well below
 
@@ -35,12 +39,12 @@ def check_clip(latent: dict, channels: int, modalities: int | None) -> None:
     from ..inputs.latents import model_frames
 
     samples = latent["samples"]
-    if getattr(samples, "is_nested", False) or samples.ndim != 4 or samples.shape[1] != channels:
+    if getattr(samples, "is_nested", False) or samples.ndim not in (4, 5) or samples.shape[1] != channels:
         raise ValueError(
-            f"latent: expected (frames, {channels}, height, width), got {checks.describe(samples)}: encode the clip "
+            f"latent: expected (frames, {channels}, height, width) or (1, {channels}, frames, height, width), got {checks.describe(samples)}: encode the clip "
             "with the VAE that belongs to this model."
         )
-    if modalities is not None:  # to a model of the host every latent is a picture
+    if modalities is not None and samples.ndim == 4:  # to a model of the host every latent is a picture
         model_frames(latent, modalities, "latent")
     checks.finite(samples, "latent")
     if (largest := samples.abs().max().item()) > LARGEST:
@@ -56,14 +60,16 @@ def check_clip(latent: dict, channels: int, modalities: int | None) -> None:
         raise ValueError("latent: expected whole frames, got a noise mask: remove Set Latent Noise Mask.")
 
 
-def report(done, error: float, frames, inversion: str, scheduler: str, steps: int) -> str:
+def report(done, error: float, frames, inversion: str, scheduler: str, steps: int, flow: bool = False) -> str:
     """The error, how to sample from the noise, and a warning if something is wrong."""
     sigma = done.sigmas[0].item()
     count = "1 frame" if len(frames) == 1 else f"{len(frames)} frames"
     lines = [
         f"Reconstruction error {error:.2e} of the clip's size ({100 * error:.3g} %), {count}, {len(done.sigmas) - 1} "
         f"steps, {inversion} inversion; the largest is {frames.max().item():.2e} in frame {int(frames.argmax())}.",
-        "To sample from the noise, use KSampler (Advanced) with add_noise disable, sampler_name euler, scheduler "
+        "To sample from the noise, use SamplerCustomAdvanced with the outputs noise and sigmas, and the clip's latent."
+        if flow
+        else "To sample from the noise, use KSampler (Advanced) with add_noise disable, sampler_name euler, scheduler "
         f"{scheduler} and steps {steps}, or SamplerCustomAdvanced with Disable Noise and these sigmas.",
     ]
     if done.prediction:
@@ -98,7 +104,7 @@ class DDIMInversionSampler(io.ComfyNode):
                 io.Sampler.Output(
                     display_name="sampler",
                     tooltip="The sampler, for SamplerCustom (add_noise off, cfg 1) or SamplerCustomAdvanced. Any sigmas of a "
-                    "scheduler fit, flipped or not.",
+                    "scheduler fit, flipped or not; with models of flow matching leave them unflipped.",
                 ),
             ],
         )  # fmt: skip
@@ -125,7 +131,7 @@ class InvertVideo(io.ComfyNode):
                 "restyle video", "keep motion", "reconstruction error",
             ],
             inputs=[
-                io.Model.Input("model", tooltip="A model that predicts noise or velocity, with its LoRAs."),
+                io.Model.Input("model", tooltip="A model that predicts noise or velocity, or one of flow matching such as Wan or Flux, with its LoRAs."),
                 io.Conditioning.Input(
                     "original_positive", tooltip="Conditioning that describes the clip, with its ControlNets and depth. An empty "
                     "prompt works too. There is no negative: inversion works without guidance (cfg 1).",
@@ -164,18 +170,24 @@ class InvertVideo(io.ComfyNode):
                 io.String.Output(
                     display_name="report", tooltip="The error, the settings to sample from the noise with, and warnings.",
                 ),
+                io.Noise.Output(
+                    display_name="noise", tooltip="The same noise for SamplerCustomAdvanced, with the clip's latent and the "
+                    "sigmas. Models of flow matching, such as Wan or Flux, need it in place of noise_latent.",
+                ),
             ],
         )  # fmt: skip
 
     @classmethod
     def execute(cls, model, original_positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
         from ...models.oneshot.inversion import error_images, reconstruction_error
-        from ..host.oneshot.inversion import invert_and_return, latent_channels
+        from ..host.oneshot.inversion import blocked, invert_and_return, latent_channels, needs_noise
         from ..host.pair.sampling import is_ours, modalities_of
 
         check_clip(latent, latent_channels(model), modalities_of(model) if is_ours(model) else None)
         done = invert_and_return(model, original_positive, latent, steps, scheduler, evaluations(inversion))
         error, frames = reconstruction_error(done.reconstruction, latent["samples"])
-        text = report(done, error, frames, inversion["inversion"], scheduler, steps)
+        flow = needs_noise(model)
+        text = report(done, error, frames, inversion["inversion"], scheduler, steps, flow)
         images = error_images(done.reconstruction, latent["samples"])
-        return io.NodeOutput(done.noise, done.sigmas, error, images, text, ui={"text": (text,)})
+        start = blocked(NOT_A_LATENT) if flow else done.noise
+        return io.NodeOutput(start, done.sigmas, error, images, text, done.source, ui={"text": (text,)})

@@ -146,7 +146,10 @@ class JoinPair(io.ComfyNode):
     @classmethod
     def execute(cls, video_latent, depth_latent, near_depth=0.0, far_depth=0.0) -> io.NodeOutput:
         from ...models.pair.layout import join
+        from ..host.pair.wan_latent import is_video, join_streams
 
+        if is_video(video_latent) and is_video(depth_latent):
+            return io.NodeOutput(join_streams(video_latent, depth_latent))
         pair = {key: value for key, value in video_latent.items() if key not in ("noise_mask", "batch_index")}
         pair["samples"] = join(*clips(video_latent=video_latent, depth_latent=depth_latent))
         frames = video_latent["samples"].shape[0]
@@ -186,7 +189,10 @@ class SplitPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, video_depth_latent) -> io.NodeOutput:
+        from ..host.pair.wan_latent import is_video, split_streams
         from ..inputs.latents import pair_frames
 
+        if is_video(video_depth_latent):
+            return io.NodeOutput(*split_streams(video_depth_latent))
         frames = pair_frames(video_depth_latent, "video_depth_latent")
         return io.NodeOutput(*(half(video_depth_latent, index, frames) for index in range(len(MODALITIES))))

@@ -23,6 +23,10 @@ def with_noise_mask(latent: dict, task: str, change_mask: torch.Tensor | None, m
     if task == ALL and change_mask is None:
         return latent
     samples = latent["samples"]
+    if modalities == 2 and samples.ndim == 5:
+        from ..host.pair.wan_latent import with_stream_mask
+
+        return with_stream_mask(latent, (task != DEPTH_FROM_VIDEO, task != VIDEO_FROM_DEPTH), change_mask)
     frames = pair_frames(latent, "latent") if modalities == 2 else samples.shape[0 if samples.ndim == 4 else 2]
     size = samples.shape[-2:]
     part = torch.ones(frames, *size) if change_mask is None else checks.mask(change_mask, "change_mask", frames).cpu()

@@ -7,6 +7,7 @@ code makes the conditions and calls the network, for two prompts at once, as its
 from pathlib import Path
 
 import comfy.ldm.modules.attention as attention
+import comfy.ldm.wan.model as wan
 import comfy.model_management as memory
 import comfy.samplers
 import pack.models.lfdm.inference as inference_module
@@ -24,7 +25,10 @@ from pack.nodes.host.pair.boundary import MODALITY
 from pack.nodes.host.pair.conditioning import BACKGROUND
 from pack.nodes.host.unet.controlnet import native_controlnet
 from pack.nodes.host.unet.model import native_model
+from pack.nodes.host.wan.boundary import SHOWN
+from pack.nodes.host.wan.model import native_wan_pair
 from pack.nodes.lfdm.loaders import open_autoencoder, open_flow
+from tiny.wan import pair_state
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -133,6 +137,17 @@ def test_video_models(fake, place, name, alone, dtype):
     options = {MODALITY: alone} if alone else {}
     for made in answer(patcher, fake, (frames, 4, SIDE, SIDE), GIVEN[name](config), options, control):
         assert made.device == GPU and made.shape == (frames, 4, SIDE, SIDE)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_the_pair_on_wan(fake, place, dtype, monkeypatch):
+    """With its bare parameters: the modulations, and what tells the second clip's kind."""
+    monkeypatch.setattr(wan, "optimized_attention", attention.attention_pytorch)
+    patcher = native_wan_pair(*pair_state(), dtype=dtype)
+    place(patcher.model)
+    given = {"cross_attn": lambda: torch.rand(2, 9, 24), SHOWN: lambda: "depth"}
+    for made in answer(patcher, fake, (2, 48, 3, 6, 8), given, {}):
+        assert made.device == GPU and made.shape == (2, 48, 3, 6, 8)
 
 
 KINDS = ABLATIONS | {

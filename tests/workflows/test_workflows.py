@@ -21,6 +21,9 @@ pytestmark = pytest.mark.long(seconds=170)
 
 ROOT = Path(__file__).resolve().parents[2]
 API = sorted((ROOT / "workflows" / "api").glob("*.json"))
+# ComfyUI knows the text encoder umT5-XXL and the VAE of Wan 2.2 in their full size only, so that no small files serve here.
+FULL_SIZE = {"wan_pair", "wan_video_to_depth", "wan_depth_to_video", "flow_edit"}
+RUN = [path for path in API if path.stem not in FULL_SIZE]
 
 
 SMALL = 160  # pixels of the longer side of a clip
@@ -132,7 +135,7 @@ def strip(prompt):
     }
 
 
-@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", RUN, ids=lambda p: p.stem)
 def test_it_runs_to_its_end(path, made, server):
     result, paths = made(path.stem)
     assert result.ok, (result.error, result.node_errors)

@@ -24,6 +24,8 @@ def sampled(model, model_options: dict) -> list[str]:
     """The modalities that a batch holds."""
     if alone := model_options.get("transformer_options", {}).get(MODALITY):
         return [alone]
+    if hasattr(model, "shows"):  # a pair on Wan 2.2
+        return list(MODALITIES)
     video = getattr(model, "video", None)
     return list(MODALITIES[: 1 if video is None else video.modalities])
 

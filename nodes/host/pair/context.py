@@ -170,7 +170,9 @@ def budget(executor, model, noise_shape, conds, *args, **kwargs):
 def check_batch_of_frames(model) -> None:
     """Refuses a MODEL whose latent keeps the frames of a clip in one entry, where windows along the batch find none."""
     if model.get_model_object("latent_format").latent_dimensions != 2:
-        mend = "set fewer frames" if hasattr(model.model, "flow") else "use ComfyUI's Context Windows (Manual)"
+        mend = (
+            "set fewer frames" if hasattr(model.model, "flow") else "use ComfyUI's Context Windows (Manual) with dim 2"
+        )
         raise ValueError(
             f"model: expected a model whose latent is a batch of frames, got a {type(model.model).__name__}, whose latent holds "
             f"a whole clip at once: {mend}."

@@ -6,6 +6,7 @@ import torch
 from ..memory import bytes_of, check_memory
 from ..recommended import recommended_of
 from .boundary import sampled
+from .wan_latent import empty_pair
 
 SMALLEST = 64  # pixels a side of a picture that the U-Nets can halve often enough
 
@@ -19,6 +20,8 @@ def empty_latent(model, width: int, height: int, frames: int, clips: int) -> dic
     if hasattr(model.model, "flow"):
         check_sides(width, height, ratio * model.model.flow.step)
         return zero_latent((clips, channels, frames, height // ratio, width // ratio), ratio)
+    if hasattr(model.model, "shows"):
+        return empty_pair(channels, width, height, frames)
     check_clip(model, latent_format, width, height, clips)
     found = sampled(model.model, model.model_options)
     latent = zero_latent((len(found) * frames, channels, height // ratio, width // ratio), ratio)

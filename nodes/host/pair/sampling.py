@@ -40,7 +40,8 @@ def settings_for(model, steps: int, cfg: float, sampler: str | None, scheduler: 
 def sample(model, seed: int, settings: Recommended, positive, negative, latent: dict, denoise: float = 1.0) -> dict:
     """KSampler with previews, interrupts, masks and memory management as the host does them."""
     how = (settings.steps, settings.cfg, settings.sampler, settings.scheduler)
-    finite_start(latent["samples"], modalities_of(model))
+    halves = 1 if latent["samples"].ndim == 5 else modalities_of(model)
+    finite_start(latent["samples"], halves)
     out = nodes.common_ksampler(model, seed, *how, positive, negative, latent, denoise=denoise)[0]
-    finite_result(out["samples"], modalities_of(model))
+    finite_result(out["samples"], halves)
     return out

@@ -38,7 +38,12 @@ class VideoPatcher:
         """With the configuration as a tensor of bytes: the stock nodes that save write no metadata of ours."""
         notes = {"duet": to_json(self.model.video), **saved_recommended(self)}
         state = super().state_dict_for_saving(*args, **kwargs)
-        return state | {NOTES: torch.frombuffer(bytearray(json.dumps(notes).encode()), dtype=torch.uint8)}
+        return state | {NOTES: as_tensor(notes)}
+
+
+def as_tensor(notes: dict[str, str]) -> torch.Tensor:
+    """Notes as a tensor of bytes, which every node that saves weights writes."""
+    return torch.frombuffer(bytearray(json.dumps(notes).encode()), dtype=torch.uint8)
 
 
 @cache

@@ -1,0 +1,79 @@
+"""The pair on Wan 2.2 as a native MODEL: ComfyUI's own class, without what a pair must not take from it (section 3)."""
+
+import comfy.conds
+import comfy.model_base
+import comfy.model_patcher
+import comfy.supported_models
+import torch
+from comfy.patcher_extension import WrappersMP
+from torch import Tensor
+
+from ..unet.native import as_patcher, cast, choose_dtypes, load_weights
+from .boundary import SHOWN, check_before_sampling
+from .network import PairWanModel
+from .patcher import as_pair_patcher
+from .preview import PairWan22
+
+# Noise levels of the schedules: steps that divide it lie exactly where the released sampler has them, 1 - i / steps.
+LEVELS = 5040
+
+
+class PairWanSettings(comfy.supported_models.WAN22_T2V):
+    """The released sampler has no shift, where ComfyUI shifts Wan by 8."""
+
+    sampling_settings = {"shift": 1.0}
+    latent_format = PairWan22
+
+    def __init__(self, unet_config: dict):
+        super().__init__(unet_config | {"disable_unet_model_creation": True})
+        self.memory_usage_factor *= 2  # twice the tokens of one video
+
+
+class PairWan(comfy.model_base.WAN22):
+    """Samples (k m) C T h w: a video and one modality of it."""
+
+    def __init__(self, settings: PairWanSettings, network: PairWanModel):
+        super().__init__(settings, image_to_video=True)
+        self.model_sampling.set_parameters(**settings.sampling_settings, timesteps=LEVELS)
+        self.diffusion_model = network.eval().requires_grad_(False)
+        self.shows: tuple[str, ...] = network.modalities  # what the second stream can be
+
+    def extra_conds(self, **kwargs) -> dict:
+        out = super().extra_conds(**kwargs)
+        out.pop("denoise_mask", None)  # it would give the kept stream a timestep of its own
+        if (shown := kwargs.get(SHOWN)) is not None:
+            out["modality"] = comfy.conds.CONDConstant(shown)
+        return out
+
+    def process_timestep(self, timestep: Tensor, **kwargs) -> Tensor:
+        """Both streams read the timestep of the one that is sampled, a kept one too."""
+        return timestep
+
+
+def native_wan_pair(
+    config: dict, state: dict[str, Tensor], *, source: tuple | None = None, dtype: torch.dtype | None = None,
+    disable_dynamic: bool = False,
+) -> comfy.model_patcher.ModelPatcher:  # fmt: skip
+    """The MODEL of weights under PairWanModel's names; source is (function, arguments) that build it anew.
+
+    Each weight is cast in `state` itself, so that 10 GB are never held in two precisions.
+    """
+    supported = PairWanSettings.supported_inference_dtypes
+    dtype, computed, operations = choose_dtypes(state, supported, dtype)
+    for name, value in state.items():
+        state[name] = cast(name, value, dtype)
+    network = PairWanModel(**config, device="meta", dtype=dtype, operations=operations)
+    load_weights(network, state, dtype)
+    settings = PairWanSettings(config)
+    settings.set_inference_dtype(dtype, computed)
+    patcher = as_patcher(PairWan(settings, network), source or (native_copy, (config, state, dtype)), disable_dynamic)
+    as_pair_patcher(patcher)
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    return patcher
+
+
+def native_copy(config, state, dtype, disable_dynamic=False):
+    """The same MODEL on weights of its own."""
+    copied = {key: value.clone() for key, value in state.items()}
+    source = (native_copy, (config, state, dtype))
+    return native_wan_pair(config, copied, source=source, dtype=dtype, disable_dynamic=disable_dynamic)

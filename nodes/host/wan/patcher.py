@@ -1,0 +1,28 @@
+"""The host's ModelPatcher around a pair on Wan 2.2: the stock Save Model keeps what the shapes of its weights do not tell."""
+
+import json
+from functools import cache
+
+import comfy.model_patcher
+
+from ....models.files.reading import NOTES
+from ..recommended import saved_recommended
+from ..unet.patcher import as_tensor
+from .files import KEY
+
+
+class PairPatcher:
+    def state_dict_for_saving(self, *args, **kwargs) -> dict:
+        """With the number of heads and the recommended settings as a tensor of bytes."""
+        notes = {KEY: json.dumps({"num_heads": self.model.diffusion_model.num_heads}), **saved_recommended(self)}
+        return super().state_dict_for_saving(*args, **kwargs) | {NOTES: as_tensor(notes)}
+
+
+@cache
+def pair_patcher(kind: type) -> type:
+    """The same kind of patcher with that."""
+    return type(kind.__name__, (PairPatcher, kind), {})
+
+
+def as_pair_patcher(patcher: comfy.model_patcher.ModelPatcher) -> None:
+    patcher.__class__ = pair_patcher(type(patcher))
