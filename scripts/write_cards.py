@@ -19,7 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from duet_host.client import run_prompt
+from duet_host.client import request, run_prompt
 from duet_host.jobs import show_errors
 from duet_host.server import running_server
 from templates.cards import draw_card, save_card
@@ -41,6 +41,7 @@ def run(server, name: str, kept: dict, seconds: dict):
     """The files that each node of a workflow left, by node."""
     prompt = json.loads((ROOT / "workflows" / "api" / f"{name}.json").read_text(encoding="utf-8"))
     if name not in kept:
+        request(f"{server.url}/free", {"unload_models": True, "free_memory": True})  # nothing from the runs before
         start = time.monotonic()
         result = run_prompt(server.url, prompt)
         if show_errors(prompt, result, server):
