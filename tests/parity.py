@@ -227,8 +227,7 @@ def unityvideo(salt: str, golden: Path | None = None) -> Answers:
     """The pair on Wan 2.2, in a file of its own that lies beside this one; it needs ComfyUI."""
     spec = importlib.util.spec_from_file_location("parity_unity", Path(__file__).with_name("parity_unityvideo.py"))
     spec.loader.exec_module(beside := importlib.util.module_from_spec(spec))
-    golden = golden or GOLDEN / "unityvideo.safetensors"
-    yield from beside.unityvideo(salt, golden, recorded_weight)
+    yield from beside.unityvideo(salt if golden else "", golden or GOLDEN / "unityvideo.safetensors", recorded_weight)
 
 
 class Case(NamedTuple):
