@@ -46,6 +46,7 @@ def shares_of(node_id: str | None, graph: Graph) -> tuple | None:
     """The share that a merging node takes of each weight, where its code is that of Merge Blocks with other names of blocks."""
     if node_id is None or not node_id.startswith(MERGED):
         return None
+    stock_nodes()  # loads the files of the host in which merging nodes are, whichever test comes first
     code, general = (
         getattr(nodes.NODE_CLASS_MAPPINGS[name].merge, "__code__", None) for name in (node_id, "ModelMergeBlocks")
     )
