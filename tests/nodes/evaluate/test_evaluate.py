@@ -23,7 +23,7 @@ from pack.nodes.evaluate.flicker import MeasureFlicker
 from pack.nodes.host.evaluate import clip_folder
 from pack.nodes.host.evaluate.clip import CHUNK, encode_images, encode_text
 from safetensors.torch import load_file, save_file
-from tiny.files import write_clip
+from tiny.clip_folder import write_clip
 from transformers import CLIPModel, CLIPTokenizer
 
 NAN = float("nan")
