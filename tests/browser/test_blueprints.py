@@ -21,6 +21,9 @@ CONNECT = """async () => {
 }"""
 
 
+FIRST_FOUND = "title => document.querySelector('[role=option]')?.innerText.split('\\n')[0] == title"
+
+
 def insert(page, title):
     """Types the name into the search of nodes and takes the first result."""
     page.evaluate("() => app.graph.clear()")
@@ -28,7 +31,7 @@ def insert(page, title):
     page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
     page.wait_for_timeout(1000)
     page.keyboard.type(title)
-    page.wait_for_timeout(1500)
+    page.wait_for_function(FIRST_FOUND, arg=title)
     page.keyboard.press("Enter")
     page.wait_for_function("app.graph._nodes.length == 1")
 
