@@ -20,10 +20,8 @@ from .layers import Layers
 from .scene_frames import SceneFrames
 
 SAME_FRAME = 0.5  # steps of 8 bits by which two frames of a standing camera differ on average at most
-SHAKE = (
-    0.75  # pixels that a corner may move from frame to frame under a camera that stands: codecs and wind move it too
-)
-STAYS = 0.5  # pixels that the scene may move in the whole clip under such a camera
+# Pixels under a still camera: by which codecs and wind move a corner from frame to frame, and the scene in the whole clip.
+SHAKE, STAYS = 0.75, 0.5
 
 
 @dataclass(frozen=True)

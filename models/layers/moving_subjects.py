@@ -22,11 +22,12 @@ def keep_largest(masks: Tensor, report: Callable[[], None] = lambda: None) -> No
         if len(labels) > 1:
             join(labels[-2], labels[-1], joined)
         report()
-    areas = swept_areas(labels, [root(joined, label) for label in range(count)])
+    roots = np.array([root(joined, label) for label in range(count)])
+    areas = swept_areas(labels, roots)
     if areas.any():
-        best = int(areas.argmax())
+        largest = roots == areas.argmax()
         for mask, pieces in zip(masks, labels, strict=True):
-            keep = np.array([bool(label) and root(joined, label) == best for label in range(count)])[pieces]
+            keep = largest[pieces]
             large = np.repeat(np.repeat(keep, step, 0), step, 1)[: mask.shape[0], : mask.shape[1]]
             mask.mul_(mask.new_tensor(large))
             report()
@@ -56,9 +57,9 @@ def root(joined: dict[int, int], label: int) -> int:
     return label
 
 
-def swept_areas(labels: list[np.ndarray], roots: list[int]) -> np.ndarray:
+def swept_areas(labels: list[np.ndarray], roots: np.ndarray) -> np.ndarray:
     """The number of places that each subject covers in at least one frame, under its smallest number."""
-    roots, covered = np.array(roots), {}
+    covered = {}
     for pieces in labels:
         subjects = roots[pieces]
         for subject in np.unique(subjects[subjects > 0]).tolist():

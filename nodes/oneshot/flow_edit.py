@@ -31,7 +31,7 @@ class FlowEdit(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "average", default=1, min=1, max=16, step=1, advanced=True,
-                    tooltip="Draws of noise that each step averages. More give a calmer result in as many times the time.",
+                    tooltip="Draws of noise that each step averages. More give less noise in as many times the time.",
                 ),
                 io.Int.Input(
                     "free_steps", default=0, min=0, max=999, step=1, advanced=True,

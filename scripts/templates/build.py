@@ -12,7 +12,6 @@ from .subgraphs import fold_all
 
 SIZES = json.loads((Path(__file__).parent / "sizes.json").read_text(encoding="utf-8"))  # as the page draws them
 NOTE, NOTE_TITLE = "note", "About this template"
-PREVIEWS = ("Save", "Preview", "Load")
 SOCKET, WIDGET, BUTTONS, LEAST_WIDTH = 24, 34, 26, 300  # pixels
 # Of a note's text, measured in the page: a line, the space around a paragraph, a Latin letter, a Chinese character.
 LINE, PARAGRAPH, LETTER, CHARACTER, RIM = 16, 12, 5.3, 10.5, 44

@@ -47,13 +47,9 @@ class Description:
 
     def full_note(self) -> str:
         """The note with the time in words where it says TIME."""
-        if self.time == "1":
-            words = "about 10 seconds on two CPU cores"
-        elif self.time:
-            words = f"about {self.time} times as long as template 01{self.example()}"
-        else:
-            words = "depends on your files and your GPU"
-        return self.note.replace("TIME", words)
+        multiple = "" if self.time == "1" else f"{self.time} times "
+        words = f"about {multiple}as long as template 01{self.example()}"
+        return self.note.replace("TIME", words if self.time else "depends on your files and your GPU")
 
     def example(self) -> str:
         """The clip that a time was measured with, where the clip is the user's own."""

@@ -9,6 +9,7 @@ from duet_host.save_video import for_this_host
 from geometry import apart, curve, fit_zoom, hidden_links, in_window, within
 from PIL import Image
 from templates.cards import SIDE
+from templates.table import read_table
 
 PageTimeout = pytest.importorskip("playwright.sync_api").TimeoutError
 
@@ -26,7 +27,6 @@ LEAST_ZOOM, MOST_NODES = 0.6, 12
 PICTURE = (SIDE, SIDE)  # a card shows 256 x 256 of it; a picture of another shape leaves bars
 NOTES = ("Note", "MarkdownNote")
 UNCODED = '#?%\\/:*"<>|'  # the page puts the file's name into addresses as it is, and Windows has no such names
-TABLE_ROW = re.compile(r"^\| (?P<title>[^|]+?) \| \[(?P<api>[^\]]+)\]\(api/(?P=api)\.json\) \|", re.MULTILINE)
 # The card has one picture, and it is the file's own.
 PICTURED = """name => {
     const pictures = document.querySelectorAll(`[data-testid="template-workflow-${CSS.escape(name)}"] img`);
@@ -46,11 +46,8 @@ def read(path):
 
 
 def titles(folder):
-    """Titles by API name: the table of the folder's README.md, or the names themselves."""
-    table = folder / "README.md"
-    if not table.is_file():
-        return {path.stem: path.stem for path in (folder / "api").glob("*.json")}
-    return {row["api"]: row["title"] for row in TABLE_ROW.finditer(table.read_text(encoding="utf-8"))}
+    """Titles by API name, as the table of the folder has them."""
+    return read_table((folder / "README.md").read_text(encoding="utf-8"))
 
 
 def api_file(path):

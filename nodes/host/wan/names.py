@@ -1,7 +1,5 @@
 """Names of the released file of UnityVideo and of PairWanModel."""
 
-from collections.abc import Iterable
-
 # The video's parts have the host's own names, so that LoRAs of Wan find them.
 RELEASED = {
     "flow_patch_embedding.": "modality.patch_embedding.",
@@ -22,9 +20,3 @@ def released_name(own: str) -> str:
     """The name in the released file of a weight of PairWanModel."""
     start = next(old for old, new in RELEASED.items() if own.startswith(new))
     return start + own.removeprefix(RELEASED[start])
-
-
-def is_released(names: Iterable[str]) -> bool:
-    """Whether weights have the names of the released file."""
-    names = list(names)
-    return "flow_in.weight" in names and any(name.startswith("base.blocks.") for name in names)
