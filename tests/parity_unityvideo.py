@@ -29,7 +29,8 @@ def host():
     from comfy.cli_args import args
 
     args.cpu = args.cpu or not torch.cuda.is_available()
-    from pack.nodes.host.wan import boundary, model, names
+    from pack.models.wan import names
+    from pack.nodes.host.wan import boundary, model
 
     return model, names, boundary
 

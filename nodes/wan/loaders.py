@@ -10,14 +10,13 @@ CATEGORY = "Duet/models"
 
 def open_pair(path: str, disable_dynamic: bool = False) -> tuple:
     """The MODEL in a file and the report on it; the host calls this again when it needs a fresh copy."""
+    from ...models.wan.files import open_wan_pair
     from ..host.recommended import with_recommended
-    from ..host.wan.files import open_wan_pair
     from ..host.wan.model import native_wan_pair
 
     opened = open_wan_pair(path)
-    model = native_wan_pair(
-        opened.config, opened.state, source=(open_pair, (path,), 0), disable_dynamic=disable_dynamic
-    )
+    source = (open_pair, (path,), 0)
+    model = native_wan_pair(opened.config, opened.state, opened.notes, source=source, disable_dynamic=disable_dynamic)
     return with_recommended(model, path), opened.report.text
 
 
@@ -47,6 +46,11 @@ class LoadWanPair(io.ComfyNode):
                     tooltip="For KSampler: 20 steps of euler with the scheduler simple and cfg 1, as its makers sample.",
                 ),
                 io.String.Output(display_name="report", tooltip="What the file holds, for Preview as Text."),
+                io.Clip.Output(
+                    display_name="clip",
+                    tooltip="The text encoder of a small model with a vocabulary of its own, such as duet_wan_128, for Encode "
+                    "Prompt (Wan 2.2 Pair). Empty for other files: take umT5-XXL from Load CLIP with the type wan.",
+                ),
             ],
         )  # fmt: skip
 
@@ -56,4 +60,7 @@ class LoadWanPair(io.ComfyNode):
 
     @classmethod
     def execute(cls, model_name) -> io.NodeOutput:
-        return io.NodeOutput(*open_pair(str(find_file(model_name, *FOLDERS))))
+        from ..host.unet.words import word_encoder
+
+        model, report = open_pair(str(find_file(model_name, *FOLDERS)))
+        return io.NodeOutput(model, report, word_encoder(model.model.notes.words))

@@ -2,15 +2,9 @@
 
 from comfy_api.latest import io
 
+from ...models.wan.sentences import SENTENCES
 from .loaders import CATEGORY
 
-SENTENCES = {  # what the model was trained to read beside each modality (arXiv 2512.07831, the authors' code)
-    "depth": "depth map visualization, scene depth from camera, near in warm colors and far in cool colors.",
-    "raft": "optical flow visualization showing motion direction with color and magnitude with intensity.",
-    "segmentation": "segmentation mask of foreground objects against background.",
-    "skeleton": "human skeleton pose visualization with body keypoints and limbs.",
-    "densepose": "densepose visualization with body part UV coordinates.",
-}
 NAMES = {
     "depth": "depth",
     "optical flow": "raft",
@@ -31,7 +25,11 @@ class EncodeWanPrompt(io.ComfyNode):
             "encoder of Wan, as one conditioning for a pair on Wan 2.2.",
             search_aliases=["UnityVideo", "CLIP Text Encode", "prompt", "modality", "depth prompt", "wan prompt"],
             inputs=[
-                io.Clip.Input("clip", tooltip="umT5-XXL from Load CLIP with the type wan."),
+                io.Clip.Input(
+                    "clip",
+                    tooltip="umT5-XXL from Load CLIP with the type wan; for a small model with a vocabulary of its own the "
+                    "clip output of Load Wan 2.2 Pair.",
+                ),
                 io.String.Input(
                     "prompt", multiline=True, dynamic_prompts=True,
                     tooltip="What the video shows. Empty for the negative.",

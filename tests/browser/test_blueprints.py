@@ -22,17 +22,18 @@ CONNECT = """async () => {
 
 
 FIRST_FOUND = "title => document.querySelector('[role=option]')?.innerText.split('\\n')[0] == title"
+SEARCH = "document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s.get('searchBox')"
 
 
 def insert(page, title):
     """Types the name into the search of nodes and takes the first result."""
-    page.evaluate("() => app.graph.clear()")
-    page.keyboard.press("Escape")
-    page.evaluate("app.extensionManager.command.execute('Workspace.SearchBox.Toggle')")
-    page.wait_for_timeout(1000)
-    page.keyboard.type(title)
+    field = page.get_by_placeholder("Add a node...")
+    page.evaluate(f"() => {{ app.graph.clear(); {SEARCH}.visible = false }}")
+    field.wait_for(state="hidden")
+    page.evaluate(f"() => {{ {SEARCH}.visible = true }}")
+    field.fill(title)
     page.wait_for_function(FIRST_FOUND, arg=title)
-    page.keyboard.press("Enter")
+    field.press("Enter")
     page.wait_for_function("app.graph._nodes.length == 1")
 
 

@@ -20,12 +20,12 @@ def empty_latent(model, width: int, height: int, frames: int, clips: int) -> dic
     if hasattr(model.model, "flow"):
         check_sides(width, height, ratio * model.model.flow.step)
         return zero_latent((clips, channels, frames, height // ratio, width // ratio), ratio)
-    if hasattr(model.model, "shows"):
+    if latent_format.latent_dimensions == 3 and hasattr(model.model, "shows"):
         return empty_pair(channels, width, height, frames)
     check_clip(model, latent_format, width, height, clips)
     found = sampled(model.model, model.model_options)
     latent = zero_latent((len(found) * frames, channels, height // ratio, width // ratio), ratio)
-    if not hasattr(model.model, "video"):
+    if not hasattr(model.model, "video") and not hasattr(model.model, "shows"):
         return latent
     return {**latent, "duet": {"modalities": found} | ({"frames": frames} if len(found) == 2 else {})}
 

@@ -18,7 +18,9 @@ def modalities_of(model) -> int:
 
 def is_ours(model) -> bool:
     """Whether a MODEL samples the frames of a clip; those of the host treat a batch in their own way."""
-    return hasattr(model.model, "video") or hasattr(model.model, "flow")
+    inner = model.model
+    pictures = hasattr(inner, "shows") and inner.latent_format.latent_dimensions == 2
+    return pictures or hasattr(inner, "video") or hasattr(inner, "flow")
 
 
 def settings_for(model, steps: int, cfg: float, sampler: str | None, scheduler: str | None) -> Recommended:

@@ -3,6 +3,8 @@
 from torch import Tensor
 
 from ..finite import finite_result, finite_start
+from ..pair.boundary import check_noise_mask as check_repeated_mask
+from ..pair.preview import previewed
 from .windows import for_pair
 
 SHOWN = "duet_shown"  # on a conditioning: the modality that the second stream shows
@@ -22,6 +24,43 @@ def check_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, 
     check_noise_mask(kwargs.get("denoise_mask", args[2] if len(args) > 2 else None), noise)
     finite_start(latent_image)
     return finite_result(executor(noise, latent_image, *args, **kwargs))
+
+
+def check_pictures_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, **kwargs) -> Tensor:
+    """The same wrapper point for a pair whose frames are latents of an image VAE: noise and latent (m F, C, h, w)."""
+    guider = executor.class_obj
+    model = guider.model_patcher.model
+    frames = check_frames(noise, model)
+    check_batch_windows(guider.model_options.get("context_handler"))
+    for name, conds in guider.conds.items():
+        for cond in conds or ():
+            check_prompt(cond, model, name)
+    check_repeated_mask(kwargs.get("denoise_mask", args[2] if len(args) > 2 else None), frames, 2)
+    finite_start(latent_image, 2)
+    with previewed(2):
+        return finite_result(executor(noise, latent_image, *args, **kwargs), 2)
+
+
+def check_frames(noise: Tensor, model) -> int:
+    """The number of frames of a pair (m F, C, h, w) that its network's patches cut evenly."""
+    network = model.diffusion_model
+    if getattr(noise, "is_nested", False) or noise.ndim != 4 or noise.shape[1] != network.in_dim or len(noise) % 2:
+        came = "several latents in one" if getattr(noise, "is_nested", False) else f"{tuple(noise.shape)}"
+        raise ValueError(
+            f"Expected a latent of all video frames and then as many of depth, (2 x frames, {network.in_dim}, height, width), got "
+            f"{came}: use Empty Latent for Model, or encode both clips with the VAE of this model and join them with Join "
+            "Video and Depth."
+        )
+    return len(noise) // 2
+
+
+def check_batch_windows(handler) -> None:
+    """The host's own windows along a batch would join video frames with the depth of other frames."""
+    if handler is not None and not getattr(handler, "keeps_pairs", False):
+        raise ValueError(
+            "ComfyUI's context windows would join video frames with the depth of other frames: use Context Windows (Video "
+            "and Depth) instead."
+        )
 
 
 def check_latent(noise: Tensor, channels: int) -> None:
@@ -53,9 +92,15 @@ def check_prompt(cond: dict, model, name: str) -> None:
     width = model.diffusion_model.text_dim
     if tokens.shape[-1] != width:
         raise ValueError(
-            f"The {name} conditioning has tokens of width {tokens.shape[-1]}, but this model reads {width}: load umT5-XXL by Load "
-            "CLIP with the type wan."
+            f"The {name} conditioning has tokens of width {tokens.shape[-1]}, but this model reads {width}: {encoder_of(model)}."
         )
+
+
+def encoder_of(model) -> str:
+    """Where the tokens of a model come from."""
+    if model.notes.words:
+        return "connect the clip output of Load Wan 2.2 Pair to the prompts"
+    return "load umT5-XXL by Load CLIP with the type wan"
 
 
 def check_noise_mask(mask: Tensor | None, noise: Tensor) -> None:

@@ -1,5 +1,7 @@
 """The pair on Wan 2.2 as a native MODEL: ComfyUI's own class, without what a pair must not take from it (section 3)."""
 
+from dataclasses import replace
+
 import comfy.conds
 import comfy.model_base
 import comfy.model_patcher
@@ -8,9 +10,11 @@ import torch
 from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
+from ....models.wan.files import PICTURES, PairNotes
+from ..pair.preview import PairLatent
 from ..unet.native import as_patcher, cast, choose_dtypes, load_weights
-from .boundary import SHOWN, check_before_sampling
-from .network import PairWanModel
+from .boundary import SHOWN, check_before_sampling, check_pictures_before_sampling
+from .network import PairPicturesModel, PairWanModel
 from .patcher import as_pair_patcher
 from .preview import PairWan22
 
@@ -29,14 +33,21 @@ class PairWanSettings(comfy.supported_models.WAN22_T2V):
         self.memory_usage_factor *= 2  # twice the tokens of one video
 
 
+class PicturesSettings(PairWanSettings):
+    """Latents of the pack's image VAE, frame by frame."""
+
+    latent_format = PairLatent
+
+
 class PairWan(comfy.model_base.WAN22):
     """Samples (k m) C T h w: a video and one modality of it."""
 
-    def __init__(self, settings: PairWanSettings, network: PairWanModel):
+    def __init__(self, settings: PairWanSettings, network: PairWanModel, notes: PairNotes):
         super().__init__(settings, image_to_video=True)
         self.model_sampling.set_parameters(**settings.sampling_settings, timesteps=LEVELS)
         self.diffusion_model = network.eval().requires_grad_(False)
         self.shows: tuple[str, ...] = network.modalities  # what the second stream can be
+        self.notes = replace(notes, num_heads=network.num_heads)  # for a file that is saved from here
 
     def extra_conds(self, **kwargs) -> dict:
         out = super().extra_conds(**kwargs)
@@ -51,8 +62,8 @@ class PairWan(comfy.model_base.WAN22):
 
 
 def native_wan_pair(
-    config: dict, state: dict[str, Tensor], *, source: tuple | None = None, dtype: torch.dtype | None = None,
-    disable_dynamic: bool = False,
+    config: dict, state: dict[str, Tensor], notes: PairNotes = PairNotes(), *, source: tuple | None = None,  # noqa: B008
+    dtype: torch.dtype | None = None, disable_dynamic: bool = False,
 ) -> comfy.model_patcher.ModelPatcher:  # fmt: skip
     """The MODEL of weights under PairWanModel's names; source is (function, arguments) that build it anew.
 
@@ -62,18 +73,23 @@ def native_wan_pair(
     dtype, computed, operations = choose_dtypes(state, supported, dtype)
     for name, value in state.items():
         state[name] = cast(name, value, dtype)
-    network = PairWanModel(**config, device="meta", dtype=dtype, operations=operations)
+    pictures = notes.latents == PICTURES
+    network = (PairPicturesModel if pictures else PairWanModel)(
+        **config, device="meta", dtype=dtype, operations=operations
+    )
     load_weights(network, state, dtype)
-    settings = PairWanSettings(config)
+    settings = (PicturesSettings if pictures else PairWanSettings)(config)
     settings.set_inference_dtype(dtype, computed)
-    patcher = as_patcher(PairWan(settings, network), source or (native_copy, (config, state, dtype)), disable_dynamic)
+    source = source or (native_copy, (config, state, notes, dtype))
+    patcher = as_patcher(PairWan(settings, network, notes), source, disable_dynamic)
     as_pair_patcher(patcher)
-    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check_before_sampling)
+    check = check_pictures_before_sampling if pictures else check_before_sampling
+    patcher.add_wrapper_with_key(WrappersMP.OUTER_SAMPLE, "duet", check)
     return patcher
 
 
-def native_copy(config, state, dtype, disable_dynamic=False):
+def native_copy(config, state, notes, dtype, disable_dynamic=False):
     """The same MODEL on weights of its own."""
     copied = {key: value.clone() for key, value in state.items()}
-    source = (native_copy, (config, state, dtype))
-    return native_wan_pair(config, copied, source=source, dtype=dtype, disable_dynamic=disable_dynamic)
+    source = (native_copy, (config, state, notes, dtype))
+    return native_wan_pair(config, copied, notes, source=source, dtype=dtype, disable_dynamic=disable_dynamic)

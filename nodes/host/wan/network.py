@@ -7,9 +7,8 @@ import torch
 from comfy.ldm.wan.model import Head, WanAttentionBlock, WanModel, WanT2VCrossAttention
 from torch import Tensor, nn
 
-from .layout import joined, picked, side_by_side, streams
-
-MODALITIES = ("depth", "raft", "segmentation", "skeleton", "densepose")
+from ....models.wan.layout import joined, picked, side_by_side, streams
+from ....models.wan.sentences import MODALITIES
 
 
 class PairCrossAttention(WanT2VCrossAttention):
@@ -100,8 +99,20 @@ class PairWanModel(WanModel):
         self.head.modality = Head(self.dim, self.out_dim, self.patch_size, self.eps, operation_settings=made)
 
     def _forward(self, x, timestep, context, *args, modality: str | None = None, **kwargs) -> Tensor:
-        height, width = x.shape[-2:]
+        frames, height, width = x.shape[-3:]
         self.modality.shown = modality
         pair = side_by_side(comfy.ldm.common_dit.pad_to_patch_size(x, self.patch_size))
         out = super()._forward(pair, timestep[::2], context, *args, **kwargs)
-        return picked(out)[..., :height, :width]
+        return picked(out)[..., :frames, :height, :width]
+
+
+class PairPicturesModel(PairWanModel):
+    """The same for latents of an image VAE, frame by frame: (k m F) C h w, with a timestep and tokens for each frame."""
+
+    def forward(self, x, timestep, context, *args, transformer_options={}, **kwargs) -> Tensor:  # noqa: B006
+        clips = 2 * len(transformer_options["cond_or_uncond"])
+        first = lambda values: values.unflatten(0, (clips // 2, -1))[:, :2].flatten(0, 1)  # the host repeats both
+        video = x.unflatten(0, (clips, -1)).transpose(1, 2)
+        options = {"transformer_options": transformer_options}
+        out = super().forward(video, first(timestep), first(context), *args, **options, **kwargs)
+        return out.transpose(1, 2).flatten(0, 1)

@@ -1,20 +1,19 @@
 """The host's ModelPatcher around a pair on Wan 2.2: the stock Save Model keeps what the shapes of its weights do not tell."""
 
-import json
 from functools import cache
 
 import comfy.model_patcher
 
 from ....models.files.reading import NOTES
+from ....models.wan.files import KEY
 from ..recommended import saved_recommended
 from ..unet.patcher import as_tensor
-from .files import KEY
 
 
 class PairPatcher:
     def state_dict_for_saving(self, *args, **kwargs) -> dict:
-        """With the number of heads and the recommended settings as a tensor of bytes."""
-        notes = {KEY: json.dumps({"num_heads": self.model.diffusion_model.num_heads}), **saved_recommended(self)}
+        """With what the file says of itself and the recommended settings as a tensor of bytes."""
+        notes = {KEY: self.model.notes.to_json(), **saved_recommended(self)}
         return super().state_dict_for_saving(*args, **kwargs) | {NOTES: as_tensor(notes)}
 
 

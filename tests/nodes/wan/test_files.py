@@ -10,10 +10,10 @@ import pytest
 import torch
 from comfy_extras.nodes_model_merging import ModelSave
 from pack.models.files.recommended import KEY, WAN_PAIR
+from pack.models.wan.files import open_wan_pair
+from pack.models.wan.names import released_name
 from pack.nodes.host.recommended import recommended_of
-from pack.nodes.host.wan.files import open_wan_pair
 from pack.nodes.host.wan.model import native_wan_pair
-from pack.nodes.host.wan.names import released_name
 from pack.nodes.wan.loaders import open_pair
 from safetensors.torch import save_file
 from tiny.wan import pair_state

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from pack.nodes.host.wan.layout import joined, picked, side_by_side, streams
-from pack.nodes.host.wan.names import own_name, released_name
+from pack.models.wan.layout import joined, picked, side_by_side, streams
+from pack.models.wan.names import own_name, released_name
 from pack.nodes.host.wan.network import PairWanModel
 from tiny.wan import both_models, sample_wan
 

@@ -15,7 +15,7 @@ from comfy_extras import (
     nodes_tcfg,
 )
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3, RescaleCFG
-from pack.nodes.host.wan.layout import side_by_side
+from pack.models.wan.layout import side_by_side
 from pack.nodes.host.wan.model import native_wan_pair
 from pack.nodes.pair.windows import SetPairWindows
 from tiny.wan import both_models, pair_state, sample_wan
