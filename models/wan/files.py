@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -21,6 +21,7 @@ PREFIXES = ("model.diffusion_model.", "diffusion_model.", "module.")
 VIDEO, PICTURES = "video", "pictures"  # latents of a video VAE (48 channels, 4 frames each), or of each frame alone
 HEAD = 128  # features of an attention head in every released Wan
 EMBEDDINGS = "modality.embeddings."
+ADDED = ("modality.", "head.modality.")  # what plain Wan does not have
 MOST = {"blocks": 100, "width": 16384, "heads": 1024, "words": 10000}
 FAMILY = "Wan 2.2 pair (UnityVideo)"
 EXPECTED = "a pair on Wan 2.2, such as unityvideo_wan22_ti2v_5b_step15000_ema.safetensors"
@@ -68,6 +69,18 @@ def open_wan_pair(path: str | Path) -> OpenedPair:
     return OpenedPair(shape, file.state(), notes, Report(FAMILY, len(found), (), (), tuple(said)))
 
 
+def open_plain_wan(path: str | Path) -> tuple[PairShape, dict[str, Tensor]] | None:
+    """Wan of one video, as the start of a training: its shape with UnityVideo's modalities, and its weights; None for a pair."""
+    file = without_prefix(without_scales(read_weights(path)))
+    if not is_plain(file):
+        return None
+    shape = replace(shape_of(file, PairNotes()), modalities=())
+    own = {name: size for name, size in expected_shapes(shape).items() if not name.startswith(ADDED)}
+    if dict(file.shapes) != own:
+        raise ValueError(f"{file.name} looks like Wan 2.2 TI2V 5B but does not fit: {misfit(dict(file.shapes), own)}")
+    return shape, file.state()
+
+
 def save_wan_pair(path: str | Path, state: dict[str, Tensor], notes: PairNotes, /, **metadata) -> Path:
     """Write a file that open_wan_pair opens."""
     return write_safely(path, state, {KEY: notes.to_json(), **metadata})
@@ -75,18 +88,29 @@ def save_wan_pair(path: str | Path, state: dict[str, Tensor], notes: PairNotes, 
 
 def in_own_names(file: Weights) -> Weights:
     """The same weights under PairNetwork's names; a file of another kind is refused by what it is."""
-    prefix = next((p for p in PREFIXES if any(name.startswith(p) for name in file.shapes)), "")
-    file = file.without(prefix) if prefix else file
+    file = without_prefix(file)
     if "flow_in.weight" in file.shapes and all(name.startswith(tuple(RELEASED)) for name in file.shapes):
         return file.pick({own_name(name): name for name in file.shapes})
     if "modality.flow_in.weight" in file.shapes:
         return file
-    if "patch_embedding.weight" in file.shapes and any(name.startswith("blocks.0.self_attn.") for name in file.shapes):
+    if is_plain(file):
         raise ValueError(
             f"{file.name} holds a plain Wan model of one video, but {EXPECTED} was expected: load it with Load Diffusion "
             "Model, or choose a file of the pair."
         )
     raise ValueError(f"{file.name} holds another kind of model, but {EXPECTED} was expected: choose that.")
+
+
+def without_prefix(file: Weights) -> Weights:
+    """The weights without what other programs write in front of every name."""
+    prefix = next((p for p in PREFIXES if any(name.startswith(p) for name in file.shapes)), "")
+    return file.without(prefix) if prefix else file
+
+
+def is_plain(file: Weights) -> bool:
+    """Whether a file holds Wan without a second stream."""
+    wan = "patch_embedding.weight" in file.shapes and "blocks.0.self_attn.q.weight" in file.shapes
+    return wan and "modality.flow_in.weight" not in file.shapes
 
 
 def notes_of(file: Weights) -> PairNotes:

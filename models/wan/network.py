@@ -131,16 +131,23 @@ class Attention(nn.Module):
         super().__init__()
         self.heads = heads
         self.q, self.k, self.v, self.o = (nn.Linear(dim, dim) for _ in range(4))
-        self.norm_q, self.norm_k = nn.RMSNorm(dim, EPS), nn.RMSNorm(dim, EPS)
+        self.norm_q, self.norm_k = Norm(dim, EPS), Norm(dim, EPS)
 
     def forward(self, x: Tensor, text: Tensor | None = None, table: Tensor | None = None) -> Tensor:
         source = x if text is None else text
         q, k, v = self.norm_q(self.q(x)), self.norm_k(self.k(source)), self.v(source)
-        q, k, v = (part.type_as(v).unflatten(-1, (self.heads, -1)) for part in (q, k, v))
+        q, k, v = (part.unflatten(-1, (self.heads, -1)) for part in (q, k, v))
         if table is not None:
             q, k = rotate(q, table), rotate(k, table)
         out = F.scaled_dot_product_attention(*(part.transpose(1, 2) for part in (q, k, v)))
         return self.o(out.transpose(1, 2).flatten(2))
+
+
+class Norm(nn.RMSNorm):
+    """In the numbers of its input, as autocast has them."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.rms_norm(x, self.normalized_shape, self.weight.type_as(x), self.eps)
 
 
 class Head(nn.Module):

@@ -325,12 +325,12 @@ def found(page, browse):
     field = browse("All Templates").get_by_placeholder(re.compile("Search")).first
 
     def first(words):
+        old = cards = page.evaluate(CARDS)[:5]
         field.fill(words)
-        cards = None
-        for _ in range(10):
-            page.wait_for_timeout(400)  # the page waits for the end of typing
+        for turn in range(40):
+            page.wait_for_timeout(400)  # the page waits for the end of typing, on a busy machine longer
             cards, before = page.evaluate(CARDS)[:5], cards
-            if cards == before:
+            if cards == before and (cards != old or turn > 12):
                 break
         return cards
 

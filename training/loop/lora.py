@@ -9,10 +9,20 @@ LAYERS = ("to_q", "to_k", "to_v", "to_out.0")
 
 def add_lora(network: nn.Module, rank: int, layers: tuple[str, ...] = LAYERS) -> list[str]:
     """Adds zero-initialised low ranks to projections of spatial self- and cross-attention; returns their names."""
+    ends = tuple(f".{place}.{layer}" for place in PLACES for layer in layers)
+    found = add_lora_to(network, rank, ends)
+    if not found:
+        raise ValueError(
+            "The network has no attention that a LoRA could be added to: train all of it, or its adapters."
+        )
+    return found
+
+
+def add_lora_to(network: nn.Module, rank: int, ends: tuple[str, ...]) -> list[str]:
+    """Adds zero-initialised low ranks to linear layers whose names end so; returns their names."""
     found = []
     for name, module in list(network.named_modules()):
-        place, _, layer = name.partition(".attn")
-        if not layer or f"attn{layer[0]}" not in PLACES or layer[2:] not in layers or not isinstance(module, nn.Linear):
+        if not name.endswith(ends) or not isinstance(module, nn.Linear):
             continue
         inner = min(rank, module.in_features, module.out_features)
         module.lora_down = nn.Linear(module.in_features, inner, bias=False)
@@ -22,10 +32,6 @@ def add_lora(network: nn.Module, rank: int, layers: tuple[str, ...] = LAYERS) ->
         # A hook does not change the names of the base, so the network is saved and opened as before.
         module.register_forward_hook(lambda layer, inputs, out: out + layer.lora_up(layer.lora_down(inputs[0])))
         found.append(name)
-    if not found:
-        raise ValueError(
-            "The network has no attention that a LoRA could be added to: train all of it, or its adapters."
-        )
     return found
 
 

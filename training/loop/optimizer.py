@@ -10,14 +10,14 @@ from .sharding import place_like
 
 def make_optimizer(recipe: Recipe, settings: RunSettings, sharded: bool) -> torch.optim.AdamW:
     """AdamW with weight decay on all weights, or on matrices alone."""
-    trained = recipe.trained()
-    decayed = set(trained) if settings.decayed == "all" else matrices(recipe)
-    groups = [
-        {"params": [value for name, value in trained.items() if name in decayed]},
-        {"params": [value for name, value in trained.items() if name not in decayed], "weight_decay": 0.0},
-    ]
+    decayed = set(recipe.trained()) if settings.decayed == "all" else matrices(recipe)
+    groups: dict[tuple, dict] = {}
+    for name, value in recipe.trained().items():
+        kind = (name not in decayed, recipe.rate_of(name))
+        without = {"weight_decay": 0.0} if kind[0] else {}
+        groups.setdefault(kind, {"params": [], "times": kind[1], **without})["params"].append(value)
     return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=settings.lr, betas=settings.betas,
+        [groups[kind] for kind in sorted(groups)], lr=settings.lr, betas=settings.betas,
         weight_decay=settings.weight_decay,
         foreach=sharded or None,  # one call for all shares: each call of a DTensor takes its time
     )  # fmt: skip

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 
 from ..recipes.base import Recipe
 
-BLOCKS = ("down_blocks", "mid_block", "up_blocks")  # diffusers' names in every U-Net and ControlNet
+BLOCKS = (
+    "down_blocks",
+    "mid_block",
+    "up_blocks",
+    "blocks",
+)  # diffusers' names in every U-Net and ControlNet, and Wan's
 
 
 def shard(recipe: Recipe, device: torch.device, processes: int) -> None:

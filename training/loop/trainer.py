@@ -104,7 +104,7 @@ class Trainer:
     def one_step(self, step: int, recipe: Recipe, network, optimizer, batches) -> tuple[dict, float]:
         """One update from all micro-batches: the mean of their terms, and the seconds spent waiting for data."""
         for group in optimizer.param_groups:
-            group["lr"] = self.settings.rate_at(step)
+            group["lr"] = self.settings.rate_at(step) * group["times"]
         sums, waited = {}, 0.0
         for turn in range(self.settings.accumulate):
             begin = time.perf_counter()

@@ -17,6 +17,7 @@ RECIPE_NAMES = {
     "character swap": "mimo",
     "flow 1: autoencoder": "lfae",
     "flow 2: motion of a still": "lfdm",
+    "Wan 2.2 pair": "wan_pair",
 }
 INPUTS = {"init": "start_model", "controlnet": "start_controlnet", "clip": "clip_vision_folder", "text": "positive"}
 SIZES = ("CPU", "8 GB", "12 GB", "24 GB", "80 GB")
@@ -32,6 +33,7 @@ RECIPE = {  # steps on a GPU and on a CPU, and further settings of the recipe
     "lfae": (46500, 6000, {"lr": 2e-4, "betas": [0.5, 0.999], "weight_decay": 0.0, "clip": 0.0}),
     "lfdm": (111600, 5000, {"lr": 2e-4, "betas": [0.9, 0.99], "weight_decay": 0.0}),
     "mimo": (50000, 4000, {"lr": 1e-5}),
+    "wan_pair": (15000, 4000, {"lr": 5e-5, "lr_floor": 0.1, "clip": 1.5, "ema": 0.9999}),  # as UnityVideo
 }  # fmt: skip
 BATCHES = {  # (batch, accumulate) for each size
     "vae": ((12, 1), (16, 1), (24, 1), (48, 1), (64, 1)),
@@ -43,6 +45,7 @@ BATCHES = {  # (batch, accumulate) for each size
     "lfae": ((8, 1), (8, 1), (16, 1), (32, 1), (100, 1)),
     "lfdm": ((4, 1), (1, 5), (1, 5), (2, 3), (5, 1)),
     "mimo": ((4, 1), (1, 8), (1, 8), (1, 8), (4, 2)),
+    "wan_pair": ((4, 1), (1, 8), (1, 8), (1, 8), (1, 8)),
 }
 SIZE = {
     "CPU": {"precision": "fp32", "device": "cpu", "trains": "all"},
@@ -105,6 +108,9 @@ def preset(recipe: str, size: str) -> dict:
         run |= {"decayed": "all"}  # as Tune-A-Video
         run |= {"trains": "lora" if size == "8 GB" else "all"}
         run |= {"lr": 3e-4} if size == "CPU" else {}  # the small networks that a CPU tunes move further in a step
+    if recipe == "wan_pair":
+        run |= {"stratified": False}  # its noise levels are drawn as UnityVideo's
+        run |= {"lr": 1e-3, "ema": 0.998} if size == "CPU" else {}
     if recipe == "mimo":  # 27 GB of a pair of Stable Diffusions train at once, or 7 of the motion modules
         run |= {"trains": "all" if size in ("CPU", "80 GB") else "adapters"}
         run |= {"lr": 1e-3, "ema": 0.998} if size == "CPU" else {}
@@ -137,7 +143,7 @@ def start_from(recipe: str, model: dict, trains: str | None, shape: dict | None 
         raise ValueError(
             f"{trains} can only be added to an existing model: choose a start_model, or set trained_weights to all."
         )
-    if recipe in ("depth_words", "mimo"):  # they have shapes of their own
+    if recipe in ("depth_words", "mimo", "wan_pair"):  # they have shapes of their own
         return {"model": model, "trains": "all"}
     new = {"config": NEW} | ({"freeze_resblocks": False} if recipe == "idol_haop" else {})
     return {"model": new | model, "trains": "all"}

@@ -8,11 +8,22 @@ from pathlib import Path
 from .limits import BETA, LOSSES, MODEL, REAL, WHOLE, check_names, check_number, check_part, check_value
 
 PRECISIONS = ("fp32", "bf16", "fp16")
-RECIPES = ("vae", "idol_haop", "idol_image", "idol_video", "one_shot", "depth_words", "lfae", "lfdm", "mimo")
+RECIPES = (
+    "vae",
+    "idol_haop",
+    "idol_image",
+    "idol_video",
+    "one_shot",
+    "depth_words",
+    "lfae",
+    "lfdm",
+    "mimo",
+    "wan_pair",
+)
 TRAINS = ("all", "adapters", "lora")
 SHARDINGS = ("none", "full")
 # Files and folders in data and model.
-PATHS = ("path", "vae", "init", "controlnet", "clip", "text", "kept", "codec", "vgg", "vectors")
+PATHS = ("path", "vae", "init", "controlnet", "clip", "text", "kept", "codec", "vgg", "vectors", "text_encoder")
 DECAYED = ("all", "matrices")
 
 

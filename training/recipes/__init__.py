@@ -14,6 +14,7 @@ FILES = {
     "lfae": ("lfae", "TrainCodec"),
     "lfdm": ("lfdm", "TrainFlow"),
     "mimo": ("mimo", "Character"),
+    "wan_pair": ("wan_pair", "WanPair"),
 }
 assert set(FILES) == set(RECIPES)
 

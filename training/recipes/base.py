@@ -50,6 +50,10 @@ class Recipe(nn.Module):
         other.clips, other.kept = other.open_clips(data), None
         return other
 
+    def rate_of(self, name: str) -> float:
+        """What the learning rate of a parameter is multiplied by."""
+        return 1.0
+
     def trained(self) -> dict[str, nn.Parameter]:
         return {name: value for name, value in self.named_parameters() if value.requires_grad}
 
