@@ -42,6 +42,7 @@ CASES = {
     "half precision": {"recipe": "idol_video", "precision": "bf16"},
     "features computed twice": {"recipe": "idol_video", "gradient_checkpointing": True},
     "two networks": {"recipe": "idol_video", "config": {"streams": "separate", "label": False, "cross_modal": "none"}},
+    "Wan": {"recipe": "wan_pair", "shape": {"dim": 48, "ffn_dim": 64, "num_heads": 2, "num_layers": 2}},
 }
 
 
@@ -207,9 +208,9 @@ def test_every_recipe_has_the_same_gradient_in_shares(vae, tmp_path):
     init = str(make_recipe(base).export(tmp_path)[0])
     cases = {}
     for name, case in CASES.items():
-        model = {"vae": vae, "config": SHAPE | case.get("config", {})}
+        model = {"vae": vae, "config": case.get("shape", SHAPE | case.get("config", {}))}
         model = {"vae": vae, "init": init} if case.get("trains") else case.get("model", model)
-        rest = {key: value for key, value in case.items() if key != "config"}
+        rest = {key: value for key, value in case.items() if key not in ("config", "shape")}
         cases[name] = {"data": DATA, "folder": ""} | rest | {"model": model}
     finish(start("compare", tmp_path / "cases", cases))
     found = [json.loads((tmp_path / f"cases/found_{rank}.json").read_text()) for rank in (0, 1)]
