@@ -9,6 +9,7 @@ from pack.models.depth.colormap import encode as heat
 from pack.models.depth.range import normalize_clip
 from pack.models.evaluate.metrics import depth_errors, edge_distance, psnr, silhouette
 from pack.models.stage import render, render_character, sample_scene
+from pack.models.stage.caption import describe
 from torch import Tensor
 
 SIZE, FRAMES, FPS = 128, 8, 8.0
@@ -25,7 +26,7 @@ def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS
     low, high = (1 / clip.depth).amin(), (1 / clip.depth).amax()
     empty = ((1 / clip.scene_depth - low) / (high - low)).clamp(0, 1)
     return {"video": clip.rgb, "depth": inverse, "empty": empty, "person": render_character(scene)[0], "room": clip.scene_images[:1],
-            "pose": clip.pose, "mask": clip.person_mask}  # fmt: skip
+            "pose": clip.pose, "mask": clip.person_mask, "caption": describe(scene)}  # fmt: skip
 
 
 def score(video: Tensor, depth: Tensor, truth: dict, roundtrip: Roundtrip) -> dict[str, float]:

@@ -31,9 +31,7 @@ def test_it_changes_the_sampled_network_as_the_trained_one():
     patched.patch_model()
     latents, text, time = random(2, 4, 4, 8, 4), random(2, 7, 24, seed=1), torch.tensor([700.0])
     options = {"cond_or_uncond": [0], "sample_sigmas": torch.ones(1)}
-    theirs = patched.model.diffusion_model(
-        latents, time.repeat(2), text, transformer_options=options, modality="depth"
-    )
+    theirs = patched.model.diffusion_model(latents, time.repeat(2), text, transformer_options=options, modality="depth")
     ours = network(latents, time, text, "depth")
     patched.unpatch_model()
     before = plain.model.diffusion_model(latents, time.repeat(2), text, transformer_options=options, modality="depth")
