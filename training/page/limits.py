@@ -30,7 +30,7 @@ MODEL = {
     "lfae": FLOW | {"vgg": FILE, "decoder_only": YES, "still_camera": YES},
     "lfdm": FLOW | {"codec": FILE, "vectors": FILE, "no_text": SHARE, "as_velocity": YES},
     "mimo": PERSON | {"kept": FILE, "frames": range(1, 1025), "motion": TEXT},
-    "wan_pair": STARTED | {"config": SHAPE, "kept": FILE, "text_encoder": FILE, "prompt": TEXT, "second_clip": TEXT,
+    "wan_pair": STARTED | {"config": SHAPE, "kept": FILE, "text": FILE, "text_encoder": FILE, "prompt": TEXT, "second_clip": TEXT,
                            "frames": range(1, 1025), "shift": (0.01, 100), "added_rate": (0, 1000)},
 }  # fmt: skip
 PAIR_LOSSES = dict.fromkeys(("video", "depth", "motion", "maps", "person"), WEIGHT) | {

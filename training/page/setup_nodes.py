@@ -6,6 +6,7 @@ from pathlib import Path
 from comfy_api.latest import io
 
 from . import host
+from .limits import MODEL
 from .presets import PAPER, RECIPE_NAMES, SIZES, name_of, preset, start_from
 from .settings import PRECISIONS, TRAINS, RunSettings
 
@@ -114,7 +115,8 @@ class TrainingSettingsNode(io.ComfyNode):
                     tooltip="What to train. video tuning: one clip and its prompt, on an existing model. autoencoder: "
                     "the small VAE. video and depth 1 to 3, one after the other: a model of video and depth, from pictures "
                     "of a person placed in a scene, then pictures with depth, then clips. depth and words: a small picture model. flow 1 and 2: the autoencoder and "
-                    "the model that animate a still. character swap: a character in a scene and a motion.",
+                    "the model that animate a still. character swap: a character in a scene and a motion. Wan 2.2 pair: a video with "
+                    "its depth, skeleton or segmentation, on Wan 2.2.",
                 ),
                 io.Combo.Input(
                     "preset", options=[*SIZES, *PAPER], default=SIZES[0],
@@ -138,7 +140,7 @@ class TrainingSettingsNode(io.ComfyNode):
                 io.Conditioning.Input(
                     "positive", optional=True,
                     tooltip="The prompt that describes the clip, for video tuning: from CLIP Text Encode with the text encoder "
-                    "of the start model.",
+                    "of the start model. For the Wan 2.2 pair: the prompt of all clips, from Encode Prompt (Wan 2.2 Pair).",
                 ),
                 io.Int.Input(
                     "batch_size", default=0, min=0, max=4096, step=1, advanced=True,
@@ -225,13 +227,13 @@ def files(names: dict[str, str], clip: str) -> dict[str, str]:
 
 
 def prompt_file(recipe: str, positive: list | None) -> dict[str, str]:
-    """The file of a prompt's tokens, for the recipe that reads one."""
+    """The file of a prompt's tokens, for the recipes that read one."""
     if positive is None:
         return {}
-    if recipe != "one_shot":
-        raise ValueError(
-            f"The recipe {name_of(recipe)} uses no prompt: disconnect positive, or set recipe to {name_of('one_shot')}."
-        )
+    readers = [one for one, known in MODEL.items() if "text" in known]
+    if recipe not in readers:
+        names = " or ".join(map(name_of, readers))
+        raise ValueError(f"The recipe {name_of(recipe)} uses no prompt: disconnect positive, or set recipe to {names}.")
     return {"text": host.write_prompt(positive)}
 
 

@@ -42,14 +42,14 @@ class WanPair(Recipe):
         self.shift, self.added_rate = model.get("shift", SHIFT), model.get("added_rate", ADDED_RATE)
         self.encoder = open_video_encoder(model["vae"])
         self.prompt = model.get("prompt", "").strip()
-        self.refuse_without_words()
+        self.refuse_without_words(model)
         self.texts = open_texts(model, self.shown)
         self.network = start_network(model, self.encoder.channels, self.texts.width, self.shown)
         self.choose_trained(settings)
         self.kept: list[dict[str, Tensor]] | None = None
 
-    def refuse_without_words(self) -> None:
-        if not self.prompt and not hasattr(self.clips, "caption"):
+    def refuse_without_words(self, model: dict) -> None:
+        if not self.prompt and not model.get("text") and not hasattr(self.clips, "caption"):
             raise ValueError(
                 "wan_pair ties clips to sentences, but these have none: set prompt in model to what they show."
             )
@@ -81,7 +81,7 @@ class WanPair(Recipe):
 
     def caption(self, index: int) -> str:
         """What a clip shows: the sentence of the run, or the clip's own."""
-        return self.prompt or self.clips.caption(index)
+        return self.prompt or (self.clips.caption(index) if hasattr(self.clips, "caption") else "")
 
     def encode_clip(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """A clip's two streams as latents (T, C, h, w), and the person's share of them (T, h, w)."""

@@ -11,12 +11,15 @@ from torch import Tensor
 from ...models.stage.caption import VOCABULARY
 from ...models.unet.words import split_words, token_width, word_tokens
 from ...models.wan.sentences import SENTENCES
+from ..encode.tokens import read_tokens
 
 LONGEST = 512  # tokens that Wan reads
 
 
 def open_texts(model: dict, shown: str) -> "Texts":
-    """The text encoder in a folder, or the words of the stage's captions."""
+    """A prompt that the page has encoded, the text encoder in a folder, or the words of the stage's captions."""
+    if model.get("text"):
+        return OnePrompt(Path(model["text"]))
     return EncodedTexts(model["text_encoder"], shown) if model.get("text_encoder") else WordTexts(shown)
 
 
@@ -46,6 +49,21 @@ class Texts:
     def encode(self, text: str, device: torch.device) -> Tensor:
         """(L, D) tokens, zeros after the end of the text."""
         raise NotImplementedError
+
+
+class OnePrompt(Texts):
+    """The prompt of all clips and the sentence of their second stream, as Encode Prompt (Wan 2.2 Pair) encodes them."""
+
+    def __init__(self, file: Path):
+        self.both = read_tokens(file, None, prompts=2)
+        self.width = self.both.shape[-1]
+        self.known = {"": torch.zeros_like(self.both[0])}
+
+    def prepare(self, prompts: list[str], device: torch.device) -> None:
+        pass
+
+    def tokens(self, prompt: str) -> Tensor:
+        return self.both
 
 
 class WordTexts(Texts):

@@ -8,6 +8,9 @@ from pack.models.unet.small_vae import SmallVAE
 from pack.models.wan.files import open_wan_pair
 from pack.models.wan.network import PairNetwork, PairShape
 from pack.models.wan.sentences import SENTENCES
+from pack.training.data.folder import write_clip
+from pack.training.data.stage import StageClips
+from pack.training.encode.tokens import write_tokens
 from pack.training.loop.draws import Draws
 from pack.training.loop.optimizer import make_optimizer
 from pack.training.page.settings import RunSettings
@@ -291,3 +294,28 @@ def test_settings_are_read_from_a_run_file(tmp_path, vae):
     run = {"recipe": "wan_pair", "folder": "r", "data": {"kind": "stage"}, "model": {"vae": "v", "text_encoder": "t"}}
     (tmp_path / "run.json").write_text(json.dumps(run), encoding="utf-8")
     assert RunSettings.from_file(tmp_path / "run.json").model["text_encoder"] == str(tmp_path / "t")
+
+
+def test_a_prompt_of_the_page_is_that_of_every_clip(vae, tmp_path):
+    both = torch.randn(2, 6, 12, generator=torch.Generator().manual_seed(0))
+    made = recipe(vae, model={"text": str(write_tokens(tmp_path, both))})
+    assert (
+        all(torch.equal(made.sample(place)["text"], both) for place in range(3)) and made.network.shape.text_dim == 12
+    )
+    assert torch.isfinite(made(batch_of(made, range(2)), Draws(0, 0))[0])
+    with pytest.raises(ValueError, match="connect Encode Prompt"):
+        recipe(vae, model={"text": str(write_tokens(tmp_path, both[:1]))})
+
+
+def test_clips_without_sentences_need_a_prompt(vae, tmp_path):
+    clip = StageClips(clips=1, size=32, frames=4)[0]
+    meta = {"fps": 8.0, "depth_lo": 0.0, "depth_hi": 1.0, "colormap": "hot"}
+    write_clip(tmp_path / "clips" / "one", clip, meta)
+    data = {"kind": "folder", "path": str(tmp_path / "clips"), "clips": None, "size": 32, "frames": 4}
+    data = {name: value for name, value in data.items() if value is not None}
+    with pytest.raises(ValueError, match="set prompt in model to what they show"):
+        make_recipe(RunSettings(recipe="wan_pair", data=data, folder="unused", model={"vae": vae, "config": SHAPE}))
+    model = {"vae": vae, "config": SHAPE, "prompt": "a person dances"}
+    made = make_recipe(RunSettings(recipe="wan_pair", data=data, folder="unused", model=model))
+    made.prepare(CPU)
+    assert made.sample(0)["text"][0].any()
