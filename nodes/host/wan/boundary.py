@@ -17,9 +17,8 @@ def check_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, 
     if (handler := guider.model_options.get("context_handler")) is not None:
         guider.model_options["context_handler"] = for_pair(handler)
     for name, conds in guider.conds.items():
-        for cond in conds or ():
-            check_prompt(cond, model, name)
-    check_noise_mask(kwargs.get("denoise_mask", args[2] if len(args) > 2 else None), noise)
+        if conds is not None:
+            check_prompts(conds, model, name)
     finite_start(latent_image)
     return finite_result(executor(noise, latent_image, *args, **kwargs))
 
@@ -39,6 +38,14 @@ def check_latent(noise: Tensor, channels: int) -> None:
         )
 
 
+def check_prompts(conds: list[dict], model, name: str) -> None:
+    """Without any prompt the host would answer zeros."""
+    if not conds:
+        raise ValueError(f"The {name} conditioning is empty: encode a prompt with {NODE}, which may be without words.")
+    for cond in conds:
+        check_prompt(cond, model, name)
+
+
 def check_prompt(cond: dict, model, name: str) -> None:
     """Both streams need their own tokens, and a modality that the file knows."""
     tokens, shown = cond.get("cross_attn"), cond.get(SHOWN)
@@ -55,13 +62,4 @@ def check_prompt(cond: dict, model, name: str) -> None:
         raise ValueError(
             f"The {name} conditioning has tokens of width {tokens.shape[-1]}, but this model reads {width}: load umT5-XXL by Load "
             "CLIP with the type wan."
-        )
-
-
-def check_noise_mask(mask: Tensor | None, noise: Tensor) -> None:
-    """A mask of pictures would be read as one over time, the same for both streams."""
-    if mask is not None and mask.shape[0] not in (1, noise.shape[0]):
-        raise ValueError(
-            f"Expected a noise mask for both streams, got one of {mask.shape[0]} latents: set the task in KSampler (Auto Settings), "
-            "or put Set Latent Noise Mask in front of Join Video and Depth."
         )
