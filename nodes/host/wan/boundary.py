@@ -3,10 +3,13 @@
 from torch import Tensor
 
 from ..finite import finite_result, finite_start
+from ..named import node_class, node_of_cfg_along_batch
 from .windows import for_pair
 
 SHOWN = "duet_shown"  # on a conditioning: the modality that the second stream shows
 NODE = "Encode Prompt (Wan 2.2 Pair)"
+ALONE = "TemporalScoreRescaling"  # asks whether one sigma is zero
+REFERENCES = {"context_latents": "Bernini Conditioning", "time_dim_concat": "WanPhantomSubjectToVideo"}
 
 
 def check_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, **kwargs) -> Tensor:
@@ -14,6 +17,7 @@ def check_before_sampling(executor, noise: Tensor, latent_image: Tensor, *args, 
     guider = executor.class_obj
     model = guider.model_patcher.model
     check_latent(noise, model.diffusion_model.in_dim)
+    check_guidance(guider.model_options)
     if (handler := guider.model_options.get("context_handler")) is not None:
         guider.model_options["context_handler"] = for_pair(handler)
     for name, conds in guider.conds.items():
@@ -38,6 +42,18 @@ def check_latent(noise: Tensor, channels: int) -> None:
         )
 
 
+def check_guidance(options: dict) -> None:
+    """What takes a batch of two for two pictures, or needs a batch of one."""
+    node = node_of_cfg_along_batch(options)
+    if node is None and any(node_class(one) == ALONE for one in options.get("sampler_post_cfg_function", ())):
+        node = "TSR - Temporal Score Rescaling"
+    if node is not None:
+        raise ValueError(
+            f"{node} does not work with a batch of two clips, which a video and its second clip are: remove it between Load Wan "
+            "2.2 Pair and the sampler."
+        )
+
+
 def check_prompts(conds: list[dict], model, name: str) -> None:
     """Without any prompt the host would answer zeros."""
     if not conds:
@@ -53,6 +69,12 @@ def check_prompt(cond: dict, model, name: str) -> None:
         raise ValueError(
             f"The {name} conditioning has one prompt where the video and its second clip need one each: encode it with {NODE}."
         )
+    for key, placed_by in REFERENCES.items():
+        if key in cond:
+            raise ValueError(
+                f"The {name} conditioning has reference pictures, which a pair on Wan 2.2 was not trained to read: remove "
+                f"{placed_by}, and give the video by Join Video and Depth and the task depth from video."
+            )
     if shown not in model.shows:
         raise ValueError(
             f"The {name} conditioning asks for {shown}, but this model was trained on {', '.join(model.shows)}: choose one of them in {NODE}."
