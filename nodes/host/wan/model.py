@@ -25,8 +25,8 @@ class PairWanSettings(comfy.supported_models.WAN22_T2V):
     latent_format = PairWan22
 
     def __init__(self, unet_config: dict):
+        # The memory factor stays that of one video: ComfyUI multiplies it by the batch, which holds both streams.
         super().__init__(unet_config | {"disable_unet_model_creation": True})
-        self.memory_usage_factor *= 2  # twice the tokens of one video
 
 
 class PairWan(comfy.model_base.WAN22):

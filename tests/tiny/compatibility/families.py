@@ -216,8 +216,14 @@ FAMILIES = {
     "character": Family("character", models_of(MIMO_PAPER), 2, schedule="zero snr", adds=add_character),
     "animatediff": Family("AnimateDiff", models_of(ANIMATEDIFF_V2), 2, schedule="even betas"),
     "wan_pair": Family(
-        "pair on Wan 2.2", wan.our_pair, 1, schedule="flow", copies=2, twin=wan.hosts_wan,
-        clip=(wan.CHANNELS, wan.FRAMES, SIDE, SIDE), prompt=wan.prompts,
+        "pair on Wan 2.2",
+        wan.our_pair,
+        1,
+        schedule="flow",
+        copies=2,
+        twin=wan.hosts_wan,
+        clip=(wan.CHANNELS, wan.FRAMES, SIDE, SIDE),
+        prompt=wan.prompts,
     ),
     "flow": Family("flow", cache(flow_model), 4, schedule=None),
 }
