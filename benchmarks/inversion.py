@@ -3,6 +3,8 @@
 steps   both are samplers of the real host on the same pair model with random weights, one after the other in turns that
         change places; medians of the ratios. `fast` evaluates the network once a step as euler does, so it adds only
         arithmetic on latents; `exact` evaluates it --iterations times, and is timed once.
+flow    the same on ComfyUI's own models of flow matching, with random weights and narrow enough for a step of tens of
+        milliseconds on one core
 return  relative error of a clip of the stage that is inverted and sampled again by the stock euler, on the shipped
         depth-to-image model: by both rules, and by the stock FlipSigmas with euler
 
@@ -12,6 +14,7 @@ return  relative error of a clip of the stage that is inverted and sampled again
 import argparse
 import json
 import statistics
+import sys
 import time
 
 import _host  # noqa: F401
@@ -33,10 +36,14 @@ from pack.nodes.host.oneshot.inversion import inversion_sampler, sample
 from pack.nodes.host.unet.model import native_model
 from pack.nodes.unet.loaders import open_video_model
 
+sys.path.insert(0, str(ROOT / "tests"))
+from tiny.flow_matching import KINDS, prompt, wide  # noqa: E402
+
 SIZES = {"tiny": (TINY, 128, 8), "sd1": ({}, 256, 2)}  # fields, pixels, frames
 WIDTH = 768  # of the tokens
 WORDS = ROOT / "weights" / "diffusion_models" / "duet_words_128.safetensors"
 VAE = ROOT / "weights" / "vae" / "duet_vae_128.safetensors"
+PARTS = ["steps", "flow", "return"]
 SEED, FRAMES, PIXELS = 3, 2, 128  # of a clip below the seeds of training
 
 
@@ -49,10 +56,10 @@ def seconds(model, positive, sampler, sigmas, latent) -> float:
     return (time.perf_counter() - begin) / (len(sigmas) - 1)
 
 
-def compare(model, positive, latent, steps: int, iterations: int, runs: int) -> dict:
+def compare(model, positive, latent, steps: int, iterations: int, runs: int, scheduler="ddim_uniform") -> dict:
     """Median seconds of a step of euler and of both inversions, and the medians of the ratios."""
     schedule = model.get_model_object("model_sampling")
-    sigmas = comfy.samplers.calculate_sigmas(schedule, "ddim_uniform", steps).cpu()
+    sigmas = comfy.samplers.calculate_sigmas(schedule, scheduler, steps).cpu()
     samplers = {"euler": comfy.samplers.sampler_object("euler"), "fast": inversion_sampler(1)}
     timed = lambda sampler: seconds(model, positive, sampler, sigmas, latent)
     for sampler in samplers.values():
@@ -88,6 +95,17 @@ def measure(size: str, prediction: str, options) -> dict:
     }
 
 
+def measure_flow(kind: str, options) -> dict:
+    model, latent = wide(kind)
+    return {
+        "part": "flow",
+        "model": kind,
+        "latent": list(latent["samples"].shape),
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        **compare(model, prompt(kind, 1), latent, options.steps, options.iterations, options.runs, "simple"),
+    }
+
+
 def measure_return(steps: int) -> dict:
     """Errors of a clip that went to noise and back on the shipped depth-to-image model, with its depth and its caption."""
     model = open_video_model(str(WORDS))[0]
@@ -119,6 +137,8 @@ def rows(options):
         for size in options.sizes:
             for prediction in options.predictions:
                 yield measure(size, prediction, options)
+    if "flow" in options.parts:
+        yield from (measure_flow(kind, options) for kind in KINDS)
     if "return" in options.parts and WORDS.exists():
         yield measure_return(options.return_steps)
 
@@ -132,7 +152,7 @@ def format_row(row: dict) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--parts", nargs="+", default=["steps", "return"], choices=["steps", "return"])
+    parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS)
     parser.add_argument("--sizes", nargs="+", default=["tiny"], choices=list(SIZES))
     parser.add_argument("--predictions", nargs="+", default=["eps", "v"], choices=["eps", "v"])
     parser.add_argument("--steps", type=int, default=4, help="of each run that is timed")

@@ -20,17 +20,19 @@ class SetPairWindows(io.ComfyNode):
             ],
             inputs=[
                 io.Model.Input(
-                    "model", tooltip="A model of video and depth, or any other model of clips from a loader of Duet."
+                    "model", tooltip="A model of video and depth, such as a pair on Wan 2.2, or any other model of clips from a "
+                    "loader of Duet."
                 ),
                 io.Int.Input(
                     "context_length", default=16, min=1, max=1024, step=1,
                     tooltip="Length of a window in frames, best the length that the model was trained on. A clip that is "
-                    "no longer is sampled in one piece.",
+                    "no longer is sampled in one piece. For a pair on Wan 2.2, use 4 k + 1 frames, such as 33; other numbers "
+                    "are lowered to the next one.",
                 ),
                 io.Int.Input(
                     "context_overlap", default=4, min=0, max=1023, step=1,
                     tooltip="Frames that neighbouring windows share. Raise it when a jump shows between windows; sampling "
-                    "then takes longer.",
+                    "then takes longer. For a pair on Wan 2.2, use a multiple of 4.",
                 ),
                 io.Combo.Input(
                     "context_schedule", options=CONTEXT_SCHEDULES, default=CONTEXT_SCHEDULES[0], advanced=True,
@@ -71,7 +73,7 @@ class SetPairWindows(io.ComfyNode):
         cls, model, context_length, context_overlap, context_schedule, fuse_method, context_stride, closed_loop,
         freenoise,
     ) -> io.NodeOutput:  # fmt: skip
-        from ..host.pair.context import use_windows
+        from ..host.pair.windows import use_windows
 
         return io.NodeOutput(use_windows(
             model, length=context_length, overlap=context_overlap, schedule=context_schedule, fuse=fuse_method,

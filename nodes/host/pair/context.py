@@ -10,10 +10,10 @@ import copy
 
 import comfy.context_windows as windows
 import torch
-from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from .boundary import modalities
+from .schedule import covering, flat_without_overlap
 
 PREPARED = {"cond_hint": None, "extra_concat": None, "control_input": None, "cond_hints": {}, "control_inputs": {}}
 
@@ -30,6 +30,12 @@ class PairedWindows(windows.IndexListContextHandler):
         self.anchor = False
         self.controls = {}  # one copy for positive and negative, or the host would not batch them
 
+    def one_window(self, shape: list[int], model, model_options: dict) -> list[int]:
+        """The part of a latent that is in the network at once: a window with all its modalities."""
+        self.modalities = modalities(model, model_options)
+        longest = (self.context_length + attends_to_first(model)) * self.modalities
+        return [min(shape[0], longest), *shape[1:]]
+
     def should_use_context(self, model, conds, x_in: Tensor, timestep, model_options) -> bool:
         self.modalities, self.anchor = modalities(model, model_options), attends_to_first(model)
         return x_in.shape[0] // self.modalities > self.context_length
@@ -37,13 +43,7 @@ class PairedWindows(windows.IndexListContextHandler):
     def get_context_windows(self, model, x_in: Tensor, model_options) -> list:
         frames = x_in.shape[0] // self.modalities
         found = self.context_schedule.func(frames, self, model_options)
-        # With a stride the host's uniform schedules repeat frames, go beyond the clip, and leave frames out.
-        found = [[i for i in dict.fromkeys(window) if 0 <= i < frames] for window in found]
-        found = [window for window in found if window]
-        for frame in range(frames):
-            if not any(frame in window for window in found):
-                start = min(frame, frames - self.context_length)
-                found.append(list(range(start, start + self.context_length)))
+        found = covering(found, frames, self.context_length)
         return [self.paired(window, frames) for window in found]
 
     def paired(self, frames_of_clip: list[int], frames: int) -> windows.IndexListContextWindow:
@@ -140,68 +140,9 @@ def attends_to_first(model) -> bool:
     return getattr(getattr(model, "video", None), "self_attention", "frame") == "sparse_causal"
 
 
-def flat_without_overlap(fuse: windows.ContextFuseMethod) -> windows.ContextFuseMethod:
-    """The same fusing; where windows do not overlap, the host's linear ramp of no frames would raise."""
-
-    def weights(length: int, context_overlap: int = 0, **rest):
-        return fuse.func(length, context_overlap=context_overlap, **rest) if context_overlap else [1.0] * length
-
-    return windows.ContextFuseMethod(fuse.name, weights) if fuse.name == "overlap-linear" else fuse
-
-
 def frames_of(hint: Tensor | None, window, total: int, m: int) -> Tensor | None:
     """The hints of a window out of one, F or m F; for F the frame numbers of the first half serve both."""
     if hint is None or hint.shape[0] == 1:
         return hint
     indices = window.index_list if hint.shape[0] == total else window.index_list[: len(window.index_list) // m]
     return hint[[min(i, hint.shape[0] - 1) for i in indices]]
-
-
-def budget(executor, model, noise_shape, conds, *args, **kwargs):
-    """The host's PREPARE_SAMPLING wrapper point: the memory of one window with all its modalities is estimated."""
-    options = kwargs.get("model_options") or {}
-    shape, handler = list(noise_shape), options.get("context_handler")
-    if isinstance(handler, PairedWindows):
-        handler.modalities = modalities(model.model, options)
-        shape[0] = min(shape[0], (handler.context_length + attends_to_first(model.model)) * handler.modalities)
-    return executor(model, shape, conds, *args, **kwargs)
-
-
-def check_batch_of_frames(model) -> None:
-    """Refuses a MODEL whose latent keeps the frames of a clip in one entry, where windows along the batch find none."""
-    if model.get_model_object("latent_format").latent_dimensions != 2:
-        mend = (
-            "set fewer frames" if hasattr(model.model, "flow") else "use ComfyUI's Context Windows (Manual) with dim 2"
-        )
-        raise ValueError(
-            f"model: expected a model whose latent is a batch of frames, got a {type(model.model).__name__}, whose latent holds "
-            f"a whole clip at once: {mend}."
-        )
-
-
-def use_windows(
-    model, *, length: int, overlap: int, schedule: str, fuse: str, stride: int, closed: bool, freenoise: bool
-):
-    """A clone of the MODEL that samples a long clip in windows."""
-    check_batch_of_frames(model)
-    if overlap >= length:
-        raise ValueError(
-            f"Windows of {length} frames cannot overlap by {overlap}: lower context_overlap to {length - 1} or less."
-        )
-    clone = model.clone()
-    clone.model_options["context_handler"] = PairedWindows(
-        context_schedule=windows.get_matching_context_schedule(schedule),
-        fuse_method=windows.get_matching_fuse_method(fuse),
-        context_length=length,
-        context_overlap=overlap,
-        context_stride=stride,
-        closed_loop=closed,
-        freenoise=freenoise,
-    )
-    for point in (WrappersMP.PREPARE_SAMPLING, WrappersMP.SAMPLER_SAMPLE):  # of the host's node, if it came before
-        clone.remove_wrappers_with_key(point, f"ContextWindows_{point}")
-    clone.remove_wrappers_with_key(WrappersMP.PREPARE_SAMPLING, "duet_windows")
-    clone.add_wrapper_with_key(WrappersMP.PREPARE_SAMPLING, "duet_windows", budget)
-    if freenoise:
-        windows.create_sampler_sample_wrapper(clone)
-    return clone

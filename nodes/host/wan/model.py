@@ -13,9 +13,10 @@ from torch import Tensor
 from ....models.wan.files import PICTURES, PairNotes
 from ..pair.preview import PairLatent
 from ..unet.native import as_patcher, cast, choose_dtypes, load_weights
-from .boundary import SHOWN, check_before_sampling, check_pictures_before_sampling
+from .boundary import SHOWN, check_before_sampling
 from .network import PairPicturesModel, PairWanModel
 from .patcher import as_pair_patcher
+from .pictures import check_pictures_before_sampling
 from .preview import PairWan22
 
 # Noise levels of the schedules: steps that divide it lie exactly where the released sampler has them, 1 - i / steps.
@@ -29,8 +30,8 @@ class PairWanSettings(comfy.supported_models.WAN22_T2V):
     latent_format = PairWan22
 
     def __init__(self, unet_config: dict):
+        # The memory factor stays that of one video: ComfyUI multiplies it by the batch, which holds both streams.
         super().__init__(unet_config | {"disable_unet_model_creation": True})
-        self.memory_usage_factor *= 2  # twice the tokens of one video
 
 
 class PicturesSettings(PairWanSettings):

@@ -8,8 +8,8 @@ def for_pair(handler):
     """A copy of a handler of context windows that fits a pair; windows along the batch are refused."""
     if getattr(handler, "dim", 0) < 2:
         raise ValueError(
-            "These context windows would take the video and its second clip apart: use Wan Context Windows, or set dim to 2 in "
-            "Context Windows (Manual)."
+            "These context windows would take the video and its second clip apart: use Context Windows (Video and Depth), or set "
+            "dim to 2 in Context Windows (Manual)."
         )
     handler = copy.copy(handler)
     handler.evaluate_context_windows = partial(with_one_timestep, handler.evaluate_context_windows)

@@ -27,7 +27,7 @@ from comfy_extras.nodes_tomesd import TomePatchModel
 from pack.models.lfdm.config import TINY_UNET
 from pack.models.lfdm.unet import FlowUNet
 from pack.nodes.host.lfdm.model import native_flow_model, text_conditioning, with_still
-from pack.nodes.host.pair.context import use_windows
+from pack.nodes.host.pair.windows import use_windows
 from tiny.model import controlnet, noise, random_weights, spied
 
 import nodes as host

@@ -1,5 +1,8 @@
 """Inversion and FlowEdit on ComfyUI's own models of flow matching, with its own samplers, guiders and masks."""
 
+import statistics
+import time
+
 import comfy.model_base
 import pytest
 import torch
@@ -15,9 +18,10 @@ from comfy_extras.nodes_custom_sampler import (
     SamplerCustomAdvanced,
     SplitSigmas,
 )
+from pack.nodes.host.oneshot.inversion import sample
 from pack.nodes.oneshot.flow_edit import FlowEdit
 from pack.nodes.oneshot.inversion import DDIMInversionSampler, InvertVideo
-from tiny.flow_matching import KINDS, clip_of, flow_model, prompt
+from tiny.flow_matching import KINDS, clip_of, flow_model, prompt, wide
 from tiny.host_model import host_model
 
 STEPS = 10
@@ -79,6 +83,37 @@ def test_a_single_pass_asks_the_model_once_a_step(model, kind, monkeypatch):
     custom(Noise_EmptyNoise(), guider, sampler, scheduled(model), clip_of(kind))
     assert len(calls) == STEPS
     assert invert(model, kind, FAST)[2] < 0.5
+
+
+def test_a_single_pass_adds_next_to_nothing_to_a_step_of_euler(kind, monkeypatch):
+    """Seconds of this thread outside the network, at most a twentieth of a step more than those of the stock sampler.
+
+    How long whole steps take, other work on the machine included: python3 scripts/host.py bench inversion --parts flow
+    """
+    wide_model, latent = wide(kind)
+    apply, inside = comfy.model_base.BaseModel.apply_model, []
+
+    def timed(*args, **kwargs):
+        begin = time.thread_time()
+        out = apply(*args, **kwargs)
+        inside.append(time.thread_time() - begin)
+        return out
+
+    monkeypatch.setattr(comfy.model_base.BaseModel, "apply_model", timed)
+    sigmas = scheduled(wide_model, 2)
+    samplers = {
+        "euler": KSamplerSelect.execute("euler").result[0],
+        "fast": DDIMInversionSampler.execute(FAST).result[0],
+    }
+    outside = {name: [] for name in samplers}
+    for name in ("euler", "fast") * 4:
+        inside.clear()
+        begin = time.thread_time()
+        sample(wide_model, prompt(kind, 1), samplers[name], sigmas, latent)
+        assert len(inside) == 2
+        outside[name].append((time.thread_time() - begin - sum(inside)) / 2)
+    added = statistics.median(outside["fast"]) - statistics.median(outside["euler"])
+    assert added < 0.05 * statistics.median(inside), (added, inside)
 
 
 def test_a_step_that_does_not_converge_is_told(kind):

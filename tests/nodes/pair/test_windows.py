@@ -137,7 +137,7 @@ def test_a_flow_model_has_no_batch_of_frames(tmp_path):
     write_flow_models(tmp_path)
     model = open_flow(str(tmp_path / "flow_models" / "duet_flow_64.safetensors"))[0]
     with pytest.raises(
-        ValueError, match="model: .*batch of frames, got a FlowModel, .* whole clip at once: set fewer frames"
+        ValueError, match="model: .*batch of frames or .*, got a FlowModel, .* whole clip at once: set fewer frames"
     ):
         windowed(model)
 

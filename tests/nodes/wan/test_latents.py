@@ -31,13 +31,10 @@ def sampled(model, latent, positive=None, task="all", **more):
     ]
 
 
-@pytest.mark.parametrize(
-    "asked, made", [((0, 0, 0), (9, 16, 16)), ((256, 128, 17), (5, 8, 16)), ((250, 135, 16), (5, 8, 16))]
-)
+@pytest.mark.parametrize("asked, made", [((0, 0, 0), (9, 16, 16)), ((256, 128, 17), (5, 8, 16))])
 def test_an_empty_latent_is_on_the_grid_of_wan(model, asked, made, caplog):
     latent = EmptyLatent.execute(model, *asked, 1).result[0]
-    assert latent["samples"].shape == (2, 48, *made)
-    assert ("in place of" in caplog.text) == (asked[0] == 250)
+    assert latent["samples"].shape == (2, 48, *made) and "in place of" not in caplog.text
 
 
 def test_joined_and_split_again_is_the_same():
@@ -68,27 +65,3 @@ def test_a_mask_limits_what_changes(model):
     out = sampled(model, pair, change_mask=mask)["samples"]
     assert torch.allclose(out[..., :4], pair["samples"][..., :4], atol=1e-5)
     assert (out[..., 4:] - pair["samples"][..., 4:]).abs().max() > 0.1
-
-
-WRONG = {
-    "4 dimensions": (lambda: ({"samples": torch.ones(4, 48, 8, 8)}, prompt()), "a batch of 2 latents, got 4"),
-    "two pairs": (lambda: ({"samples": torch.zeros(4, 48, 2, 4, 4)}, prompt()), "a batch of 2 latents, got 4"),
-    "one prompt": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt(None, 1)), "one prompt where the video and its second clip"),
-    "an unknown modality": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt("normals")), "asks for normals, but this model was trained on"),
-    "another text encoder": (lambda: ({"samples": torch.zeros(2, 48, 2, 4, 4)}, prompt(width=32)), "tokens of width 32"),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("kind", WRONG)
-def test_what_a_pair_cannot_be_sampled_from_is_refused(model, kind):
-    given, says = WRONG[kind]
-    latent, positive = given()
-    with pytest.raises(ValueError, match=says):
-        sampled(model, latent, positive)
-
-
-def test_halves_of_other_lengths_are_refused():
-    with pytest.raises(ValueError, match="the same length and size"):
-        JoinPair.execute(clip(1), clip(2, frames=2))
-    with pytest.raises(ValueError, match="4 dimensions"):
-        JoinPair.execute(clip(1), {"samples": torch.zeros(4, 4, 8, 8)})

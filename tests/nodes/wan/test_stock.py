@@ -17,7 +17,6 @@ from comfy_extras import (
 from comfy_extras.nodes_model_advanced import ModelSamplingSD3, RescaleCFG
 from pack.models.wan.layout import side_by_side
 from pack.nodes.host.wan.model import native_wan_pair
-from pack.nodes.pair.windows import SetPairWindows
 from tiny.wan import both_models, pair_state, sample_wan
 
 CLOSE = 2e-5  # of the largest value: cfg above 1 and four steps amplify the rounding of float32
@@ -192,5 +191,3 @@ def test_windows_along_the_batch_are_refused(both):
     torn = v3(nodes_context_windows.ContextWindowsManualNode, 1, 0, "standard_static", 1, False, "pyramid", 0, False)
     with pytest.raises(ValueError, match="set dim to 2"):
         alone(torn(both[0]))
-    with pytest.raises(ValueError, match="with dim 2"):
-        SetPairWindows.execute(both[0], 16, 4, "standard_static", "pyramid", 1, False, False)

@@ -11,8 +11,8 @@ from pack.nodes.host.pair.boundary import MODALITY
 from pack.nodes.host.unet.controlnet import native_controlnet
 
 import nodes
-from tiny.compatibility import files, patches
-from tiny.compatibility.families import FAMILIES, NARROW, THREE
+from tiny.compatibility import files, patches, wan
+from tiny.compatibility.families import FAMILIES, NARROW, SECOND, THREE
 from tiny.compatibility.graph import Graph
 from tiny.compatibility.parts import sixteen_channel_vae, video_vae
 from tiny.compatibility.stock import inputs_of, stock_nodes
@@ -27,7 +27,10 @@ BOTH_HALVES = {
     "VideoLinearCFGGuidance",
     "VideoTriangleCFGGuidance",
 }  # they ramp from the first frame of a batch to the last
-WHOLE_BATCH = {"LatentInterpolate"}  # runs only where a batch holds as many latents as channels, four
+WHOLE_BATCH = {
+    "LatentInterpolate",  # runs only where a batch holds as many latents as channels, four
+    "NormalizeVideoLatentStart",  # takes one mean of all clips of a batch
+}
 
 
 def run(name: str, *args):
@@ -172,6 +175,27 @@ CALLS: dict[str, dict] = {
     "SamplerCustom": {"noise_seed": 7},
 }
 
+LAST_BLOCK = {"double_layers": "1", "single_layers": ""}
+ALIKE = {"width": 128, "height": 128}  # pixels of the latent
+ON_WAN: dict[str, dict] = {  # where a pair on Wan 2.2 needs other inputs than the rest
+    "ContextWindowsManual": {"context_length": 2, "context_overlap": 0, "freenoise": True, "dim": 2},
+    "WanContextWindowsManual": {"context_length": 5, "context_overlap": 0},
+    "LTXVContextWindows": {"context_length": 9, "context_overlap": 0},
+    "SkipLayerGuidanceDiT": LAST_BLOCK | {"start_percent": 0.0, "end_percent": 1.0},
+    "SkipLayerGuidanceDiTSimple": LAST_BLOCK,
+    "SkipLayerGuidanceSD3": {"layers": "1", "start_percent": 0.0, "end_percent": 1.0},
+    "ScaleROPE": {"scale_x": 1.3, "shift_y": 0.5},
+    "BerniniConditioning": ALIKE | {"source_video": lambda graph: graph.pictures},
+    "WanPhantomSubjectToVideo": ALIKE | {"images": lambda graph: graph.pictures},
+    "ModelMergeAdd": {"model2": lambda graph: second_with(0, graph)},
+    "ModelMergeSubtract": {"model2": lambda graph: second_with(-4, graph)},  # a fifth of both is subtracted
+}
+
+
+def second_with(identity: float, graph: Graph):
+    """The second model; of a pair with what makes the merged one's added layer the identity again."""
+    return wan.our_pair_with(SECOND, identity) if graph.ours else graph.second
+
 
 def with_gradient(graph: Graph) -> Graph:
     """A noise mask that rises from left to right."""
@@ -241,12 +265,14 @@ VIDEO_MODELS = ("Bernini", "Hunyuan", "Kandinsky5", "VOID", "Wan")
 
 def given_to(node_id: str, graph: Graph) -> dict:
     """The inputs of a node that are not its defaults: those above, halves of two merged models, a loaded ControlNet."""
-    given = dict(CALLS.get(node_id, {}))
+    given = CALLS.get(node_id, {}) | (ON_WAN.get(node_id, {}) if graph.family == "wan_pair" else {})
     inputs = inputs_of(stock_nodes()[node_id])
     if node_id.startswith(MERGED):
         names = [name for name, (kind, *_) in inputs.items() if kind == "FLOAT"]
         given |= {name: 0.2 + 0.6 * i / len(names) for i, name in enumerate(names)}  # each block another share
-    if "vae" in inputs and node_id.startswith(VIDEO_MODELS):
+    if "vae" in inputs and graph.family == "wan_pair":
+        given["vae"] = wan.vae()
+    elif "vae" in inputs and node_id.startswith(VIDEO_MODELS):
         given.setdefault("vae", video_vae())
     if "control_net" in inputs:
         given["control_net"] = controlled

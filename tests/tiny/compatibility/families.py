@@ -1,4 +1,4 @@
-"""The models of ours, and beside each the host's own Stable Diffusion 1.5 with the same weights.
+"""The models of ours, and beside each the host's own model with the same weights: Stable Diffusion 1.5, or Wan 2.2.
 
 A network of ours that was not trained answers what the picture network answers, frame by frame, so its samples are compared
 with those of the host's own network. Where that needs help:
@@ -35,6 +35,7 @@ from pack.nodes.host.oneshot.conditioning import with_depth
 from pack.nodes.host.unet.model import native_model, set_modality
 from torch import Tensor
 
+from tiny.compatibility import wan
 from tiny.files import random_state
 from tiny.model import noise, random_weights
 
@@ -180,6 +181,9 @@ class Family:
     adds: Callable[[list], list] = lambda prompt: prompt
     copies: int = 1  # a pair holds each frame twice, as video and as depth
     equal: bool = False  # all frames are equal
+    twin: Callable[[int, str], object] | None = None  # the host's model, where it is no Stable Diffusion 1.5
+    clip: tuple[int, ...] | None = None  # the shape of one latent, where it is no picture
+    prompt: Callable[[int], list] | None = None  # where it is no row of tokens
 
     @property
     def batch(self) -> int:
@@ -211,6 +215,16 @@ FAMILIES = {
     ),
     "character": Family("character", models_of(MIMO_PAPER), 2, schedule="zero snr", adds=add_character),
     "animatediff": Family("AnimateDiff", models_of(ANIMATEDIFF_V2), 2, schedule="even betas"),
+    "wan_pair": Family(
+        "pair on Wan 2.2",
+        wan.our_pair,
+        1,
+        schedule="flow",
+        copies=2,
+        twin=wan.hosts_wan,
+        clip=(wan.CHANNELS, wan.FRAMES, SIDE, SIDE),
+        prompt=wan.prompts,
+    ),
     "flow": Family("flow", cache(flow_model), 4, schedule=None),
 }
 
@@ -221,6 +235,8 @@ def host_twin(family: str, seed: int = FIRST, shape: str = THREE):
 
     Of one level it is there to be merged, and reads the character with the weights that it has while it samples.
     """
+    if FAMILIES[family].twin:
+        return FAMILIES[family].twin(seed, shape)
     model = host_model(FAMILIES[family].schedule, seed, shape)
     if family != "character":
         return model

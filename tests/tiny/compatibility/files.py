@@ -13,7 +13,7 @@ CONTROLNET, DIFFERENCE, ADAPTER, UNION = (
     f"compatibility_{name}.safetensors" for name in ("controlnet", "difference", "t2i", "union")
 )
 WIDTHS = (64, 128, 256)
-FLOW_LAYER, FLOW_WIDTHS = "init_temporal_attn.to_qkv", (768, 16)
+OTHER_LAYERS = {"init_temporal_attn.to_qkv": (768, 16), "blocks.0.self_attn.q": (48, 48), "blocks.1.ffn.0": (96, 48)}
 
 
 def write_files(folder: Path) -> None:
@@ -33,12 +33,11 @@ def write_files(folder: Path) -> None:
 
 
 def lora() -> dict[str, torch.Tensor]:
-    """In kohya's form, on one self-attention and one cross-attention; in the host's own form on a layer of flow models."""
-    place = f"diffusion_model.{FLOW_LAYER}"
-    state = {
-        f"{place}.lora_down.weight": noise((4, FLOW_WIDTHS[1]), 64),
-        f"{place}.lora_up.weight": noise((FLOW_WIDTHS[0], 4), 65),
-    }
+    """In kohya's form, on one self-attention and one cross-attention; in the host's own form on layers of flow models and of Wan."""
+    state = {}
+    for i, (name, (out, into)) in enumerate(OTHER_LAYERS.items()):
+        state[f"diffusion_model.{name}.lora_down.weight"] = noise((4, into), 64 + 2 * i)
+        state[f"diffusion_model.{name}.lora_up.weight"] = noise((out, 4), 65 + 2 * i)
     for i, (name, into) in enumerate((("attn1_to_q", 64), ("attn2_to_k", 768))):
         place = f"lora_unet_down_blocks_0_attentions_0_transformer_blocks_0_{name}"
         state |= {

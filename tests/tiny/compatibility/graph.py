@@ -54,15 +54,17 @@ class Graph:
 def prompt(family: str, seed: int, ours: bool) -> list:
     if family == "flow":
         return with_still(text_conditioning(noise((1, 768), seed)), noise((1, 12, SIDE, SIDE), 20))
-    tokens = conditioning(seed)
-    return FAMILIES[family].adds(tokens) if ours else tokens
+    kind = FAMILIES[family]
+    if kind.prompt:
+        return kind.prompt(seed)
+    return kind.adds(conditioning(seed)) if ours else conditioning(seed)
 
 
 def graph_of(family: str, ours: bool = True, shape: str = THREE) -> Graph:
     """A graph around a model of ours, or around the host's own with what it must be given for the same answer."""
     kind = FAMILIES[family]
     models = kind.models if ours else partial(host_twin, family)
-    size = (2, 3, kind.frames, SIDE, SIDE) if family == "flow" else (kind.batch, 4, SIDE, SIDE)
+    size = (2, 3, kind.frames, SIDE, SIDE) if family == "flow" else (kind.batch, *(kind.clip or (4, SIDE, SIDE)))
     draw = lambda seed: noise(size, seed).tanh()
     if kind.equal:
         draw = lambda seed: noise((1, *size[1:]), seed).tanh().repeat(kind.batch, 1, 1, 1)

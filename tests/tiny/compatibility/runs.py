@@ -91,7 +91,7 @@ def sampled(node_id: str | None, graph: Graph) -> Outcome:
 
 def used(node_id: str | None, graph: Graph) -> Tensor:
     """The answer of a graph; a changed latent of a pair goes through our own nodes, which see what is written on it."""
-    if graph.ours and graph.family == "pair" and node_id and kind_of(stock_nodes()[node_id]) == "latent":
+    if graph.ours and FAMILIES[graph.family].copies > 1 and node_id and kind_of(stock_nodes()[node_id]) == "latent":
         SplitPair.execute(graph.latent)
         settings = (SEED, "all", graph.steps, graph.cfg, "euler", "normal", graph.denoise)
         return SampleLatent.execute(graph.model, graph.positive, graph.negative, graph.latent, *settings).result[0][
