@@ -24,16 +24,22 @@ def start_network(model: dict, channels: int, width: int, shown: str) -> PairNet
         name: tuple(value) if isinstance(value, list) else value for name, value in model.get("config", {}).items()
     }
     check_names("model: config", shape, [field.name for field in fields(PairShape) if field.name not in READ])
-    network = PairNetwork(
-        replace(SMALL, in_dim=channels, out_dim=channels, text_dim=width, modalities=(shown,), **shape)
-    )
-    for block in network.blocks:  # gates that are zero leave each block out at first, which trains faster
-        nn.init.zeros_(block.modulation)
-    nn.init.zeros_(network.time_projection[1].weight)
-    nn.init.zeros_(network.time_projection[1].bias)
-    for head in (network.head, network.head.modality):
-        nn.init.zeros_(head.head.weight)
-        nn.init.zeros_(head.head.bias)
+    made = replace(SMALL, in_dim=channels, out_dim=channels, text_dim=width, modalities=(shown,), **shape)
+    if made.dim % (2 * made.num_heads):
+        raise ValueError(
+            f"model: config needs a dim that num_heads cut into even widths, got {made.dim} and {made.num_heads}: take a multiple of "
+            f"{2 * made.num_heads}."
+        )
+    return start_new(PairNetwork(made))
+
+
+@torch.no_grad()
+def start_new(network: PairNetwork) -> PairNetwork:
+    """Gates and answers that begin at zero, so that each block is left out at first, which trains faster."""
+    parts = [network.time_projection[1], network.head.head, network.head.modality.head]
+    zero = [value for part in parts for value in part.parameters()] + [block.modulation for block in network.blocks]
+    for value in zero:
+        value.zero_()
     return network
 
 

@@ -126,11 +126,13 @@ def test_some_examples_have_no_words(vae):
     assert abs(share - 0.1) < 0.02 and torch.equal(dropped[:, 1], text[:, 1])
 
 
-def test_a_second_clip_that_nobody_draws_and_clips_without_words_are_refused(vae, tmp_path):
+def test_other_second_clips_and_shapes_are_refused(vae):
     with pytest.raises(ValueError, match="second_clip is one of depth, skeleton, segmentation"):
         recipe(vae, model={"second_clip": "densepose"})
-    with pytest.raises(ValueError, match="heads"):
+    with pytest.raises(ValueError, match="no settings named heads: did you mean num_heads"):
         recipe(vae, model={"config": SHAPE | {"heads": 3}})
+    with pytest.raises(ValueError, match="got 48 and 5: take a multiple of 10"):
+        recipe(vae, model={"config": SHAPE | {"num_heads": 5}})
 
 
 # --- what it begins with -------------------------------------------------------------------------------------------------
