@@ -15,6 +15,8 @@ COLOUR_MAPS = (
     *("spectral", "coolwarm", "rainbow"),
 )
 
+FLOW_WHEELS = ("RAFT", "Duet", "HSV")
+
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
 MODALITIES = ("video", "depth")
 

@@ -26,6 +26,9 @@ class Residual:
     worst: float
     best_name: str
     best_average: float
+    kind: str = "colour map"
+    widget: str = "colormap"
+    result: str = "depth"
 
     @property
     def other_fits(self) -> bool:
@@ -34,18 +37,18 @@ class Residual:
     @property
     def sentence(self) -> str:
         return (
-            f"The colours lie {self.average:.1f} % beside the colour map {self.name} on average, and {self.worst:.1f} % or more in "
-            "the worst twentieth of the pixels; 100 % is from black to white."
+            f"The colours lie {self.average:.1f} % beside the {self.kind} {self.name} on average, and {self.worst:.1f} % or more "
+            "in the worst twentieth of the pixels; 100 % is from black to white."
         )
 
     @property
     def advice(self) -> str | None:
         """What to do about a large residual, None where it is small."""
+        best = f"{self.best_name} fits better, with" if self.other_fits else f"{self.best_name} is nearest, with"
+        best += f" {self.best_average:.1f} % on average"
         if self.other_fits:
-            return f"{self.best_name} fits better, with {self.best_average:.1f} % on average: set colormap to {self.best_name}."
-        if self.average > LARGE:
-            return f"No colour map fits: {self.best_name} is nearest, with {self.best_average:.1f} % on average; the depth is rough."
-        return None
+            return f"{best}: set {self.widget} to {self.best_name}."
+        return f"No {self.kind} fits: {best}; the {self.result} is rough." if self.average > LARGE else None
 
     @property
     def text(self) -> str:
@@ -54,13 +57,21 @@ class Residual:
 
 def residual(colours: Tensor, name: str) -> Residual:
     """Compares (N, H, W, 3) colours with a colour map and with every other."""
-    check(name)
-    pixels = colours.reshape(-1, 3)
-    pixels = pixels[:: max(1, len(pixels) // SAMPLE)].float().clamp(0, 1)
-    percent = {other: percent_beside(pixels, other) for other in COLOUR_MAPS}
+    pixels = sampled(colours)
+    return judge(check(name), {other: percent_beside(pixels, other) for other in COLOUR_MAPS})
+
+
+def judge(name: str, percent: dict[str, Tensor], *words: str) -> Residual:
+    """The residual of one name among (K,) percents of all."""
     averages = {other: values.mean().item() for other, values in percent.items()}
     best = min(averages, key=averages.get)
-    return Residual(name, averages[name], percent[name].quantile(0.95).item(), best, averages[best])
+    return Residual(name, averages[name], percent[name].quantile(0.95).item(), best, averages[best], *words)
+
+
+def sampled(colours: Tensor) -> Tensor:
+    """(N, H, W, 3) to at most about SAMPLE colours (K, 3) in 0..1, evenly spread."""
+    pixels = colours.reshape(-1, 3)
+    return pixels[:: max(1, len(pixels) // SAMPLE)].float().clamp(0, 1)
 
 
 def percent_beside(pixels: Tensor, name: str) -> Tensor:
