@@ -15,6 +15,7 @@ COLOUR_MAPS = (
     *("spectral", "coolwarm", "rainbow"),
 )
 
+REGION_BACKGROUNDS = ("black", "white", "largest region", "none")
 FLOW_WHEELS = ("RAFT", "Duet", "HSV")
 
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
