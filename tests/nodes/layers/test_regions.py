@@ -12,7 +12,7 @@ COLOURS = torch.tensor([[0, 0, 0], [0.9, 0.1, 0.2], [0.1, 0.7, 0.9], [0.9, 0.8, 
 
 @pytest.fixture(scope="module")
 def clip():
-    return render(sample_scene(3, frames=4, height=192, width=192, objects=2))
+    return render(sample_scene(1, frames=6, height=192, width=192, objects=2))
 
 
 def read(pictures, background="black", person=0, area=0.2, difference=12.0):
@@ -29,7 +29,7 @@ def test_its_masks_decompose_the_clip(clip):
     pictures = noise(COLOURS[clip.layer.long()])
     number = person_number(clip, pictures)
     person, objects, count, preview, report = read(pictures, person=number)
-    assert count == 3 and objects.shape == (2 * 4, 192, 192) and person.shape == (4, 192, 192)
+    assert count == 3 and objects.shape == (2 * 6, 192, 192) and person.shape == (6, 192, 192)
     assert (person - (clip.layer == 1).float()).abs().mean() < 0.01
     assert preview.shape[1:] == (192, 192, 3) and report.count("colour #") == 3
     depth = clip.depth[..., None].expand(-1, -1, -1, 3)
@@ -39,7 +39,7 @@ def test_its_masks_decompose_the_clip(clip):
     ).result[2]
     exact = torch.cat([(clip.layer == number).float() for number in (2, 3)])
     occluder, wanted = decompose(person, objects), decompose((clip.layer == 1).float(), exact)
-    assert wanted.mean() > 0.02 and (occluder - wanted).abs().mean() < 0.005
+    assert wanted.mean() > 0.01 and (occluder - wanted).abs().mean() < 0.002
 
 
 def test_without_a_person_all_regions_are_objects(clip):
