@@ -10,7 +10,13 @@ DEPTH_RANGES = ("min-max", "percentile", "fixed")
 CHANNEL_RANGES = ("per clip", "per frame", "unchanged")
 DEPTH_POLARITIES = ("near is white", "far is white")
 DEPTH_BLENDS = ("mix", "nearest", "farthest")
-COLOUR_MAPS = ("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet")
+COLOUR_MAPS = (
+    *("hot", "grey", "viridis", "inferno", "magma", "plasma", "turbo", "jet"),
+    *("spectral", "coolwarm", "rainbow"),
+)
+
+REGION_BACKGROUNDS = ("black", "white", "largest region", "none")
+FLOW_WHEELS = ("RAFT", "Duet", "HSV")
 
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
 MODALITIES = ("video", "depth")

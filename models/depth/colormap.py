@@ -1,7 +1,8 @@
 """Depth as a colour picture and back.
 
-`hot` is matplotlib's formula; the other coloured maps are OpenCV's tables of 256 colours, read with straight lines
-between the entries. Decoding finds the nearest point of that polyline, not the nearest entry.
+`hot` is matplotlib's formula, `spectral` (ColorBrewer) and `coolwarm` (Kenneth Moreland) are lines between published
+colours; the other coloured maps are OpenCV's tables. All but hot are read as 256 colours with straight lines between them.
+Decoding finds the nearest point of that polyline, not the nearest entry. Where a map has a warm end, 1 is warm.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,29 @@ from ..opencv import import_cv2
 
 ENTRIES = 1021  # 4 * 255 + 1: every colour of a 256-entry table is also an entry here
 CELLS = 32  # per channel, in the volume that gives the search its start
+PUBLISHED = {  # evenly spaced, from far to near, 0 to 255
+    "spectral": (
+        *((94, 79, 162), (50, 136, 189), (102, 194, 165), (171, 221, 164), (230, 245, 152), (255, 255, 191)),
+        *((254, 224, 139), (253, 174, 97), (244, 109, 67), (213, 62, 79), (158, 1, 66)),
+    ),
+    "coolwarm": (
+        *(
+            (59, 76, 192),
+            (68, 90, 204),
+            (77, 104, 215),
+            (87, 117, 225),
+            (98, 130, 234),
+            (108, 142, 241),
+            (119, 154, 247),
+        ),
+        *((130, 165, 251), (141, 176, 254), (152, 185, 255), (163, 194, 255), (174, 201, 253), (184, 208, 249)),
+        *((194, 213, 244), (204, 217, 238), (213, 219, 230), (221, 221, 221), (229, 216, 209), (236, 211, 197)),
+        *((241, 204, 185), (245, 196, 173), (247, 187, 160), (247, 177, 148), (247, 166, 135), (244, 154, 123)),
+        *((241, 141, 111), (236, 127, 99), (229, 112, 88), (222, 96, 77), (213, 80, 66), (203, 62, 56), (192, 40, 47)),
+        (180, 4, 38),
+    ),
+}
+TURNS = {"spectral": ENTRIES // 2}  # where a map turns back, so that two of its pieces lie beside each other
 CHUNK = 1 << 15  # pixels; torch runs an operation of this size on one thread, and its temporaries stay in the cache
 
 
@@ -29,7 +53,7 @@ def encode(depth: Tensor, name: str = "hot") -> Tensor:
         green = (depth - 0.365079) / (0.746032 - 0.365079)
         blue = (depth - 0.746032) / (1 - 0.746032)
         return torch.stack((red, green, blue), -1).clamp_(0, 1)
-    colours = opencv_table(name).to(depth.device)
+    colours = colours_of(name).to(depth.device)
     place = depth * 255
     below = place.long().clamp_(max=254)
     return torch.lerp(colours[below], colours[below + 1], (place - below)[..., None])
@@ -43,7 +67,7 @@ def decode(colours: Tensor, name: str = "hot") -> Tensor:
 
     def depth_of(pixels: Tensor) -> Tensor:
         pixels = pixels.float().clamp(0, 1).T.contiguous()
-        return project(pixels, table, descend(pixels, table, starts))
+        return project(pixels, table, nearest_entry(pixels, table, starts))
 
     # Threads over chunks instead of inside each small operation: on a busy machine the latter wait for each other.
     with ThreadPoolExecutor(torch.get_num_threads()) as threads:
@@ -58,6 +82,14 @@ def check(name: str) -> str:
 
 
 @cache
+def colours_of(name: str) -> Tensor:
+    """(256, 3) colours of evenly spaced depths."""
+    if name not in PUBLISHED:
+        return opencv_table(name).flip(0) if name == "rainbow" else opencv_table(name)
+    colours = torch.tensor(PUBLISHED[name]).T[None] / 255
+    return torch.nn.functional.interpolate(colours, size=256, mode="linear", align_corners=True)[0].T.contiguous()
+
+
 def opencv_table(name: str) -> Tensor:
     """(256, 3) colours of one of OpenCV's maps."""
     cv2 = import_cv2()
@@ -78,20 +110,36 @@ def table_of(name: str) -> Tensor:
 
 @cache
 def volume_of(name: str) -> Tensor:
-    """(CELLS ** 3,) the entry nearest to the middle of each cell of the colour cube."""
+    """(S, CELLS ** 3) the entries to begin from in each cell of the colour cube: the nearest to its middle, of a map that
+    turns back on itself also the nearest of its other side."""
     middle = (torch.arange(CELLS) + 0.5) / CELLS
-    table = table_of(name)
+    table, entries = table_of(name), torch.arange(ENTRIES)
     planes = []
     for red in middle:
         cells = torch.cartesian_prod(red[None], middle, middle)
-        planes.append((table.square().sum(0) - 2 * cells @ table).argmin(1).int())
-    return torch.cat(planes)
+        far = table.square().sum(0) - 2 * cells @ table
+        first = far.argmin(1)
+        sides = [first]
+        if name in TURNS:
+            same = (entries < TURNS[name]) == (first < TURNS[name])[:, None]
+            sides.append(far.masked_fill(same, torch.inf).argmin(1))
+        planes.append(torch.stack(sides).int())
+    return torch.cat(planes, 1)
 
 
-def descend(pixels: Tensor, table: Tensor, starts: Tensor) -> Tensor:
-    """(3, K) colours to the (K,) nearest entries: from the cell's entry downhill along the table in halving strides."""
+def nearest_entry(pixels: Tensor, table: Tensor, starts: Tensor) -> Tensor:
+    """(3, K) colours to the (K,) nearest entries, from each start of the colour's cell."""
     red, green, blue = (pixels * CELLS).int().clamp_(max=CELLS - 1)
-    entry = starts[(red * CELLS + green) * CELLS + blue]
+    cell = (red * CELLS + green) * CELLS + blue
+    entry, best = descend(pixels, table, starts[0][cell])
+    for more in starts[1:]:
+        other, far = descend(pixels, table, more[cell])
+        entry = torch.where(far < best, other, entry)
+    return entry
+
+
+def descend(pixels: Tensor, table: Tensor, entry: Tensor) -> tuple[Tensor, Tensor]:
+    """(K,) entries downhill along the table in halving strides, and their squared distances to (3, K) colours."""
     best = distance(pixels, table, entry)
     for stride in (32, 16, 8, 4, 2, 1):
         here = entry
@@ -100,7 +148,7 @@ def descend(pixels: Tensor, table: Tensor, starts: Tensor) -> Tensor:
             far = distance(pixels, table, other)
             entry = torch.where(far < best, other, entry)
             best = torch.minimum(best, far)
-    return entry
+    return entry, best
 
 
 def distance(pixels: Tensor, table: Tensor, entry: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..opencv import import_cv2
-from .warp import colour_wheel
+from .wheels import HIDDEN, paint
 
 INK = (1.0, 0.85, 0.1)
 OFTEN = 20_000  # arrows, about a second
@@ -21,9 +21,10 @@ def max_motion_of(flow: Tensor) -> float:
     return max(0.5, length.kthvalue(max(1, round(0.99 * len(length)))).values.item())
 
 
-def wheel(flow: Tensor, valid: Tensor, max_motion: float) -> Tensor:
-    """(N, H, W, 2) and (N, H, W) to (N, H, W, 3): the hue is the direction, darker where the flow is not valid."""
-    return colour_wheel(flow, max_motion) * (0.4 + 0.6 * valid.clamp(0, 1))[..., None]
+def wheel(flow: Tensor, valid: Tensor, max_motion: float, name: str = "Duet") -> Tensor:
+    """(N, H, W, 2) and (N, H, W) to (N, H, W, 3): the hue is the direction, on white darker where the flow is not valid."""
+    colours = paint(flow / max_motion, name)
+    return colours if name == "HSV" else colours * (HIDDEN + (1 - HIDDEN) * valid.clamp(0, 1))[..., None]
 
 
 def arrows(

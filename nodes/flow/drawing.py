@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..host.types import Flow
 from ..inputs.flows import AUTO, PARTS
+from .painted import wheel_input
 
 CATEGORY = "Duet/flow"
 DIRECTIONS = (AUTO, *PARTS)
@@ -38,12 +39,16 @@ class DrawFlow(io.ComfyNode):
                     "images", optional=True,
                     tooltip="Background for arrows, one picture or one for each frame. The drawing takes its size.",
                 ),
+                wheel_input(
+                    "The colours of drawing_style color wheel. Choose RAFT for the flow that UnityVideo reads.", "Duet",
+                    optional=True, advanced=True,
+                ),
             ],
             outputs=[io.Image.Output(display_name="images", tooltip="One picture for each frame of the flow.")],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, flow, drawing_style, direction, scale, images=None) -> io.NodeOutput:
+    def execute(cls, flow, drawing_style, direction, scale, images=None, color_wheel="Duet") -> io.NodeOutput:
         from ...models.flow.frames import frame_by_frame
         from ..host.progress import progress
         from ..inputs import clips
@@ -58,13 +63,13 @@ class DrawFlow(io.ComfyNode):
         fields.check_room("Drawing a flow", advice, len(field.valid), size, result=3, work=16, kept=lengths)
         report = progress(len(field.valid))
         if drawing_style["drawing_style"] == COLORS:
-            draw = colours(field, size, drawing_style["max_motion"])
+            draw = colours(field, size, drawing_style["max_motion"], color_wheel)
         else:
             draw = arrows(field, size, images, drawing_style["arrow_spacing"], report)
         return io.NodeOutput(*frame_by_frame(draw, len(field.valid), report))
 
 
-def colours(field, size: tuple[int, int], max_motion: float):
+def colours(field, size: tuple[int, int], max_motion: float, color_wheel: str):
     """A function that draws one frame as (H, W, 3) colours."""
     from ...models.flow.drawing import max_motion_of, wheel
     from ...models.flow.fields import scaled
@@ -72,7 +77,7 @@ def colours(field, size: tuple[int, int], max_motion: float):
     if not max_motion:
         ratio = field.offset.new_tensor([size[1] / field.size[1], size[0] / field.size[0]])
         max_motion = max_motion_of(field.offset if field.size == size else field.offset * ratio)
-    return lambda i: (wheel(*scaled(field.frame(i), size), max_motion)[0],)
+    return lambda i: (wheel(*scaled(field.frame(i), size), max_motion, color_wheel)[0],)
 
 
 def arrows(field, size: tuple[int, int], images, spacing: int, report):

@@ -4,6 +4,7 @@ from .composite import CompositeLayers
 from .crop import CropToSubject, PasteCrop
 from .decompose import DecomposeLayers, EditLayers
 from .motion import MaskByMotion
+from .regions import ColorsToMasks
 from .scene import FillScene
 from .split import SplitLayers
 
@@ -16,4 +17,5 @@ NODES = [
     CropToSubject,
     PasteCrop,
     MaskByMotion,
+    ColorsToMasks,
 ]

@@ -29,7 +29,7 @@ def test_round_trip_of_every_depth(name):
     assert (decode((colours * 255).round() / 255, name) - RAMP).abs().max() < 1 / 255
 
 
-@pytest.mark.parametrize("name", COLOUR_MAPS[2:])
+@pytest.mark.parametrize("name", COLOUR_MAPS[2:8])
 def test_maps_are_those_of_opencv(name):
     cv2 = import_cv2()
     ramp = torch.arange(256, dtype=torch.uint8)
@@ -37,6 +37,22 @@ def test_maps_are_those_of_opencv(name):
     theirs = torch.from_numpy(bgr[:, ::-1].copy()).float() / 255
     assert (encode(ramp / 255, name) - theirs).abs().max() < 1 / 255
     assert (decode(theirs, name) - ramp / 255).abs().max() < 1 / 255
+
+
+def test_further_maps_are_the_published_ones_with_warm_colours_near():
+    ends = {"spectral": ((94, 79, 162), (158, 1, 66)), "coolwarm": ((59, 76, 192), (180, 4, 38))}
+    for name, (far, near) in ends.items():
+        assert torch.allclose(
+            encode(torch.tensor([0.0, 1.0]), name) * 255, torch.tensor([far, near]).float(), atol=1e-3
+        )
+    middle = encode(torch.tensor([0.5]), "spectral") * 255
+    assert (middle - torch.tensor([255.0, 255.0, 191.0])).abs().max() < 1.5
+    cv2 = import_cv2()
+    bgr = cv2.applyColorMap(torch.arange(256, dtype=torch.uint8)[:, None].numpy(), cv2.COLORMAP_RAINBOW)[:, 0]
+    theirs = torch.from_numpy(bgr[::-1, ::-1].copy()).float() / 255
+    assert (encode(torch.arange(256) / 255, "rainbow") - theirs).abs().max() < 1.5 / 255
+    warm = encode(torch.tensor([0.0, 1.0]), "rainbow")
+    assert warm[1, 0] > warm[1, 2] and warm[0, 2] > warm[0, 0]
 
 
 @pytest.mark.parametrize("name", COLOUR_MAPS)

@@ -1,5 +1,7 @@
 """The depth nodes on the host's own types: pictures, geometries, masks and curves."""
 
+import logging
+
 import pytest
 import torch
 from comfy_extras.nodes_curve import CurveEditor
@@ -143,6 +145,25 @@ def test_heat_map_and_back(name):
     heat = DepthToHeatMap.execute(depth, name)[0]
     assert heat.shape == depth.shape
     assert (HeatMapToDepth.execute(heat, name)[0] - depth).abs().max() < 0.1 / 255
+
+
+@pytest.mark.parametrize("name", ["turbo", "spectral"])
+def test_a_reversed_heat_map_and_back(name):
+    depth = image(torch.rand(2, 9, 11))
+    heat = DepthToHeatMap.execute(depth, name, True)[0]
+    assert torch.equal(heat, DepthToHeatMap.execute(1 - depth, name)[0])
+    assert (HeatMapToDepth.execute(heat, name, True)[0] - depth).abs().max() < 0.5 / 255
+    assert (HeatMapToDepth.execute(heat, name)[0] - (1 - depth)).abs().max() < 0.5 / 255
+
+
+def test_the_report_names_the_map_that_fits(caplog):
+    heat = DepthToHeatMap.execute(image(torch.rand(2, 9, 11)), "turbo")[0]
+    with caplog.at_level(logging.INFO):
+        right, wrong = (HeatMapToDepth.execute(heat, name)[1] for name in ("turbo", "jet"))
+    assert "beside the colour map turbo on average" in right and "set colormap" not in right
+    assert "set colormap to turbo." in wrong
+    warned = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert right in caplog.text and wrong in caplog.text and len(warned) == 1 and "turbo fits better" in warned[0]
 
 
 def test_a_heat_map_in_place_of_depth_is_named():
