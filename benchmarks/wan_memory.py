@@ -1,7 +1,8 @@
 """Memory of the pair on Wan 2.2 5B by frames and size: python3 scripts/host.py bench wan_memory [--parts table measured] [--json]
 
 table     what tensors hold at most in a pass of the whole network, counted by running it on the meta device, where tensors have
-          shapes and no numbers; attention holds no full matrix, as on a GPU. Beside it what ComfyUI expects of such a pass.
+          shapes and no numbers; attention holds no full matrix, as on a GPU. Beside it what ComfyUI expects of such a pass, from
+          how much free memory on it puts all weights on the GPU, and what it expects of VAE Decode.
 measured  the same network with --blocks blocks of full width and random weights on this CPU: the most memory that a pass took
           beside its weights, as the system counts it, beside what was counted. Each in a process of its own.
 
@@ -10,6 +11,7 @@ measured  the same network with --blocks blocks of full width and random weights
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -27,7 +29,11 @@ from tiny.live_memory import expected, given, in_a_pass, pair_network  # noqa: E
 
 SIZES = ((256, 256), (480, 480), (832, 480), (1280, 704))
 FRAMES = (17, 33, 81, 121)
+RESERVED = 400 * 2**20  # bytes that ComfyUI leaves free on Linux; on Windows it is 600 MB
+LEAST = 0.8 * 2**30 + RESERVED  # and at least, whatever a pass takes
+DECODED = 8000 * 16 * 16 * 2  # bytes for each pixel of a latent that ComfyUI expects of Wan 2.2's VAE in bf16
 DTYPES = {"bf16": torch.bfloat16, "fp32": torch.float32}
+GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "1000000"}  # a tensor that is gone is then no longer counted
 PYTORCH = lambda func, *args, **kwargs: attention_pytorch(*args, **kwargs)
 
 
@@ -44,6 +50,8 @@ def table(options):
             "pass_gb": in_a_pass(network, read) / 1e9,
             "with_guidance_gb": in_a_pass(network, both) / 1e9,
             "expected_gb": expected(read[0].shape) / 1e9,
+            "all_on_gpu_gb": (weights + max(LEAST, expected(both[0].shape) + RESERVED)) / 1e9,
+            "vae_decode_gb": DECODED * read[0].shape[-2] * read[0].shape[-1] / 1e9,
         }  # fmt: skip
 
 
@@ -91,7 +99,7 @@ def measured(options):
     """Each number of blocks in a process of its own."""
     for blocks in options.blocks:
         command = [sys.executable, __file__, "--one", str(blocks), *sys.argv[1:]]
-        out = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        out = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | GIVEN_BACK).stdout
         yield json.loads(out.splitlines()[-1])
 
 

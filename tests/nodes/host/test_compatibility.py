@@ -29,7 +29,7 @@ from tiny.model import gap, noise
 
 import nodes
 
-pytestmark = pytest.mark.long(seconds=300)
+pytestmark = pytest.mark.long(seconds=330)
 RULE = (
     "Look at what the node does, say in tests/tiny/compatibility/calls.py how it is called where its defaults change nothing, "
     "and write its row with --write-compatibility."

@@ -8,6 +8,7 @@ from pack.nodes.host.choices import CONTEXT_SCHEDULES, FUSE_METHODS
 from pack.nodes.host.pair.clip_windows import area_in, latent_frames, latent_overlap
 from pack.nodes.host.wan.boundary import SHOWN
 from pack.nodes.host.wan.model import native_wan_pair
+from pack.nodes.pair.sampler import DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent
 from pack.nodes.pair.windows import SetPairWindows
 from tiny.wan import pair_state, sample_wan
 
@@ -106,6 +107,19 @@ def frames_mask(first, behind, value=1.0):
     mask = torch.zeros(T, 16 * T, 64)
     mask[first:behind] = value
     return mask
+
+
+@pytest.mark.parametrize("task, kept", [(DEPTH_FROM_VIDEO, 0), (VIDEO_FROM_DEPTH, 1)])
+def test_a_half_that_is_given_stays_in_every_window(model, task, kept):
+    pair = {"samples": torch.randn(2, 48, T, T, 4, generator=torch.Generator().manual_seed(2))}
+    settings = (1, task, 3, 1.0, "auto", "auto", 1.0)
+    outs = [
+        SampleLatent.execute(one, prompt(1), prompt(1), pair, *settings).result[0]["samples"]
+        for one in (model, windowed(model))
+    ]
+    assert torch.allclose(outs[1][kept], pair["samples"][kept], atol=1e-5)
+    assert apart(outs[1][1 - kept], outs[0][1 - kept]) > 1e-3, "the windows change something"
+    assert (outs[1][1 - kept] - pair["samples"][1 - kept]).abs().amax((0, 2, 3)).min() > 0.1, "in every frame"
 
 
 @pytest.mark.parametrize("by", ["mask", "area"])

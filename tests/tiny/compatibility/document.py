@@ -18,24 +18,27 @@ INTRODUCTION = """# Which nodes of ComfyUI work with which models of Duet
 Every node that ComfyUI {version} brings along and that takes and gives a model, a latent, conditioning or a ControlNet was
 run on every kind of model of this pack. What was found is one of four:
 
-- **acts**: the node changes the result as it does on ComfyUI's own Stable Diffusion 1.5;
+- **acts**: the node changes the result as it does on ComfyUI's own model;
 - **refused**: a sentence says what does not fit and what to do instead, before anything is sampled; all sentences are below;
 - **no effect there either**: the node is for other models, or needs something else beside it, and changes nothing on
-  ComfyUI's own Stable Diffusion 1.5;
+  ComfyUI's own model;
 - **error there too**: the node is for other models and stops with ComfyUI's own error on both.
 
-No node is ignored, and none gives a wrong result.
+No node is ignored, and none gives a wrong result. ComfyUI's own model is Wan 2.2 for the pair on Wan 2.2, and Stable
+Diffusion 1.5 for the rest.
 
 The models: a *pair* is video and depth sampled together; *video alone* is the same model behind Select Video or Depth;
 *one-shot* is a model with a video tuning and a depth channel; *character* a character model; *AnimateDiff* a picture model with
-a motion module; *flow* a model that animates a still image. Nodes of partners, which send a request over the network, and
+a motion module; *pair on Wan 2.2* a video and a second clip of it ([wan.md](wan.md)); *flow* a model that animates a still
+image. Nodes of partners, which send a request over the network, and
 nodes that pass on any type, such as switches, are left out.
 """
 
 NOTES = {
     "controlnet": "The ControlNet is one of Stable Diffusion 1.5. Load Pose ControlNet on pairs acts through each of "
     "the nodes that take a ControlNet.\n\n",
-    "latent": "On a pair a node acts if it does to both halves what it does to a clip.\n\n",
+    "latent": "On a pair a node acts if it does to both halves what it does to a clip. NormalizeVideoLatentStart takes one mean of "
+    "all clips of a batch: put it between Split and Join Video and Depth.\n\n",
 }
 HOW = """## How this was made
 
@@ -47,7 +50,9 @@ HOW = """## How this was made
 This runs the nodes themselves, in one process, on small networks with random weights. A network
 whose own layers are untrained answers what the picture network answers, so the result of each node is compared with the
 result of the same node on ComfyUI's own network with the same weights: they may differ by no more than one part in ten thousand.
-A node that changes latents must do to a pair what it does to each half alone. For flow models, which ComfyUI lacks, the result
+A node that changes latents must do to a pair what it does to each half alone. The pair on Wan 2.2 has copies of Wan's own
+layers in place of the added ones, and one prompt for both clips; ComfyUI's own Wan gets the same batch of two clips and the
+same conditioning, and its network sees the clips side by side. For flow models, which ComfyUI lacks, the result
 must change, stay within the range of a flow and keep the model's noise schedule. Without the option the test compares what
 it finds with this page, and fails for a new node of ComfyUI that has no row here.
 """
