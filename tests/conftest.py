@@ -92,6 +92,7 @@ def server(tmp_path_factory):
     from tiny.depth_files import write_depth_model
     from tiny.files import write_tiny_models
     from tiny.flow_files import write_flow_models
+    from tiny.wan_files import write_small_wan_pair
 
     state = tmp_path_factory.mktemp("state")
     output = tmp_path_factory.mktemp("output")
@@ -100,6 +101,7 @@ def server(tmp_path_factory):
     write_flow_models(state / "models")
     write_character_model(state / "models")
     write_clip_files(state, Path(HOST))
+    write_small_wan_pair(state / "models")
     for beside in (ROOT / "weights").glob("*/*.json"):  # the random models recommend what those of that name do
         shutil.copy(beside, state / "models" / beside.parent.name)
     with running_server(Path(HOST), Path(sys.executable), state, output=output, quiet=True) as running:

@@ -29,6 +29,8 @@ WORDS = {
     "lora": "a LoRA",
     "sd3": "a Stable Diffusion 3 model",
     "flux": "a Flux model",
+    "wan pair": "a pair on Wan 2.2",
+    "wan": "a Wan model",
     "sdxl": "a Stable Diffusion XL model",
     "motion": "an AnimateDiff motion module",
     "controlnet": "a ControlNet in diffusers' form",
@@ -48,6 +50,8 @@ WORDS = {
 }
 MEND = {
     "lora": "Load it with Load LoRA, on top of a Stable Diffusion 1.5 model.",
+    "wan pair": "Load it with Load Wan 2.2 Pair (UnityVideo).",
+    "wan": "Load it with the stock Load Diffusion Model.",
     "motion": "Load it with Load Motion Module, on top of a Stable Diffusion 1.5 model.",
     "tuning": "Load it with Load Video Tuning, on top of the model that it was tuned on.",
     "character": "Load it with Load Character Model, together with its other files.",
@@ -72,6 +76,8 @@ def kind_of(weights: Weights) -> str | None:
         "lora": starts("lora_") or has(".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", "_lora.", ".lora."),
         "sd3": has("joint_blocks."),
         "flux": has("double_blocks."),
+        "wan pair": has("flow_in.") and has(".self_attn.q."),
+        "wan": has(".self_attn.q.") and has("patch_embedding."),
         "sdxl": has("label_emb.", "add_embedding.", "conditioner.embedders.") or _context(weights) == 2048,
         "motion": bool(motion) and all(motion),
         "tuning": is_tuning(names),

@@ -237,6 +237,8 @@ FOREIGN = {
     "Stable Diffusion XL ": {"add_embedding.linear_1.weight": ONE, "conv_in.weight": ONE},
     " Stable Diffusion XL": {"down_blocks.1.attentions.0.transformer_blocks.0.attn2.to_k.weight": torch.zeros(2, 2048)},
     "Stable Diffusion 3": {"model.diffusion_model.joint_blocks.0.x_block.attn.qkv.weight": ONE},
+    "Load Wan 2.2 Pair": {"base.blocks.0.self_attn.q.weight": ONE, "flow_in.weight": ONE},
+    "a Wan model": {"blocks.0.self_attn.q.weight": ONE, "patch_embedding.weight": ONE},
     "Flux": {"double_blocks.0.img_attn.qkv.weight": ONE},
     "a LoRA": {"lora_unet_down_blocks_0_attentions_0_proj_in.lora_down.weight": ONE},
     "Load LoRA": {"unet.down_blocks.0.attentions.0.to_q.lora_A.weight": ONE},
