@@ -1,5 +1,6 @@
-"""Keypoints: drawn and converted."""
+"""Keypoints: drawn, converted and read from pictures."""
 
 from .pose import ConvertPose, DrawPose
+from .reading import PoseToKeypoints
 
-NODES = [DrawPose, ConvertPose]
+NODES = [DrawPose, ConvertPose, PoseToKeypoints]

@@ -18,8 +18,8 @@ from comfy.model_base import WAN22
 from comfy.model_patcher import ModelPatcher
 from comfy.patcher_extension import WrappersMP
 from pack.nodes.host.wan.boundary import SHOWN
-from pack.nodes.host.wan.layout import side_by_side
 from pack.nodes.host.wan.model import LEVELS, native_wan_pair
+from pack.nodes.host.wan.network import side_by_side
 from pack.nodes.host.wan.windows import for_pair
 
 from tiny.files import random_state
