@@ -21,9 +21,10 @@ from demo import open_models, roundtrip
 from pack.models.depth.colormap import encode as heat
 from pack.models.pair.layout import join
 from pack.nodes.depth.heat_map import HeatMapToDepth
+from pack.nodes.host.unet.words import word_encoder
 from pack.nodes.pair.latent import EmptyLatent, SplitPair
 from pack.nodes.pair.sampler import ALL, AUTO, DEPTH_FROM_VIDEO, VIDEO_FROM_DEPTH, SampleLatent
-from pack.nodes.wan.loaders import LoadWanPair
+from pack.nodes.wan.loaders import open_pair
 from pack.nodes.wan.prompts import EncodeWanPrompt
 
 SHOWN = ("depth_l2", "person_mae", "video_psnr", "video_to_depth_px")
@@ -65,7 +66,7 @@ def interval(values: list[float]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--wan", default="duet_wan_128.safetensors", help="a file that Load Wan 2.2 Pair lists")
+    parser.add_argument("--wan", type=Path, default=ROOT / "weights/diffusion_models/duet_wan_128.safetensors")
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--first-seed", type=int, default=300)
     parser.add_argument("--frames", type=int, default=8, help="of each clip; the U-Net pair was trained on 8")
@@ -80,7 +81,8 @@ def main() -> None:
         weights / "controlnet/duet_dance_128_pose.safetensors",
         weights / "vae/duet_vae_128.safetensors",
     )
-    models["wan"], _, models["words"] = LoadWanPair.execute(options.wan).result
+    models["wan"], _ = open_pair(str(options.wan))
+    models["words"] = word_encoder(models["wan"].model.notes.words)
     models |= {"steps": options.steps, "cfg": options.cfg}
     unet = argparse.Namespace(poses=False, sampling_steps=0, cfg=0.0, sampler=AUTO, scheduler=AUTO)
     rows, seconds = {}, {}
