@@ -1,4 +1,4 @@
-"""The small pair on Wan 2.2 beside the small U-Net pair, on held-out clips: python3 scripts/host.py bench wan_pair [--json]
+"""A small pair on Wan 2.2 beside the small U-Net pair, on held-out clips: host.py bench wan_pair --wan FILE [--json]
 
 Both are sampled through the pack's own nodes with what their files recommend, on the same clips. For "depth from video" the
 true video is given, for "video from depth" the true depth; the Wan pair has words or an empty prompt, the U-Net pair always
@@ -66,7 +66,7 @@ def interval(values: list[float]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
-    parser.add_argument("--wan", type=Path, default=ROOT / "weights/diffusion_models/duet_wan_128.safetensors")
+    parser.add_argument("--wan", type=Path, required=True, help="a model that the recipe wan_pair trained")
     parser.add_argument("--clips", type=int, default=24)
     parser.add_argument("--first-seed", type=int, default=300)
     parser.add_argument("--frames", type=int, default=8, help="of each clip; the U-Net pair was trained on 8")

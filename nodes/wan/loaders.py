@@ -48,7 +48,7 @@ class LoadWanPair(io.ComfyNode):
                 io.String.Output(display_name="report", tooltip="What the file holds, for Preview as Text."),
                 io.Clip.Output(
                     display_name="clip",
-                    tooltip="The text encoder of a small model with a vocabulary of its own, such as duet_wan_128, for Encode "
+                    tooltip="The text encoder of a small model with a vocabulary of its own, from Duet Training, for Encode "
                     "Prompt (Wan 2.2 Pair). Empty for other files: take umT5-XXL from Load CLIP with the type wan.",
                 ),
             ],

@@ -1,4 +1,4 @@
-"""A small pair on Wan 2.2 with random weights under the name that workflows ask for."""
+"""A small pair on Wan 2.2 with random weights, of the latents of an image VAE."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ SHAPE = {"dim": 64, "ffn_dim": 64, "num_heads": 2, "num_layers": 1, "freq_dim": 
 
 
 def write_small_wan_pair(models: Path) -> None:
-    """With the words and the settings of the shipped one."""
+    """With the words and settings that its training writes."""
     from pack.models.files.recommended import KEY, WAN_PAIR, Recommended
     from pack.models.wan.files import PICTURES, PairNotes, save_wan_pair
     from pack.models.wan.network import PairNetwork, PairShape
@@ -23,4 +23,4 @@ def write_small_wan_pair(models: Path) -> None:
     notes = PairNotes(shape.num_heads, PICTURES, texts.words)
     settings = Recommended(128, 128, 16, WAN_PAIR.steps, WAN_PAIR.cfg, WAN_PAIR.sampler, WAN_PAIR.scheduler)
     (models / "diffusion_models").mkdir(parents=True, exist_ok=True)
-    save_wan_pair(models / "diffusion_models" / "duet_wan_128.safetensors", state, notes, **{KEY: settings.to_json()})
+    save_wan_pair(models / "diffusion_models" / "small_wan_pair.safetensors", state, notes, **{KEY: settings.to_json()})

@@ -20,14 +20,12 @@ from pack.nodes.files.save import SaveVideoModel
 from pack.nodes.host.files import folders
 from pack.nodes.unet.controlnet import LoadPoseControlNet
 from pack.nodes.unet.loaders import LoadVideoModel
-from pack.nodes.wan.loaders import LoadWanPair
 from safetensors import safe_open
 from tiny.model import PICTURES, tiny_config, tiny_model, tiny_weights
 
 import nodes as host
 
 MODELS = {"duet_dance_128.safetensors", "duet_words_128.safetensors", "duet_character_128.safetensors"}
-WAN = "duet_wan_128.safetensors"
 POSE, VAE = "duet_dance_128_pose.safetensors", "duet_vae_128.safetensors"
 
 
@@ -69,7 +67,6 @@ def stock(node, name):
 
 def test_shipped_weights_are_in_our_lists_and_only_those_that_open_are_in_stock_ones():
     assert options(LoadVideoModel, "model_name") >= MODELS and options(LoadCharacterModel, "model_name") >= MODELS
-    assert WAN in options(LoadWanPair, "model_name")
     assert options(LoadPoseControlNet, "control_net_name") == {POSE}
     assert not stock(host.UNETLoader, "unet_name") and not stock(host.ControlNetLoader, "control_net_name")
     assert VAE in stock(host.VAELoader, "vae_name")
