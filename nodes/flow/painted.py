@@ -76,7 +76,7 @@ class ColorWheelToFlow(io.ComfyNode):
     def execute(cls, flow_images, color_wheel, max_motion, direction, remove_noise, images=None) -> io.NodeOutput:
         from ...models.flow.painted import read_painted, wheel_residual, without_noise
         from ..host.notice import show_warning
-        from ..host.progress import progress
+        from ..host.progress import progress, stop_if_cancelled
         from ..inputs import clips
         from ..inputs.flows import check_room
 
@@ -84,7 +84,7 @@ class ColorWheelToFlow(io.ComfyNode):
         size = tuple(painted.shape[1:3])
         check_room("Reading a flow", "use fewer or smaller pictures", len(painted), size, result=9, work=60)
         painted, starts, ends = pairs_of(painted, direction, images)
-        painted = without_noise(painted) if remove_noise else painted
+        painted = without_noise(painted, lambda done: stop_if_cancelled()) if remove_noise else painted
         fit = wheel_residual(painted, color_wheel)
         measured = None if max_motion else measure(painted, color_wheel, starts, ends)
         motion = max_motion or measured.max_motion
