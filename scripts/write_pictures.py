@@ -146,7 +146,7 @@ def depth_pictures(clip, picture) -> None:
         ],
     )
     maps = [(name, colormap.encode(one[0], name)) for name in colormap.COLOUR_MAPS]
-    sheet("DuetDepthToHeatMap", [maps[:4], maps[4:]])
+    sheet("DuetDepthToHeatMap", [maps[:4], maps[4:8], maps[8:]])
     hot, turbo = colormap.encode(one[0], "hot"), colormap.encode(one[0], "turbo")
     sheet(
         "DuetHeatMapToDepth",

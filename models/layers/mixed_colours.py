@@ -3,6 +3,8 @@
 Letters: N frames, H and W pixels, K colours.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from torch import Tensor
 
@@ -14,14 +16,20 @@ BETWEEN = (0.12, 0.88)  # shares of the two others in a mixture
 BESIDE = 0.6  # of the least difference of colours: how far a mixture may lie beside the line between the two
 
 
-def without_mixtures(images: Tensor, colours: np.ndarray, difference: float) -> np.ndarray:
-    """The (K, 3) colours in (N, H, W, 3) without those that lie between two others and cover thin areas alone."""
+def without_mixtures(
+    images: Tensor, colours: np.ndarray, difference: float, look: Callable[[], None] = lambda: None
+) -> np.ndarray:
+    """The (K, 3) colours in (N, H, W, 3) without those that lie between two others and cover thin areas alone.
+
+    `look` is called for each frame, so that the search can be stopped.
+    """
     between = [is_between(index, colours, difference * BESIDE) for index in range(len(colours))]
     if not any(between):
         return colours
     widest = np.zeros(len(colours))
     for frame in images:
         widest = np.maximum(widest, half_widths(cleaned(frame), colours))
+        look()
     return colours[[not (mixed and width < THIN) for mixed, width in zip(between, widest, strict=True)]]
 
 

@@ -74,7 +74,7 @@ def find_regions(
     """
     check_choice(background, REGION_BACKGROUNDS)
     colours = region_colours(images, difference, smallest, report)
-    colours = without_mixtures(images, colours, difference)
+    colours = without_mixtures(images, colours, difference, lambda: report(len(images)))
     crowded, colours = len(colours) > MOST, colours[:MOST]
     labels = torch.zeros(images.shape[:3], dtype=torch.uint8)
     residual = 0.0

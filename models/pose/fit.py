@@ -1,10 +1,11 @@
 """The places of joints made exact: moved until the pose, drawn again, is most like the picture (Levenberg-Marquardt).
 
 Drawing what was read also says how well it was read. Places are in pixels, x and y. Letters: J joints that were found,
-H and W pixels, V = 2 J + 3 values: the places, half the width of limbs, the radius of joints, the brightness of limbs.
+H and W pixels, V = 2 J + 2 values: the places, half the width of limbs, the radius of joints.
 """
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
 
@@ -13,10 +14,11 @@ from .drawing import COLOURS, LIMBS, ROUND, discs, limbs, paint
 from .strokes import KINDS, colour_numbers
 
 STEPS = 8
-DIFFERENCE = 0.5  # pixels and hundredths of brightness by which derivatives are taken
-BLURS = (0.7, 1.3, 2.2, 3.5)  # pixels; the one that makes drawing and picture most alike is taken
+DIFFERENCE = 0.5  # pixels by which derivatives are taken
+BLURS = (0.7, 1.3, 2.2, 3.5)  # pixels; of these and the shades those that make drawing and picture most alike are taken
 MARGIN = 8  # pixels around the person
-FARTHEST = 2.0, 20.0  # pixels, and hundredths of brightness, of one step
+FARTHEST = 2.0  # pixels of one step
+SHADES = (1.0, 0.6)  # brightness of limbs: in some packs they are dimmer than the joints
 HOLD = 1e-3  # how firmly a value that the picture says nothing of is kept
 
 
@@ -26,7 +28,7 @@ class Look:
 
     half: float
     radius: float
-    shade: float = 0.9  # brightness of the limbs, 0.6 in the pictures of some packs
+    shade: float = 1.0  # brightness of the limbs
 
 
 @dataclass
@@ -98,23 +100,27 @@ class Problem:
     def __init__(self, picture: np.ndarray, others: list[np.ndarray], joints: np.ndarray, look: Look):
         self.picture, self.others = picture, others
         self.found = ~np.isnan(joints[:, 0])
-        self.start = np.concatenate((joints[self.found].ravel(), [look.half, look.radius, 100 * look.shade]))
-        self.blur = min(BLURS, key=lambda blur: (self.difference(self.start, blur) ** 2).mean())
+        self.start = np.concatenate((joints[self.found].ravel(), [look.half, look.radius]))
+        self.blur, self.shade = min(product(BLURS, SHADES), key=self.first_difference)
+
+    def first_difference(self, softness: tuple[float, float]) -> float:
+        """How much the drawing of the start differs with a blur and a shade."""
+        self.blur, self.shade = softness
+        return float((self.difference(self.start) ** 2).mean())
 
     def read(self, values: np.ndarray) -> tuple[np.ndarray, Look]:
         joints = np.full((len(self.found), 2), np.nan)
-        joints[self.found] = values[:-3].reshape(-1, 2)
-        half, radius, shade = values[-3:]
-        return joints, Look(max(0.4, half), max(0.4, radius), min(max(shade / 100, 0.3), 1.0))
+        joints[self.found] = values[:-2].reshape(-1, 2)
+        return joints, Look(*np.maximum(values[-2:], 0.4), self.shade)
 
     def drawing(self, values: np.ndarray) -> np.ndarray:
         """(H, W, 3) bytes."""
         joints, look = self.read(values)
         return draw_skeletons([*self.others, joints], look, self.picture.shape[:2])
 
-    def difference(self, values: np.ndarray, blur: float | None = None) -> np.ndarray:
+    def difference(self, values: np.ndarray) -> np.ndarray:
         """(H, W, 3) drawing less picture, the drawing as soft as the picture."""
-        return soft(self.drawing(values), blur or self.blur) - self.picture
+        return soft(self.drawing(values), self.blur) - self.picture
 
     def residual(self, values: np.ndarray) -> float:
         drawing, difference = self.drawing(values), self.difference(values)
@@ -164,14 +170,12 @@ def draw_skeletons(people: list[np.ndarray], look: Look, size: tuple[int, int]) 
 def minimum(problem: Problem, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values (V,) with the least squared difference, and their covariance (V, V)."""
     damping, here = 1e-2, problem.difference(values).ravel()
-    reach = np.full(len(values), FARTHEST[0])
-    reach[-1] = FARTHEST[1]
     for _ in range(STEPS):
         slopes = problem.slopes(values)
         square, pull = slopes @ slopes.T, slopes @ here
         diagonal = np.diag(square)
         for _ in range(4):
-            step = np.linalg.solve(square + np.diag(damping * diagonal + HOLD), -pull).clip(-reach, reach)
+            step = np.linalg.solve(square + np.diag(damping * diagonal + HOLD), -pull).clip(-FARTHEST, FARTHEST)
             there = problem.difference(values + step).ravel()
             if there @ there < here @ here:
                 break
@@ -179,6 +183,6 @@ def minimum(problem: Problem, values: np.ndarray) -> tuple[np.ndarray, np.ndarra
         else:
             break
         values, here, damping = values + step, there, max(damping / 4, 1e-4)
-        if np.abs(step[:-3]).max(initial=0) < 0.02:
+        if np.abs(step[:-2]).max(initial=0) < 0.02:
             break
     return values, np.linalg.inv(square + HOLD * np.eye(len(square))) * (here @ here) / max(1, len(here) - len(values))

@@ -47,6 +47,11 @@ class ColorWheelToFlow(io.ComfyNode):
                     tooltip="Where the painted motion leads. to next frame, to previous frame: between neighbouring frames. to "
                     "still: from each frame to the first one.",
                 ),
+                io.Boolean.Input(
+                    "remove_noise", default=True, advanced=True,
+                    tooltip="Takes the median colour of 5 x 5 pixels around each, which keeps edges. Turn it off for painted flow "
+                    "without noise: parts thinner than 3 pixels stay then.",
+                ),
                 io.Image.Input(
                     "images", optional=True,
                     tooltip="The clip whose motion is painted, such as the video that was made with it. Needed for max_motion 0. "
@@ -68,17 +73,18 @@ class ColorWheelToFlow(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, flow_images, color_wheel, max_motion, direction, images=None) -> io.NodeOutput:
-        from ...models.flow.painted import read_painted, wheel_residual
+    def execute(cls, flow_images, color_wheel, max_motion, direction, remove_noise, images=None) -> io.NodeOutput:
+        from ...models.flow.painted import read_painted, wheel_residual, without_noise
         from ..host.notice import show_warning
-        from ..host.progress import progress
+        from ..host.progress import progress, stop_if_cancelled
         from ..inputs import clips
         from ..inputs.flows import check_room
 
         painted = clips.pictures(flow_images, "flow_images")
         size = tuple(painted.shape[1:3])
-        check_room("Reading a flow", "use fewer or smaller pictures", len(painted), size, result=6, work=60)
+        check_room("Reading a flow", "use fewer or smaller pictures", len(painted), size, result=9, work=60)
         painted, starts, ends = pairs_of(painted, direction, images)
+        painted = without_noise(painted, lambda done: stop_if_cancelled()) if remove_noise else painted
         fit = wheel_residual(painted, color_wheel)
         measured = None if max_motion else measure(painted, color_wheel, starts, ends)
         motion = max_motion or measured.max_motion

@@ -185,6 +185,18 @@ LONG = {
         ),
         "it": node("DuetFillScene", **defaults("DuetFillScene"), layers=["layers", 0]),
     },
+    "DuetColorWheelToFlow": {
+        "clip": clip(60), "it": node(
+            "DuetColorWheelToFlow", **defaults("DuetColorWheelToFlow") | {"max_motion": 8.0}, flow_images=["clip", 0],
+        ),
+    },
+    "DuetColorsToMasks": {
+        "clip": clip(120), "it": node("DuetColorsToMasks", **defaults("DuetColorsToMasks"), images=["clip", 0]),
+    },
+    "DuetPoseToKeypoints": {
+        "video": test_video(width=256, height=256, frames=40), "truth": node("DuetTestVideoTruth", test_video=["video", 1]),
+        "it": node("DuetPoseToKeypoints", **defaults("DuetPoseToKeypoints"), images=["truth", 2]),
+    },
     "DuetCropToSubject": {
         "clip": clip(60, 256), "mask": node("SolidMask", value=1.0, width=256, height=256),
         "it": node(

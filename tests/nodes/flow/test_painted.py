@@ -8,6 +8,7 @@ from pack.models.stage import render, sample_scene
 from pack.nodes.flow.drawing import DrawFlow
 from pack.nodes.flow.painted import ColorWheelToFlow
 from pack.nodes.flow.warp import WarpByFlow
+from tiny.painted import noise
 
 MAX = 48.0
 
@@ -27,8 +28,8 @@ def draw(flow, wheel="RAFT", direction="to next frame"):
     return DrawFlow.execute(flow, style, direction, 1, None, wheel)[0]
 
 
-def read(pictures, wheel="RAFT", max_motion=MAX, direction="to next frame", images=None):
-    return ColorWheelToFlow.execute(pictures, wheel, max_motion, direction, images).result
+def read(pictures, wheel="RAFT", max_motion=MAX, direction="to next frame", images=None, remove_noise=False):
+    return ColorWheelToFlow.execute(pictures, wheel, max_motion, direction, remove_noise, images).result
 
 
 @pytest.mark.parametrize("wheel", ["RAFT", "Duet"])
@@ -47,6 +48,16 @@ def test_the_opposite_direction_is_that_of_the_stage(flow):
     error = (found["backward"] - flow["backward"]).norm(dim=-1)[sure]
     assert error.mean() < 0.2 and error.quantile(0.99) < 4
     assert found["backward_valid"][flow["backward_valid"] > 0].mean() > 0.97
+
+
+def test_noise_is_removed(flow):
+    pictures = noise(draw(flow))
+    sure = (flow["forward_valid"] > 0) & (flow["forward"].norm(dim=-1) < MAX)
+    errors = [
+        (read(pictures, remove_noise=on)[0]["forward"] - flow["forward"]).norm(dim=-1)[sure].mean()
+        for on in (True, False)
+    ]
+    assert errors[0] < 0.6 * errors[1] and errors[0] < 0.02 * MAX
 
 
 def test_hsv_is_on_black(flow):
