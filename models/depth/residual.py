@@ -69,9 +69,12 @@ def judge(name: str, percent: dict[str, Tensor], *words: str) -> Residual:
 
 
 def sampled(colours: Tensor) -> Tensor:
-    """(N, H, W, 3) to at most about SAMPLE colours (K, 3) in 0..1, evenly spread."""
+    """(N, H, W, 3) to at most SAMPLE colours (K, 3) in 0..1, drawn by chance: evenly spaced ones may all be of one column."""
     pixels = colours.reshape(-1, 3)
-    return pixels[:: max(1, len(pixels) // SAMPLE)].float().clamp(0, 1)
+    if len(pixels) > SAMPLE:
+        drawn = torch.randint(len(pixels), (SAMPLE,), generator=torch.Generator().manual_seed(0))
+        pixels = pixels[drawn.to(pixels.device)]
+    return pixels.float().clamp(0, 1)
 
 
 def percent_beside(pixels: Tensor, name: str) -> Tensor:

@@ -48,3 +48,10 @@ def test_colours_of_no_map_are_called_rough():
     g = torch.Generator().manual_seed(0)
     fit = residual(torch.rand(1, 64, 64, 3, generator=g), "hot")
     assert fit.average > LARGE and "No colour map fits" in fit.text
+
+
+def test_one_column_does_not_stand_for_all():
+    heat = encode(torch.rand(16, 256, 256, generator=torch.Generator().manual_seed(0)), "turbo")
+    heat[:, :, ::32] = 0.5
+    fit = residual(heat, "turbo")
+    assert fit.best_name == "turbo" and fit.average < 2
