@@ -44,11 +44,12 @@ class Residual:
     @property
     def advice(self) -> str | None:
         """What to do about a large residual, None where it is small."""
-        best = f"{self.best_name} fits better, with" if self.other_fits else f"{self.best_name} is nearest, with"
-        best += f" {self.best_average:.1f} % on average"
+        best = f"{self.best_average:.1f} % on average"
         if self.other_fits:
-            return f"{best}: set {self.widget} to {self.best_name}."
-        return f"No {self.kind} fits: {best}; the {self.result} is rough." if self.average > LARGE else None
+            return f"The {self.kind} {self.best_name} fits better, with {best}: set {self.widget} to {self.best_name}."
+        if self.average > LARGE:
+            return f"No {self.kind} fits: {self.best_name} is nearest, with {best}; the {self.result} is rough."
+        return None
 
     @property
     def text(self) -> str:

@@ -33,7 +33,7 @@ class MotionScale:
     @property
     def sentence(self) -> str:
         return (
-            f"Measured by the images, full colour is a motion of {self.max_motion:.1f} pixels; it explains {self.explained:.0f} % of "
+            f"Measured by the images, full colour is a motion of {self.max_motion:.1f} pixels; it explains {max(0, self.explained):.0f} % of "
             "what changes between their frames where motion is painted."
         )
 
@@ -42,7 +42,7 @@ class MotionScale:
         if self.explained >= EXPLAINED and self.explained > self.backwards:
             return None
         return (
-            f"The painted motion explains only {self.explained:.0f} % of what changes between the frames: check direction, "
+            f"The painted motion explains only {max(0, self.explained):.0f} % of what changes between the frames: check direction, "
             "color_wheel and whether the images belong to the flow, or set max_motion."
         )
 

@@ -75,7 +75,6 @@ class ColorWheelToFlow(io.ComfyNode):
     @classmethod
     def execute(cls, flow_images, color_wheel, max_motion, direction, remove_noise, images=None) -> io.NodeOutput:
         from ...models.flow.painted import read_painted, wheel_residual, without_noise
-        from ..host.notice import show_warning
         from ..host.progress import progress, stop_if_cancelled
         from ..inputs import clips
         from ..inputs.flows import check_room
@@ -89,11 +88,7 @@ class ColorWheelToFlow(io.ComfyNode):
         measured = None if max_motion else measure(painted, color_wheel, starts, ends)
         motion = max_motion or measured.max_motion
         field = read_painted(painted, color_wheel, motion, progress(len(painted)))
-        advice = [part.advice for part in (fit, measured) if part and part.advice]
-        show_warning(" ".join(advice) or None, "The color wheel fits.")
-        text = report(fit, measured, motion)
-        logging.info(text)
-        return io.NodeOutput(both_directions(direction, field), text)
+        return io.NodeOutput(both_directions(direction, field), reported(fit, measured, motion))
 
 
 def both_directions(direction: str, field) -> dict:
@@ -108,12 +103,16 @@ def both_directions(direction: str, field) -> dict:
     return as_flow(direction, field) | as_flow(other, reverse(field, progress(len(field.valid))))
 
 
-def report(fit, measured, motion: float) -> str:
-    """The residual, the measured motion, and how fine the colours of a file are."""
-    fine = f"One step of 8 bits is {motion / 255:.2f} pixels of motion."
-    return " ".join(
-        part for part in (fit.text, measured and measured.sentence, measured and measured.advice, fine) if part
-    )
+def reported(fit, measured, motion: float) -> str:
+    """The residual, the measured motion, and how fine the colours of a file are, in the log; advice also on the node."""
+    from ..host.notice import show_warning
+
+    advice = [part.advice for part in (fit, measured) if part and part.advice]
+    show_warning(" ".join(advice) or None, "The color wheel fits.")
+    parts = [fit.sentence, measured and measured.sentence, *advice]
+    text = " ".join(filter(None, (*parts, f"One step of 8 bits is {motion / 255:.2f} pixels of motion.")))
+    logging.info(text)
+    return text
 
 
 def measure(painted, wheel: str, starts, ends):

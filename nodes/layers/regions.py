@@ -70,7 +70,7 @@ class ColorsToMasks(io.ComfyNode):
         from ..host.progress import progress
         from ..inputs import clips
 
-        check_clip_memory("Colored Regions to Masks", images, 1, for_one=120)
+        check_clip_memory("Colored Regions to Masks", images, 1, for_one=240)
         images = clips.pictures(images)
         report = progress(2 * len(images))
         regions = find_regions(images, background_color, color_difference, min_area_percent / 100, report)
