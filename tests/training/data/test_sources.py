@@ -184,7 +184,7 @@ def test_a_clip_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="NaN"):
         write_clip(tmp_path / "a", {**clip, "depth": torch.full((2, 32, 32), torch.nan)})
     with pytest.raises(ValueError, match="colormap"):
-        write_clip(tmp_path / "a", clip, {"colormap": "rainbow"})
+        write_clip(tmp_path / "a", clip, {"colormap": "plaid"})
     with monkeypatch.context() as patch:
         patch.setattr("pathlib.Path.write_text", lambda *_, **__: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
