@@ -16,23 +16,29 @@ CONNECT = """async () => {
     const add = type => { const one = LiteGraph.createNode(type); app.graph.add(one); return one };
     add("EmptyImage").connect(0, node, node.findInputSlot("image"));
     node.connect(node.findOutputSlot("images"), add("PreviewImage"), 0);
-    node.widgets.find(widget => widget.name == "steps").value = 1;
-    return (await app.graphToPrompt()).output;
+    const steps = node.widgets.find(widget => widget.name == "steps"), before = steps.value;
+    steps.value = 1;
+    const prompt = (await app.graphToPrompt()).output;
+    steps.value = before;  // the page keeps it for the next node of this blueprint
+    return prompt;
 }"""
 
 
-FIRST_FOUND = "title => document.querySelector('[role=option]')?.innerText.split('\\n')[0] == title"
+FIRST_FOUND = "document.querySelector('[role=option]')?.innerText.split('\\n')[0]"
 SEARCH = "document.querySelector('#vue-app').__vue_app__.config.globalProperties.$pinia._s.get('searchBox')"
 
 
 def insert(page, title):
     """Types the name into the search of nodes and takes the first result."""
     field = page.get_by_placeholder("Add a node...")
+    page.keyboard.press("Escape")  # a node that was inserted follows the pointer until it is placed
     page.evaluate(f"() => {{ app.graph.clear(); {SEARCH}.visible = false }}")
     field.wait_for(state="hidden")
     page.evaluate(f"() => {{ {SEARCH}.visible = true }}")
+    field.fill("zzz")  # what the search before found is shown until something else is typed
+    page.wait_for_function(f"title => {FIRST_FOUND} != title", arg=title)
     field.fill(title)
-    page.wait_for_function(FIRST_FOUND, arg=title)
+    page.wait_for_function(f"title => {FIRST_FOUND} == title", arg=title)
     field.press("Enter")
     page.wait_for_function("app.graph._nodes.length == 1")
 
