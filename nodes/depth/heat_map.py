@@ -94,7 +94,7 @@ class HeatMapToDepth(io.ComfyNode):
 
         check_clip_memory("Heat Map to Depth", heat_map, 3, for_one=4)
         colours = checks.pictures(heat_map, "heat_map")
-        fit = residual(checks.sample(colours), colormap)
+        fit = residual(checks.some_pixels(colours), colormap)
         logging.info(fit.text)
         show_warning(fit.advice, "The colour map fits.")
         turned = lambda depth: 1 - depth if reversed_colormap else depth

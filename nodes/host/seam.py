@@ -168,7 +168,7 @@ SEAM = {
     "comfy.samplers": (
         "CFGGuider(_)",
         "CFGGuider.inner_set_conds(_, _)",
-        "CFGGuider.sample(_, _)",
+        "CFGGuider.sample",
         "CFGGuider.set_cfg(_, _)",
         "KSAMPLER(_, _)",
         "KSampler.SAMPLERS",

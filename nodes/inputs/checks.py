@@ -49,14 +49,14 @@ def depth(images: Tensor, name: str = "depth") -> Tensor:
 
 def refuse_colours(images: Tensor, name: str) -> None:
     """Refuses (N, H, W, 3) depth whose pixels have colour, by those alone that are not nearly black: there it is noise."""
-    number = torch.nan_to_num(sample(images), 0.0, 0.0, 0.0)
+    number = torch.nan_to_num(some_pixels(images), 0.0, 0.0, 0.0)
     spread, brightness = number.amax(-1) - number.amin(-1), number.abs().amax(-1)
     visible = brightness > COLOUR * brightness.max()
     if spread[visible].double().sum() > COLOUR * brightness[visible].double().sum():
         raise ValueError(f"{name}: expected a grey depth picture, got colours: put Heat Map to Depth in front of it.")
 
 
-def sample(images: Tensor, frames: int = 16, side: int = 256) -> Tensor:
+def some_pixels(images: Tensor, frames: int = 16, side: int = 256) -> Tensor:
     """Some frames of (N, H, W, 3) and some of their pixels, evenly spread: enough to see that a clip is painted."""
     step = max(1, min(images.shape[1:3]) // side)
     return images[:: -(-len(images) // frames), ::step, ::step]
