@@ -67,6 +67,15 @@ def pytest_fixture_setup(fixturedef, request):
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Makes the host forget its lists of model folders that a test had and that are gone."""
+    if "folder_paths" in sys.modules:
+        lists = sys.modules["folder_paths"].filename_list_cache
+        for kind in [kind for kind, (_, folders, _) in lists.items() if not all(map(os.path.isdir, folders))]:
+            del lists[kind]
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_call(item):
     seed_all(item.nodeid)
 
