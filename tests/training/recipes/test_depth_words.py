@@ -10,33 +10,15 @@ from pack.models.files import open_model
 from pack.models.stage.caption import VOCABULARY
 from pack.models.unet.config import SD1
 from pack.models.unet.network import VideoUNet
-from pack.models.unet.small_vae import SmallVAE
 from pack.models.unet.switches import with_switches
 from pack.models.unet.words import token_width, word_tokens
 from pack.training.loop.draws import Draws
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import depth_words, make_recipe
-from safetensors.torch import save_file
 
 RUN = Path(__file__).resolve().parents[3] / "training" / "runs" / "demo_words.json"
 SHAPE = {"block_out_channels": [32, 64], "attention_levels": [True, True], "cross_attention_dim": 32}
 MIB = 2**20
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    save_file(SmallVAE().state_dict(), path)
-    return str(path)
 
 
 def recipe(vae, data=None, **changes):

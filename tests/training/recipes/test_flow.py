@@ -36,14 +36,6 @@ DATA = {"kind": "stage", "clips": 4, "size": 32, "frames": 4, "objects": [0], "a
 DECODER = ("bottleneck", "up_blocks", "final")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def settings(name, folder="unused", **changes):
     changes = {"data": DATA, "batch": 2, "threads": 1, "device": "cpu"} | changes
     return RunSettings(recipe=name, folder=str(folder), **changes)

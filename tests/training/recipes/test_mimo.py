@@ -11,36 +11,19 @@ from pack.models.pair.foreground import latent_width
 from pack.models.stage import render, sample_scene
 from pack.models.unet.config import MIMO_PAPER, SD1, TINY, MotionModules
 from pack.models.unet.network import VideoUNet
-from pack.models.unet.small_vae import SCALE, SmallVAE
+from pack.models.unet.small_vae import SCALE
 from pack.models.unet.switches import with_switches
 from pack.training.data.character import character_clip, empty_scene, references
 from pack.training.loop.draws import Draws
 from pack.training.page.presets import SIZES, preset, start_from
 from pack.training.page.settings import RunSettings
 from pack.training.recipes import make_recipe, mimo_network
-from safetensors.torch import save_file
 
 RUNS = Path(__file__).resolve().parents[3] / "training" / "runs"
 SHAPE = {
     "block_out_channels": [32, 64], "attention_levels": [True, True], "cross_attention_dim": 32,
     "motion_code": [8, 8, 16, 16],
 }  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    save_file(SmallVAE().state_dict(), path)
-    return str(path)
 
 
 def recipe(vae, data=None, **changes):

@@ -32,14 +32,6 @@ KINDS = {
 DATA = {"kind": "stage", "clips": 1, "size": 32, "frames": 5, "first_seed": 1003}
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A VAE, the tokens of a sentence, and a base of every kind."""

@@ -31,14 +31,6 @@ def vae(tmp_path_factory):
     return str(path)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def recipe(name, vae, **changes):
     torch.manual_seed(1)
     model = ({} if name == "vae" else {"vae": vae, "config": SHAPE}) | changes.pop("model", {})

@@ -22,22 +22,6 @@ SHAPE = {"dim": 48, "ffn_dim": 64, "num_heads": 2, "num_layers": 2, "freq_dim": 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(scope="module")
-def vae(tmp_path_factory):
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("vae") / "vae.safetensors"
-    save_file(SmallVAE().state_dict(), path)
-    return str(path)
-
-
 def settings(vae, data=None, **changes):
     data = {"kind": "stage", "clips": 3, "size": 32, "frames": 4} | (data or {})
     model = {"vae": vae, "config": SHAPE} | changes.pop("model", {})
