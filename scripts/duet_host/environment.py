@@ -16,7 +16,11 @@ from .lock import file_lock
 
 # Later torchvision and torchaudio wheels do not fit each other; these three do.
 PINS = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-TOOLS = ("pytest", "pytest-xdist", "ruff", "playwright", "comfy-cli")
+# After the first line: independent readers of our files, then what optional nodes need.
+TOOLS = ("pytest", "pytest-xdist", "ruff", "playwright", "comfy-cli") + (
+    *("OpenImageIO", "plyfile", "trimesh"),
+    *("usd-core", "invisible-watermark", "onnxruntime"),
+)
 PACKS = (REPO, REPO / "training")
 NEEDED_GB = 10
 
