@@ -197,6 +197,10 @@ SEAM = {
     "comfy_api.latest": (
         "ComfyAPI()",
         "ComfyExtension",
+        "Input",
+        "Input.Video",
+        "InputImpl",
+        "InputImpl.VideoFromFile",
         "io",
         "io.AnyType.Input(_, tooltip)",
         "io.AnyType.Output(display_name, tooltip)",
@@ -255,6 +259,7 @@ SEAM = {
         "io.String.Input(_, advanced, default, dynamic_prompts, multiline, optional, placeholder, tooltip)",
         "io.String.Output(display_name, tooltip)",
         "io.Vae.Input(_, optional, tooltip)",
+        "io.Video",
     ),
     "comfy_execution.graph_utils": ("ExecutionBlocker(_)",),
     "comfy_execution.utils": ("get_executing_context()",),
