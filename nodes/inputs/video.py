@@ -13,7 +13,10 @@ from torch import Tensor
 
 from .memory import check_frames_memory
 
-NUMBERS = 8  # of each pixel while a video is read: colours and alpha, as frames and as one clip
+NUMBERS, WITH_ALPHA = (
+    8,
+    12,
+)  # of each pixel while a video is read: as frames, as one clip, and while values are converted
 ADVICE = "put Trim Video in front of it, or save the video in a smaller size"
 
 
@@ -82,7 +85,16 @@ def check_video_memory(video: Input.Video, name: str) -> None:
     with broken_video(name):
         (width, height), duration = video.get_dimensions(), video.get_duration()
         frames = max(0, ceil(duration * video.get_frame_rate()))
-    check_frames_memory(f"{name}: reading a video", frames, (height, width), NUMBERS, advice=ADVICE)
+        numbers = WITH_ALPHA if has_alpha(video.get_stream_source()) else NUMBERS
+    check_frames_memory(f"{name}: reading a video", frames, (height, width), numbers, advice=ADVICE)
+
+
+def has_alpha(source: object) -> bool:
+    """Whether the frames of a file have alpha."""
+    import av
+
+    with av.open(source) as container:
+        return any(one.is_alpha for one in container.streams.video[0].format.components)
 
 
 @contextmanager

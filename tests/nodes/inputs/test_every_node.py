@@ -11,7 +11,7 @@ import folder_paths
 import pack
 import pytest
 import torch
-from comfy_api.latest import InputImpl, Types, io
+from comfy_api.latest import Input, InputImpl, Types, io
 from tiny.files import vae_state
 from tiny.flow_files import write_flow_models
 from tiny.model import tiny_model
@@ -176,6 +176,8 @@ def run(name, models, frames=FRAMES, size=(SIDE, SIDE), **changes):
 def tensors(value):
     if isinstance(value, torch.Tensor):
         yield value
+    elif isinstance(value, Input.Video):
+        yield value.get_components().images
     elif isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
             yield from tensors(part)
@@ -330,6 +332,8 @@ def same(one, other):
     """Whether two values are equal, bit by bit."""
     if isinstance(one, torch.Tensor):
         return isinstance(other, torch.Tensor) and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
+    if isinstance(one, Input.Video):
+        return same(vars(one.get_components()), vars(other.get_components()))
     if isinstance(one, dict):
         return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
     if isinstance(one, list | tuple):
