@@ -1,4 +1,4 @@
-"""Frames as a video with the sound of the original, and two clips in one picture."""
+"""Frames as a video with the audio of the original, and two clips in one picture."""
 
 from .compare import ComparePair
 from .frames import FramesToVideo

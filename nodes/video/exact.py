@@ -1,7 +1,7 @@
 """Frames as a VIDEO whose file has exactly their frame rate.
 
-ComfyUI rounds a frame rate to thousandths where it writes a file, so 24000/1001 becomes 23.976: after an hour a clip and
-its original are three frames of sound at 48 kHz apart, and programs list two different rates.
+ComfyUI rounds a frame rate to thousandths where it writes a file: 24000/1001 becomes 2997/125, and an editing program lists
+the clip and its original with different rates.
 """
 
 import io
@@ -12,7 +12,7 @@ from comfy_api.latest import InputImpl
 
 
 class ExactVideo(InputImpl.VideoFromComponents):
-    """Frames, sound and a frame rate, as ComfyUI's nodes for videos take them."""
+    """Frames, audio and a frame rate, as ComfyUI's nodes for videos take them."""
 
     def save_to(self, path, *values, **named) -> None:
         """Writes a file as ComfyUI does, and corrects the times of its frames where it rounded them."""

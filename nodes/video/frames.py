@@ -1,4 +1,4 @@
-"""Frames as a VIDEO with frame rate, sound and bit depth of the clip that they come from."""
+"""Frames as a VIDEO with frame rate, audio and bit depth of the clip that they come from."""
 
 from fractions import Fraction
 
@@ -18,7 +18,7 @@ class FramesToVideo(io.ComfyNode):
             node_id="DuetFramesToVideo",
             display_name="Frames to Video",
             category=CATEGORY,
-            description="Makes a video of frames with the exact frame rate, the sound and the bit depth of the video that they "
+            description="Makes a video of frames with the exact frame rate, the audio and the bit depth of the video that they "
             "come from, for Save Video. Depth can stand to the right of it.",
             search_aliases=[
                 "create video", "images to video", "keep audio", "keep fps", "combine video", "23.976", "29.97", "mux audio",
@@ -28,7 +28,7 @@ class FramesToVideo(io.ComfyNode):
                 clip_input("images", tooltip="The frames of the video."),
                 io.Video.Input(
                     "original_video", optional=True,
-                    tooltip="The video that the frames come from: its frame rate, sound and bit depth are kept. Connect Load "
+                    tooltip="The video that the frames come from: its frame rate, audio and bit depth are kept. Connect Load "
                     "Video, or Trim Video where the frames come from it.",
                 ),
                 clip_input(
@@ -42,7 +42,7 @@ class FramesToVideo(io.ComfyNode):
                 ),
                 io.Int.Input(
                     "first_frame", default=0, min=0, max=1000000, step=1,
-                    tooltip="Number of the frame of original_video that is the first of images, counted from 0. The sound starts "
+                    tooltip="Number of the frame of original_video that is the first of images, counted from 0. The audio starts "
                     "there, so that it stays in step.",
                 ),
                 io.Combo.Input(
@@ -53,7 +53,7 @@ class FramesToVideo(io.ComfyNode):
             ],
             outputs=[
                 io.Video.Output(
-                    display_name="video", tooltip="The video, for Save Video. Its sound is as long as its frames."
+                    display_name="new_video", tooltip="The video, for Save Video. Its audio is as long as its frames."
                 )
             ],
         )  # fmt: skip
@@ -89,11 +89,11 @@ def with_depth(images, depth):
 
 
 def taken_from(video: Input.Video, first_frame: int, frames: int) -> tuple[Fraction, dict | None, int]:
-    """The frame rate of a video, its sound during some frames, and its bit depth."""
-    from .sound import sound_of
+    """The frame rate of a video, its audio during some frames, and its bit depth."""
+    from .audio import audio_of
 
     with broken_video("original_video"):
-        return video.get_frame_rate(), sound_of(video, first_frame, frames), video.get_bit_depth()
+        return video.get_frame_rate(), audio_of(video, first_frame, frames), video.get_bit_depth()
 
 
 def exact_rate(rate: float) -> Fraction:

@@ -1,4 +1,4 @@
-"""Frames to Video: frame rate, sound, bit depth and frames of the original, read from the written file by PyAV."""
+"""Frames to Video: frame rate, audio, bit depth and frames of the original, read from the written file by PyAV."""
 
 import io
 from fractions import Fraction
@@ -10,9 +10,9 @@ import torch
 from comfy_api.latest import InputImpl, Types
 from pack.nodes.inputs.video import reads_videos
 from pack.nodes.video.frames import FramesToVideo, exact_rate
-from pack.nodes.video.sound import sound_of
+from pack.nodes.video.audio import audio_of
 
-SOUND = 48000
+SAMPLE_RATE = 48000
 RATES = (Fraction(24000, 1001), Fraction(25), Fraction(30))
 NODE = reads_videos(FramesToVideo)
 
@@ -22,19 +22,19 @@ def rand(*shape, seed=0):
 
 
 def ramp(seconds, channels=2):
-    """A sound whose samples say where they are."""
-    return torch.linspace(-0.9, 0.9, round(seconds * SOUND)).expand(channels, -1).contiguous()
+    """A audio whose samples say where they are."""
+    return torch.linspace(-0.9, 0.9, round(seconds * SAMPLE_RATE)).expand(channels, -1).contiguous()
 
 
-def write(path, frames, rate, *, bits=8, sound=None, codec="libx264", sound_codec="aac"):
-    """A file by PyAV, with the times of its frames exact; sound is (C, S)."""
+def write(path, frames, rate, *, bits=8, audio=None, codec="libx264", audio_codec="aac"):
+    """A file by PyAV, with the times of its frames exact; audio is (C, S)."""
     pixels = "yuv420p10le" if bits == 10 else "yuv420p"
     with av.open(str(path), "w") as out:
         stream = out.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
         stream.codec_context.time_base = 1 / rate
-        layout = "mono" if sound is not None and len(sound) == 1 else "stereo"
-        voice = None if sound is None else out.add_stream(sound_codec, rate=SOUND, layout=layout)
+        layout = "mono" if audio is not None and len(audio) == 1 else "stereo"
+        voice = None if audio is None else out.add_stream(audio_codec, rate=SAMPLE_RATE, layout=layout)
         for index in range(frames):
             picture = (rand(48, 64, 3, seed=index) * 65535).numpy().astype(np.uint16)
             frame = av.VideoFrame.from_ndarray(picture, format="rgb48le").reformat(format=pixels)
@@ -42,24 +42,26 @@ def write(path, frames, rate, *, bits=8, sound=None, codec="libx264", sound_code
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
         if voice is not None:
-            frame = av.AudioFrame.from_ndarray(sound.numpy(), format="fltp", layout=layout)
-            frame.sample_rate, frame.pts, frame.time_base = SOUND, 0, Fraction(1, SOUND)
-            for part in av.AudioResampler(format=voice.codec_context.format, layout=layout, rate=SOUND).resample(frame):
+            frame = av.AudioFrame.from_ndarray(audio.numpy(), format="fltp", layout=layout)
+            frame.sample_rate, frame.pts, frame.time_base = SAMPLE_RATE, 0, Fraction(1, SAMPLE_RATE)
+            for part in av.AudioResampler(format=voice.codec_context.format, layout=layout, rate=SAMPLE_RATE).resample(
+                frame
+            ):
                 out.mux(voice.encode(part))
             out.mux(voice.encode(None))
     return InputImpl.VideoFromFile(str(path))
 
 
 def facts(path):
-    """What PyAV says of a file: rate, frames, their times, bits, and the samples of the sound."""
+    """What PyAV says of a file: rate, frames, their times, bits, and the samples of the audio."""
     with av.open(path) as container:
         stream = container.streams.video[0]
         times = [frame.pts * stream.time_base for frame in container.decode(stream)]
         bits = max(one.bits for one in stream.format.components)
         rate = stream.average_rate
     with av.open(path) as container:
-        sound = [frame.to_ndarray() for frame in container.decode(audio=0)] if container.streams.audio else None
-    samples = None if sound is None else sum(part.shape[-1] for part in sound)
+        audio = [frame.to_ndarray() for frame in container.decode(audio=0)] if container.streams.audio else None
+    samples = None if audio is None else sum(part.shape[-1] for part in audio)
     return rate, len(times), times, bits, samples
 
 
@@ -71,20 +73,20 @@ def made(images, original=None, **values):
 # --- what a file keeps -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("sound", [False, True])
+@pytest.mark.parametrize("audio", [False, True])
 @pytest.mark.parametrize("bits", [8, 10])
 @pytest.mark.parametrize("frames", [1, 2, 17])
 @pytest.mark.parametrize("rate", RATES, ids=str)
-def test_a_written_file_is_like_the_original(tmp_path, rate, frames, bits, sound):
+def test_a_written_file_is_like_the_original(tmp_path, rate, frames, bits, audio):
     source, target = tmp_path / "source.mp4", tmp_path / "target.mp4"
-    original = write(source, frames, rate, bits=bits, sound=ramp(frames / rate) if sound else None)
+    original = write(source, frames, rate, bits=bits, audio=ramp(frames / rate) if audio else None)
     made(original, original).save_to(str(target))
     assert facts(str(target))[:4] == facts(str(source))[:4]
     assert facts(str(source))[:2] == (rate, frames)
     before, after = facts(str(source))[4], facts(str(target))[4]
-    assert (before is None) == (after is None) == (not sound)
-    if sound:  # a file counts its sound in thousandths of a second
-        assert abs(after - before) <= SOUND // 1000 + 1
+    assert (before is None) == (after is None) == (not audio)
+    if audio:  # a file counts its audio in thousandths of a second
+        assert abs(after - before) <= SAMPLE_RATE // 1000 + 1
 
 
 @pytest.mark.parametrize("rate", [Fraction(24000, 1001), Fraction(30000, 1001), Fraction(1000, 3)], ids=str)
@@ -106,7 +108,7 @@ def test_frames_are_the_same_bits_as_with_a_rounded_rate(tmp_path, rate):
 
 
 def test_a_trimmed_result_is_read_back(tmp_path):
-    original = write(tmp_path / "clip.mp4", 17, RATES[0], sound=ramp(1))
+    original = write(tmp_path / "clip.mp4", 17, RATES[0], audio=ramp(1))
     part = made(original, original).as_trimmed(2 / 24, 5 / 24)
     assert len(part.get_components().images) == 5 and part.get_frame_rate() == RATES[0]
 
@@ -133,76 +135,76 @@ def test_a_typed_frame_rate_is_exact(typed, exact):
     assert made(rand(2, 8, 8, 3), frame_rate=typed).get_frame_rate() == exact
 
 
-# --- sound -----------------------------------------------------------------------------------------------------------
+# --- audio -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("channels", [1, 2])
-def test_the_sound_is_that_which_the_host_reads(tmp_path, channels):
-    original = write(tmp_path / "clip.mp4", 50, Fraction(25), sound=ramp(2, channels))
+def test_the_audio_is_that_which_the_host_reads(tmp_path, channels):
+    original = write(tmp_path / "clip.mp4", 50, Fraction(25), audio=ramp(2, channels))
     theirs = original.get_components().audio["waveform"]
-    ours = sound_of(original, 0, 50)
-    assert ours["sample_rate"] == SOUND and ours["waveform"].shape == (1, channels, 2 * SOUND)
-    assert torch.equal(ours["waveform"][..., : theirs.shape[-1]], theirs[..., : 2 * SOUND])
+    ours = audio_of(original, 0, 50)
+    assert ours["sample_rate"] == SAMPLE_RATE and ours["waveform"].shape == (1, channels, 2 * SAMPLE_RATE)
+    assert torch.equal(ours["waveform"][..., : theirs.shape[-1]], theirs[..., : 2 * SAMPLE_RATE])
 
 
 @pytest.mark.parametrize("start", [0.0, 0.4])
 @pytest.mark.parametrize("first", [0, 7, 30])
 @pytest.mark.parametrize("kind", [("mov", "pcm_s16le"), ("mkv", "pcm_s16le"), ("mp4", "aac")], ids="-".join)
-def test_the_sound_of_a_part_begins_with_its_first_frame(tmp_path, kind, first, start):
+def test_the_audio_of_a_part_begins_with_its_first_frame(tmp_path, kind, first, start):
     suffix, codec = kind
-    original = write(tmp_path / f"clip.{suffix}", 50, Fraction(25), sound=ramp(2), sound_codec=codec)
+    original = write(tmp_path / f"clip.{suffix}", 50, Fraction(25), audio=ramp(2), audio_codec=codec)
     video = original.as_trimmed(start, 0.0, strict_duration=False)
-    heard = sound_of(video, first, 8)["waveform"][0, 0]
-    begin = round((start + first / 25) * SOUND)
-    assert len(heard) == round(8 / 25 * SOUND)
+    heard = audio_of(video, first, 8)["waveform"][0, 0]
+    begin = round((start + first / 25) * SAMPLE_RATE)
+    assert len(heard) == round(8 / 25 * SAMPLE_RATE)
     expected = ramp(2)[0, begin : begin + len(heard)]
     middle = slice(2000, -2000)
-    slack = SOUND // 500 if suffix == "mkv" else 2  # Matroska counts in thousandths of a second
-    step = 1.8 / (2 * SOUND)
+    slack = SAMPLE_RATE // 500 if suffix == "mkv" else 2  # Matroska counts in thousandths of a second
+    step = 1.8 / (2 * SAMPLE_RATE)
     error = (heard[middle] - expected[middle]).median().abs()
     assert error < step * slack + (0.005 if codec == "aac" else 1e-4)
 
 
-def test_the_sound_of_a_trimmed_video_ends_with_it(tmp_path):
-    original = write(tmp_path / "clip.mov", 50, Fraction(25), sound=ramp(2), sound_codec="pcm_s16le")
+def test_the_audio_of_a_trimmed_video_ends_with_it(tmp_path):
+    original = write(tmp_path / "clip.mov", 50, Fraction(25), audio=ramp(2), audio_codec="pcm_s16le")
     video = original.as_trimmed(0.4, 0.8)
-    assert sound_of(video, 0, 40)["waveform"].shape[-1] == round(0.8 * SOUND)
-    assert sound_of(video, 10, 40)["waveform"].shape[-1] == round(0.4 * SOUND)
-    assert sound_of(video, 20, 40) is None
+    assert audio_of(video, 0, 40)["waveform"].shape[-1] == round(0.8 * SAMPLE_RATE)
+    assert audio_of(video, 10, 40)["waveform"].shape[-1] == round(0.4 * SAMPLE_RATE)
+    assert audio_of(video, 20, 40) is None
 
 
-def test_a_clip_longer_than_its_original_keeps_the_sound_there_is(tmp_path):
-    original = write(tmp_path / "clip.mov", 10, Fraction(25), sound=ramp(0.4), sound_codec="pcm_s16le")
-    assert sound_of(original, 0, 25)["waveform"].shape[-1] == round(0.4 * SOUND)
-    assert sound_of(original, 500, 25) is None
+def test_a_clip_longer_than_its_original_keeps_the_audio_there_is(tmp_path):
+    original = write(tmp_path / "clip.mov", 10, Fraction(25), audio=ramp(0.4), audio_codec="pcm_s16le")
+    assert audio_of(original, 0, 25)["waveform"].shape[-1] == round(0.4 * SAMPLE_RATE)
+    assert audio_of(original, 500, 25) is None
 
 
-def test_the_sound_of_frames_is_cut_too():
-    audio = {"waveform": ramp(2)[None], "sample_rate": SOUND}
+def test_the_audio_of_frames_is_cut_too():
+    audio = {"waveform": ramp(2)[None], "sample_rate": SAMPLE_RATE}
     parts = Types.VideoComponents(images=rand(50, 8, 8, 3), audio=audio, frame_rate=Fraction(25))
     video = made(rand(10, 8, 8, 3), InputImpl.VideoFromComponents(parts), first_frame=5)
     heard = video.get_components().audio["waveform"]
     assert torch.equal(heard, audio["waveform"][..., 9600 : 9600 + 19200])
 
 
-def test_a_video_without_sound_stays_silent(tmp_path):
+def test_a_video_without_audio_stays_silent(tmp_path):
     original = write(tmp_path / "clip.mp4", 3, Fraction(25))
     assert made(original, original).get_components().audio is None
 
 
-def test_sound_that_begins_late_stays_in_step(tmp_path):
+def test_audio_that_begins_late_stays_in_step(tmp_path):
     path = tmp_path / "late.mov"
-    write(tmp_path / "clip.mov", 50, Fraction(25), sound=ramp(1), sound_codec="pcm_s16le")
+    write(tmp_path / "clip.mov", 50, Fraction(25), audio=ramp(1), audio_codec="pcm_s16le")
     with av.open(str(tmp_path / "clip.mov")) as old, av.open(str(path), "w") as new:
         streams = {one.index: new.add_stream_from_template(one) for one in old.streams}
         for packet in (one for one in old.demux() if one.dts is not None):
             if packet.stream.type == "audio":
-                packet.pts, packet.dts = packet.pts + SOUND // 2, packet.dts + SOUND // 2
+                packet.pts, packet.dts = packet.pts + SAMPLE_RATE // 2, packet.dts + SAMPLE_RATE // 2
             packet.stream = streams[packet.stream.index]
             new.mux(packet)
-    heard = sound_of(InputImpl.VideoFromFile(str(path)), 0, 50)["waveform"][0, 0]
-    assert not heard[: SOUND // 2 - 100].any()
-    assert (heard[SOUND // 2 :][: SOUND // 2] - ramp(1)[0, : SOUND // 2]).abs().max() < 1e-3
+    heard = audio_of(InputImpl.VideoFromFile(str(path)), 0, 50)["waveform"][0, 0]
+    assert not heard[: SAMPLE_RATE // 2 - 100].any()
+    assert (heard[SAMPLE_RATE // 2 :][: SAMPLE_RATE // 2] - ramp(1)[0, : SAMPLE_RATE // 2]).abs().max() < 1e-3
 
 
 # --- depth beside, and what is refused -------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A part of the sound of a VIDEO, read without its frames.
+"""A part of the audio of a VIDEO, read without its frames.
 
 Letters: C channels, S samples.
 """
@@ -13,8 +13,8 @@ from torch import Tensor
 AHEAD = 0.5  # seconds that are decoded before the part, since a sample may depend on those before it
 
 
-def sound_of(video: Input.Video, first_frame: int, frames: int) -> dict | None:
-    """The AUDIO during some frames of a video; None where there is no sound."""
+def audio_of(video: Input.Video, first_frame: int, frames: int) -> dict | None:
+    """The AUDIO during some frames of a video; None where there is no audio."""
     rate = video.get_frame_rate()
     offset, duration = Fraction(first_frame) / rate, Fraction(frames) / rate
     if not isinstance(video, InputImpl.VideoFromFile):
@@ -23,7 +23,7 @@ def sound_of(video: Input.Video, first_frame: int, frames: int) -> dict | None:
     else:
         start, length = video.get_active_trim_window()
         duration = min(duration, max(Fraction(0), Fraction(length) - offset)) if length else duration
-        found = read_sound(video.get_stream_source(), start, offset, duration)
+        found = read_audio(video.get_stream_source(), start, offset, duration)
     if not found or not found[0].shape[-1]:
         return None
     return {"waveform": found[0], "sample_rate": found[1]}
@@ -34,7 +34,7 @@ def cut(waveform: Tensor, rate: int, offset: Fraction, duration: Fraction) -> Te
     return waveform[..., round(offset * rate) : round((offset + duration) * rate)]
 
 
-def read_sound(source: object, start: float, offset: Fraction, duration: Fraction) -> tuple[Tensor, int] | None:
+def read_audio(source: object, start: float, offset: Fraction, duration: Fraction) -> tuple[Tensor, int] | None:
     """(1, C, S) samples of a file and how many there are a second, from an offset behind the start of its frames on."""
     import av
 
@@ -51,7 +51,7 @@ def read_sound(source: object, start: float, offset: Fraction, duration: Fractio
 
 
 def decoded(container, stream) -> Iterator:
-    """The frames of a sound as planes of floats."""
+    """The audio frames of a file as planes of floats."""
     import av
 
     resampler = av.AudioResampler(format="fltp")
