@@ -37,6 +37,8 @@ SINGLE_PICTURES = {
     ("DuetEstimateFlow", "still_image"), ("DuetEncodeStill", "still_image"), ("DuetAnimateStill", "still_image"),
     ("DuetEncodePairCharacter", "character"), ("DuetEncodeSwap", "character"),
 }  # fmt: skip
+# What these give is of the type that they get, and a picture or a latent at that.
+NO_VIDEO = SINGLE_PICTURES | {("DuetWarpByFlow", "images"), ("DuetWarpByFlow", "fill")}
 
 
 def rand(*shape, seed=0):
@@ -59,7 +61,7 @@ CLIPS = [
     (name, key)
     for name, node in NODES.items()
     for key, one in inputs_of(node.GET_SCHEMA().inputs)
-    if "IMAGE" in one.get_io_type().split(",") and (name, key) not in SINGLE_PICTURES
+    if takes(one, "IMAGE") and (name, key) not in NO_VIDEO
 ]
 
 

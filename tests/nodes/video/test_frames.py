@@ -9,8 +9,8 @@ import pytest
 import torch
 from comfy_api.latest import InputImpl, Types
 from pack.nodes.inputs.video import reads_videos
-from pack.nodes.video.frames import FramesToVideo, exact_rate
 from pack.nodes.video.audio import audio_of
+from pack.nodes.video.frames import FramesToVideo, exact_rate
 
 SAMPLE_RATE = 48000
 RATES = (Fraction(24000, 1001), Fraction(25), Fraction(30))
