@@ -18,6 +18,9 @@ COLOUR_MAPS = (
 REGION_BACKGROUNDS = ("black", "white", "largest region", "none")
 FLOW_WHEELS = ("RAFT", "Duet", "HSV")
 
+WIPE_DIRECTIONS = ("left to right", "top to bottom")
+EDGE_COLOURS = {"yellow": (1.0, 0.9, 0.0), "red": (1.0, 0.1, 0.1), "green": (0.1, 1.0, 0.3), "cyan": (0.0, 0.9, 1.0)}
+
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
 MODALITIES = ("video", "depth")
 

@@ -8,13 +8,14 @@ from .host.seam import named_changes
 with named_changes():
     from comfy_api.latest import ComfyExtension, io
 
-    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet, wan
+    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet, video, wan
     from .host.files.folders import add_folder, add_own_folders, add_shipped
     from .inputs.numbers import finite_only
+    from .inputs.video import reads_videos
     from .replaced import register_replaced
 
 # In the order in which the node library shows their folders: first what works on any clip.
-TOPICS = (depth, layers, flow, pose, pair, character, lfdm, oneshot, unet, wan, files, evaluate, stage)
+TOPICS = (depth, layers, flow, pose, video, pair, character, lfdm, oneshot, unet, wan, files, evaluate, stage)
 
 
 class DuetExtension(ComfyExtension):
@@ -26,4 +27,4 @@ class DuetExtension(ComfyExtension):
         await register_replaced()
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        return [finite_only(node) for topic in TOPICS for node in topic.NODES]
+        return [reads_videos(finite_only(node)) for topic in TOPICS for node in topic.NODES]

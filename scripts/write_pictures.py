@@ -14,7 +14,7 @@ sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 
 import torch  # noqa: E402
-from pack.models.choices import DEPTH_BLENDS, POSE_FORMATS  # noqa: E402
+from pack.models.choices import DEPTH_BLENDS, EDGE_COLOURS, POSE_FORMATS, WIPE_DIRECTIONS  # noqa: E402
 from pack.models.depth import colormap, edit  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.evaluate import metrics  # noqa: E402
@@ -24,6 +24,7 @@ from pack.models.oneshot.flow_edit import flow_edit  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
 from pack.models.pose import drawing, formats  # noqa: E402
 from pack.models.stage import render, sample_scene  # noqa: E402
+from pack.models.video import compare  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SIDE = 160
@@ -293,6 +294,22 @@ def wan_pictures(scene, clip, picture) -> None:
     sheet("DuetFlowEdit", [[("the picture", clip.rgb[9]), seen[1], seen[2], ("the edit", seen[-1][1])]])
 
 
+def video_pictures(clip, picture) -> None:
+    """Which frames and which part of the audio a video gets, and a clip beside its depth."""
+    numbers = [(str(i), VIDEO) for i in range(12)]
+    rows = [
+        ("original_video", numbers, "12 frames and their audio"),
+        ("images", [(" ", PAPER)] * 3 + [(str(i), DEPTH) for i in range(3, 9)], "6 edited frames, first_frame 3"),
+        ("audio", [(" ", PAPER)] * 3 + [(" ", FLOW)] * 6, "begins with frame 3, as long as 6"),
+    ]
+    bars("DuetFramesToVideo", rows)
+    far = picture[..., None].expand(*picture.shape, 3)
+    edged = lambda k: compare.draw_edges(clip.rgb[k], far[k], 0.04, EDGE_COLOURS["yellow"])
+    wiped = lambda k: compare.wipe(clip.rgb[k], far[k], k / 23, WIPE_DIRECTIONS[0])
+    above = [("images", clip.rgb[9]), ("other_images", far[9]), ("depth edges", edged(9)), ("frame 18", edged(18))]
+    sheet("DuetComparePair", [above, [(f"wipe, frame {k}", wiped(k)) for k in (3, 9, 15, 21)]])
+
+
 def lines() -> torch.Tensor:
     """Words as a picture: dark lines on paper."""
     page = torch.full((160, 160), 0.95)
@@ -321,6 +338,7 @@ def main() -> None:
     evaluation_pictures(clip, picture)
     one_shot_pictures(scene, clip, picture)
     wan_pictures(scene, clip, picture)
+    video_pictures(clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 
 

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TOPICS = {
     "baselines", "character", "depth", "evaluate", "files", "flow", "layers", "lfdm", "oneshot", "pair", "pose", "stage",
-    "unet", "view", "wan",
+    "unet", "video", "view", "wan",
 }  # fmt: skip
 ROOMS = {
     "models": TOPICS,

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, MoGeGeometry, PoseKeypoint
 from ..inputs.memory import check_frames_memory
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/pose"
 WORKSPACE = 30  # float32 numbers a pixel that the body of one frame is found with
@@ -27,8 +28,8 @@ class DrawBody(io.ComfyNode):
                 PoseKeypoint.Input(
                     "keypoints", tooltip="The pose of one person by any detector; the first person of each frame is drawn."
                 ),
-                io.MultiType.Input(
-                    "depth", types=[io.Image, DA3Geometry, MoGeGeometry], optional=True,
+                clip_input(
+                    "depth", DA3Geometry, MoGeGeometry, optional=True,
                     tooltip="Depth of the same frames, which gives whether a limb leans towards the camera or away from it. "
                     "Without it the body is flat.",
                 ),

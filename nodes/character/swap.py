@@ -2,6 +2,8 @@
 
 from comfy_api.latest import io
 
+from ..inputs.video import clip_input
+
 
 class EncodeSwap(io.ComfyNode):
     @classmethod
@@ -25,12 +27,12 @@ class EncodeSwap(io.ComfyNode):
                     tooltip="The whole character, best facing the camera; the first picture is used. It is fitted into the "
                     "shape of the clip, on white.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "body",
                     tooltip="Pictures of a body on black, from Draw Body for Character Swap, one for each frame. They set the size "
                     "and the frames of the clip. The released MIMO needs its own body renders (sdc.mp4).",
                 ),
-                io.Image.Input(
+                clip_input(
                     "scene", optional=True,
                     tooltip="The scene without a person, as from Fill Scene Behind Person: one picture or one for each frame, "
                     "of the size of body. Without it the scene is white.",
@@ -40,7 +42,7 @@ class EncodeSwap(io.ComfyNode):
                     tooltip="White where the character is, as from Remove Background. Without it the alpha of the picture is "
                     "used, if it has one.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "occluder", optional=True,
                     tooltip="Pictures of what is in front of the character, of the size of body, for models that read it. The "
                     "released MIMO does not.",

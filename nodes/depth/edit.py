@@ -7,6 +7,7 @@ from torch import Tensor
 from ...models.choices import DEPTH_BLENDS
 from ..inputs.depth import as_image, by_frames, grey, grey_beside
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .normalize import CATEGORY
 from .remap import curve_heights
 
@@ -33,7 +34,7 @@ class MoveObjectInDepth(io.ComfyNode):
                 "push back", "bring to front", "bring forward", "occlusion", "relief", "flatten depth", "parallax",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures, near is white."),
+                clip_input("depth", tooltip="Grey depth pictures, near is white."),
                 io.Mask.Input(
                     "object_mask",
                     tooltip="White where the object is visible: one mask for the whole clip, or one for each frame. A frame "
@@ -67,7 +68,7 @@ class MoveObjectInDepth(io.ComfyNode):
                     tooltip="Motion over the clip, from a Curve Editor: left is the first frame, right the last, a height of "
                     "0 is start_grey and of 1 end_grey. Without a curve the object moves evenly.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "scene_depth", optional=True,
                     tooltip="Depth without the object, if available: one picture for a still camera, or one for each frame. "
                     "Without it the depth behind the object is filled from its surroundings.",
@@ -112,8 +113,8 @@ class BlendDepth(io.ComfyNode):
                 "nearest depth", "depth strength",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures, near is white."),
-                io.Image.Input(
+                clip_input("depth", tooltip="Grey depth pictures, near is white."),
+                clip_input(
                     "other_depth",
                     tooltip="Grey depth pictures, as many frames and the same size. Normalize Depth with the same fixed "
                     "range gives both clips the same greys.",

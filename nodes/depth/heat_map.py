@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ...models.choices import COLOUR_MAPS
 from ..inputs.depth import by_frames, grey
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .normalize import CATEGORY
 
 REVERSED = (
@@ -33,7 +34,7 @@ class DepthToHeatMap(io.ComfyNode):
                 "viridis", "spectral", "coolwarm", "rainbow", "false color", "false colour", "paint depth",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures."),
+                clip_input("depth", tooltip="Grey depth pictures."),
                 io.Combo.Input(
                     "colormap", options=list(COLOUR_MAPS), default="hot",
                     tooltip="Colours of the heat map. hot suits the video and depth models of this pack and loses least to blur "
@@ -68,7 +69,7 @@ class HeatMapToDepth(io.ComfyNode):
                 "turbo to depth", "rainbow depth to grey", "UnityVideo", "second clip to depth", "false color to grey",
             ],
             inputs=[
-                io.Image.Input("heat_map", tooltip="Depth painted in the colours of a heat map."),
+                clip_input("heat_map", tooltip="Depth painted in the colours of a heat map."),
                 io.Combo.Input(
                     "colormap", options=list(COLOUR_MAPS), default="hot",
                     tooltip="Colours that the depth was painted in; another heat map gives wrong depth. Models of this pack "

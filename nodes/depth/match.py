@@ -5,6 +5,7 @@ from torch import Tensor
 
 from ..inputs.depth import by_frames, grey, grey_beside
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .normalize import CATEGORY
 
 
@@ -21,8 +22,8 @@ class MatchDepth(io.ComfyNode):
                 "align depth", "fit depth", "depth alignment", "scale and shift", "depth scale", "match depth range",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures, near is white, in any range."),
-                io.Image.Input(
+                clip_input("depth", tooltip="Grey depth pictures, near is white, in any range."),
+                clip_input(
                     "reference_depth",
                     tooltip="Depth of the same place in the wanted greys, near is white: one picture for a still camera, or "
                     "one for each frame. scene_depth of Fill Scene Behind Person fits a generated character.",
@@ -89,8 +90,8 @@ class MaskByDepth(io.ComfyNode):
                 "mask from depth", "depth to mask", "foreground mask",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures, near is white, in the greys of reference_depth."),
-                io.Image.Input(
+                clip_input("depth", tooltip="Grey depth pictures, near is white, in the greys of reference_depth."),
+                clip_input(
                     "reference_depth",
                     tooltip="Depth of the same place without what should be masked, near is white: one picture for a still "
                     "camera, or one for each frame. Put Match Depth in front if the greys differ.",

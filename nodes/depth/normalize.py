@@ -6,6 +6,7 @@ from ...models.choices import DEPTH_POLARITIES, DEPTH_SCALES, DEPTH_TYPES
 from ..host.types import DA3Geometry, MoGeGeometry
 from ..inputs.depth import as_image, read_depth
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/depth"
 
@@ -56,8 +57,8 @@ class NormalizeDepth(io.ComfyNode):
                 "After Effects depth", "z pass",
             ],
             inputs=[
-                io.MultiType.Input(
-                    "depth", types=[io.Image, DA3Geometry, MoGeGeometry],
+                clip_input(
+                    "depth", DA3Geometry, MoGeGeometry,
                     tooltip="Depth pictures of any range, or the geometry of Depth Anything 3 or MoGe. Geometry is "
                     "better, as its depth has the same units in every frame.",
                 ),

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..inputs.depth import by_frames, grey
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .normalize import CATEGORY
 
 
@@ -32,7 +33,7 @@ class RemapDepth(io.ComfyNode):
                 "depth curve", "depth ramp", "animate depth", "depth over time", "depth map",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures, near is white."),
+                clip_input("depth", tooltip="Grey depth pictures, near is white."),
                 io.Float.Input(
                     "near_grey", default=1.0, min=0.0, max=1.0, step=0.001,
                     tooltip="Grey that becomes the near end; what is nearer is cut off. Lower it for more contrast in the "

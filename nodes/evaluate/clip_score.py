@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 from torch import Tensor
 
+from ..inputs.video import clip_input
 from .clips import CATEGORY
 
 
@@ -28,7 +29,7 @@ class MeasureConsistency(io.ComfyNode):
                 "measure video", "metric",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="Frames of the clip to measure, 2 or more."),
+                clip_input("images", tooltip="Frames of the clip to measure, 2 or more."),
                 io.ClipVision.Input(
                     "clip_vision", optional=True,
                     tooltip="CLIP ViT-L/14 from Load CLIP Vision, as in the papers. Numbers of another model do not compare "
@@ -79,7 +80,7 @@ class MeasureTextAlignment(io.ComfyNode):
                 "evaluate video", "measure video", "metric",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="Frames of the clip to measure, or one picture."),
+                clip_input("images", tooltip="Frames of the clip to measure, or one picture."),
                 io.String.Input(
                     "text", multiline=True, default="",
                     tooltip="Text that the clip should show. CLIP reads about the first 75 words and commas; weights such as "

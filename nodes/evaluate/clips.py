@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/measure"
 
@@ -65,8 +66,8 @@ class CompareVideos(io.ComfyNode):
                 "evaluate video", "video quality", "metric", "measure", "reconstruction error",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="Frames of the clip to measure."),
-                io.Image.Input(
+                clip_input("images", tooltip="Frames of the clip to measure."),
+                clip_input(
                     "reference_images", tooltip="Frames of the correct clip: as many frames and the same size."
                 ),
                 error_gain(),

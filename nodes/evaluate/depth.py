@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .clips import CATEGORY, checked_pair, counted_mask, draw_errors, error_gain
 
 ALIGNMENTS = ("none", "scale and shift")
@@ -22,8 +23,8 @@ class CompareDepth(io.ComfyNode):
                 "evaluate depth", "measure depth", "metric",
             ],
             inputs=[
-                io.Image.Input("depth", tooltip="Grey depth pictures to measure, from 0 to 1."),
-                io.Image.Input(
+                clip_input("depth", tooltip="Grey depth pictures to measure, from 0 to 1."),
+                clip_input(
                     "reference_depth", tooltip="The correct depth: as many frames and the same size, in grey from 0 to 1."
                 ),
                 io.Combo.Input(

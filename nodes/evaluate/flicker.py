@@ -4,6 +4,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .clips import CATEGORY, counted_mask, counted_pixels, draw_errors, error_gain
 
 
@@ -21,9 +22,9 @@ class MeasureFlicker(io.ComfyNode):
                 "evaluate video", "measure video", "metric",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="Frames of the clip to measure, 2 or more."),
+                clip_input("images", tooltip="Frames of the clip to measure, 2 or more."),
                 error_gain(),
-                io.Image.Input(
+                clip_input(
                     "motion_images", optional=True,
                     tooltip="Clip whose motion counts in place of the clip's own: for an edit, the clip before it. As many "
                     "frames and the same size.",

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..host.types import Flow
 from ..inputs.flows import AUTO, PARTS
+from ..inputs.video import clip_input
 from .painted import wheel_input
 
 CATEGORY = "Duet/flow"
@@ -35,7 +36,7 @@ class DrawFlow(io.ComfyNode):
                     "scale", default=1, min=1, max=16, step=1, advanced=True,
                     tooltip="Size of the drawing as a multiple of the flow's size, where no images are connected.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "images", optional=True,
                     tooltip="Background for arrows, one picture or one for each frame. The drawing takes its size.",
                 ),

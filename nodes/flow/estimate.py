@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..host.types import Flow, FlowAutoencoder
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/flow"
 
@@ -21,7 +22,7 @@ class EstimateFlow(io.ComfyNode):
                 "motion transfer", "track motion",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="The clip, or a single frame together with still_image."),
+                clip_input("images", tooltip="The clip, or a single frame together with still_image."),
                 io.Image.Input(
                     "still_image", optional=True,
                     tooltip="The picture that every frame is compared with, as large as the clip, such as its first frame. "

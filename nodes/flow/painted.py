@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ...models.choices import FLOW_WHEELS
 from ..host.types import Flow
 from ..inputs.flows import PARTS
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/flow"
 STILL, NEXT, PREVIOUS = PARTS
@@ -35,7 +36,7 @@ class ColorWheelToFlow(io.ComfyNode):
                 "colors to motion",
             ],
             inputs=[
-                io.Image.Input("flow_images", tooltip="Painted flow: the colour is the direction, its strength the distance."),
+                clip_input("flow_images", tooltip="Painted flow: the colour is the direction, its strength the distance."),
                 wheel_input("The wheel that was painted with; another one gives wrong directions.", "RAFT"),
                 io.Float.Input(
                     "max_motion", default=0.0, min=0.0, max=4096.0, step=0.5,
@@ -52,7 +53,7 @@ class ColorWheelToFlow(io.ComfyNode):
                     tooltip="Takes the median colour of 5 x 5 pixels around each, which keeps edges. Turn it off for painted flow "
                     "without noise: parts thinner than 3 pixels stay then.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "images", optional=True,
                     tooltip="The clip whose motion is painted, such as the video that was made with it. Needed for max_motion 0. "
                     "Where it has as many frames as the painted flow, the frame without a neighbour is left out.",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.choices import DEPTH_POLARITIES, DEPTH_SCALES
 from ..host.types import DA3Geometry, MoGeGeometry
+from .video import clip_input
 
 FIELD_OF_VIEW = 50.0  # degrees, where neither the artist nor the geometry names one
 
@@ -48,8 +49,8 @@ def distance_inputs() -> list:
         ),
     ]  # fmt: skip
     return [
-        io.MultiType.Input(
-            "depth", types=[io.Image, DA3Geometry, MoGeGeometry],
+        clip_input(
+            "depth", DA3Geometry, MoGeGeometry,
             tooltip="Depth of the clip, of the same frames and size: grey pictures, or the geometry of Depth Anything 3 "
             "or MoGe, which brings distances.",
         ),

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .decompose import CATEGORY
 
 DISTANCE = DEPTH_TYPES[2]
@@ -14,7 +15,7 @@ POSITIONS = {"by depth": None, "behind the person": 0, "in front of the person":
 class CompositeLayers(io.ComfyNode):
     @classmethod
     def define_schema(cls):
-        kinds = [io.Image, DA3Geometry, MoGeGeometry]
+        kinds = [DA3Geometry, MoGeGeometry]
         same = "Use the same kind of depth, in the same range, as for Decompose into Layers."
         return io.Schema(
             node_id="DuetCompositeLayers",
@@ -33,27 +34,27 @@ class CompositeLayers(io.ComfyNode):
                     "layers",
                     tooltip="The decomposed clip. To remove or replace the person, connect Fill Scene Behind Person.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "scene", optional=True,
                     tooltip="Another scene in place of the clip's: one picture or one for each frame.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "character", optional=True,
                     tooltip="A character in place of the person, behind the objects in front: one picture or one for each "
                     "frame. Alpha serves as mask.",
                 ),
                 io.Mask.Input("character_mask", optional=True, tooltip="White where the character is."),
-                io.MultiType.Input(
-                    "character_depth", types=kinds, optional=True,
+                clip_input(
+                    "character_depth", *kinds, optional=True,
                     tooltip=f"The depth of the character: whatever is nearer then hides it, pixel by pixel. {same}",
                 ),
-                io.Image.Input(
+                clip_input(
                     "inserted_object", optional=True,
                     tooltip="An object to add: one picture or one for each frame. Alpha serves as mask.",
                 ),
                 io.Mask.Input("inserted_object_mask", optional=True, tooltip="White where the object is."),
-                io.MultiType.Input(
-                    "inserted_object_depth", types=kinds, optional=True,
+                clip_input(
+                    "inserted_object_depth", *kinds, optional=True,
                     tooltip=f"The depth of the object, needed for the position by depth. {same}",
                 ),
                 io.Boolean.Input(

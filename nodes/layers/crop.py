@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..host.types import Crop
 from ..inputs.memory import check_clip_memory, check_frames_memory
+from ..inputs.video import clip_input
 from .decompose import CATEGORY
 
 
@@ -22,7 +23,7 @@ class CropToSubject(io.ComfyNode):
                 "crop person", "crop to mask", "inpaint crop", "moving crop", "track crop", "face crop", "zoom", "stitch", "ROI",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="The frames of the clip."),
+                clip_input("images", tooltip="The frames of the clip."),
                 io.Mask.Input(
                     "subject_mask",
                     tooltip="White where the subject is, for example person_mask of Decompose into Layers.",
@@ -152,8 +153,8 @@ class PasteCrop(io.ComfyNode):
             search_aliases=["paste back", "uncrop", "stitch", "inpaint stitch", "paste crop", "crop person", "ROI"],
             is_input_list=True,
             inputs=[
-                io.Image.Input("original_images", tooltip="The clip that was cropped."),
-                io.Image.Input("images", tooltip="The cropped clips after editing, with the same numbers of frames."),
+                clip_input("original_images", tooltip="The clip that was cropped."),
+                clip_input("images", tooltip="The cropped clips after editing, with the same numbers of frames."),
                 Crop.Input("crop", tooltip="The places of the cropped pictures, from Crop to Subject."),
                 io.Mask.Input(
                     "protect_mask", optional=True,

@@ -5,6 +5,7 @@ from comfy_api.latest import io
 from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Layers, MoGeGeometry, PoseKeypoint, SAM3TrackData
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/layers and swap"
 OBJECT_SOURCES = MASKS, BY_DEPTH = ("object masks", "depth")
@@ -96,9 +97,9 @@ class DecomposeLayers(io.ComfyNode):
                 "parallax", "MIMO",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="The frames of the clip."),
-                io.MultiType.Input(
-                    "depth", types=[io.Image, DA3Geometry, MoGeGeometry], optional=True,
+                clip_input("images", tooltip="The frames of the clip."),
+                clip_input(
+                    "depth", DA3Geometry, MoGeGeometry, optional=True,
                     tooltip="Depth pictures of the same frames, or the geometry of Depth Anything 3 or MoGe. Without it all "
                     "objects in object_masks are in front of the person, and nothing can be placed by depth.",
                 ),

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .decompose import CATEGORY
 
 
@@ -21,7 +22,7 @@ class MaskByMotion(io.ComfyNode):
                 "foreground mask",
             ],
             inputs=[
-                io.Image.Input(
+                clip_input(
                     "images", tooltip="The frames of a clip from a still camera, 8 or more. What should be masked must leave its place."
                 ),
                 io.Float.Input(

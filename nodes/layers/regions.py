@@ -7,6 +7,7 @@ from comfy_api.latest import io
 
 from ...models.choices import REGION_BACKGROUNDS
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .decompose import CATEGORY
 
 
@@ -25,7 +26,7 @@ class ColorsToMasks(io.ComfyNode):
                 "split mask by color", "region masks", "colour to mask", "key color",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="A clip of painted regions, every object in one colour in all frames."),
+                clip_input("images", tooltip="A clip of painted regions, every object in one colour in all frames."),
                 io.Combo.Input(
                     "background_color", options=list(REGION_BACKGROUNDS), default="black",
                     tooltip="The colour that is no object. black, white: the colour nearest to it, also a grey or bluish one. largest "

@@ -4,6 +4,7 @@ from comfy_api.latest import io
 
 from ..host.types import Layers
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .decompose import CATEGORY
 
 
@@ -23,7 +24,7 @@ class FillScene(io.ComfyNode):
             ],
             inputs=[
                 Layers.Input("layers", tooltip="From Decompose into Layers or Edit Layers."),
-                io.Image.Input(
+                clip_input(
                     "inpainted_scene", optional=True,
                     tooltip="The empty scene from an inpainting model, for places that no frame shows: one picture or one "
                     "for each frame. Without it these places are filled from around.",

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ...models.choices import CHANNEL_RANGES
+from ..inputs.video import clip_input
 
 
 def grey(depth, depth_range: str):
@@ -37,7 +38,7 @@ class EncodeDepth(io.ComfyNode):
                     "positive", tooltip="The prompt, from CLIP Text Encode with the CLIP of the same model.",
                 ),
                 io.Conditioning.Input("negative", tooltip="The negative prompt; the same depth is added to it."),
-                io.Image.Input(
+                clip_input(
                     "depth",
                     tooltip="Depth as grey pictures, near is white, as from MiDaS or Normalize Depth: one picture for the "
                     "whole clip or one for each frame, in the proportions of the clip.",

@@ -2,6 +2,8 @@
 
 from comfy_api.latest import io
 
+from ..inputs.video import clip_input
+
 CATEGORY = "Duet/video and depth"
 
 
@@ -96,7 +98,7 @@ class EncodePairScene(io.ComfyNode):
                     "negative", tooltip="From Encode Character (Video and Depth) or CLIP Text Encode."
                 ),
                 io.Vae.Input("vae", tooltip="The VAE of the model."),
-                io.Image.Input(
+                clip_input(
                     "scene", tooltip="The scene: one picture for the whole clip, or one for each frame if the camera moves."
                 ),
                 io.Mask.Input(

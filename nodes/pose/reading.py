@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..host.types import PoseKeypoint
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/pose"
 
@@ -25,7 +26,7 @@ class PoseToKeypoints(io.ComfyNode):
                 "pose map to json", "retarget",
             ],
             inputs=[
-                io.Image.Input(
+                clip_input(
                     "images", tooltip="Pictures of skeletons on black, limbs and joints in the colours of OpenPose. Hands and faces are not read."
                 ),
                 io.Int.Input(

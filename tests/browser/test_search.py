@@ -26,6 +26,8 @@ MEANT = {
     "animate image": ["DuetAnimateStill"],
     "layers": ["DuetDecomposeLayers"],
     "insert object": ["DuetCompositeLayers"],
+    "keep audio": ["DuetFramesToVideo"],
+    "side by side": ["DuetComparePair"],
     "flicker": ["DuetMeasureFlicker", "DuetNormalizeDepth"],
 }
 METRICS = "Duet/measure"

@@ -54,7 +54,7 @@ def test_a_name_has_one_type():
     for schema in SCHEMAS:
         for one in flat(schema.inputs):
             found[one.id][one.get_io_type()].append(schema.node_id)
-    pictures = {"IMAGE", "DA3_GEOMETRY", "MOGE_GEOMETRY", "LATENT", "COMFY_MATCHTYPE_V3"}
+    pictures = {"IMAGE", "VIDEO", "DA3_GEOMETRY", "MOGE_GEOMETRY", "LATENT", "COMFY_MATCHTYPE_V3"}
     several = {
         name: dict(types)
         for name, types in found.items()

@@ -169,6 +169,11 @@ LONG = {
             "DuetCompareVideos", **defaults("DuetCompareVideos"), images=["clip", 0], reference_images=["clip", 0],
         ),
     },
+    "DuetComparePair": {
+        "clip": clip(150), "it": node(
+            "DuetComparePair", **defaults("DuetComparePair"), images=["clip", 0], other_images=["clip", 0],
+        ),
+    },
     "DuetMeasureFlicker": {
         "clip": clip(80, 512), "it": node("DuetMeasureFlicker", **defaults("DuetMeasureFlicker"), images=["clip", 0]),
     },

@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,10 +11,11 @@ import folder_paths
 import pack
 import pytest
 import torch
-from comfy_api.latest import io
+from comfy_api.latest import Input, InputImpl, Types, io
 from tiny.files import vae_state
 from tiny.flow_files import write_flow_models
 from tiny.model import tiny_model
+from write_locale import inputs_of
 
 ROOT = Path(__file__).resolve().parents[3]
 FRAMES, SIDE, NAN = 3, 64, torch.nan
@@ -30,6 +32,13 @@ NAN_IS_UNKNOWN = {
 ANY_RANGE = {("DuetEncodeDepth", "depth")}  # it finds black and white itself
 # One picture, whatever the length of the clip.
 ONE = {"character", "character_mask", "still_image", "fill"}
+# Pictures that no VIDEO makes sense for; all other pictures are clips and come as a VIDEO too.
+SINGLE_PICTURES = {
+    ("DuetEstimateFlow", "still_image"), ("DuetEncodeStill", "still_image"), ("DuetAnimateStill", "still_image"),
+    ("DuetEncodePairCharacter", "character"), ("DuetEncodeSwap", "character"),
+}  # fmt: skip
+# What these give is of the type that they get, and a picture or a latent at that.
+NO_VIDEO = SINGLE_PICTURES | {("DuetWarpByFlow", "images"), ("DuetWarpByFlow", "fill")}
 
 
 def rand(*shape, seed=0):
@@ -48,6 +57,12 @@ INPUTS = [
     if (takes(one, "IMAGE") or takes(one, "MASK")) and name not in LEFT_OUT
 ]
 TAKERS = list(dict.fromkeys(name for name, _ in INPUTS))
+CLIPS = [
+    (name, key)
+    for name, node in NODES.items()
+    for key, one in inputs_of(node.GET_SCHEMA().inputs)
+    if takes(one, "IMAGE") and (name, key) not in NO_VIDEO
+]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +178,8 @@ def run(name, models, frames=FRAMES, size=(SIDE, SIDE), **changes):
 def tensors(value):
     if isinstance(value, torch.Tensor):
         yield value
+    elif isinstance(value, Input.Video):
+        yield value.get_components().images
     elif isinstance(value, dict | list | tuple):
         for part in value.values() if isinstance(value, dict) else value:
             yield from tensors(part)
@@ -277,3 +294,50 @@ def test_layers_keep_the_lights_of_hdr(models):
     for side in (0, 48):
         cut = run("DuetCropToSubject", models, images=images, subject_mask=mask, width=side, height=side)[0][0]
         assert cut.max() > 19
+
+
+# --- VIDEO -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "key"), CLIPS)
+def test_a_clip_may_come_as_a_video(name, key):
+    found = dict(inputs_of(NODES[name].GET_SCHEMA().inputs))[key]
+    assert "VIDEO" in found.get_io_type().split(","), (
+        f"{name} takes {key} as IMAGE, but not as VIDEO: write clip_input of nodes/inputs/video.py in place of "
+        "io.Image.Input or io.MultiType.Input, or name it in SINGLE_PICTURES of this test if it is no clip."
+    )
+
+
+@pytest.mark.parametrize(("name", "key"), [(name, key) for name, key in CLIPS if "." not in key])
+def test_a_video_gives_what_its_frames_give(name, key, models):
+    values = values_of(name, models)
+    frames = values[key]
+    video = InputImpl.VideoFromComponents(Types.VideoComponents(images=frames, frame_rate=Fraction(24000, 1001)))
+    found, expected = (outcome(name, values | {key: clip}) for clip in (video, frames))
+    assert same(found, expected), f"{name} gives something else for {key} as VIDEO than as IMAGE."
+
+
+def outcome(name, values):
+    """The outputs of a node, or the sentence by which it refuses."""
+    node = NODES[name]
+    torch.manual_seed(0)
+    if node.GET_SCHEMA().is_input_list:
+        values = {key: [value] for key, value in values.items()}
+    try:
+        with torch.inference_mode():
+            return node.EXECUTE_NORMALIZED(**values).result
+    except ValueError as error:
+        return str(error)
+
+
+def same(one, other):
+    """Whether two values are equal, bit by bit."""
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and torch.equal(torch.nan_to_num(one), torch.nan_to_num(other))
+    if isinstance(one, Input.Video):
+        return same(vars(one.get_components()), vars(other.get_components()))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return one == other

@@ -94,6 +94,12 @@ TOO_LARGE = {
     "evaluate.depth.CompareDepth": lambda: {
         "depth": clip(), "reference_depth": clip(), "alignment": "none", "error_gain": 4.0,
     },
+    "video.compare.ComparePair": lambda: {
+        "images": clip(), "other_images": clip(), "layout": {"layout": "side by side"},
+    },
+    "video.frames.FramesToVideo": lambda: {
+        "images": clip(), "depth": clip(), "frame_rate": 24.0, "first_frame": 0, "bit_depth": "auto",
+    },
     "evaluate.flicker.MeasureFlicker": lambda: {"images": clip(), "error_gain": 4.0},
 }  # fmt: skip
 

@@ -1,0 +1,192 @@
+"""Two clips in one picture: a clip and its depth, or two versions of a clip.
+
+Letters: N frames, H and W pixels.
+"""
+
+from collections.abc import Callable
+
+from comfy_api.latest import io
+from torch import Tensor
+
+from ...models.choices import EDGE_COLOURS, WIPE_DIRECTIONS
+from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
+from .frames import CATEGORY
+
+BESIDE, ABOVE, WIPE, EDGES, ERROR = "side by side", "over-under", "wipe", "depth edges", "error"
+FACTORS = {BESIDE: (1, 2), ABOVE: (2, 1)}  # height and width of the result in those of a frame
+
+
+def layout_input() -> io.DynamicCombo.Input:
+    """The ways in which two clips become one, each with its settings."""
+    option = io.DynamicCombo.Option
+    part = lambda name, default, when: io.Float.Input(
+        name, default=default, min=0.0, max=1.0, step=0.01,
+        tooltip=f"Part of the picture that images cover in the {when} frame: 0 is none of it, 1 all. Set it to the other one for "
+        "a line that stays.",
+    )  # fmt: skip
+    wipe = [
+        part("start_position", 0.0, "first"),
+        part("end_position", 1.0, "last"),
+        io.Combo.Input(
+            "wipe_direction", options=list(WIPE_DIRECTIONS), default=WIPE_DIRECTIONS[0],
+            tooltip="left to right: images are on the left. top to bottom: images are at the top.",
+        ),
+    ]  # fmt: skip
+    edges = [
+        io.Float.Input(
+            "edge_threshold", default=0.04, min=0.001, max=1.0, step=0.001,
+            tooltip="Greys by which the depth of neighbouring pixels must differ to count as an edge. Raise it if surfaces are "
+            "full of lines, lower it if outlines are missing.",
+        ),
+        io.Combo.Input(
+            "edge_color", options=list(EDGE_COLOURS), default="yellow",
+            tooltip="Colour of the edges. Choose one that is rare in the clip.",
+        ),
+    ]  # fmt: skip
+    gain = io.Float.Input(
+        "error_gain", default=4.0, min=0.1, max=100.0, step=0.1,
+        tooltip="Factor for the brightness of the error. Raise it to show small errors.",
+    )  # fmt: skip
+    return io.DynamicCombo.Input(
+        "layout",
+        options=[
+            option(BESIDE, []),
+            option(ABOVE, []),
+            option(WIPE, wipe),
+            option(EDGES, edges),
+            option(ERROR, [gain]),
+        ],
+        tooltip="side by side, over-under: both whole. wipe: one up to a line, the other one beyond it. depth edges: where the "
+        "greys of other_images jump, drawn over images; they should lie on the outlines of things. error: how far both differ, "
+        "black where they are equal.",
+    )
+
+
+def label(name: str, whose: str) -> io.String.Input:
+    return io.String.Input(
+        name, default="", optional=True,
+        tooltip=f"Text in the corner of {whose}, in Latin letters. Empty: no text.",
+    )  # fmt: skip
+
+
+class ComparePair(io.ComfyNode):
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="DuetComparePair",
+            display_name="Compare Video and Depth",
+            category=CATEGORY,
+            description="Shows a clip and its depth, or two versions of a clip, in one picture: beside each other, with a wipe "
+            "that may move, as edges of the depth over the clip, or how far both differ.",
+            search_aliases=[
+                "side by side", "split screen", "before after", "before and after", "wipe", "A/B", "compare clips", "overlay",
+                "depth overlay", "outline", "stack images", "over under", "top bottom", "check depth", "slider",
+            ],
+            inputs=[
+                clip_input("images", tooltip="The clip."),
+                clip_input(
+                    "other_images",
+                    tooltip="Depth of the clip as grey pictures, or another clip: as many frames. Another size is fitted to that "
+                    "of images, with black borders where its shape is another.",
+                ),
+                layout_input(),
+                label("first_label", "images"),
+                label("second_label", "other_images"),
+            ],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="One picture for each frame, for Frames to Video."),
+                io.String.Output(display_name="report", tooltip="Frames and size, and what was fitted."),
+            ],
+        )  # fmt: skip
+
+    @classmethod
+    def execute(cls, images, other_images, layout, first_label="", second_label="") -> io.NodeOutput:
+        from ..inputs import checks
+        from ..inputs.depth import by_frames
+
+        high, wide = FACTORS.get(layout["layout"], (1, 1))
+        check_clip_memory("Compare Video and Depth", images, 3 * high * wide + 1, for_one=40)
+        images, other = checks.rgb(images), checks.rgb(other_images, "other_images")
+        checks.same_frames(images=images, other_images=other)
+        size = tuple(images.shape[1:3])
+        write = labels(layout, size, first_label, second_label)
+        join = joined(layout, len(images))
+        pair = lambda index: (images[index], fitted(other[index], size).to(images))
+        like = images[:1, :1, :1, 0].expand(len(images), high * size[0], wide * size[1])
+        return io.NodeOutput(by_frames(like, lambda i: write(join(*pair(i), i))), report(len(images), size, other))
+
+
+def joined(layout: dict, frames: int) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """A function that makes one picture of two (H, W, 3) and the number of the frame."""
+    import torch
+
+    from ...models.video import compare
+
+    def wiped(picture: Tensor, other: Tensor, index: int) -> Tensor:
+        start, end = layout["start_position"], layout["end_position"]
+        position = start + (end - start) * index / max(1, frames - 1)
+        return compare.wipe(picture, other, position, layout["wipe_direction"])
+
+    return {
+        BESIDE: lambda picture, other, index: torch.cat((picture, other), 1),
+        ABOVE: lambda picture, other, index: torch.cat((picture, other), 0),
+        WIPE: wiped,
+        EDGES: lambda picture, other, index: compare.draw_edges(
+            picture, other, layout["edge_threshold"], EDGE_COLOURS[layout["edge_color"]]
+        ),
+        ERROR: lambda picture, other, index: compare.error(picture, other, layout["error_gain"]),
+    }[layout["layout"]]
+
+
+def labels(layout: dict, size: tuple[int, int], first: str, second: str) -> Callable[[Tensor], Tensor]:
+    """A function that draws the labels into a picture: each in its clip, at the top corners where both share the picture."""
+    from ...models.video.compare import draw_label, label_mask
+
+    kind, (height, width) = layout["layout"], size
+    below = kind == WIPE and layout["wipe_direction"] == WIPE_DIRECTIONS[1]
+    places = {"first_label": (first, (0, 0), False)}
+    if kind in FACTORS:
+        places["second_label"] = second, (0, width) if kind == BESIDE else (height, 0), False
+    else:
+        places["second_label"] = second, (height // 2 if below else 0, width), True
+    masks = [
+        (label_mask(latin(text, name), size), corner, right)
+        for name, (text, corner, right) in places.items()
+        if text.strip()
+    ]
+
+    def write(picture: Tensor) -> Tensor:
+        for mask, corner, right in masks:
+            draw_label(picture, mask, corner, right)
+        return picture
+
+    return write
+
+
+def latin(text: str, name: str) -> str:
+    """A label whose letters can be drawn."""
+    text = " ".join(text.split())
+    if not text.isascii():
+        raise ValueError(
+            f"{name}: expected Latin letters without accents, got {text!r}: write it in these, or leave it empty."
+        )
+    return text
+
+
+def fitted(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    from ...models.video.compare import fit
+
+    return fit(picture, size)
+
+
+def report(frames: int, size: tuple[int, int], other: Tensor) -> str:
+    """What was compared, and what was fitted."""
+    from ...models.video.compare import inner_size
+
+    text, came = f"{frames} frames of {size[1]} x {size[0]}.", tuple(other.shape[1:3])
+    if came == size:
+        return text
+    height, width = inner_size(came, size)
+    border = "" if (height, width) == size else ", with black borders because its shape is another"
+    return f"{text} other_images of {came[1]} x {came[0]} were scaled to {width} x {height}{border}."
