@@ -84,7 +84,7 @@ def find_depth(names: list[str], asked: str = "") -> str:
     if asked:
         if asked in names:
             return asked
-        raise ValueError(f"depth_channel: expected one of {', '.join(names)}, got {asked!r}: choose one of these.")
+        raise ValueError(f"channel_name: expected one of {', '.join(names)}, got {asked!r}: choose one of these.")
     low = {name.lower(): name for name in reversed(names)}
     exact = next((low[name] for name in DEPTH_NAMES if name in low), None)
     of_layer = next((name for name in names if name.lower().endswith(".z")), None)
@@ -92,5 +92,5 @@ def find_depth(names: list[str], asked: str = "") -> str:
     if exact or of_layer or grey:
         return exact or of_layer or grey
     raise ValueError(
-        f"Expected a depth channel such as Z or depth.Z, got {', '.join(names)}: set depth_channel to one of these."
+        f"Expected a depth channel such as Z or depth.Z, got {', '.join(names)}: set channel_name to one of these."
     )

@@ -74,7 +74,7 @@ def as_stored(name: str, plane: np.ndarray, half: bool) -> np.ndarray:
     largest = np.abs(plane).max()
     if largest > HALF_LIMIT:
         raise ValueError(
-            f"{name}: expected numbers up to {HALF_LIMIT:g}, the largest that half can store, got {largest:g}: set file_format "
+            f"{name}: expected numbers up to {HALF_LIMIT:g}, the largest that half can store, got {largest:g}: set depth_format "
             "to EXR float, or saved_units to metres."
         )
     return plane.astype(np.float16)

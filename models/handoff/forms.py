@@ -9,11 +9,11 @@ def check_form(form: Form, beside: list[str]) -> Form:
     if not form.is_exr and form.depth_type == DISTANCE:
         raise ValueError(
             f"{form.file_format} stores greys from 0 to 1, no distances: set saved_depth_type to {NEAR_IS_WHITE} or "
-            f"{FAR_IS_WHITE}, or file_format to {EXR_FLOAT}."
+            f"{FAR_IS_WHITE}, or depth_format to {EXR_FLOAT}."
         )
     if not form.is_exr and beside:
         raise ValueError(
-            f"{form.file_format} has no room for {', '.join(beside)} beside the depth: choose a program or file_format with EXR, "
+            f"{form.file_format} has no room for {', '.join(beside)} beside the depth: choose a program or depth_format with EXR, "
             "or leave these inputs unconnected."
         )
     return form._replace(channel=Z) if form.channel == GREY and "images" in beside else form

@@ -86,7 +86,7 @@ def as_frame(pixels: np.ndarray) -> Frame:
     return Frame(torch.from_numpy(pixels[..., 0] if pixels.shape[-1] == 1 else pixels[..., :3]))
 
 
-def open_depth(path: Path, start: int = 0, count: int = 0, depth_channel: str = "") -> DepthFile:
+def open_depth(path: Path, start: int = 0, count: int = 0, channel_name: str = "") -> DepthFile:
     """What lies behind a file and the later ones of its series; no pixel is read."""
     if path.suffix.lower() in VIDEO:
         head = video.read_head(path)
@@ -104,7 +104,7 @@ def open_depth(path: Path, start: int = 0, count: int = 0, depth_channel: str = 
         return DepthFile(path, start, len(files), size, note, note.frame_rate if note else 0.0, files)
     head = exr.read_head(files[0])
     note = note_of(path, None) or note_of_attributes(head.attributes, path.name)
-    channel, rate = find_depth(head.names, depth_channel), float(head.attributes.get("framesPerSecond", 0))
+    channel, rate = find_depth(head.names, channel_name), float(head.attributes.get("framesPerSecond", 0))
     return DepthFile(path, start, len(files), head.size, note, rate, files, tuple(head.names), channel)
 
 

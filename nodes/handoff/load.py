@@ -81,7 +81,7 @@ class LoadDepth(io.ComfyNode):
                     tooltip="How many frames to read. 0: all that follow; a number that is missing among them is refused.",
                 ),
                 io.String.Input(
-                    "depth_channel", default="", advanced=True,
+                    "channel_name", default="", advanced=True,
                     tooltip="Channel of an EXR that holds the depth. Empty: Z, depth.Z or the Z of any layer, else Y or a grey R.",
                 ),
             ],
@@ -120,12 +120,12 @@ class LoadDepth(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, depth_file, depth_type, output_depth_type, start_frame, frame_count, depth_channel=""
+        cls, depth_file, depth_type, output_depth_type, start_frame, frame_count, channel_name=""
     ) -> io.NodeOutput:
         from ...models.handoff.opening import open_depth
         from .reading import meaning, read_clip
 
-        file = open_depth(depth_path(depth_file), start_frame, frame_count, depth_channel.strip())
+        file = open_depth(depth_path(depth_file), start_frame, frame_count, channel_name.strip())
         note = meaning(file, depth_type)
         clip = read_clip(file, note, output_depth_type)
         return io.NodeOutput(*clip.outputs(), said(file, note, clip))

@@ -161,6 +161,6 @@ def ends_of(clip: LoadedClip) -> tuple[float, float]:
     ends = [(plane[plane > 0].min().item(), plane.max().item()) for plane in clip.depth[..., 0] if (plane > 0).any()]
     if not ends:
         raise ValueError(
-            "depth_file: expected distances above 0, got none in any frame: set depth_type, or depth_channel to another channel."
+            "depth_file: expected distances above 0, got none in any frame: set depth_type, or channel_name to another channel."
         )
     return min(near for near, _ in ends), max(far for _, far in ends)

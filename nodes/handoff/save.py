@@ -14,7 +14,7 @@ from ...models.handoff.names import (
     UNKNOWN,
     Form,
 )  # fmt: skip
-from ..host.types import Flow
+from ..host.types import Flow, SAM3TrackData
 from ..inputs.distance import distance_inputs
 
 CATEGORY = "Duet/depth"
@@ -24,7 +24,7 @@ def program_input() -> io.DynamicCombo.Input:
     option = io.DynamicCombo.Option
     custom = [
         io.Combo.Input(
-            "file_format", options=list(FILE_FORMATS), default=FILE_FORMATS[0],
+            "depth_format", options=list(FILE_FORMATS), default=FILE_FORMATS[0],
             tooltip="EXR float keeps every number exactly, EXR half to 3 digits in half the space. PNG and FFV1 keep 65,536 "
             "greys, ProRes about 900.",
         ),
@@ -93,9 +93,9 @@ class SaveDepth(io.ComfyNode):
                     tooltip="Motion between neighbouring frames: forward.u and forward.v (backward.u and backward.v) of the same "
                     "EXR, pixels to the right and upwards.",
                 ),
-                io.Mask.Input(
-                    "object_masks", optional=True,
-                    tooltip="Objects, whose numbers from 1 go into object.id of the same EXR: N masks are one object in N frames; "
+                io.MultiType.Input(
+                    "object_masks", types=[io.Mask, SAM3TrackData], optional=True,
+                    tooltip="Objects, masks or the track of SAM3, whose numbers from 1 go into object.id of the same EXR: N masks are one object in N frames; "
                     "masks of several objects follow one after the other. Where they overlap the later one counts.",
                 ),
             ],
@@ -137,7 +137,7 @@ def form_of(program: dict) -> Form:
     """What the chosen program expects, or the artist's own choice."""
     if program["program"] != CUSTOM:
         return PROGRAMS[program["program"]]
-    names = ("file_format", "saved_depth_type", "saved_units", "depth_channel", "compression")
+    names = ("depth_format", "saved_depth_type", "saved_units", "depth_channel", "compression")
     return Form(*(program[name] for name in names))
 
 

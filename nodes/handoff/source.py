@@ -16,8 +16,9 @@ from ...models.handoff.channels import KNOWN, OBJECT, motion_channels, picture_c
 from ...models.handoff.names import Form
 from ...models.handoff.note import IN_METRES, DepthNote
 from ...models.handoff.stored import DEPTH_SCALE_OF, stored_distance, turned
-from ...models.layers.masks import object_frame, objects_from_masks
+from ...models.layers.masks import count_objects, object_frame
 from ..inputs.distance import focal_length, metres_of, one_frame
+from ..layers.decompose import read_objects
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Beside:
 
     images: Tensor | None
     flow: dict | None
-    objects: Tensor | None  # (K, N or 1, h, w)
+    objects: Tensor | None  # (K, N or 1, h, w), or packed as SAM3 does
     size: tuple[int, int]
 
     @property
@@ -103,7 +104,7 @@ class Beside:
             channels |= motion_channels(self.flow, index)
         if self.objects is not None:
             numbers = torch.zeros(self.size)
-            for k in range(len(self.objects)):
+            for k in range(count_objects(self.objects)):
                 numbers[object_frame(self.objects, k, index, self.size) > 0.5] = k + 1
             channels[OBJECT] = numbers.numpy()
         return channels
@@ -111,7 +112,7 @@ class Beside:
 
 def read_beside(source: DepthSource, images, flow, object_masks) -> Beside:
     """The optional inputs of Save Depth; other frames and sizes than those of the depth are refused."""
-    from ..inputs import checks, clips
+    from ..inputs import checks
 
     frames, like = len(source), {"depth": torch.empty(1, *source.size)}
     if images is not None:
@@ -122,7 +123,7 @@ def read_beside(source: DepthSource, images, flow, object_masks) -> Beside:
         flow = read_flow(flow, frames)
         checks.same_size(**like, flow=next(iter(flow.values()))[..., 0])
     if object_masks is not None:
-        object_masks = objects_from_masks(clips.masks(object_masks, "object_masks"), frames)
+        object_masks = read_objects(object_masks, frames)
     return Beside(images, flow, object_masks, source.size)
 
 

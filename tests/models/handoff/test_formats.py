@@ -118,13 +118,15 @@ def test_the_depth_channel_is_found(names, found):
 def test_a_channel_that_is_not_there_is_named():
     with pytest.raises(ValueError, match="expected one of R, Z, got 'depth'"):
         find_depth(["R", "Z"], "depth")
-    with pytest.raises(ValueError, match="got a.u, a.v: set depth_channel"):
+    with pytest.raises(ValueError, match="got a.u, a.v: set channel_name"):
         find_depth(["a.u", "a.v"])
 
 
 def test_half_refuses_what_it_cannot_hold(tmp_path):
     exr.write_frame(tmp_path / "x.exr", {"": {"Z": np.full((2, 2), 65504.0)}}, {}, exr.ExrSettings(half=True))
-    with pytest.raises(ValueError, match="Z: expected numbers up to 65504, .* got 65536: set file_format to EXR float"):
+    with pytest.raises(
+        ValueError, match="Z: expected numbers up to 65504, .* got 65536: set depth_format to EXR float"
+    ):
         exr.write_frame(tmp_path / "y.exr", {"": {"Z": np.full((2, 2), 65536.0)}}, {}, exr.ExrSettings(half=True))
     assert not (tmp_path / "y.exr").exists()
 

@@ -57,9 +57,9 @@ def folders(tmp_path):
     folder_paths.set_output_directory(before[1])
 
 
-def custom(file_format="EXR float", depth_type="distance", units="metres", channel="Z", compression="ZIP"):
+def custom(depth_format="EXR float", depth_type="distance", units="metres", channel="Z", compression="ZIP"):
     return {
-        "program": "custom", "file_format": file_format, "saved_depth_type": depth_type, "saved_units": units,
+        "program": "custom", "depth_format": depth_format, "saved_depth_type": depth_type, "saved_units": units,
         "depth_channel": channel, "compression": compression,
     }  # fmt: skip
 
@@ -110,14 +110,14 @@ def test_nothing_is_overwritten(folders):
     assert not [path for path in (folders / "out").rglob("*") if path.suffix == ".tmp"]
 
 
-@pytest.mark.parametrize("file_format", FILE_FORMATS)
+@pytest.mark.parametrize("depth_format", FILE_FORMATS)
 @pytest.mark.parametrize("saved", ["near is white", "far is white"])
 @pytest.mark.parametrize("given_type", ["near is white", "far is white"])
-def test_greys_stay_greys_of_either_polarity(folders, file_format, saved, given_type):
+def test_greys_stay_greys_of_either_polarity(folders, depth_format, saved, given_type):
     given = torch.linspace(0, 1, FRAMES * HEIGHT * WIDTH).reshape(FRAMES, HEIGHT, WIDTH)  # smooth, as depth is
-    name = save(picture(given), given_type, custom(file_format, saved))[0]
+    name = save(picture(given), given_type, custom(depth_format, saved))[0]
     back = load(name, given_type)
-    bound = EXACT.get(file_format, 0.012)  # ProRes of pictures of only 10 x 14 pixels with an edge around them
+    bound = EXACT.get(depth_format, 0.012)  # ProRes of pictures of only 10 x 14 pixels with an edge around them
     assert (back["depth"] - picture(given)).abs().max() <= bound + 6e-8 * (saved != given_type)
     assert (back["near_depth"], back["far_depth"]) == (2.0, 8.0)
     turned = load(name, "far is white" if given_type == "near is white" else "near is white")["depth"]
@@ -197,6 +197,20 @@ def test_pictures_motion_and_objects_lie_in_the_same_file(folders):
     assert back["images"].shape == images.shape and (back["images"] - images).abs().max() < 1e-5
     assert all(torch.equal(back["flow"][part], motion[part]) for part in motion)
     assert torch.equal(back["object_masks"][FRAMES:], masks[FRAMES:]) and len(back["object_masks"]) == 2 * FRAMES
+
+
+def test_the_track_of_sam3_numbers_its_objects(folders):
+    from pack.models.layers.masks import pack
+
+    masks = torch.zeros(FRAMES, 2, HEIGHT, 16, dtype=torch.bool)
+    masks[:, 0, 2:5, 2:9], masks[:, 1, 4:8, 6:12] = True, True
+    track = {
+        "packed_masks": torch.stack([torch.stack([pack(one) for one in frame]) for frame in masks]),
+        "n_frames": FRAMES,
+    }
+    back = load(save(picture(distances(width=16)), object_masks=track)[0])
+    assert torch.equal(back["object_masks"][FRAMES:], masks[:, 1].float())
+    assert torch.equal(back["object_masks"][:FRAMES], (masks[:, 0] & ~masks[:, 1]).float())
 
 
 def test_half_keeps_pictures_and_motion_within_its_step(folders):
@@ -393,8 +407,8 @@ def mounted(folder, options):
     )
 
 
-@pytest.mark.parametrize("file_format", ["EXR float", "PNG 16 bit", "FFV1 16 bit", "ProRes 422 HQ"])
-def test_a_full_disk_leaves_nothing_and_is_named(folders, file_format):
+@pytest.mark.parametrize("depth_format", ["EXR float", "PNG 16 bit", "FFV1 16 bit", "ProRes 422 HQ"])
+def test_a_full_disk_leaves_nothing_and_is_named(folders, depth_format):
     out = folders / "out"
     if not mounted(out, "size=256k"):
         pytest.skip("no right to mount a small disk here")
@@ -402,9 +416,9 @@ def test_a_full_disk_leaves_nothing_and_is_named(folders, file_format):
         with pytest.raises(
             ValueError, match=r"out/duet/depth_00001_\..* could not be written .*No space left on device"
         ):
-            save(picture(noise(24, 160, 240)), "near is white", custom(file_format, "near is white"))
+            save(picture(noise(24, 160, 240)), "near is white", custom(depth_format, "near is white"))
         assert not [path for path in out.rglob("*") if path.is_file()]
-        assert save(picture(noise(1, 20, 30)), "near is white", custom(file_format, "near is white"))[0]
+        assert save(picture(noise(1, 20, 30)), "near is white", custom(depth_format, "near is white"))[0]
     finally:
         subprocess.run(["umount", str(out)], check=True)
 
@@ -450,8 +464,8 @@ def test_a_disk_that_takes_no_more_is_named_without_a_right_to_mount(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("file_format", ["EXR float", "PNG 16 bit", "FFV1 16 bit"])
-def test_cancel_leaves_nothing(folders, monkeypatch, file_format):
+@pytest.mark.parametrize("depth_format", ["EXR float", "PNG 16 bit", "FFV1 16 bit"])
+def test_cancel_leaves_nothing(folders, monkeypatch, depth_format):
     def cancel(total):
         def report(done):
             if done == total - 1:
@@ -461,7 +475,7 @@ def test_cancel_leaves_nothing(folders, monkeypatch, file_format):
 
     monkeypatch.setattr("pack.nodes.host.progress.progress", cancel)
     with pytest.raises(memory.InterruptProcessingException):
-        save(picture(noise(FRAMES, HEIGHT, WIDTH)), "near is white", custom(file_format, "near is white"))
+        save(picture(noise(FRAMES, HEIGHT, WIDTH)), "near is white", custom(depth_format, "near is white"))
     assert not [path for path in (folders / "out").rglob("*") if path.is_file()]
 
 
