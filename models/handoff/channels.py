@@ -34,20 +34,20 @@ def srgb_of_linear(values: Tensor) -> Tensor:
 
 def picture_channels(picture: Tensor) -> dict[str, np.ndarray]:
     """(H, W, 1, 3 or 4) as R, G, B and A."""
-    light = linear_of_srgb(picture[..., :3].double()).expand(*picture.shape[:2], 3)
-    alpha = picture[..., 3].clamp(0, 1).double() if picture.shape[-1] == 4 else torch.ones(picture.shape[:2])
+    light = linear_of_srgb(picture[..., :3].float()).expand(*picture.shape[:2], 3)
+    alpha = picture[..., 3].clamp(0, 1).float() if picture.shape[-1] == 4 else torch.ones(picture.shape[:2])
     planes = [*(light * alpha[..., None]).unbind(-1), alpha]
-    return {name: plane.float().numpy() for name, plane in zip(COLOURS, planes, strict=True)}
+    return {name: plane.numpy() for name, plane in zip(COLOURS, planes, strict=True)}
 
 
 def picture_of(channels: dict[str, np.ndarray]) -> Tensor:
     """(H, W, 3 or 4) from R, G, B and, where the file has it, A."""
-    light = torch.stack([torch.from_numpy(channels[name]) for name in COLOURS[:3]], -1).double()
+    light = torch.stack([torch.from_numpy(channels[name]) for name in COLOURS[:3]], -1)
     if "A" not in channels:
-        return srgb_of_linear(light).float()
-    alpha = torch.from_numpy(channels["A"]).double()[..., None]
+        return srgb_of_linear(light)
+    alpha = torch.from_numpy(channels["A"])[..., None]
     colours = torch.where(alpha > 0, light / alpha.where(alpha > 0, 1.0), light)
-    return torch.cat((srgb_of_linear(colours), alpha), -1).float()
+    return torch.cat((srgb_of_linear(colours), alpha), -1)
 
 
 def depth_channels(values: np.ndarray, channel: str) -> dict[str, np.ndarray]:
