@@ -78,7 +78,10 @@ def peak() -> float:
 def apart(case: str, frames: int) -> dict:
     """The figures of one format, from a process of its own."""
     done = subprocess.run(
-        [sys.executable, __file__, "--frames", str(frames), "--only", case], capture_output=True, text=True, env=os.environ
+        [sys.executable, __file__, "--frames", str(frames), "--only", case],
+        capture_output=True,
+        text=True,
+        env=os.environ,
     )
     if done.returncode:
         raise RuntimeError(done.stderr)

@@ -57,3 +57,20 @@ def write_exr_series(
         exr.write_frame(Path(file.name), {"": channels}, attributes, settings)  # by name, as older OpenEXR needs it
 
     write_all(frame_files(first, clip.frames), write, report)
+
+
+def save_parts(
+    sidecar: Path,
+    frames: int,
+    parts_of: Callable[[int], dict[str, exr.Channels]],
+    settings: exr.ExrSettings,
+    note: DepthNote,
+    texts: dict[str, str],
+    report: Report = silent,
+) -> Path:
+    """A file of several parts for each frame, and the note last; returns the first file."""
+    attributes = note.as_attributes() | texts
+    files = frame_files(sidecar.with_name(f"{sidecar.stem}.0001.exr"), frames)
+    write_all(files, lambda i, file: exr.write_frame(Path(file.name), parts_of(i), attributes, settings), report)
+    write_safely(sidecar, lambda file: file.write(note.as_json(**texts).encode()))
+    return files[0]

@@ -87,7 +87,7 @@ class LoadDepth(io.ComfyNode):
             ],
             outputs=[
                 io.Image.Output(display_name="depth", tooltip="The depth, in the numbers of output_depth_type."),
-                io.Image.Output(display_name="images", tooltip="The pictures of an EXR with R, G, B beside the depth; with A they have alpha."),
+                io.Image.Output(display_name="images", tooltip="The pictures of an EXR with R, G, B beside the depth, with alpha where A of the file hides something."),
                 Flow.Output(display_name="flow", tooltip="The motion of an EXR with forward.u and forward.v or backward.u and backward.v."),
                 io.Mask.Output(display_name="object_masks", tooltip="The objects of an EXR with object.id: N masks an object, one object after the other."),
                 io.Mask.Output(display_name="valid_mask", tooltip="White where the depth is known."),

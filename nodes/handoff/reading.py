@@ -144,7 +144,13 @@ def plane_of(frame: Frame) -> Tensor:
 
 
 def finish(clip: LoadedClip, note: DepthNote, output_depth_type: str) -> None:
-    """Distances to greys between the ends of the note, else of the clip."""
+    """Distances to greys between the ends of the note, else of the clip; alpha that hides nothing is dropped."""
+    if (
+        clip.images is not None
+        and clip.images.shape[-1] == 4
+        and all((frame[..., 3] == 1).all() for frame in clip.images)
+    ):
+        clip.images = clip.images[..., :3]
     if note.depth_type != DISTANCE:
         return
     if not clip.far:
