@@ -61,12 +61,15 @@ def measured(case: str, frames: int, folder: Path) -> dict:
     before, begin = peak(), time.perf_counter()
     first = save_clip(folder / "depth.json", clip, form, note, {})
     written, begin = time.perf_counter() - begin, time.perf_counter()
-    wrong = max(float(np.abs(frame.depth.numpy() - moved(i)).max()) for i, frame in enumerate(open_depth(first)))
+    largest, mean = 0.0, 0.0
+    for index, frame in enumerate(open_depth(first)):
+        error = np.abs(frame.depth.numpy() - moved(index))
+        largest, mean = max(largest, float(error.max())), mean + float(error.mean()) / frames
     read = time.perf_counter() - begin
     size = sum(path.stat().st_size for path in folder.iterdir())
     return {
         "format": case, "frames": frames, "write_s": written / frames, "read_s": read / frames, "mb": size / frames / 1e6,
-        "peak_mb": peak(), "grown_mb": peak() - before, "largest_error": wrong,
+        "peak_mb": peak(), "grown_mb": peak() - before, "largest_error": largest, "mean_error": mean,
     }  # fmt: skip
 
 
@@ -104,11 +107,11 @@ def main() -> None:
         print(json.dumps(rows, indent=1))
         return
     print(f"{options.frames} frames of {WIDTH} x {HEIGHT}")
-    print("format | write s/frame | read s/frame | MB/frame | peak MB | grown MB | largest error")
+    print("format | write s/frame | read s/frame | MB/frame | peak MB | grown MB | largest error | mean error")
     for row in rows:
         print(
             f"{row['format']} | {row['write_s']:.3f} | {row['read_s']:.3f} | {row['mb']:.2f} | {row['peak_mb']:.0f} | "
-            f"{row['grown_mb']:.0f} | {row['largest_error']:.2g}"
+            f"{row['grown_mb']:.0f} | {row['largest_error']:.2g} | {row['mean_error']:.2g}"
         )
 
 
