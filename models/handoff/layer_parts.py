@@ -21,26 +21,34 @@ def front_numbers(layers: Layers) -> list[int]:
 def layer_parts(layers: Layers, index: int, numbers: list[int]) -> dict[str, dict[str, np.ndarray]]:
     """The parts of a frame, the same in every frame; an object that is not in front there is empty."""
     scene, person, *objects = split_layers(layers, index)
-    found = {PERSON: person} | {
-        object_name(k): part for k, part in zip(layers.front_objects(index), objects, strict=True)
-    }
-    parts = {SCENE: channels_of(scene, layers)}
-    empty = {name: np.zeros(layers.size, np.float32) for name in parts[SCENE]}
-    for name in (PERSON, *map(object_name, numbers)):
-        parts[name] = channels_of(found[name], layers) if name in found else empty
+    found = {SCENE: scene, PERSON: person}
+    found |= {object_name(k): part for k, part in zip(layers.front_objects(index), objects, strict=True)}
+    parts = {}
+    for name in (SCENE, PERSON, *map(object_name, numbers)):
+        part = found.get(name)
+        parts |= parts_of(name, part or nothing(scene), layers.depth_type == DISTANCE)
     return parts
 
 
 def object_name(number: int) -> str:
-    return f"object {number}"
+    return f"object_{number}"
 
 
-def channels_of(part: LayerPart, layers: Layers) -> dict[str, np.ndarray]:
-    """R, G, B, A of a layer, and Z where it is visible: metres, or greys where near is white."""
+def nothing(like: LayerPart) -> LayerPart:
+    """A layer of which nothing is visible."""
+    return LayerPart(torch.zeros_like(like.colour), torch.zeros_like(like.coverage), like.nearness, 0)
+
+
+def parts_of(name: str, part: LayerPart, metric: bool) -> dict[str, dict[str, np.ndarray]]:
+    """R, G, B, A of a layer, and Z where it is visible, metres or greys where near is white.
+
+    Depth is a part of its own, as Blender takes a part with five channels for one number.
+    """
+    visible = part.coverage > 0
     straight = part.colour / part.coverage.clamp_min(1e-6)[..., None]
-    picture = torch.cat((straight, part.coverage[..., None]), -1).where(part.coverage[..., None] > 0, 0.0)
-    channels = picture_channels(picture)
+    picture = torch.cat((straight, part.coverage[..., None]), -1).where(visible[..., None], 0.0)
+    parts = {name: picture_channels(picture)}
     if part.nearness is not None:
-        depth = 1 / part.nearness.clamp_min(1e-12) if layers.depth_type == DISTANCE else part.nearness
-        channels["Z"] = depth.where(part.coverage > 0, 0.0).float().numpy()
-    return channels
+        depth = 1 / part.nearness.clamp_min(1e-12) if metric else part.nearness
+        parts[f"{name}_depth"] = {"Z": depth.where(visible, 0.0).float().numpy()}
+    return parts

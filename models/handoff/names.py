@@ -33,7 +33,7 @@ class Form(NamedTuple):
 PROGRAMS = {
     "Nuke": Form(EXR_FLOAT, DISTANCE, METRES, DEPTH_Z),
     "After Effects": Form(EXR_FLOAT, FAR_IS_WHITE, METRES, GREY),
-    "Blender": Form(EXR_FLOAT, DISTANCE, METRES, Z),
+    "Blender": Form(EXR_FLOAT, DISTANCE, METRES, DEPTH_Z),
     "ControlNet": Form(PNG, NEAR_IS_WHITE),
     "Unreal": Form(EXR_HALF, DISTANCE, CENTIMETRES, GREY),
 }

@@ -86,6 +86,10 @@ def said(first, layers, numbers: list[int]) -> str:
     from ...models.handoff.layer_parts import PERSON, SCENE, object_name
 
     depth = "distance in metres" if layers.depth_type == "distance" else "grey, near is white"
-    z = f" Z is the {depth}, 0 where the layer is not visible." if layers.depth is not None else " There is no depth."
+    z = (
+        f" Z of person_depth and the like is the {depth}, 0 where the layer is not visible."
+        if layers.depth is not None
+        else " There is no depth."
+    )
     names = ", ".join((SCENE, PERSON, *map(object_name, numbers)))
     return f"{first.name}: {len(layers.images)} frames with the parts {names}; each has R, G, B, A in linear light.{z}"

@@ -40,7 +40,8 @@ def program_input() -> io.DynamicCombo.Input:
         ),
         io.Combo.Input(
             "depth_channel", options=list(DEPTH_CHANNELS), default=DEPTH_CHANNELS[0],
-            tooltip="Channel of the depth in an EXR. R, G, B stores it as a grey picture; with images connected it becomes Z.",
+            tooltip="Channel of the depth in an EXR: Z for Fusion, depth.Z for Nuke and Blender. R, G, B stores it as a grey picture; with "
+            "images connected it becomes Z.",
         ),
         io.Combo.Input(
             "compression", options=list(COMPRESSIONS), default=COMPRESSIONS[0],
@@ -49,9 +50,9 @@ def program_input() -> io.DynamicCombo.Input:
     ]  # fmt: skip
     return io.DynamicCombo.Input(
         "program", options=[*(option(name, []) for name in PROGRAMS), option(CUSTOM, custom)],
-        tooltip="Where the files go, which sets format, meaning, unit and channel. Nuke: EXR, metres in depth.Z. After Effects: "
-        "EXR, grey picture, far is white. Blender: EXR, metres in Z. ControlNet: 16-bit PNG, near is white. Unreal: EXR half, "
-        "centimetres as a grey picture.",
+        tooltip="Where the files go, which sets format, meaning, unit and channel. Nuke, Blender: EXR, metres in depth.Z. After "
+        "Effects: EXR, grey picture, far is white. ControlNet: 16-bit PNG, near is white. Unreal: EXR half, centimetres as a "
+        "grey picture.",
     )  # fmt: skip
 
 

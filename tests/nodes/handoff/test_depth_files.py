@@ -158,7 +158,7 @@ def read_oiio(path):
 
 
 @pytest.mark.parametrize("program, channels, kind", [
-    ("Nuke", ["depth.Z"], "float"), ("After Effects", ["R", "G", "B"], "float"), ("Blender", ["Z"], "float"),
+    ("Nuke", ["depth.Z"], "float"), ("After Effects", ["R", "G", "B"], "float"), ("Blender", ["depth.Z"], "float"),
     ("Unreal", ["R", "G", "B"], "half"),
 ])  # fmt: skip
 def test_presets_write_what_the_program_expects(folders, program, channels, kind):

@@ -60,7 +60,9 @@ def test_the_layers_add_up_to_the_clip(output):
     assert name == "duet/layers_00001_.0001.exr [output]" and "parts scene, person" in report
     for index in range(FRAMES):
         found = parts(output / "duet" / f"layers_00001_.{index + 1:04}.exr")
-        assert list(found)[:2] == ["scene", "person"] and all(set(part) == set("RGBAZ") for part in found.values())
+        assert list(found)[:4] == ["scene", "scene_depth", "person", "person_depth"]
+        depth = {name: found.pop(name)["Z"] for name in list(found) if name.endswith("_depth")}
+        assert len(depth) == len(found) and all(set(part) == set("RGBA") for part in found.values())
         alpha = sum(part["A"] for part in found.values())
         assert np.abs(alpha - 1).max() < 1e-5
         light = np.stack([sum(part[channel] for part in found.values()) for channel in "RGB"], -1)
@@ -68,8 +70,8 @@ def test_the_layers_add_up_to_the_clip(output):
         assert solid.mean() > 0.9 and np.abs(light - linear_of_srgb(clip.rgb[index]).numpy())[solid].max() < 1e-5
         person = found["person"]
         seen = person["A"] > 0.999
-        assert seen.any() and np.allclose(person["Z"][seen], clip.depth[index].numpy()[seen], rtol=1e-5)
-        assert not person["Z"][person["A"] == 0].any()
+        assert seen.any() and np.allclose(depth["person_depth"][seen], clip.depth[index].numpy()[seen], rtol=1e-5)
+        assert not depth["person_depth"][person["A"] == 0].any()
 
 
 def test_half_and_no_depth(output):
@@ -77,7 +79,7 @@ def test_half_and_no_depth(output):
     layers = layers_of(clip, depth=False)
     report = SaveLayers.execute(layers, "duet/layers", "EXR half", "PIZ", 8.0)[1]
     found = parts(output / "duet" / "layers_00001_.0001.exr")
-    assert "There is no depth" in report and set(found["person"]) == set("RGBA")
+    assert "There is no depth" in report and set(found["person"]) == set("RGBA") and "person_depth" not in found
     assert np.abs(found["person"]["A"] - clip.person_mask[0].numpy()).max() < 1e-3
 
 
