@@ -96,6 +96,11 @@ def open_depth(path: Path, start: int = 0, count: int = 0, channel_name: str = "
                 f"start_frame: expected less than {head.frames}, the frames of {path.name}, got {start}: lower it."
             )
         note = note_of(path, head.texts.get(TEXT))
+        if note and note.frames > head.frames:
+            raise ValueError(
+                f"{path.name}: expected {note.frames} frames as its note says, got {head.frames}: it is incomplete. Save or copy "
+                "it again."
+            )
         return DepthFile(path, start, frames, head.size, note, head.frame_rate)
     files = tuple(chosen_frames(path, start, count))
     if path.suffix.lower() == PNG:

@@ -40,7 +40,10 @@ def read_head(path: Path) -> tuple[tuple[int, int], dict[str, str]]:
 def read_frame(path: Path) -> np.ndarray:
     """(H, W, 1, 3 or 4) in 0..1 of any PNG, red first."""
     cv2 = import_cv2()
-    pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:  # an empty file, or more pixels than OpenCV takes
+        raise damaged(path) from error
     if pixels is None or pixels.dtype not in (np.uint8, np.uint16):
         raise damaged(path)
     pixels = pixels.reshape(*pixels.shape[:2], -1).astype(np.float32) / np.iinfo(pixels.dtype).max

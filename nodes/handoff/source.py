@@ -6,6 +6,7 @@ Letters: N frames, K objects, H and W pixels.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -43,7 +44,7 @@ class DepthSource:
     def is_grey(self) -> bool:
         return not isinstance(self.depth, dict) and self.depth_type["depth_type"] != "distance"
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int]:
         return tuple(self.metres(0).shape)
 

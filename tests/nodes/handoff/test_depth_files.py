@@ -5,6 +5,7 @@ import math
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import comfy.model_management as memory
@@ -108,6 +109,14 @@ def test_nothing_is_overwritten(folders):
     assert (folders / "out" / "duet" / "depth_00001_.0001.exr").read_bytes() == before
     assert (folders / "out" / "duet" / "depth_00003_.json").read_text() == "{}"
     assert not [path for path in (folders / "out").rglob("*") if path.suffix == ".tmp"]
+
+
+def test_runs_at_the_same_time_get_names_of_their_own(folders):
+    given = [distances(2) + i for i in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        names = list(pool.map(lambda one: save(picture(one))[0], given))
+    assert len(set(names)) == 8
+    assert all(torch.equal(load(name)["depth"], picture(one)) for name, one in zip(names, given, strict=True))
 
 
 @pytest.mark.parametrize("depth_format", FILE_FORMATS)
@@ -396,6 +405,16 @@ def test_a_truncated_exr_is_refused(folders):
     with pytest.raises(ValueError, match="depth_00001_.0003.exr cannot be read as EXR"):
         load(name)
     assert len(load(name, count=2)["depth"]) == 2
+
+
+@pytest.mark.parametrize("depth_format", ["FFV1 16 bit", "ProRes 4444"])
+@pytest.mark.parametrize("part", [0.0, 0.3, 0.7])
+def test_a_truncated_video_is_refused(folders, depth_format, part):
+    name = save(picture(noise(12, 40, 60)), "near is white", custom(depth_format, "near is white"))[0]
+    path = in_out(folders, name)
+    path.write_bytes(path.read_bytes()[: int(part * path.stat().st_size)])
+    with pytest.raises(ValueError, match="cannot be read as video|it is incomplete"):
+        load(name, "near is white")
 
 
 def mounted(folder, options):
