@@ -19,6 +19,7 @@ from pack.models.handoff.names import FILE_FORMATS, PROGRAMS
 from pack.nodes.handoff.load import LoadDepth
 from pack.nodes.handoff.save import SaveDepth
 from PIL import Image
+from tiny.live_memory import LiveMemory
 
 FRAMES, HEIGHT, WIDTH = 3, 10, 14
 GREYS = {"near_depth": 2.0, "far_depth": 8.0, "depth_scale": "inverse"}
@@ -503,6 +504,19 @@ def test_a_clip_of_more_than_the_memory_is_refused_at_once(folders, monkeypatch)
     monkeypatch.setattr("pack.nodes.host.memory.free_memory", lambda: 1000)
     with pytest.raises(ValueError, match="Load Depth with 3 frames of 14 x 10 needs about .* lower frame_count"):
         load(name)
+
+
+@pytest.mark.parametrize("kind", ["near is white", "distance"])
+def test_saving_holds_a_few_frames_however_long_the_clip_is(folders, kind):
+    """Tensors of the work itself; benchmarks/depth_files.py measures the process."""
+    most = []
+    for frames in (200, 600):
+        given = (1 + noise(1, 32, 48, 1)) / 2
+        given = given.expand(frames, 32, 48, 3)
+        with LiveMemory([given]) as live:
+            save(given, kind, custom("FFV1 16 bit", "near is white"))
+        most.append(live.most)
+    assert most[1] <= 1.1 * most[0] and most[1] < 600 * 32 * 48 * 4
 
 
 def test_dwaa_warns(folders, caplog):
