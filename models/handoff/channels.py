@@ -41,7 +41,8 @@ def picture_channels(picture: Tensor) -> dict[str, np.ndarray]:
 
 
 def picture_of(channels: dict[str, np.ndarray]) -> Tensor:
-    """(H, W, 3 or 4) from R, G, B and, where the file has it, A."""
+    """(H, W, 3 or 4) from R, G, B and, where the file has it, A; a number that is none becomes 0."""
+    channels = {name: np.nan_to_num(channels[name], posinf=0.0, neginf=0.0) for name in COLOURS if name in channels}
     light = torch.stack([torch.from_numpy(channels[name]) for name in COLOURS[:3]], -1)
     if "A" not in channels:
         return srgb_of_linear(light)
@@ -75,8 +76,9 @@ def motion_channels(flow: dict[str, Tensor], index: int) -> dict[str, np.ndarray
 def motion_of(channels: dict[str, np.ndarray], name: str) -> tuple[Tensor, Tensor]:
     """(H, W, 2) offsets and (H, W) where they are valid, of "forward" or "backward"."""
     u, v = (torch.from_numpy(channels[f"{name}.{part}"]) for part in PARTS[:2])
-    valid = channels.get(f"{name}.valid")
-    return torch.stack((u, 0 - v), -1), torch.ones_like(u) if valid is None else torch.from_numpy(valid)
+    known, valid = torch.isfinite(u) & torch.isfinite(v), channels.get(f"{name}.valid")
+    valid = torch.ones_like(u) if valid is None else torch.from_numpy(valid)
+    return torch.stack((u, 0 - v), -1).where(known[..., None], 0.0), valid.where(known, 0.0)
 
 
 def find_depth(names: list[str], asked: str = "") -> str:

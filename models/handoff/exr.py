@@ -13,6 +13,10 @@ import numpy as np
 from .names import DWAA, NONE, PIZ, ZIP
 
 HALF_LIMIT = 65504.0
+OWN_ATTRIBUTES = {  # of the format itself, which a workflow's extra information must not change
+    "channels", "chunkCount", "compression", "dataWindow", "displayWindow", "lineOrder", "name", "pixelAspectRatio",
+    "screenWindowCenter", "screenWindowWidth", "tiles", "type", "version", "view",
+}  # fmt: skip
 Channels = Mapping[str, np.ndarray]  # name to (H, W)
 
 
@@ -51,7 +55,8 @@ def write_frame(path: Path, parts: Mapping[str, Channels], attributes: Mapping, 
         NONE: exr.NO_COMPRESSION,
         DWAA: exr.DWAA_COMPRESSION,
     }
-    header = {"compression": compression[settings.compression], "type": exr.scanlineimage} | dict(attributes)
+    header = {name: value for name, value in attributes.items() if name not in OWN_ATTRIBUTES}
+    header |= {"compression": compression[settings.compression], "type": exr.scanlineimage}
     stored = {
         part: {name: as_stored(name, plane, settings.half) for name, plane in channels.items()}
         for part, channels in parts.items()

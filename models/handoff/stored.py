@@ -11,6 +11,7 @@ from ..depth.range import relative_depth, valid_pixels
 from .names import DISTANCE, FAR_IS_WHITE, FARTHEST, NEAR_IS_WHITE
 from .note import IN_METRES, DepthNote
 
+NOTHING = 1e9  # and more: what renderers write where a ray meets nothing, Blender 1e10
 DEPTH_SCALE_OF = {NEAR_IS_WHITE: "inverse", FAR_IS_WHITE: "linear"}
 
 
@@ -50,7 +51,7 @@ def read_distance(values: Tensor, note: DepthNote) -> Tensor:
         metres = IN_METRES[note.units]
         ends = note.near_depth * metres, note.far_depth * metres
         return distance_of(values, *ends, note.depth_type, note.depth_scale)
-    known = valid_pixels(values, DISTANCE)
+    known = valid_pixels(values, DISTANCE) & (values < NOTHING)
     scale = IN_METRES[note.units]
     return (values * scale if scale != 1 else values).where(known, torch.nan)
 

@@ -315,6 +315,26 @@ def test_files_of_other_programs(folders):
     assert torch.equal(load("colour.exr", depth_type="distance", channel="G")["depth"][0, ..., 0], colours["G"])
 
 
+def test_numbers_of_a_renderer_that_are_none(folders):
+    given = distances(2)
+    channels = {
+        "R": noise(HEIGHT, WIDTH),
+        "G": noise(HEIGHT, WIDTH),
+        "B": noise(HEIGHT, WIDTH),
+        "forward.u": noise(HEIGHT, WIDTH),
+    }
+    for i in range(2):
+        given[i, 0, 0], channels["R"][1, 1], channels["forward.u"][2, 2] = 1e10, torch.nan, torch.inf
+        write_exr(
+            folders / "in" / f"b.{i:04}.exr",
+            channels | {"forward.v": channels["forward.u"], "ViewLayer.Depth.Z": given[i]},
+        )
+    back = load("b.0000.exr")
+    assert not back["valid_mask"][:, 0, 0].any() and back["valid_mask"].sum() == 2 * (HEIGHT * WIDTH - 1)
+    assert back["far_depth"] < 30 and torch.isfinite(back["images"]).all() and back["images"][0, 1, 1, 0] == 0
+    assert torch.isfinite(back["flow"]["forward"]).all() and back["flow"]["forward_valid"].sum() == HEIGHT * WIDTH - 1
+
+
 def test_a_part_of_a_clip_and_a_folder(folders):
     given = distances(6)
     name = save(picture(given), prefix="take/depth")[0]
@@ -528,7 +548,7 @@ def test_the_workflow_is_kept_where_the_server_keeps_it(folders, monkeypatch):
     from comfy.cli_args import args
 
     class Graph:
-        prompt, extra_pnginfo = {"1": {}}, {"workflow": {"nodes": []}}
+        prompt, extra_pnginfo = {"1": {}}, {"workflow": {"nodes": []}, "compression": "none", "channels": 3}
 
     monkeypatch.setattr(SaveDepth, "hidden", Graph, raising=False)
     for program, found in (("Nuke", "exr"), ("ControlNet", "png")):
