@@ -100,7 +100,7 @@ class LoadDepth(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def validate_inputs(cls, depth_file=None) -> bool | str:
+    def validate_inputs(cls, depth_file=None, depth_type=None) -> bool | str:  # the host gives it depth_type too
         try:
             return depth_file is None or bool(depth_path(depth_file))
         except ValueError as error:

@@ -66,6 +66,8 @@ def test_a_name_that_leads_out_is_refused_by_the_server(run):
     for name in ("../../etc/passwd.exr", "/etc/passwd", "x\0.exr [output]"):
         result = run(graph(load={"depth_file": name}))
         assert not result.ok and "Found no file" in json.dumps(result.node_errors), name
+    result = run(graph(load={"start_frame": -1}))
+    assert not result.ok and "start_frame" in json.dumps(result.node_errors)
     result = run(graph(save={"filename_prefix": "../../x"}))
     assert result.error["node_id"] == "3" and "outside the output folder" in result.error["exception_message"]
 
