@@ -62,7 +62,7 @@ class LoadDepth(io.ComfyNode):
             ],
             inputs=[
                 io.Combo.Input(
-                    "depth_file", options=listed(),
+                    "depth_file", options=listed(), default="",  # no file is a better guess than another
                     tooltip="The first file of a sequence, or a video, in the input or output folder, or depth_path of Save Depth. "
                     "The name of a folder with one sequence serves too.",
                 ),
