@@ -8,14 +8,18 @@ from .host.seam import named_changes
 with named_changes():
     from comfy_api.latest import ComfyExtension, io
 
-    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet, video, wan
+    from . import character, depth, evaluate, files, flow, geometry, handoff, layers, lfdm, oneshot, pair, pose
+    from . import provenance, stage, unet, video, view, wan
     from .host.files.folders import add_folder, add_own_folders, add_shipped
     from .inputs.numbers import finite_only
     from .inputs.video import reads_videos
     from .replaced import register_replaced
 
 # In the order in which the node library shows their folders: first what works on any clip.
-TOPICS = (depth, layers, flow, pose, video, pair, character, lfdm, oneshot, unet, wan, files, evaluate, stage)
+TOPICS = (
+    *(depth, view, geometry, handoff, layers, flow, pose, video),
+    *(pair, character, lfdm, oneshot, unet, wan, files, evaluate, provenance, stage),
+)
 
 
 class DuetExtension(ComfyExtension):

@@ -38,7 +38,7 @@ HOSTS_OWN = {
     "nodes",
     "server",
 }
-IMPORTED_AS = {"opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
+IMPORTED_AS = {"openexr": "OpenEXR", "opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
 
 
 def read(path: str) -> str:

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPICS = {
-    "baselines", "character", "depth", "evaluate", "files", "flow", "layers", "lfdm", "oneshot", "pair", "pose", "stage",
-    "unet", "video", "view", "wan",
+    "baselines", "character", "depth", "evaluate", "files", "flow", "geometry", "handoff", "layers", "lfdm", "oneshot", "pair",
+    "pose", "provenance", "stage", "unet", "video", "view", "wan",
 }  # fmt: skip
 ROOMS = {
     "models": TOPICS,
@@ -62,7 +62,7 @@ HOST = {
 }
 OURS = {"models", "nodes", "training", "scripts", "tests", "benchmarks", "pack"}
 FOR_TRAINING = {"torch", "safetensors", "numpy", "accelerate", "diffusers", "transformers", "av", "PIL"}
-FOR_MODELS = {"torch", "diffusers", "einops", "safetensors", "numpy", "cv2"}
+FOR_MODELS = {"torch", "diffusers", "einops", "safetensors", "numpy", "cv2"} | {"OpenEXR", "av", "PIL", "pxr"}
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

@@ -7,11 +7,11 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from uuid import uuid4
 
 import numpy as np
@@ -41,15 +41,21 @@ def write_flo(path: Path, flow: Tensor) -> Path:
 
 
 def write_series(first: Path, flow: Tensor, report: Report = silent) -> Path:
-    """(N, H, W, 2) to a file for each frame, of which the first ends in _0000.flo.
+    """(N, H, W, 2) to a file for each frame, of which the first ends in _0000.flo."""
+    files = [first.with_name(first.name.replace(FIRST, f"_{i:04}.flo")) for i in range(len(flow))]
+    write_all(files, lambda i, file: file.write(flo_bytes(flow[i])), report)
+    return first
+
+
+def write_all(files: list[Path], write: Callable[[int, BinaryIO], object], report: Report = silent) -> None:
+    """Several files by write(index, file), all or none.
 
     All are written under other names, then renamed from the last to the first: where the first is, all are.
     """
-    files = [first.with_name(first.name.replace(FIRST, f"_{i:04}.flo")) for i in range(len(flow))]
     unfinished, named = [hidden(file) for file in files], []
     try:
-        for i, frame in enumerate(flow):
-            fill(unfinished[i], files[i], lambda file, frame=frame: file.write(flo_bytes(frame)))
+        for i, path in enumerate(files):
+            fill(unfinished[i], path, lambda file, i=i: write(i, file))
             report(i + 1)
         for old, new in zip(reversed(unfinished), reversed(files), strict=True):
             os.replace(old, new)
@@ -57,7 +63,6 @@ def write_series(first: Path, flow: Tensor, report: Report = silent) -> Path:
     finally:
         for path in [*unfinished, *(named if len(named) < len(files) else ())]:
             path.unlink(missing_ok=True)
-    return first
 
 
 def flo_size(path: Path) -> tuple[int, int]:

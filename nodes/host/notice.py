@@ -2,6 +2,7 @@
 
 import logging
 
+from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
@@ -20,3 +21,8 @@ def show_warning(warning: str | None, mended: str) -> None:
     if warning or place in _warned:
         server.send_progress_text(warning or mended, running.node_id, server.client_id)
     (_warned.add if warning else _warned.discard)(place)
+
+
+def blocked(message: str) -> ExecutionBlocker:
+    """An output that stops what is connected to it with a sentence."""
+    return ExecutionBlocker(message)

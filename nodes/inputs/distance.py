@@ -69,17 +69,7 @@ def distance_inputs() -> list:
 
 def read_distances(depth: Tensor | dict, depth_type: dict, field_of_view: float) -> Distances:
     """What distance_inputs() give, as distances of the whole clip; refuses a frame in which no distance is known."""
-    from ...models.depth.distance import distance_of
-    from ...models.depth.range import valid_pixels
-    from .depth import grey, read_depth
-
-    kind = depth_type["depth_type"]
-    if isinstance(depth, dict) or kind == "distance":
-        metres, valid, _ = read_depth(depth, "distance")
-        metres = metres.float().where(valid & valid_pixels(metres, "distance"), torch.nan)
-    else:
-        ends = depth_type["near_depth"], depth_type["far_depth"]
-        metres = distance_of(grey(depth), *ends, kind, depth_type["depth_scale"])
+    metres = metres_of(depth, depth_type)
     empty = next((index for index, frame in enumerate(metres) if not torch.isfinite(frame).any()), None)
     if empty is not None:
         raise ValueError(
@@ -87,6 +77,32 @@ def read_distances(depth: Tensor | dict, depth_type: dict, field_of_view: float)
             "negative, sky or not a number; check depth_type and what the depth comes from."
         )
     return Distances(metres, focal_length(depth, field_of_view, metres.shape[-1]))
+
+
+def metres_of(depth: Tensor | dict, depth_type: dict) -> Tensor:
+    """(N, H, W) distances in metres of what distance_inputs() give, NaN where not known."""
+    from ...models.depth.distance import distance_of
+    from ...models.depth.range import valid_pixels
+    from .depth import grey, read_depth
+
+    kind = depth_type["depth_type"]
+    if isinstance(depth, dict) or kind == "distance":
+        metres, valid, _ = read_depth(depth, "distance")
+        return metres.float().where(valid & valid_pixels(metres, "distance"), torch.nan)
+    ends = depth_type["near_depth"], depth_type["far_depth"]
+    return distance_of(grey(depth), *ends, kind, depth_type["depth_scale"])
+
+
+def one_frame(depth: Tensor | dict, index: int) -> Tensor | dict:
+    """One frame of a depth picture or of a geometry, for clips that are read without a copy."""
+    if not isinstance(depth, dict):
+        return depth[index : index + 1]
+    planes = {
+        name: depth[name][index : index + 1]
+        for name in ("depth", "mask", "sky")
+        if isinstance(depth.get(name), Tensor) and depth[name].ndim == 3 and len(depth[name]) > 1
+    }
+    return depth | planes
 
 
 def focal_length(depth: Tensor | dict, field_of_view: float, width: int) -> float:

@@ -180,7 +180,8 @@ class InvertVideo(io.ComfyNode):
     @classmethod
     def execute(cls, model, original_positive, latent, steps, inversion, scheduler) -> io.NodeOutput:
         from ...models.oneshot.inversion import error_images, reconstruction_error
-        from ..host.oneshot.inversion import blocked, invert_and_return, latent_channels, needs_noise
+        from ..host.notice import blocked
+        from ..host.oneshot.inversion import invert_and_return, latent_channels, needs_noise
         from ..host.pair.sampling import is_ours, modalities_of
 
         check_clip(latent, latent_channels(model), modalities_of(model) if is_ours(model) else None)

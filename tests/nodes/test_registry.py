@@ -29,11 +29,15 @@ NODES = nodes()
 
 
 def is_file(option):
-    return str(option).endswith((".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin"))
+    models, clips = (
+        (".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin"),
+        (".exr", ".png", ".mkv", ".mov", ".mp4", ".avi"),
+    )
+    return str(option).removesuffix(" [output]").endswith(models + clips)
 
 
 def options(i):
-    """What a list offers; files of models among it are the user's, as many as there are."""
+    """What a list offers; files among it are the user's, as many as there are."""
     found = [getattr(one, "key", one) for one in getattr(i, "options", None) or ()]
     return [one for one in found if isinstance(one, str) and not is_file(one)] or None
 

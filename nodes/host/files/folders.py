@@ -4,6 +4,8 @@ Every loader lists safe files and old ones alike; of the old ones models/files/r
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PureWindowsPath
 
 import folder_paths
@@ -12,6 +14,7 @@ SAFE = (".safetensors", ".sft")
 PICKLED = (".ckpt", ".pth", ".pt", ".bin")  # they can hold code, which would run if it were read
 WEIGHTS = (*SAFE, *PICKLED)
 TENSORS_ONLY = "Of an old .ckpt, .pth, .pt or .bin file only the tensors are read, never code."
+LONGEST_PREFIX = 200
 SHIPPED = Path(__file__).resolve().parents[3] / "weights"
 # Folders for files that stock loaders cannot open: our loaders read them after the stock folder, stock loaders do not.
 BESIDE = {"diffusion_models": "duet_models", "controlnet": "duet_controlnets"}
@@ -88,11 +91,63 @@ def output_file(prefix: str, ending: str) -> Path:
     return path
 
 
+@contextmanager
+def claimed_file(prefix: str, ending: str) -> Iterator[Path]:
+    """A new file in the output folder, empty, so that no other run gets its name; it is deleted if it stays empty."""
+    if not prefix.isprintable() or len(prefix) > LONGEST_PREFIX:
+        raise ValueError(
+            f"filename_prefix: expected up to {LONGEST_PREFIX} characters without control characters, got {prefix[:200]!r}: "
+            "enter another name."
+        )
+    try:
+        path = create_file(prefix, ending)
+    except OSError as error:
+        raise ValueError(
+            f"{prefix} could not be written into the output folder ({error.strerror or error}): make room on that disk, or "
+            "choose another folder in filename_prefix."
+        ) from error
+    try:
+        yield path
+    finally:
+        if path.is_file() and not path.stat().st_size:
+            path.unlink()
+
+
+def create_file(prefix: str, ending: str) -> Path:
+    """An empty file of a new name; where another run takes the name meanwhile, the next one."""
+    while True:
+        path = output_file(prefix, ending)
+        try:
+            path.open("x").close()
+            return path
+        except FileExistsError:
+            continue
+
+
 def list_input(endings: tuple[str, ...]) -> list[str]:
     """Names of files in the input folder and in the folders in it."""
-    root = Path(folder_paths.get_input_directory())
+    return files_below(folder_paths.get_input_directory(), endings)
+
+
+def list_output(endings: tuple[str, ...]) -> list[str]:
+    """Names of files in the output folder and in the folders in it, in the form of output_name()."""
+    return [f"{name} [output]" for name in files_below(folder_paths.get_output_directory(), endings)]
+
+
+def files_below(folder: str, endings: tuple[str, ...]) -> list[str]:
+    root = Path(folder)
     found = (path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.name.lower().endswith(endings))
     return sorted(path.relative_to(root).as_posix() for path in found)
+
+
+def input_path(name: str) -> Path:
+    """A file or folder in the input folder, or in another whose name follows it, "x [output]"; it never leads out of it."""
+    if not name.isprintable() or not name.strip() or not folder_paths.exists_annotated_filepath(name):
+        raise ValueError(
+            f"Found no file {name[:200]!r} in its folder: put it into the input folder, press R to refresh the list, and choose "
+            "it again."
+        )
+    return Path(folder_paths.get_annotated_filepath(name))
 
 
 def input_file(name: str, endings: tuple[str, ...]) -> Path:

@@ -13,7 +13,6 @@ import comfy.samplers
 import comfy.utils
 import latent_preview
 import torch
-from comfy_execution.graph_utils import ExecutionBlocker
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -159,11 +158,6 @@ def noise_share(schedule, sigmas: Tensor) -> Tensor:
 def needs_noise(model) -> bool:
     """Whether a sampler begins with its noise alone, so that a latent cannot carry any into it."""
     return prediction_of(model.get_model_object("model_sampling")) == "flow"
-
-
-def blocked(message: str) -> ExecutionBlocker:
-    """An output that stops what is connected to it with a sentence."""
-    return ExecutionBlocker(message)
 
 
 def sample(model, positive, sampler, sigmas: Tensor, latent: dict, noise: Tensor | None = None) -> dict:

@@ -67,7 +67,9 @@ CLIPS = [
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """The small models that some nodes need."""
+    """The small models that some nodes need, and an output folder for those that save."""
+    output = folder_paths.get_output_directory()
+    folder_paths.set_output_directory(str(tmp_path_factory.mktemp("output")))
     root = tmp_path_factory.mktemp("models")
     write_flow_models(root)
     before = dict(folder_paths.folder_names_and_paths)
@@ -76,7 +78,8 @@ def models(tmp_path_factory):
     autoencoder = loader.execute(**widgets(loader) | {"autoencoder_name": "duet_flow_codec_64.safetensors"})[0]
     folder_paths.folder_names_and_paths.clear()
     folder_paths.folder_names_and_paths.update(before)
-    return SimpleNamespace(vae=comfy.sd.VAE(sd=vae_state()), autoencoder=autoencoder, model=tiny_model())
+    yield SimpleNamespace(vae=comfy.sd.VAE(sd=vae_state()), autoencoder=autoencoder, model=tiny_model())
+    folder_paths.set_output_directory(output)
 
 
 def default(one):

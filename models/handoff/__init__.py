@@ -1,0 +1,1 @@
+"""Depth, pictures, motion and layers in the files that other programs read and write."""
