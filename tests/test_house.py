@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPICS = {
-    "baselines", "character", "depth", "evaluate", "files", "flow", "layers", "lfdm", "oneshot", "pair", "pose", "stage",
+    "baselines", "character", "depth", "evaluate", "files", "flow", "geometry", "layers", "lfdm", "oneshot", "pair", "pose", "stage",
     "unet", "view", "wan",
 }  # fmt: skip
 ROOMS = {
@@ -62,7 +62,7 @@ HOST = {
 }
 OURS = {"models", "nodes", "training", "scripts", "tests", "benchmarks", "pack"}
 FOR_TRAINING = {"torch", "safetensors", "numpy", "accelerate", "diffusers", "transformers", "av", "PIL"}
-FOR_MODELS = {"torch", "diffusers", "einops", "safetensors", "numpy", "cv2"}
+FOR_MODELS = {"torch", "diffusers", "einops", "safetensors", "numpy", "cv2", "pxr"}
 
 
 def imports(path: Path) -> Iterator[tuple[str, int]]:

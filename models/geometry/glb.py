@@ -8,6 +8,7 @@ import struct
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from ..view.camera import Camera
@@ -47,7 +48,11 @@ class Buffer:
 
 
 def glb_chunks(
-    surface: Surface, camera: Camera, colours: Tensor | None = None, texture: bytes | None = None, about: dict | None = None
+    surface: Surface,
+    camera: Camera,
+    colours: Tensor | None = None,
+    texture: bytes | None = None,
+    about: dict | None = None,
 ) -> list[bytes]:
     """The content of a file: a surface with (K, 3) linear colours, or with a PNG of the whole picture, and one camera.
 
@@ -63,7 +68,8 @@ def glb_chunks(
         "cameras": [lens(surface, camera)],
     }
     if len(surface.points):  # an accessor cannot be empty
-        scene |= {"meshes": [{"name": "Surface", "primitives": [primitive(buffer, surface, camera, colours, texture)]}]}
+        size = camera.height, camera.width
+        scene |= {"meshes": [{"name": "Surface", "primitives": [primitive(buffer, surface, size, colours, texture)]}]}
         scene |= {"materials": [material(texture is not None)]}
         scene |= picture(buffer, texture) if texture is not None else {}
         scene["nodes"].append({"name": "Surface", "mesh": 0})
@@ -72,13 +78,15 @@ def glb_chunks(
     return framed(scene, buffer)
 
 
-def primitive(buffer: Buffer, surface: Surface, camera: Camera, colours: Tensor | None, texture: bytes | None) -> dict:
-    """The mesh as numbers in the buffer."""
+def primitive(
+    buffer: Buffer, surface: Surface, size: tuple[int, int], colours: Tensor | None, texture: bytes | None
+) -> dict:
+    """The mesh as numbers in the buffer; a texture has `size` (H, W)."""
     attributes = {"POSITION": buffer.add_numbers(floats(surface.points), "VEC3", bounds=True)}
     if texture is None:
         attributes["COLOR_0"] = buffer.add_numbers(floats(colours), "VEC3")
     else:
-        attributes["TEXCOORD_0"] = buffer.add_numbers(places(surface, camera), "VEC2")
+        attributes["TEXCOORD_0"] = buffer.add_numbers(floats(places(surface.pixels, size)), "VEC2")
     drawn = {"attributes": attributes, "material": 0, "mode": TRIANGLES if len(surface.triangles) else POINTS}
     if len(surface.triangles):
         drawn["indices"] = buffer.add_numbers(surface.triangles.reshape(-1).numpy().astype("<u4"), "SCALAR")
@@ -89,11 +97,10 @@ def floats(values: Tensor) -> np.ndarray:
     return values.numpy().astype("<f4")
 
 
-def places(surface: Surface, camera: Camera) -> np.ndarray:
-    """(K, 2) places in the picture, from 0 at the left and at the top to 1."""
-    pixels = surface.pixels.numpy()
-    across, down = (pixels % camera.width + 0.5) / camera.width, (pixels // camera.width + 0.5) / camera.height
-    return np.stack((across, down), -1).astype("<f4")
+def places(pixels: Tensor, size: tuple[int, int]) -> Tensor:
+    """(K,) pixels of a picture (H, W) to (K, 2) places in it, from 0 at the left and at the top to 1."""
+    height, width = size
+    return torch.stack(((pixels % width + 0.5) / width, (pixels // width + 0.5) / height), -1)
 
 
 def lens(surface: Surface, camera: Camera) -> dict:

@@ -35,7 +35,10 @@ def surface(depth: Tensor, camera: Camera, step: int = 1, jump: float = 0.05) ->
     numbers = torch.arange(pixels.numel()).reshape(pixels.shape)
     left, right = numbers[:, :-1], numbers[:, 1:]
     triangles = torch.cat(
-        [torch.stack(corners, -1).reshape(-1, 3) for corners in ((left[:-1], left[1:], right[:-1]), (right[:-1], left[1:], right[1:]))]
+        [
+            torch.stack(corners, -1).reshape(-1, 3)
+            for corners in ((left[:-1], left[1:], right[:-1]), (right[:-1], left[1:], right[1:]))
+        ]
     )
     if step == 1:
         keep = even(depth.reshape(-1)[triangles], jump)
@@ -61,7 +64,9 @@ def uncut(depth: Tensor, step: int, jump: float) -> Tensor:
     if 0 in cells:
         return ~cut
     for axis, kernel in ((0, (step, step + 1)), (1, (step + 1, step))):
-        pairs = torch.stack((depth.narrow(axis, 0, depth.shape[axis] - 1), depth.narrow(axis, 1, depth.shape[axis] - 1)), -1)
+        pairs = torch.stack(
+            (depth.narrow(axis, 0, depth.shape[axis] - 1), depth.narrow(axis, 1, depth.shape[axis] - 1)), -1
+        )
         cut |= max_pool2d((~even(pairs, jump)).float()[None], kernel, stride=step)[0] > 0
     return ~cut
 

@@ -3,6 +3,10 @@
 The library usd-core is optional, so it is imported where it is used. Letters: K points, T triangles.
 """
 
+import errno
+import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +24,7 @@ MISSING = "USD needs the package usd-core, which is not installed: run `pip inst
 FILM = 0.036  # metres: how wide the film of a full-frame camera is
 TENTHS = 10  # USD measures lens and film in tenths of the scene's unit
 ROOT = "/Geometry"
+LITTLE = 2**20  # bytes: a disk with less room is full
 
 
 def import_pxr() -> ModuleType:
@@ -140,9 +145,16 @@ class UsdFile:
             yield
         except (RuntimeError, OSError) as error:  # usd-core's own errors are RuntimeErrors
             raise ValueError(
-                f"{self.name} could not be written ({str(error).strip().splitlines()[-1]}), and nothing of it is left: make "
-                "room on that disk, or choose another folder in filename_prefix."
+                f"{self.name} could not be written ({reason(error, self.name.parent)}), and nothing of it is left: make room "
+                "on that disk, or choose another folder in filename_prefix."
             ) from error
+
+
+def reason(error: Exception, folder: Path) -> str:
+    """What usd-core says in its trace; on a full disk it only says that the file cannot be read back."""
+    if folder.is_dir() and shutil.disk_usage(folder).free < LITTLE:
+        return os.strerror(errno.ENOSPC)
+    return (re.findall("'([^']*)'", str(error)) or [str(error).strip()])[-1]
 
 
 def vectors(pxr: ModuleType, values: Tensor):

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from ..view.camera import Camera
 
-TURN = torch.tensor([1.0, -1.0, -1.0])  # OpenCV's camera axes (y down, z forward) to those of glTF and USD (y up, z back)
+TURN = torch.tensor(
+    [1.0, -1.0, -1.0]
+)  # OpenCV's camera axes (y down, z forward) to those of glTF and USD (y up, z back)
 
 
 def still_camera(frames: int, focal: float, height: int, width: int) -> Camera:

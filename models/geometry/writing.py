@@ -27,7 +27,7 @@ def write_series(first: Path, files: Iterable[list[bytes]], report: Callable[[in
             named.append(new)
     finally:
         for path in [*unfinished, *(named if len(named) < len(names) else ())]:
-            path.unlink(missing_ok=True)
+            remove(path)
     return names
 
 
@@ -36,7 +36,15 @@ def write_one(path: Path, write: Callable[[Path], None]) -> Path:
     unfinished = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
     try:
         write(unfinished)
+        with unfinished.open("rb+") as file:
+            os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
-        unfinished.unlink(missing_ok=True)
+        remove(unfinished)
     return path
+
+
+def remove(path: Path) -> None:
+    """A read-only disk refuses to remove even what is not there, which would hide the first error."""
+    if path.exists():
+        path.unlink(missing_ok=True)

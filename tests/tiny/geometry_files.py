@@ -26,9 +26,7 @@ def read_glb(path) -> Read:
     across, down = np.radians(scene.camera.fov)  # trimesh keeps the aspect as the quotient of the angles
     half = np.tan(down / 2)
     slopes = half * across / down, half
-    return Read(
-        np.asarray(shape.vertices), glb_colours(shape), np.asarray(shape.faces), scene.camera_transform, slopes
-    )
+    return Read(np.asarray(shape.vertices), glb_colours(shape), np.asarray(shape.faces), scene.camera_transform, slopes)
 
 
 def glb_colours(shape) -> np.ndarray:

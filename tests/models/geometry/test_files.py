@@ -91,25 +91,42 @@ def test_a_glb_returns_to_the_picture(clip, tmp_path, step, textured):
 def test_a_glb_of_points_and_one_of_nothing(clip, tmp_path):
     shape, colours = found_in(clip, 0, point_cloud)
     empty = point_cloud(torch.full((HEIGHT, WIDTH), torch.nan), camera_of(clip, 0))
-    contents = [glb_chunks(shape, camera_of(clip, 0), linear(colours)), glb_chunks(empty, camera_of(clip, 0), torch.empty(0, 3))]
+    contents = [
+        glb_chunks(shape, camera_of(clip, 0), linear(colours)),
+        glb_chunks(empty, camera_of(clip, 0), torch.empty(0, 3)),
+    ]
     full, nothing = write_series(tmp_path / "x_0000.glb", contents, lambda done: None)
     (cloud,) = trimesh.load_scene(full, process=False).geometry.values()
     assert isinstance(cloud, trimesh.PointCloud) and len(cloud.vertices) == HEIGHT * WIDTH
-    assert chunk(nothing)["nodes"][0]["camera"] == 0 and "meshes" not in chunk(nothing) and "buffers" not in chunk(nothing)
+    assert (
+        chunk(nothing)["nodes"][0]["camera"] == 0 and "meshes" not in chunk(nothing) and "buffers" not in chunk(nothing)
+    )
 
 
 def test_every_view_and_accessor_of_a_glb_fits(clip, tmp_path):
     shape, _ = found_in(clip, 1, step=2)
-    (path,) = write_series(tmp_path / "x_0000.glb", [glb_chunks(shape, camera_of(clip, 1), texture=png(clip.rgb[1]))], print)
+    (path,) = write_series(
+        tmp_path / "x_0000.glb", [glb_chunks(shape, camera_of(clip, 1), texture=png(clip.rgb[1]))], print
+    )
     scene = chunk(path)
     for view in scene["bufferViews"]:
-        assert view["byteOffset"] % 4 == 0 and view["byteOffset"] + view["byteLength"] <= scene["buffers"][0]["byteLength"]
+        assert (
+            view["byteOffset"] % 4 == 0 and view["byteOffset"] + view["byteLength"] <= scene["buffers"][0]["byteLength"]
+        )
     for accessor in scene["accessors"]:
         size = 4 * {"SCALAR": 1, "VEC2": 2, "VEC3": 3}[accessor["type"]]
         assert scene["bufferViews"][accessor["bufferView"]]["byteLength"] == size * accessor["count"]
     position = scene["accessors"][scene["meshes"][0]["primitives"][0]["attributes"]["POSITION"]]
     np.testing.assert_allclose(position["min"], shape.points.amin(0).numpy(), rtol=1e-6)
-    assert len(path.read_bytes()) == 12 + 8 + len(json.dumps(scene).encode()) + -len(json.dumps(scene).encode()) % 4 + 8 + scene["buffers"][0]["byteLength"]
+    assert (
+        len(path.read_bytes())
+        == 12
+        + 8
+        + len(json.dumps(scene).encode())
+        + -len(json.dumps(scene).encode()) % 4
+        + 8
+        + scene["buffers"][0]["byteLength"]
+    )
 
 
 # --- PLY -------------------------------------------------------------------------------------------------------------
@@ -166,7 +183,12 @@ def test_the_stage_has_units_axes_rate_camera_and_workflow(clip, tmp_path):
     assert stage.GetDefaultPrim().GetPath() == "/Geometry"
     assert dict(stage.GetRootLayer().customLayerData) == {"prompt": "{}", "workflow": '{"a": 1}'}
     mesh, camera = UsdGeom.Mesh.Get(stage, "/Geometry/Surface"), UsdGeom.Camera.Get(stage, "/Geometry/Camera")
-    for attribute in (mesh.GetPointsAttr(), mesh.GetFaceVertexIndicesAttr(), mesh.GetDisplayColorAttr(), mesh.GetExtentAttr()):
+    for attribute in (
+        mesh.GetPointsAttr(),
+        mesh.GetFaceVertexIndicesAttr(),
+        mesh.GetDisplayColorAttr(),
+        mesh.GetExtentAttr(),
+    ):
         assert attribute.GetTimeSamples() == [1, 2, 3, 4]
     assert mesh.GetSubdivisionSchemeAttr().Get() == "none" and mesh.GetDoubleSidedAttr().Get()
     valid, why = UsdGeom.Mesh.ValidateTopology(
