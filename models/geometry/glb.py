@@ -104,9 +104,11 @@ def places(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def lens(surface: Surface, camera: Camera) -> dict:
-    """The camera; it draws from a hundredth of the nearest point on."""
-    near = float(surface.depth.min()) / 100 if len(surface.depth) else 0.01
-    view = {"yfov": vertical_view(camera), "aspectRatio": camera.width / camera.height, "znear": near}
+    """The camera; it draws from a hundredth of the nearest distance to ten times the farthest."""
+    near, far = (
+        (float(surface.depth.min()) / 100, float(surface.depth.max()) * 10) if len(surface.depth) else (0.01, 1000.0)
+    )
+    view = {"yfov": vertical_view(camera), "aspectRatio": camera.width / camera.height, "znear": near, "zfar": far}
     return {"name": "Camera", "type": "perspective", "perspective": view}
 
 

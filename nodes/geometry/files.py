@@ -24,7 +24,7 @@ class GeometryFiles:
 
     @property
     def kind(self) -> str:
-        return self.file_format["file_format"]
+        return self.file_format["geometry_format"]
 
     @property
     def is_points(self) -> bool:

@@ -12,7 +12,7 @@ SHAPES = ("surface", "points")
 ENDINGS = {"glb": "_0000.glb", "ply": "_0000.ply", "usd": ".usdc"}
 
 
-def file_format() -> io.DynamicCombo.Input:
+def geometry_format() -> io.DynamicCombo.Input:
     option = io.DynamicCombo.Option
     glb = io.Combo.Input(
         "surface_colors", options=list(SURFACE_COLORS), default=SURFACE_COLORS[0],
@@ -30,7 +30,7 @@ def file_format() -> io.DynamicCombo.Input:
         ),
     ]  # fmt: skip
     return io.DynamicCombo.Input(
-        "file_format", options=[option(FORMATS[0], [glb]), option(FORMATS[1], []), option(FORMATS[2], usd)],
+        "geometry_format", options=[option(FORMATS[0], [glb]), option(FORMATS[1], []), option(FORMATS[2], usd)],
         tooltip="glb: one surface with its camera for each frame, which every 3-D program opens. ply: one cloud of colored "
         "points for each frame. usd: one file with the whole animation and its camera (needs the package usd-core).",
     )  # fmt: skip
@@ -73,7 +73,7 @@ class SaveGeometry(io.ComfyNode):
                     "filename_prefix", default="duet/geometry",
                     tooltip="Folder and name inside the output folder. A number is added, nothing is overwritten.",
                 ),
-                file_format(),
+                geometry_format(),
                 *shape_inputs(),
                 *frame_inputs(),
                 *late_inputs(),
@@ -91,7 +91,7 @@ class SaveGeometry(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images, depth, depth_type, field_of_view, filename_prefix, file_format, pixel_step, jump_threshold,
+        cls, images, depth, depth_type, field_of_view, filename_prefix, geometry_format, pixel_step, jump_threshold,
         max_distance, first_frame, max_frames, frame_step, camera_motion, shape_mask=None,
     ) -> io.NodeOutput:  # fmt: skip
         from .files import GeometryFiles
@@ -99,8 +99,8 @@ class SaveGeometry(io.ComfyNode):
         check_clip_memory("Save Moving Geometry", images, 4.0, for_one=64)
         clip = read_clip(images, depth, depth_type, field_of_view, max_distance, camera_motion, shape_mask)
         frames = chosen_frames(len(clip.images), first_frame, max_frames, frame_step)
-        files = GeometryFiles(clip.chosen(frames), frames, file_format, pixel_step, jump_threshold)
-        path = output_file(filename_prefix, ENDINGS[file_format["file_format"]])
+        files = GeometryFiles(clip.chosen(frames), frames, geometry_format, pixel_step, jump_threshold)
+        path = output_file(filename_prefix, ENDINGS[geometry_format["geometry_format"]])
         files.write(path, cls.hidden)
         report = files.report(path)
         return io.NodeOutput(output_name(path), Types.File3D(str(path)), report, ui={"text": (report,)})

@@ -9,6 +9,7 @@ from comfy_extras.nodes_moge import triangulate_grid_mesh
 from comfy_extras.nodes_save_3d import SaveGLB
 from pack.models.stage import render, sample_scene
 from pack.nodes.geometry.mesh import DepthToMesh
+from tiny.geometry_files import decibels, read_glb
 
 HEIGHT, WIDTH = 72, 96
 
@@ -18,13 +19,17 @@ def clip():
     return render(sample_scene(7, frames=2, height=HEIGHT, width=WIDTH, objects=2))
 
 
-def mesh(clip, **changes):
+def run(clip, **changes):
     inputs = {
         "images": clip.rgb, "depth": clip.depth[..., None].repeat(1, 1, 1, 3), "depth_type": {"depth_type": "distance"},
         "field_of_view": float(np.degrees(2 * np.arctan(WIDTH / 2 / clip.camera.focal))), "frame": 1, "pixel_step": 1,
         "jump_threshold": 0.05, "max_distance": 0.0, "camera_motion": "auto",
     }  # fmt: skip
-    return DepthToMesh.execute(**inputs | changes)[0]
+    return DepthToMesh.execute(**inputs | changes).result
+
+
+def mesh(clip, **changes):
+    return run(clip, **changes)[0]
 
 
 def test_the_hosts_own_node_saves_it(clip, tmp_path, monkeypatch):
@@ -52,6 +57,14 @@ def test_the_hosts_own_node_saves_it(clip, tmp_path, monkeypatch):
     across, up = shape.visual.uv.T
     np.testing.assert_allclose(across * WIDTH - 0.5, column, atol=0.03)
     np.testing.assert_allclose((1 - up) * HEIGHT - 0.5, row, atol=0.03)
+
+
+def test_the_file_for_preview_3d_has_the_same_surface_and_a_camera(clip, tmp_path):
+    given, model = run(clip)
+    model.save_to(str(tmp_path / "x.glb"))
+    read = read_glb(tmp_path / "x.glb")
+    assert model.format == "glb" and np.array_equal(read.triangles, given.faces[0].numpy())
+    assert decibels(read, clip.rgb[1].numpy())[0] > 40
 
 
 def test_axes_and_winding_are_those_of_the_hosts_own_meshes():

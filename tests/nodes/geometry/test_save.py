@@ -19,9 +19,9 @@ from pack.nodes.stage.truth import geometry
 from tiny.geometry_files import decibels, read_glb, read_ply, read_usd
 
 FRAMES, HEIGHT, WIDTH = 4, 72, 96
-TEXTURED, COLORED = ({"file_format": "glb", "surface_colors": colors} for colors in ("texture", "points"))
-PLY = {"file_format": "ply"}
-USD, USD_POINTS = ({"file_format": "usd", "shape": shape, "frame_rate": 24.0} for shape in ("surface", "points"))
+TEXTURED, COLORED = ({"geometry_format": "glb", "surface_colors": colors} for colors in ("texture", "points"))
+PLY = {"geometry_format": "ply"}
+USD, USD_POINTS = ({"geometry_format": "usd", "shape": shape, "frame_rate": 24.0} for shape in ("surface", "points"))
 KINDS = {"textured": TEXTURED, "colored": COLORED, "ply": PLY, "usd": USD, "usd points": USD_POINTS}
 METRES = {"depth_type": "distance"}
 
@@ -50,7 +50,7 @@ def save(clip, file_format, depth=None, depth_type=METRES, **changes):
     depth = clip.depth[..., None].repeat(1, 1, 1, 3) if depth is None else depth
     inputs = {
         "images": clip.rgb, "depth": depth, "depth_type": depth_type, "field_of_view": field_of_view(clip),
-        "filename_prefix": "duet/geometry", "file_format": file_format, "pixel_step": 1, "jump_threshold": 0.05,
+        "filename_prefix": "duet/geometry", "geometry_format": file_format, "pixel_step": 1, "jump_threshold": 0.05,
         "max_distance": 0.0, "first_frame": 0, "max_frames": 0, "frame_step": 1, "camera_motion": "auto",
     }  # fmt: skip
     return SaveGeometry.execute(**inputs | changes)
@@ -62,7 +62,7 @@ def files(out) -> list[Path]:
 
 def read_all(out, file_format) -> list:
     """Every frame of the newest saving."""
-    if file_format["file_format"] == "usd":
+    if file_format["geometry_format"] == "usd":
         from pxr import Usd, UsdGeom
 
         (path,) = files(out)
@@ -135,7 +135,7 @@ def test_a_frame_without_geometry_stays_in_the_sequence(out, clip, kind):
     mask = clip.person_mask.clone()
     mask[2] = 0
     save(clip, KINDS[kind], shape_mask=mask)
-    if KINDS[kind]["file_format"] != "glb":
+    if KINDS[kind]["geometry_format"] != "glb":
         assert [len(one.points) > 0 for one in read_all(out, KINDS[kind])] == [True, True, False, True]
     else:
         assert len(files(out)) == FRAMES and len(files(out)[2].read_bytes()) < len(files(out)[1].read_bytes()) / 4
