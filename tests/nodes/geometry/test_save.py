@@ -1,6 +1,7 @@
 """Save Moving Geometry: each kind of file read by another library and projected back, its frames, its refusals."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -261,6 +262,28 @@ def test_a_prefix_never_leads_out_of_the_output(out, clip):
     assert not files(out)
 
 
+@pytest.mark.parametrize("prefix", ["duet/a\0b", "duet/line\nbreak", "\x1b[2J"])
+def test_control_characters_in_a_name_are_refused(out, clip, prefix):
+    with pytest.raises(ValueError, match="filename_prefix: expected a name without control characters"):
+        save(clip, PLY, filename_prefix=prefix)
+    assert not files(out)
+
+
+@pytest.mark.parametrize("prefix", ["duet/v1.2 [b]", "duet/Ünï 雪", "a'b"])
+def test_unusual_names_are_kept(out, clip, prefix):
+    for kind in (TEXTURED, USD):
+        save(clip, kind, filename_prefix=prefix, pixel_step=8)
+    assert len(files(out)) == FRAMES + 1 and all(
+        path.name.startswith(Path(prefix).name + "_0000") for path in files(out)
+    )
+
+
+def test_a_folder_that_cannot_be_made_is_named(out, clip):
+    (out / "taken").write_bytes(b"a file")
+    with pytest.raises(ValueError, match="filename_prefix: the folder of 'taken/x/y' could not be made"):
+        save(clip, PLY, filename_prefix="taken/x/y")
+
+
 def test_a_disk_without_room_is_named_before_anything_is_written(out, clip, monkeypatch):
     monkeypatch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": 1000}))
     with pytest.raises(
@@ -322,6 +345,36 @@ def test_without_usd_core_a_sentence_says_what_to_install(out, clip, monkeypatch
         save(clip, USD)
     save(clip, TEXTURED)
     assert len(files(out)) == FRAMES
+
+
+FLAT = """
+import sys
+from pathlib import Path
+import conftest, torch
+from pack.models.geometry.surface import point_cloud
+from pack.models.geometry.usd import UsdFile
+from pack.models.geometry.view import still_camera
+held = lambda: int(next(line for line in open("/proc/self/status") if line.startswith("RssAnon")).split()[1]) / 1024
+camera, random = still_camera(1, 100.0, 200, 300), torch.Generator().manual_seed(0)
+with UsdFile(Path(sys.argv[1]), Path(sys.argv[1]), 24.0, True, {}) as file:
+    for frame in range(30):
+        cloud = point_cloud(torch.rand(200, 300, generator=random) + 1, camera)
+        file.add(frame + 1, cloud, torch.rand(60000, 3, generator=random), camera, 1)
+        if frame == 4:
+            before = held()
+print(held() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the memory that Linux counts")
+def test_a_usd_of_many_frames_needs_the_memory_of_a_few(tmp_path):
+    """25 frames more are 42 MB in the file, and next to nothing in memory."""
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", FLAT, str(tmp_path / "x.usdc")], cwd=root, capture_output=True, text=True, check=True,
+        env=os.environ | {"PYTHONPATH": str(root)},
+    )  # fmt: skip
+    assert (tmp_path / "x.usdc").stat().st_size > 45e6 and float(done.stdout) < 15, done.stdout
 
 
 @pytest.mark.parametrize("kind", KINDS)
