@@ -105,9 +105,8 @@ def places(pixels: Tensor, size: tuple[int, int]) -> Tensor:
 
 def lens(surface: Surface, camera: Camera) -> dict:
     """The camera; it draws from a hundredth of the nearest distance to ten times the farthest."""
-    near, far = (
-        (float(surface.depth.min()) / 100, float(surface.depth.max()) * 10) if len(surface.depth) else (0.01, 1000.0)
-    )
+    depth = surface.depth if len(surface.depth) else torch.tensor([1.0, 100.0])
+    near, far = float(depth.min()) / 100, float(depth.max()) * 10
     view = {"yfov": vertical_view(camera), "aspectRatio": camera.width / camera.height, "znear": near, "zfar": far}
     return {"name": "Camera", "type": "perspective", "perspective": view}
 

@@ -65,15 +65,15 @@ class GeometryFiles:
             "make room, raise pixel_step or frame_step, or lower max_frames",
         )  # fmt: skip
 
+    def shape(self, frame: int) -> Surface:
+        if self.is_points:
+            return self.clip.point_cloud(frame, self.step)
+        return self.clip.surface(frame, self.step, self.jump)
+
     def shapes(self) -> Iterator[Surface]:
         """Frame after frame; refuses a clip in which nothing is connected."""
         for frame in range(len(self.numbers)):
-            points_only = self.is_points
-            shape = (
-                self.clip.point_cloud(frame, self.step)
-                if points_only
-                else self.clip.surface(frame, self.step, self.jump)
-            )
+            shape = self.shape(frame)
             self.counts.append((len(shape.points), len(shape.triangles)))
             yield shape
         if not any(points for points, _ in self.counts):
