@@ -17,7 +17,7 @@ from pack.models.depth.range import normalize_clip
 from pack.models.stage import render, sample_scene
 from pack.nodes.geometry.save import SaveGeometry
 from pack.nodes.stage.truth import geometry
-from tiny.geometry_files import decibels, read_glb, read_ply, read_usd
+from tiny.geometry_files import decibels, project, read_glb, read_ply, read_usd
 
 FRAMES, HEIGHT, WIDTH = 4, 72, 96
 TEXTURED, COLORED = ({"geometry_format": "glb", "surface_colors": colors} for colors in ("texture", "points"))
@@ -82,6 +82,8 @@ def test_every_frame_returns_to_its_picture(out, clip, kind, pixel_step):
     for one, picture in zip(read, clip.rgb.numpy(), strict=True):
         quality, covered = decibels(one, picture)
         assert quality > 40 and covered > 0.85 / pixel_step**2
+        corners = project(one, WIDTH, HEIGHT)[1][one.triangles]
+        assert (corners.max(-1) <= 1.0501 ** (2 * pixel_step - 1) * corners.min(-1)).all()  # nothing spans a jump
     assert path.startswith("duet/geometry_00001_") and path.endswith(" [output]")
     assert Path(model.get_source()) == files(out)[0] and model.format == files(out)[0].suffix[1:]
     assert f"{FRAMES} frames" in report and f"{max(len(one.points) for one in read):,} points" in report
