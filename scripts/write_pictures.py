@@ -13,18 +13,22 @@ spec = importlib.util.spec_from_file_location("pack", ROOT / "__init__.py", subm
 sys.modules["pack"] = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(sys.modules["pack"])
 
+import cv2  # noqa: E402
+import numpy as np  # noqa: E402
 import torch  # noqa: E402
 from pack.models.choices import DEPTH_BLENDS, EDGE_COLOURS, POSE_FORMATS, WIPE_DIRECTIONS  # noqa: E402
 from pack.models.depth import colormap, edit  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.evaluate import metrics  # noqa: E402
 from pack.models.flow import estimate as flow_estimate  # noqa: E402
+from pack.models.geometry.surface import surface  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.oneshot.flow_edit import flow_edit  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
 from pack.models.pose import drawing, formats  # noqa: E402
 from pack.models.stage import render, sample_scene  # noqa: E402
 from pack.models.video import compare  # noqa: E402
+from pack.models.view.camera import look_at  # noqa: E402
 from PIL import Image, ImageDraw, ImageFont  # noqa: E402
 
 SIDE = 160
@@ -267,6 +271,33 @@ def one_shot_pictures(scene, clip, picture) -> None:
     )
 
 
+def from_the_side(shape, camera, picture: torch.Tensor, lines: bool = False) -> torch.Tensor:
+    """A surface as a camera sees it that stands one and a half metres to the right."""
+    aim = camera.position + camera.rotation[0, 2] * shape.depth.median()
+    place = camera.position + camera.rotation[0, 0] * 1.5
+    moved = replace(camera, position=place, rotation=look_at(place, aim))
+    seen = moved.to_camera(shape.points[None])
+    corners = moved.project(seen)[0][shape.triangles]
+    colours = (picture.reshape(-1, 3)[shape.pixels][shape.triangles].mean(1).clamp(0, 1) * 255).round()
+    canvas = np.full((camera.height, camera.width, 3), PAPER, np.uint8)
+    for number in seen[0, :, 2][shape.triangles].mean(1).argsort(descending=True).tolist():
+        place = (corners[number].numpy() * 16).round().astype(np.int32)
+        if lines:
+            cv2.polylines(canvas, [place], True, colours[number].tolist(), 1, cv2.LINE_AA, 4)
+        else:
+            cv2.fillConvexPoly(canvas, place, colours[number].tolist(), cv2.LINE_8, 4)
+    return torch.from_numpy(canvas) / 255
+
+
+def geometry_pictures(clip, picture) -> None:
+    """A frame in space, cut where the depth jumps and not."""
+    depth, camera, rgb = clip.depth[9], clip.camera.frames(slice(9, 10)), clip.rgb[9]
+    side = lambda step, jump, lines=False: from_the_side(surface(depth, camera, step, jump), camera, rgb, lines)
+    given = [("the clip", rgb), ("its depth", picture[9])]
+    sheet("DuetSaveGeometry", [[*given, ("from the side", side(2, 0.05)), ("never cut", side(2, 1000.0))]])
+    sheet("DuetDepthToMesh", [[*given, ("pixel_step 2", side(2, 0.05)), ("pixel_step 8", side(8, 0.05, True))]])
+
+
 def wan_pictures(scene, clip, picture) -> None:
     """How a pair on Wan 2.2 lies in the network, what its second clip can be on the stage, and the way of FlowEdit."""
     video, second = ("V", VIDEO), ("S", DEPTH)
@@ -339,6 +370,7 @@ def main() -> None:
     one_shot_pictures(scene, clip, picture)
     wan_pictures(scene, clip, picture)
     video_pictures(clip, picture)
+    geometry_pictures(clip, picture)
     print(f"{len(list((ROOT / 'web' / 'docs').glob('*.png')))} pictures in web/docs")
 
 

@@ -112,6 +112,10 @@ def focal_length(depth: Tensor | dict, field_of_view: float, width: int) -> floa
         # Intrinsics in parts of the picture (MoGe) and in pixels of the network (Depth Anything 3) alike: both have the
         # principal point in the middle, so the focal length is measured against it.
         middle = matrices[:, 0, 2]
+        if (
+            middle == (width - 1) / 2
+        ).all():  # pixels of this picture, counted at their centres, as a test video has them
+            middle = middle + 0.5
         if (middle > 0).all() and torch.isfinite(matrices).all():
             return float((matrices[:, 0, 0] / middle).median()) * width / 2
     return width / 2 / math.tan(math.radians(field_of_view or FIELD_OF_VIEW) / 2)

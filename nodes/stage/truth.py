@@ -21,7 +21,7 @@ def depth_images(clip) -> torch.Tensor:
 
 
 def geometry(clip) -> dict:
-    """DA3_GEOMETRY in metres with the stage's own camera, as the host's 3-D nodes read it."""
+    """DA3_GEOMETRY in metres with the stage's own camera, as the host's 3-D nodes read it: its world has y down."""
     view = clip.camera
     cx, cy = view.centre
     intrinsics = clip.depth.new_tensor([[view.focal, 0, cx], [0, view.focal, cy], [0, 0, 1]])
@@ -31,7 +31,7 @@ def geometry(clip) -> dict:
         "image": clip.rgb,
         "mode": "multiview",
         "intrinsics": intrinsics.expand(1, clip.scene.frames, 3, 3),
-        "extrinsics": torch.cat((view.rotation, shift), -1)[None],
+        "extrinsics": torch.cat((view.rotation * view.rotation.new_tensor([1, -1, -1]), shift), -1)[None],
     }
 
 

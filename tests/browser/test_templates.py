@@ -258,6 +258,8 @@ def test_the_page_reads_the_workflow_as_the_api_file_says(measured, path, object
     for key, node in wanted.items():  # Nodes 2.0 uploads an empty painting as soon as it makes a prompt
         if node["class_type"] == "Painter":
             prompt[key]["inputs"]["mask"] = node["inputs"]["mask"]
+        if node["class_type"] == "Preview3D":  # the page keeps a picture of the view with it
+            prompt[key]["inputs"].pop("image", None)
     assert prompt == wanted, path.stem
 
 

@@ -83,7 +83,17 @@ def stamp(name: str | None, *folders: str, endings: tuple[str, ...] = WEIGHTS) -
 
 def output_file(prefix: str, ending: str) -> Path:
     """A new file in the output folder; a prefix that leads out of it is refused by the host."""
-    folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    if any(ord(letter) < 32 for letter in prefix):
+        raise ValueError(
+            f"filename_prefix: expected a name without control characters, got {prefix!r}: enter another one."
+        )
+    try:
+        folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
+    except OSError as error:
+        raise ValueError(
+            f"filename_prefix: the folder of {prefix!r} could not be made in the output folder ({error.strerror or error}): "
+            "enter another one, or make the output folder writable."
+        ) from error
     path = Path(folder) / f"{name}_{number:05}_{ending}"
     while path.exists():  # the host counts names with pictures' endings only when they have its form
         number += 1

@@ -30,6 +30,7 @@ NAN_IS_UNKNOWN = {
     ("DuetCompositeLayers", "character_depth"), ("DuetCompositeLayers", "inserted_object_depth"),
 }  # fmt: skip
 ANY_RANGE = {("DuetEncodeDepth", "depth")}  # it finds black and white itself
+SMOOTH = {"DuetSaveGeometry", "DuetDepthToMesh"}  # noise as depth has no surface
 # One picture, whatever the length of the clip.
 ONE = {"character", "character_mask", "still_image", "fill"}
 # Pictures that no VIDEO makes sense for; all other pictures are clips and come as a VIDEO too.
@@ -63,6 +64,15 @@ CLIPS = [
     for key, one in inputs_of(node.GET_SCHEMA().inputs)
     if takes(one, "IMAGE") and (name, key) not in NO_VIDEO
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def output(tmp_path_factory):
+    """Where nodes that save do so."""
+    before = folder_paths.get_output_directory()
+    folder_paths.set_output_directory(str(tmp_path_factory.mktemp("output")))
+    yield
+    folder_paths.set_output_directory(before)
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +137,8 @@ def layers(frames, height, width, models, filled=True):
 def picture(name, one, frames, height, width):
     """Pictures as the input wants them."""
     if "depth" in one.id or one.id == "inserted_object_depth":
-        return rand(frames, height, width, 1, seed=len(one.id)).repeat(1, 1, 1, 3)
+        noise = rand(frames, height, width, 1, seed=len(one.id)).repeat(1, 1, 1, 3)
+        return 0.5 + noise / 100 if name in SMOOTH else noise
     return rand(frames, height, width, 3, seed=len(one.id))
 
 
