@@ -18,6 +18,12 @@ COLOUR_MAPS = (
 REGION_BACKGROUNDS = ("black", "white", "largest region", "none")
 FLOW_WHEELS = ("RAFT", "Duet", "HSV")
 
+CAMERA_PATHS = ("dolly", "truck", "pedestal", "orbit", "sway", "pan", "tilt", "zoom")
+EASES = ("smooth", "linear")
+EYES = ("left", "middle", "right")
+HOLE_FILLINGS = ("grey", "black", "background")
+STEREO_LAYOUTS = ("side by side", "over under", "anaglyph", "VR180 fisheye")
+
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
 MODALITIES = ("video", "depth")
 
