@@ -12,6 +12,7 @@ from torch import Tensor
 
 APART = 0.063  # metres between a viewer's eyes
 ANGLE = 1.0  # degrees of disparity that are comfortable, the usual rule
+HEADSET_ANGLE = 7.0  # degrees: half a metre away for a person
 SHARE = 0.005  # of a frame's pixels that may be nearer or farther and do not count
 TOUCHING = 0.02  # of a side's pixels that may be in front of the screen
 
@@ -73,6 +74,18 @@ class Comfort:
                 f"({first}): lower convergence_distance to {self.nearest:.3g} m, or crop the clip."
             )
         return found
+
+    def headset_report(self) -> str:
+        """The figures and the advice for VR180, which has no screen: by how much the eyes turn inwards."""
+        turn = math.degrees(self.eye_distance / self.nearest)
+        lines = [
+            f"Nearest point: {self.nearest:.3g} m, the eyes turn inwards by {turn:.2f} degrees",
+            f"Farthest point: {self.farthest:.3g} m",
+        ]
+        if turn > HEADSET_ANGLE:
+            lower = self.nearest * math.radians(HEADSET_ANGLE) * 1000
+            return "\n".join([*lines, f"That is too near for a headset: lower eye_distance to about {lower:.0f} mm."])
+        return "\n".join([*lines, "Comfortable in a headset."])
 
     def report(self) -> str:
         """The figures and the advice."""

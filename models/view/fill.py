@@ -13,12 +13,12 @@ from .reproject import View
 SAME = 0.05  # distances that differ by less than this part belong to one background
 
 
-def from_scene(view: View, scene: View) -> tuple[View, Tensor]:
-    """A view whose holes show the scene where that has content, and (H, W) bool where it still has none."""
+def from_scene(view: View, scene: View) -> View:
+    """A view whose holes show the scene where that has content; the other holes stay."""
     known = view.holes & ~scene.holes
     picture = torch.where(known[..., None], scene.picture, view.picture)
     depth = torch.where(known, scene.depth, view.depth)
-    return View(picture, depth, view.holes & scene.holes), view.holes & scene.holes
+    return View(picture, depth, view.holes & scene.holes)
 
 
 def stretched(view: View, inside: Tensor | None = None) -> View:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .lens import Fisheye, Pinhole, fisheye
 
-EYES = {"left": (0.0, 1.0), "middle": (-0.5, 0.5), "right": (-1.0, 0.0)}  # both eyes' places, in eye distances
+EYE_PLACES = {"left": (0.0, 1.0), "middle": (-0.5, 0.5), "right": (-1.0, 0.0)}  # both eyes' places, in eye distances
 # Dubois' least-squares matrices for red-cyan glasses: what the left and the right picture give to red, green and blue,
 # in linear light.
 DUBOIS = (
