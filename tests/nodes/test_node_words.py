@@ -55,10 +55,11 @@ def test_a_name_has_one_type():
         for one in flat(schema.inputs):
             found[one.id][one.get_io_type()].append(schema.node_id)
     pictures = {"IMAGE", "DA3_GEOMETRY", "MOGE_GEOMETRY", "LATENT", "COMFY_MATCHTYPE_V3"}
+    choices = {"COMBO", "COMFY_DYNAMICCOMBO_V3"}
     several = {
         name: dict(types)
         for name, types in found.items()
-        if len(types) > 1 and not set(",".join(types).split(",")) <= pictures
+        if len(types) > 1 and not any(set(",".join(types).split(",")) <= alike for alike in (pictures, choices))
     }
     assert not several
 
