@@ -8,9 +8,35 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
-from .reproject import View
+from .lens import Fisheye, Pinhole
+from .reproject import View, reproject
+from .surface import JUMP, nearness_of
 
 SAME = 0.05  # distances that differ by less than this part belong to one background
+
+
+def uncovered(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye, trim: int = 0) -> View:
+    """reproject(), where up to `trim` pixels of background beside an uncovered edge belong to the hole.
+
+    Their colours are mixed with those of what was in front of them; elsewhere the edge of a picture stays as it is.
+    """
+    if not trim:
+        return reproject(picture, depth, lens)
+    nearness = nearness_of(depth).nan_to_num(0.0)
+    rim = nearness < (1 - JUMP) * around(nearness, trim)
+    view = reproject(torch.cat((picture, rim[..., None].to(picture)), -1), depth, lens)
+    if not view.holes.any():
+        return View(view.picture[..., :-1], view.depth, view.holes)
+    mixed = (view.picture[..., -1] > 0.1) & (around(view.holes.float(), trim + 1) > 0)
+    holes = view.holes | mixed
+    return View(
+        view.picture[..., :-1].masked_fill(mixed[..., None], 0.0), view.depth.masked_fill(mixed, torch.nan), holes
+    )
+
+
+def around(values: Tensor, reach: int) -> Tensor:
+    """(H, W) largest value within `reach` pixels."""
+    return torch.nn.functional.max_pool2d(values[None, None], 2 * reach + 1, 1, reach)[0, 0]
 
 
 def from_scene(view: View, scene: View) -> View:

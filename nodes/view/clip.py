@@ -17,6 +17,14 @@ CATEGORY = "Duet/camera"
 BEYOND = 100.0  # times the farthest distance of its frame: where sky and pixels of unknown distance are put
 
 
+def trim_input() -> io.Int.Input:
+    return io.Int.Input(
+        "trim_edges", default=1, min=0, max=16, step=1, advanced=True,
+        tooltip="Pixels of background beside an uncovered edge that become part of the hole, since the colours of what was in "
+        "front are mixed into them. 1 for rendered pictures, 2 to 3 for footage of a camera.",
+    )  # fmt: skip
+
+
 def edge_input() -> io.Int.Input:
     return io.Int.Input(
         "sharpen_edges", default=0, min=0, max=16, step=1, advanced=True,
@@ -115,22 +123,30 @@ def read_clip(images, depth, depth_type, field_of_view, sharpen_edges=0, names=(
 class HoleFiller:
     """What holes of a clip show, by the inputs of the node."""
 
-    def __init__(self, clip: DepthClip, hole_filling: str, scene: DepthClip | None, use_other_frames: bool):
-        self.hole_filling, self.scene, self.others = hole_filling, scene, None
+    def __init__(
+        self, clip: DepthClip, hole_filling: str, scene: DepthClip | None, use_other_frames: bool, trim_edges: int
+    ):
+        self.hole_filling, self.scene, self.others, self.trim_edges = hole_filling, scene, None, trim_edges
         if use_other_frames:
             from ...models.view.fill import farthest_over_time
             from ..host.progress import stop_if_cancelled
 
             self.others = farthest_over_time(clip.frames(), stop_if_cancelled)
 
+    def see(self, picture: Tensor, depth: Tensor, lens):
+        """The View of a frame by a lens, its holes open."""
+        from ...models.view.fill import uncovered
+
+        return uncovered(picture, depth, lens, self.trim_edges)
+
     def fill(self, view, index: int, lens, inside: Tensor | None = None):
         """A View with its holes filled, and (H, W) bool where nothing real was found for them."""
         from ...models.view.fill import from_scene, stretched
-        from ...models.view.reproject import View, reproject
+        from ...models.view.reproject import View
 
         for picture, depth in self.sources(index):
             if view.holes.any():
-                view = from_scene(view, reproject(picture, depth, lens))
+                view = from_scene(view, self.see(picture, depth, lens))
         open_holes = view.holes
         if self.hole_filling == "background":
             return stretched(view, inside), open_holes
@@ -147,7 +163,7 @@ class HoleFiller:
 
 
 def read_filler(
-    clip: DepthClip, depth_type, field_of_view, hole_filling, use_other_frames, scene=None, scene_depth=None
+    clip: DepthClip, depth_type, field_of_view, hole_filling, use_other_frames, trim_edges, scene=None, scene_depth=None
 ) -> HoleFiller:  # fmt: skip
     """The HoleFiller that hole_inputs() and scene_inputs() ask for."""
     from ..inputs import clips
@@ -160,4 +176,4 @@ def read_filler(
     if scene is not None:
         scene = read_clip(scene, scene_depth, depth_type, field_of_view, clip.sharpen_edges, ("scene", "scene_depth"))
         clips.same_size("scene", scene.images, clip.size, len(clip))
-    return HoleFiller(clip, hole_filling, scene, use_other_frames)
+    return HoleFiller(clip, hole_filling, scene, use_other_frames, trim_edges)

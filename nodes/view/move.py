@@ -11,7 +11,17 @@ from ..depth.remap import curve_heights
 from ..inputs.depth import as_image
 from ..inputs.distance import distance_inputs
 from ..inputs.memory import check_frames_memory
-from .clip import CATEGORY, DepthClip, HoleFiller, edge_input, hole_inputs, read_clip, read_filler, scene_inputs
+from .clip import (
+    CATEGORY,
+    DepthClip,
+    HoleFiller,
+    edge_input,
+    hole_inputs,
+    read_clip,
+    read_filler,
+    scene_inputs,
+    trim_input,
+)
 
 INFO = "camera info"
 
@@ -86,6 +96,7 @@ class MoveCamera(io.ComfyNode):
                 ),
                 *hole_inputs(),
                 edge_input(),
+                trim_input(),
                 io.Custom("CURVE").Input(
                     "motion_curve", optional=True, extra_dict={"forceInput": True},
                     tooltip="Motion over the clip, from a Curve Editor: left is the first frame, right the last, a height of 0 is "
@@ -118,14 +129,16 @@ class MoveCamera(io.ComfyNode):
     @classmethod
     def execute(
         cls, images, depth, depth_type, field_of_view, camera_path, ease, loop, path_frames, hole_filling, use_other_frames,
-        sharpen_edges, motion_curve=None, camera_info=None, scene=None, scene_depth=None,
+        sharpen_edges, trim_edges, motion_curve=None, camera_info=None, scene=None, scene_depth=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ...models.depth.range import normalize_clip
 
         clip = read_clip(images, depth, depth_type, field_of_view, sharpen_edges)
         frames = len(clip) if len(clip) > 1 else path_frames
         check_frames_memory("Move Camera by Depth", frames, clip.size, 10, for_one=60)
-        filler = read_filler(clip, depth_type, field_of_view, hole_filling, use_other_frames, scene, scene_depth)
+        filler = read_filler(
+            clip, depth_type, field_of_view, hole_filling, use_other_frames, trim_edges, scene, scene_depth
+        )
         lenses = lenses_along(clip, camera_path, camera_info, parts_of_path(frames, ease, loop, motion_curve))
         out = render(clip, filler, lenses)
         grey, near, far = normalize_clip(out.depth, depth_type="distance", depth_scale="inverse")
@@ -174,14 +187,13 @@ def lenses_along(clip: DepthClip, camera_path: dict, camera_info: dict | None, p
 
 def render(clip: DepthClip, filler: HoleFiller, lenses: list) -> MovedClip:
     """A clip through one lens a frame; a single picture serves all of them."""
-    from ...models.view.reproject import reproject
     from ..host.progress import progress
 
     shape = (len(lenses), *clip.size)
     out = MovedClip(torch.empty(*shape, 3), torch.empty(shape), torch.empty(shape), torch.empty(shape))
     report, single = progress(len(lenses)), (clip.images[0], clip.depth(0)) if len(clip) == 1 else None
     for index, lens in enumerate(lenses):
-        view = reproject(*(single or (clip.images[index], clip.depth(index))), lens)
+        view = filler.see(*(single or (clip.images[index], clip.depth(index))), lens)
         if view.holes.all():
             raise ValueError(
                 f"camera_path: expected some of the clip in view, got nothing in frame {index}: the camera is behind everything "

@@ -10,7 +10,17 @@ from torch import Tensor
 from ...models.choices import EYES, STEREO_LAYOUTS
 from ..inputs.distance import distance_inputs
 from ..inputs.memory import check_frames_memory
-from .clip import CATEGORY, DepthClip, HoleFiller, edge_input, hole_inputs, read_clip, read_filler, scene_inputs
+from .clip import (
+    CATEGORY,
+    DepthClip,
+    HoleFiller,
+    edge_input,
+    hole_inputs,
+    read_clip,
+    read_filler,
+    scene_inputs,
+    trim_input,
+)
 
 SIDE_BY_SIDE, OVER_UNDER, ANAGLYPH, FISHEYE = STEREO_LAYOUTS
 
@@ -74,6 +84,7 @@ class StereoFromDepth(io.ComfyNode):
                 ),
                 *hole_inputs(),
                 edge_input(),
+                trim_input(),
                 io.Float.Input(
                     "screen_width", default=1.2, min=0.01, max=100.0, step=0.01, advanced=True,
                     tooltip="Width of the screen in metres, for the report: 0.6 for a monitor, 1.2 for a television, 12 for a "
@@ -106,10 +117,12 @@ class StereoFromDepth(io.ComfyNode):
     @classmethod
     def execute(
         cls, images, depth, depth_type, field_of_view, eye_distance, convergence_distance, stereo_layout, clip_eye,
-        swap_eyes, hole_filling, use_other_frames, sharpen_edges, screen_width, viewing_distance, scene=None, scene_depth=None,
+        swap_eyes, hole_filling, use_other_frames, sharpen_edges, trim_edges, screen_width, viewing_distance, scene=None, scene_depth=None,
     ) -> io.NodeOutput:  # fmt: skip
         clip = read_clip(images, depth, depth_type, field_of_view, sharpen_edges)
-        filler = read_filler(clip, depth_type, field_of_view, hole_filling, use_other_frames, scene, scene_depth)
+        filler = read_filler(
+            clip, depth_type, field_of_view, hole_filling, use_other_frames, trim_edges, scene, scene_depth
+        )
         layout = stereo_layout["stereo_layout"]
         eyes = EyePair(
             clip, filler, eye_distance / 1000, convergence_distance or clip.middle(), clip_eye,
@@ -158,7 +171,6 @@ class EyePair:
 
     def render(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The left and the right clip (N, h, w, 3) and their holes (N, h, w)."""
-        from ...models.view.reproject import reproject
         from ...models.view.stereo import field_of_fisheye
         from ..host.progress import progress
 
@@ -171,7 +183,7 @@ class EyePair:
                 if lens is None:
                     images[eye][index] = picture
                     continue
-                view = reproject(picture, depth, lens)
+                view = self.filler.see(picture, depth, lens)
                 masks[eye][index] = view.holes if field is None else view.holes & field
                 images[eye][index] = self.filler.fill(view, index, lens, field)[0].picture
             report(index + 1)

@@ -1,7 +1,7 @@
 """Holes filled from the scene and from the background beside them."""
 
 import torch
-from pack.models.view.fill import farthest_over_time, from_scene, stretched
+from pack.models.view.fill import farthest_over_time, from_scene, stretched, uncovered
 from pack.models.view.reproject import View, reproject
 from pack.models.view.stereo import eye_lens
 
@@ -67,3 +67,17 @@ def test_other_frames_uncover_what_a_moving_card_hides():
     left = filled.holes
     assert view.holes[:, :36].any() and not left[:, :36].any()
     torch.testing.assert_close(filled.picture[view.holes & ~left], wall[view.holes & ~left], atol=1e-3, rtol=0)
+
+
+def test_background_mixed_with_what_was_in_front_becomes_part_of_the_hole():
+    """The pixel beside a card is half red, as a smooth edge is; where the edge opens it must not stay."""
+    picture, depth = GREEN.expand(16, 40, 3).clone(), torch.full((16, 40), 6.0)
+    picture[:, 10:20], depth[:, 10:20] = RED, 2.0
+    picture[:, 9] = picture[:, 20] = (RED + GREEN) / 2
+    lens = eye_lens(0.2, 30.0, (16, 40), 6.0)
+    plain, trimmed = reproject(picture, depth, lens), uncovered(picture, depth, lens, 1)
+    mixed = lambda view: ((view.picture - (RED + GREEN) / 2).abs().amax(-1) < 0.1) & ~view.holes
+    assert mixed(plain)[:, 18:].any() and not mixed(trimmed)[:, 18:].any()
+    assert trimmed.holes[8].sum() == plain.holes[8].sum() + 1
+    still = uncovered(picture, depth, eye_lens(0.0, 30.0, (16, 40), 6.0), 1)
+    assert not still.holes.any(), "nothing opens, so nothing is trimmed"

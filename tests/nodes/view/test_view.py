@@ -10,7 +10,7 @@ from pack.nodes.view.stereo import StereoFromDepth
 
 GREYS = {"depth_type": "near is white", "near_depth": 2.0, "far_depth": 6.0, "depth_scale": "inverse"}
 METRES = {"depth_type": "distance"}
-HOLES = {"hole_filling": "background", "use_other_frames": False, "sharpen_edges": 0}
+HOLES = {"hole_filling": "background", "use_other_frames": False, "sharpen_edges": 0, "trim_edges": 0}
 SIDE_BY_SIDE = {"stereo_layout": "side by side", "half_size": False}
 
 
