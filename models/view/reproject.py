@@ -20,6 +20,7 @@ OVERLAP = 0.1  # pixels by which pieces of one surface reach over each other, so
 BAND = 48  # rows at a time: what is computed for them stays in the processor's cache
 AROUND = 3  # pixels to each side that are tried for all pieces alike; the rest one by one
 BORDER = AROUND + 2  # pixels around the new picture that take what lands outside
+SIDEWAYS = 1e-9  # area of a piece in the new picture below which it is seen edge-on, or from behind
 WIDEST = 64  # pixels of the new picture: larger pieces, of points nearly at the camera, are not drawn
 PAIRS = 1 << 20  # pieces times pixels at a time
 NOTHING = torch.iinfo(torch.int64).max
@@ -54,7 +55,7 @@ def reproject(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye) -> View:
     right, down = joins(nearness)
     pieces = place(nearness, right, down, lens)
     winner = nearest_pieces(pieces, lens.size)
-    return fetch(picture, nearness, right, down, pieces, winner, lens)
+    return fetch(picture, nearness, neighbours(right, down), pieces, winner, lens)
 
 
 def bands(height: int, device: torch.device) -> Iterator[slice]:
@@ -66,58 +67,53 @@ def bands(height: int, device: torch.device) -> Iterator[slice]:
 def place(nearness: Tensor, right: Tensor, down: Tensor, lens: Pinhole | Fisheye) -> Pieces:
     """Where the pieces of a picture land."""
     height, width = nearness.shape
-    empty = lambda: torch.empty_like(nearness)
-    out = Pieces(empty(), empty(), [empty() for _ in range(4)], empty(), empty(), empty().long())
-    x = torch.arange(width, device=nearness.device, dtype=torch.float32)
-    for rows in bands(height, nearness.device):
+    device, empty = nearness.device, lambda: torch.empty_like(nearness)
+    out = Pieces(empty(), empty(), [empty() for _ in range(4)], reach(right, 1), reach(down, 0), empty().long())
+    x = torch.arange(width, device=device, dtype=torch.float32)
+    number = torch.arange(width, device=device)
+    for rows in bands(height, device):
         # One more row above and below, to see how the surface goes on.
         wide = slice(max(rows.start - 1, 0), min(rows.stop + 1, height))
         inner = slice(rows.start - wide.start, rows.stop - wide.start)
-        y = torch.arange(wide.start, wide.stop, device=nearness.device, dtype=torch.float32)[:, None]
+        y = torch.arange(wide.start, wide.stop, device=device, dtype=torch.float32)[:, None]
         to_x, to_y, distance = lens.places(x, y, nearness[wide])
-        flat = lens.scale / (distance * nearness[wide])[inner]  # of a piece without neighbours: facing the camera
-        sides = right[wide], down[wide]
-        along = [slope(values, sides[0], 1)[inner] for values in (to_x, to_y)]
-        across = [slope(values, sides[1], 0)[inner] for values in (to_x, to_y)]
-        along = [torch.where(torch.isnan(a), f, a) for a, f in zip(along, (flat, torch.zeros_like(flat)), strict=True)]
-        across = [
-            torch.where(torch.isnan(a), f, a) for a, f in zip(across, (torch.zeros_like(flat), flat), strict=True)
-        ]
-        area = along[0] * across[1] - along[1] * across[0]
-        area.masked_fill_(area <= 1e-9, torch.nan)  # seen from behind, or edge-on
+        along, across = slopes(to_x, to_y, right[wide], 1), slopes(to_x, to_y, down[wide], 0)
+        # A piece without neighbours faces the camera.
+        flat = lens.scale / (distance * nearness[wide])
+        for pair, own in ((along, 0), (across, 1)):
+            alone = torch.isnan(pair[own])
+            pair[own][alone], pair[1 - own][alone] = flat[alone], 0.0
+        along, across, distance = ([part[inner] for part in along], [part[inner] for part in across], distance[inner])
+        area = (along[0] * across[1]).addcmul_(along[1], across[0], value=-1)
+        area.masked_fill_(area <= SIDEWAYS, torch.nan)
         for target, value in zip(out.back, (across[1], -across[0], -along[1], along[0]), strict=True):
             torch.div(value, area, out=target[rows])
         out.x[rows], out.y[rows] = to_x[inner], to_y[inner]
-        out.half_width[rows] = reach(sides[0], 1)[inner]
-        out.half_height[rows] = reach(sides[1], 0)[inner]
         # Bits of positive floats are in the order of the floats.
-        number = torch.arange(rows.start * width, rows.stop * width, device=nearness.device).view(-1, width)
-        out.key[rows] = (distance[inner].contiguous().view(torch.int32).long() << 32) | number
+        first = torch.arange(rows.start, rows.stop, device=device)[:, None] * width
+        torch.add(distance.contiguous().view(torch.int32).long().mul_(1 << 32), first + number, out=out.key[rows])
     return out
 
 
-def slope(values: Tensor, joined: Tensor, axis: int) -> Tensor:
-    """(R, W) change a pixel along an axis, from neighbours on the same surface; NaN without any."""
-    count = values.shape[axis]
-    total, sides = torch.zeros_like(values), torch.zeros_like(values)
-    if count > 1:
-        on = joined.narrow(axis, 0, count - 1)
-        step = torch.diff(values, dim=axis)
-        on = on & torch.isfinite(step)
-        step = step.where(on, 0.0)
-        for begin in (0, 1):
-            total.narrow(axis, begin, count - 1).add_(step)
-            sides.narrow(axis, begin, count - 1).add_(on)
-    return total.div_(sides)
+def slopes(to_x: Tensor, to_y: Tensor, joined: Tensor, axis: int) -> list[Tensor]:
+    """(R, W) changes a pixel of both places along an axis, from neighbours on the same surface; NaN without any."""
+    count = joined.shape[axis]
+    apart = ~joined.narrow(axis, 0, count - 1)
+    sides = torch.zeros_like(to_x)
+    for begin in (0, 1):
+        sides.narrow(axis, begin, count - 1).sub_(apart.float().sub_(1))
+    out = []
+    for values in (to_x, to_y):
+        step, total = torch.diff(values, dim=axis).masked_fill_(apart, 0.0), torch.zeros_like(values)
+        total.narrow(axis, 0, count - 1).copy_(step)
+        total.narrow(axis, 1, count - 1).add_(step)
+        out.append(total.div_(sides))
+    return out
 
 
 def reach(joined: Tensor, axis: int) -> Tensor:
-    """(R, W) how far a piece reaches along an axis: half a pixel, and a little more within a surface."""
-    count = joined.shape[axis]
-    inside = torch.ones_like(joined)
-    inside.narrow(axis, 1, count - 1).logical_and_(joined.narrow(axis, 0, count - 1))
-    inside.narrow(axis, 0, count - 1).logical_and_(joined.narrow(axis, 0, count - 1))
-    return 0.5 + OVERLAP * inside
+    """(H, W) how far a piece reaches along an axis: half a pixel, and a little more within a surface."""
+    return 0.5 + OVERLAP * (joined & torch.roll(joined, 1, axis)).float()  # the last are never joined
 
 
 def nearest_pieces(pieces: Pieces, size: tuple[int, int]) -> Tensor:
@@ -207,23 +203,21 @@ def large_pieces(x, y, a, b, c, d, wide, tall, key, best: Tensor, size: tuple[in
 
 
 def fetch(
-    picture: Tensor, nearness: Tensor, right: Tensor, down: Tensor, pieces: Pieces, winner: Tensor,
-    lens: Pinhole | Fisheye,
+    picture: Tensor, nearness: Tensor, sides: list[Tensor], pieces: Pieces, winner: Tensor, lens: Pinhole | Fisheye
 ) -> View:  # fmt: skip
     """The colours and distances of the pieces that won (h, w)."""
     height, width = nearness.shape
     planes = torch.cat((picture.movedim(-1, 0), nearness[None].nan_to_num(0.0)))[None]
-    holes, sides = winner < 0, neighbours(right, down)
-    out = planes.new_empty(*winner.shape, picture.shape[-1])
+    holes = winner < 0
+    out = planes.new_empty(picture.shape[-1], *winner.shape)
     depth = torch.empty(winner.shape, device=picture.device)
     for rows in bands(len(winner), picture.device):
         x, y = sources(pieces, sides, winner[rows], rows.start)
         grid = torch.stack((x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1), -1)
         values = torch.nn.functional.grid_sample(planes, grid[None], "bilinear", "border", align_corners=True)[0]
-        hole = holes[rows]
-        out[rows] = values[:-1].masked_fill_(hole, 0.0).movedim(0, -1)
-        depth[rows] = lens.places(x, y, values[-1])[2].masked_fill_(hole, torch.nan)
-    return View(out, depth, holes)
+        out[:, rows] = values[:-1].masked_fill_(holes[rows], 0.0)
+        depth[rows] = lens.places(x, y, values[-1])[2].masked_fill_(holes[rows], torch.nan)
+    return View(out.movedim(0, -1), depth, holes)
 
 
 def neighbours(right: Tensor, down: Tensor) -> list[Tensor]:
@@ -240,8 +234,9 @@ def sources(pieces: Pieces, sides: list[Tensor], winner: Tensor, top: int) -> tu
     width = pieces.x.shape[1]
     row = torch.div(number, width, rounding_mode="floor").view(winner.shape)
     number_here = number.view(winner.shape)
-    to_x = torch.arange(winner.shape[1], device=winner.device) - take(pieces.x)
-    to_y = torch.arange(top, top + len(winner), device=winner.device)[:, None] - take(pieces.y)
+    count = lambda begin, end: torch.arange(begin, end, device=winner.device, dtype=torch.float32)
+    to_x = count(0, winner.shape[1]) - take(pieces.x)
+    to_y = count(top, top + len(winner))[:, None] - take(pieces.y)
     a, b, c, d = map(take, pieces.back)
     before, after, above, below = map(take, sides[:4])
     within = 0.5 + OVERLAP
