@@ -14,6 +14,7 @@ APART = 0.063  # metres between a viewer's eyes
 ANGLE = 1.0  # degrees of disparity that are comfortable, the usual rule
 HEADSET_ANGLE = 7.0  # degrees: half a metre away for a person
 SHARE = 0.005  # of a frame's pixels that may be nearer or farther and do not count
+SIDE = 180  # pixels a side that are enough to see which distances a frame has
 TOUCHING = 0.02  # of a side's pixels that may be in front of the screen
 
 
@@ -33,7 +34,9 @@ class Comfort:
 
     def add(self, depth: Tensor, frame: int) -> None:
         """Counts the distances (H, W) of one frame."""
-        known = depth[torch.isfinite(depth)].sort().values
+        step = max(1, min(depth.shape) // SIDE)
+        known = depth[::step, ::step]
+        known = known[torch.isfinite(known)].sort().values
         skip = int(SHARE * (len(known) - 1))
         self.nearest = min(self.nearest, known[skip].item())
         self.farthest = max(self.farthest, known[-1 - skip].item())

@@ -147,11 +147,11 @@ class HoleFiller:
         for picture, depth in self.sources(index):
             if view.holes.any():
                 view = from_scene(view, self.see(picture, depth, lens))
-        open_holes = view.holes
+        open_holes = view.holes if inside is None else view.holes & inside
         if self.hole_filling == "background":
             return stretched(view, inside), open_holes
         grey = 0.5 if self.hole_filling == "grey" else 0.0
-        return View(torch.where(open_holes[..., None], grey, view.picture), view.depth, open_holes), open_holes
+        return View(torch.where(open_holes[..., None], grey, view.picture), view.depth, view.holes), open_holes
 
     def sources(self, index: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Pictures of what is behind, with distances, the best first."""

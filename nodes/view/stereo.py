@@ -129,9 +129,10 @@ class StereoFromDepth(io.ComfyNode):
             fisheye_side(clip, stereo_layout.get("fisheye_size", 0)) if layout == FISHEYE else 0,
         )  # fmt: skip
         check_frames_memory("Stereo from Depth", len(clip), eyes.size, 14, for_one=60)
-        left, right, *masks = eyes.render()
+        comfort = eyes.comfort(screen_width, viewing_distance)
+        left, right, *masks = eyes.render(comfort)
         pair = joined(*((right, left) if swap_eyes else (left, right)), layout, stereo_layout.get("half_size", False))
-        return io.NodeOutput(pair, left, right, *masks, eyes.report(screen_width, viewing_distance))
+        return io.NodeOutput(pair, left, right, *masks, comfort.headset_report() if eyes.fisheye else comfort.report())
 
 
 def fisheye_side(clip: DepthClip, size: int) -> int:
@@ -169,8 +170,8 @@ class EyePair:
                 lenses.append(eye_lens(place, self.clip.focal, self.clip.size, self.convergence) if part else None)
         return lenses
 
-    def render(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The left and the right clip (N, h, w, 3) and their holes (N, h, w)."""
+    def render(self, comfort) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The left and the right clip (N, h, w, 3) and their holes (N, h, w); `comfort` counts the distances."""
         from ...models.view.stereo import field_of_fisheye
         from ..host.progress import progress
 
@@ -179,6 +180,7 @@ class EyePair:
         field = field_of_fisheye(self.fisheye, self.clip.focal, self.clip.size) if self.fisheye else None
         report, lenses = progress(len(self.clip)), self.lenses()
         for index, (picture, depth) in enumerate(self.clip.frames()):
+            comfort.add(depth, index)
             for eye, lens in enumerate(lenses):
                 if lens is None:
                     images[eye][index] = picture
@@ -189,16 +191,12 @@ class EyePair:
             report(index + 1)
         return *images, *masks
 
-    def report(self, screen_width: float, viewing_distance: float) -> str:
+    def comfort(self, screen_width: float, viewing_distance: float):
         from ...models.view.comfort import Comfort
 
         convergence = math.inf if self.fisheye else self.convergence
-        comfort = Comfort(
-            self.clip.focal, self.clip.size[1], self.eye_distance, convergence, screen_width, viewing_distance
-        )  # fmt: skip
-        for index in range(len(self.clip)):
-            comfort.add(self.clip.depth(index), index)
-        return comfort.headset_report() if self.fisheye else comfort.report()
+        focal, width = self.clip.focal, self.clip.size[1]
+        return Comfort(focal, width, self.eye_distance, convergence, screen_width, viewing_distance)
 
 
 def joined(first: Tensor, second: Tensor, layout: str, half_size: bool) -> Tensor:

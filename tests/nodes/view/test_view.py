@@ -90,6 +90,9 @@ def test_vr180_is_black_outside_the_field_of_the_clip():
     )
     assert not left[:, :20].any() and not left[:, :, :20].any() and left[:, 48, 48].all()
     assert not holes[:, :20].any() and "headset" in report
+    layout = {"stereo_layout": "VR180 fisheye", "fisheye_size": 96}
+    grey = stereo(images + 0.2, depth, stereo_layout=layout, hole_filling="grey")[2]
+    assert not grey[:, :20].any(), "what lies outside the field of the clip is no hole"
 
 
 def test_grey_holes_are_neutral_and_masked():
