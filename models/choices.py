@@ -20,6 +20,11 @@ FLOW_WHEELS = ("RAFT", "Duet", "HSV")
 
 WIPE_DIRECTIONS = ("left to right", "top to bottom")
 EDGE_COLOURS = {"yellow": (1.0, 0.9, 0.0), "red": (1.0, 0.1, 0.1), "green": (0.1, 1.0, 0.3), "cyan": (0.0, 0.9, 1.0)}
+CAMERA_PATHS = ("dolly", "truck", "pedestal", "orbit", "sway", "pan", "tilt", "zoom")
+EASES = ("smooth", "linear")
+EYES = ("left", "middle", "right")
+HOLE_FILLINGS = ("grey", "black", "background")
+STEREO_LAYOUTS = ("side by side", "over under", "anaglyph", "VR180 fisheye")
 
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
 MODALITIES = ("video", "depth")
