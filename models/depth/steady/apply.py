@@ -21,15 +21,22 @@ class Steadied:
     """The frames of a clip after a plan: steady[i] is (H, W)."""
 
     def __init__(
-        self, plane_of: Callable[[int], Tensor], plan: Plan, motion: Motion, strength: float = 1.0, radius: int = 0
+        self,
+        plane_of: Callable[[int], Tensor],
+        plan: Plan,
+        motion: Motion,
+        strength: float = 1.0,
+        radius: int = 0,
+        look: Callable[[], None] = lambda: None,
     ):
+        """`radius` frames on each side are averaged; `look` is called now and then, and may raise to stop."""
         self.plan, self.motion, self.radius = plan, motion, radius
         self.plane_of = lru_cache(2)(plane_of)
         whole = plan.solution
         self.solution = Solution(1 + strength * (whole.scale - 1), strength * whole.shift, strength * whole.zero)
         self.scaled = lru_cache(2 * radius + 2)(self._scaled)
         self.steady = lru_cache(2)(self._steady)
-        self.limit = REACH * 1.48 * self.flicker(self.scaled)[0] if radius else 0.0
+        self.limit = REACH * 1.48 * self.noise(look) if radius else 0.0
 
     def __getitem__(self, index: int) -> Tensor:
         return self.steady(index)
@@ -52,19 +59,30 @@ class Steadied:
             count += weight
         return here + total / count
 
-    def flicker(self, frame_of: Callable[[int], Tensor]) -> tuple[float, float]:
-        """How much still points of a frame and its neighbour differ, on average over the clip, with and without the plan."""
-        steady, before = zip(*(self.difference(pair, frame_of) for pair in self.plan.neighbours), strict=True)
-        mean = lambda values: torch.tensor(values).nanmean().item()
-        return mean(steady), mean(before)
+    def noise(self, look: Callable[[], None]) -> float:
+        """How much still points of neighbours differ after the plan, on average; 0 where no neighbours could be compared."""
+        found = []
+        for pair in self.plan.neighbours:
+            found.append(changes(pair, self.scaled, self.solution.zero[pair.first].item()))
+            look()
+        return torch.tensor(found).nanmean().item() if found else 0.0
 
-    def difference(self, pair: Pair, frame_of: Callable[[int], Tensor]) -> tuple[float, float]:
-        """The median over still points of a pair of neighbours: of the frames given, and of those that came."""
-        offset = (self.solution.shift + self.plan.solution.zero)[pair.first] / self.solution.scale[pair.first]
-        return (
-            changes(pair, frame_of, self.solution.zero[pair.first].item()),
-            changes(pair, self.plane_of, offset.item()),
-        )
+    def write(self, put: Callable[[int, Tensor], None], report: Callable[[int], None]) -> tuple[float, float] | None:
+        """Hands each frame to put(index, frame); returns how much still points flicker before and after, None if unknown."""
+        pairs, found = {pair.second: pair for pair in self.plan.neighbours}, []
+        for index in range(len(self.solution.scale)):
+            put(index, self.steady(index))
+            if index in pairs:
+                found.append(self.difference(pairs[index]))
+            report(index + 1)
+        return tuple(torch.tensor(found).nanmean(0).tolist()) if found else None
+
+    def difference(self, pair: Pair) -> tuple[float, float]:
+        """How much still points of a pair of neighbours differ, as they came and steady."""
+        first = pair.first
+        offset = (self.plan.solution.shift + self.plan.solution.zero)[first] / self.plan.solution.scale[first]
+        before = changes(pair, self.plane_of, offset.item())
+        return before, changes(pair, self.steady, self.solution.zero[first].item())
 
 
 def changes(pair: Pair, frame_of: Callable[[int], Tensor], zero: float) -> float:

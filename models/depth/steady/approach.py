@@ -10,7 +10,17 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-PRIOR = (0.2, 0.2, 0.2, 0.02, 0.02, 0.02, 0.3, 0.3, 0.3)  # of turn, of translation by depth, of translation at mean depth
+PRIOR = (
+    0.2,
+    0.2,
+    0.2,
+    0.02,
+    0.02,
+    0.02,
+    0.3,
+    0.3,
+    0.3,
+)  # of turn, of translation by depth, of translation at mean depth
 TURN = 3  # the first of these: without the others the camera only turns
 ROUNDS = 6
 GUESSES, FEW, JUDGES = 200, 8, 400  # solutions, points of each, points that each is judged by
@@ -43,7 +53,9 @@ def approach(start: Tensor, end: Tensor, depth: Tensor) -> Approach:
     reach = (OUTLIER * noise_of(error)) ** 2
     left = lambda errors: errors.square().clamp(max=reach).mean()
     if left(error) > CLEARLY * left(turn_error):
-        return Approach(bounded(turned[:, 2]), torch.zeros_like(motion[TURN:]), 0 * normal[TURN:, TURN:], mean, deviation)
+        return Approach(
+            bounded(turned[:, 2]), torch.zeros_like(motion[TURN:]), 0 * normal[TURN:, TURN:], mean, deviation
+        )
     certainty = normal[TURN:, TURN:] - normal[TURN:, :TURN] @ torch.linalg.solve(
         normal[:TURN, :TURN], normal[:TURN, TURN:]
     )

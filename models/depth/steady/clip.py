@@ -38,6 +38,7 @@ class Plan:
     solution: Solution
     shots: list[range]
     pairs: list[Pair] = field(repr=False)
+    contrast: float  # from the 5th to the 95th percentile of steady depth in a typical frame
     matched: list[int]  # frames whose scale follows from their own median and contrast alone
     unsolved: list[int]  # frames that stay as they are
 
@@ -55,8 +56,7 @@ def plan(
     plane_of: Callable[[int], Tensor], frames: int, motion: Motion, focal: float, infinite: float | None,
     report: Callable[[int], None] = lambda done: None,
 ) -> Plan:  # fmt: skip
-    """Solves a clip whose frame i has the inverse depth plane_of(i), (H, W); focal is that of the working size in pixels.
-    """
+    """Solves a clip whose frame i has the inverse depth plane_of(i), (H, W); focal is that of the working size in pixels."""
     looked = lru_cache(4)(lambda index: blurred(plane_of(index), motion.size))
     level = torch.full((frames, 2), torch.nan, dtype=torch.float64)
     pairs, starts = [], [0]
@@ -95,10 +95,10 @@ def joined_back(index: int, join: Callable[[int, int], tuple[bool, bool]]) -> in
 
 
 def middle_and_contrast(plane: Tensor) -> Tensor:
-    """(2,) the median of depth (H, W) and how far it spreads around it; NaN where nothing is known."""
+    """(2,) the median of depth (H, W) and its range from the 5th to the 95th percentile; NaN where nothing is known."""
     values = plane.flatten()[:: max(1, plane.numel() // SAMPLES)].double()
-    middle = values.nanmedian()
-    return torch.stack((middle, (values - middle).abs().nanmedian()))
+    low, middle, high = values.nanquantile(torch.tensor([0.05, 0.5, 0.95], dtype=values.dtype))
+    return torch.stack((middle, high - low))
 
 
 def solved(pairs: list[Pair], starts: list[int], level: Tensor, infinite: float | None) -> Plan:
@@ -109,7 +109,8 @@ def solved(pairs: list[Pair], starts: list[int], level: Tensor, infinite: float 
     shots = [range(*ends) for ends in zip(starts, [*starts[1:], frames], strict=True)]
     alone = sorted(set(range(frames)) - {int(frame) for group in groups for frame in group})
     matched = [frame for frame in alone if match_to_nearest(frame, shots, alone, solution, level)]
-    return Plan(solution, shots, pairs, matched, [frame for frame in alone if frame not in matched])
+    contrast = (solution.scale * level[:, 1]).nanmedian().item()
+    return Plan(solution, shots, pairs, contrast, matched, [frame for frame in alone if frame not in matched])
 
 
 def joined_frames(pairs: list[Pair], frames: int) -> list[Tensor]:

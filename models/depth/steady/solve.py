@@ -134,9 +134,7 @@ def far_end(
     return out
 
 
-def parallax(
-    edges: Edges, inside: Tensor, scale: Tensor, offset: Tensor, level: Tensor, usual: Tensor
-) -> Tensor:
+def parallax(edges: Edges, inside: Tensor, scale: Tensor, offset: Tensor, level: Tensor, usual: Tensor) -> Tensor:
     """Which addition to a group's offset explains the flow best; the usual one where that is not clearly better."""
     spread = (scale[edges.first] * edges.deviation)[inside].median()
     steps = torch.logspace(-1, 1, CANDIDATES, dtype=torch.float64) * spread
