@@ -44,7 +44,7 @@ def steadied(images, depth, smooth: int = 2):
     """The steady depth of a clip, its plan, and the seconds of solving and of writing."""
     motion = ClipMotion(images)
     begin = time.perf_counter()
-    found = plan(depth.__getitem__, len(depth), motion, FOCAL * motion.size[1], None)
+    found = plan(depth.__getitem__, len(depth), motion, FOCAL * motion.size[1])
     middle = time.perf_counter()
     out = torch.empty_like(depth)
     Steadied(depth.__getitem__, found, motion, 1.0, smooth).write(

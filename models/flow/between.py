@@ -16,7 +16,8 @@ SIDE = 480  # pixels of the longer side at most: enough for the motion of a came
 KEPT = 8  # flows and pictures that are held: a few neighbours
 SAME_COLOUR = 0.1  # what a point may differ between two frames, beyond what the whole picture does
 TEXTURE = 0.02  # steps of brightness from which a pixel has something to recognise
-ENOUGH = 50  # pixels with texture that tell whether two frames show the same
+AROUND = 7  # pixels a side within which it must have such steps both across and down, as along an edge any motion fits
+ENOUGH = 200  # distinct pixels that stand for a picture; with fewer all pixels do
 
 
 class ClipMotion:
@@ -30,6 +31,7 @@ class ClipMotion:
         self.picture = lru_cache(KEPT)(self._picture)
         self.estimated = lru_cache(2 * KEPT)(self._estimated)
         self.flow = lru_cache(2 * KEPT)(self._flow)
+        self.distinct = lru_cache(KEPT)(self._distinct)
 
     def _picture(self, index: int) -> Tensor:
         """(h, w, 3) one frame in the working size."""
@@ -56,13 +58,23 @@ class ClipMotion:
         change = there - self.picture(start)
         return (change - change.flatten(0, 1).median(0).values).abs().mean(-1) < SAME_COLOUR
 
+    def _distinct(self, index: int) -> Tensor:
+        """(h, w) bool: where a frame has something to recognise."""
+        luma = (self.picture(index) * torch.tensor(LUMA)).sum(-1)
+        steps = torch.stack((F.pad(luma.diff(dim=1), (0, 1)), F.pad(luma.diff(dim=0), (0, 0, 0, 1)))).abs()
+        near = F.max_pool2d(steps[None], AROUND, 1, AROUND // 2)[0] > TEXTURE
+        both = near.all(0)
+        return both if both.sum() >= ENOUGH else torch.ones_like(both)
+
     def in_common(self, start: int, end: int) -> float:
         """The share of what can be recognised in one frame that the other shows too: near 0 across a cut."""
-        _, valid = self.flow(start, end)
-        luma = (self.picture(start) * torch.tensor(LUMA)).sum(-1)
-        steps = F.pad(luma.diff(dim=0).abs(), (0, 0, 0, 1)) + F.pad(luma.diff(dim=1).abs(), (0, 1))
-        texture = steps > TEXTURE
-        return valid[texture if texture.sum() >= ENOUGH else ...].float().mean().item()
+        return self.flow(start, end)[1][self.distinct(start)].float().mean().item()
+
+    def points(self, start: int, end: int) -> tuple[Tensor, Tensor, Tensor]:
+        """flow(), and where it is sure, bool (h, w): what can be recognised, or all where that is too little."""
+        offset, valid = self.flow(start, end)
+        sure = valid & self.distinct(start)
+        return offset, valid, sure if sure.sum() >= ENOUGH else valid
 
     def path(self, start: int, end: int) -> tuple[Tensor, Tensor]:
         """flow() to a frame a few steps away, put together of the flows between neighbours."""

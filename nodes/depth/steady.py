@@ -90,7 +90,7 @@ class SteadyDepth(io.ComfyNode):
         units, report = units_of(given, kind), progress(2 * len(given))
         focal = focal_length(depth, field_of_view, motion.size[1])
         counted = lambda index: units.inverse(given[index]).where(valid[index], float("nan"))
-        found = plan(counted, len(given), motion, focal, units.infinite, report)
+        found = plan(counted, len(given), motion, focal, report)
         whole = lambda index: units.inverse(given[index])
         steadied = Steadied(whole, found, motion, strength, smooth_frames, lambda: report(len(given)))
         return io.NodeOutput(*steady_output(depth, given, units, steadied, report))

@@ -5,7 +5,7 @@ component of that. With u = (depth + offset) / scale the unknown translation is 
 scale and shift need not be known. Letters: K points; rays are (x, y, 1) for a focal length of 1.
 """
 
-from dataclasses import dataclass
+import math
 
 import torch
 from torch import Tensor
@@ -23,67 +23,70 @@ PRIOR = (
 )  # of turn, of translation by depth, of translation at mean depth
 TURN = 3  # the first of these: without the others the camera only turns
 ROUNDS = 6
-GUESSES, FEW, JUDGES = 200, 8, 400  # solutions, points of each, points that each is judged by
-LEAST = 2e-4  # error of a ray that is always there: a tenth of a pixel of 500
-FAR = 2e-3  # error of a ray beyond which it makes no difference: a pixel
-OUTLIER = 4.0  # deviations beyond which a point moves on its own
+GUESSES, JUDGES = 500, 400  # solutions of a few points each, and points that each is judged by
+LEAST = 0.1  # pixels of error that flow always has
+FAR = 1.0  # pixels of error beyond which it makes no difference
+OUTLIER = 3.5  # deviations beyond which a point moves on its own
+STILL = 0.3  # share of the points that surely stand still: the deviation is taken of the best ones
+LOOSE = 1.0  # pixels that a still point may always lie beside, as flow is not exact where there is little to recognise
 CLEARLY = 0.7  # of the error that a turn alone leaves: what a translation must come below to be taken
-PATCH = 25  # neighbouring points whose errors are alike
 LIMIT = 3.0  # times that a point may come nearer or go farther between two frames
 
 
-@dataclass(frozen=True)
-class Approach:
-    """The motion of the camera between two frames, as the depth of the first frame shows it."""
+class CameraMotion:
+    """The motion of a camera between two frames, found robustly from rays (K, 3) of the same points and their depth (K,).
 
-    growth: Tensor  # (K,) inverse depth after the motion, in multiples of that before
-    translation: Tensor  # (6,) times inverse depth: for each standard deviation of depth, and at its mean
-    certainty: Tensor  # (6, 6) the inverse covariance of that; 0 where the camera only turns
-    mean: float
-    deviation: float
+    `pixel` is the width of a pixel at a distance of 1.
+    """
 
+    def __init__(self, start: Tensor, end: Tensor, depth: Tensor, pixel: float):
+        self.pixel, self.mean, self.deviation = pixel, depth.mean(), depth.std().clamp_min(1e-12)
+        points = (start, end, (depth - self.mean) / self.deviation)
+        turned, moved = (fitted(*points, free, pixel) for free in (TURN, len(PRIOR)))
+        errors = [errors_of(*points, *found) for found in (turned, moved)]
+        reach = OUTLIER * noise_of(errors[1], pixel)
+        turn_left, left = (error.square().clamp(max=reach**2).mean() for error in errors)
+        moves = left <= CLEARLY * turn_left
+        self.turn, self.motion = moved if moves else turned
+        self.reach = max(OUTLIER * noise_of(errors[moves], pixel), LOOSE * pixel)
 
-def approach(start: Tensor, end: Tensor, depth: Tensor) -> Approach:
-    """Rays (K, 3) of the same points in two frames and their depth (K,) in the first to the camera's motion, robustly."""
-    start, end, depth = start.double(), end.double(), depth.double()
-    mean, deviation = depth.mean().item(), max(depth.std().item(), 1e-12)
-    level = (depth - mean) / deviation
-    turned, turn, _, turn_error = camera_motion(start, end, level, TURN)
-    moved, motion, normal, error = camera_motion(start, end, level, len(PRIOR))
-    reach = (OUTLIER * noise_of(error)) ** 2
-    left = lambda errors: errors.square().clamp(max=reach).mean()
-    if left(error) > CLEARLY * left(turn_error):
-        return Approach(
-            bounded(turned[:, 2]), torch.zeros_like(motion[TURN:]), 0 * normal[TURN:, TURN:], mean, deviation
-        )
-    certainty = normal[TURN:, TURN:] - normal[TURN:, :TURN] @ torch.linalg.solve(
-        normal[:TURN, :TURN], normal[:TURN, TURN:]
-    )
-    farther = moved[:, 2] + motion[5] * level + motion[8]
-    return Approach(bounded(farther), motion[TURN:], certainty / PATCH, mean, deviation)
+    def growth(self, start: Tensor, depth: Tensor) -> Tensor:
+        """(K,) inverse depth of still points after the motion, in multiples of that before."""
+        distance = (start @ self.turn.T)[:, 2]
+        if len(self.motion) > TURN:
+            by_depth, at_mean = self.motion[TURN + 2], self.motion[TURN + 5]
+            distance = distance + by_depth * (depth - self.mean) / self.deviation + at_mean
+        return 1 / distance.clamp(1 / LIMIT, LIMIT)
 
-
-def bounded(farther: Tensor) -> Tensor:
-    """Distances in multiples of those before to inverse depth in multiples of that before."""
-    return 1 / farther.clamp(1 / LIMIT, LIMIT)
+    def still(self, start: Tensor, end: Tensor, depth: Tensor) -> Tensor:
+        """(K,) weights, 0 where a point moves on its own."""
+        level = (depth - self.mean) / self.deviation
+        return tukey(errors_of(start, end, level, self.turn, self.motion), self.reach)
 
 
-def camera_motion(start: Tensor, end: Tensor, level: Tensor, free: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """The first `free` numbers of a motion: turned rays (K, 3), the motion, its normal matrix, and the errors (K,)."""
+def fitted(start: Tensor, end: Tensor, level: Tensor, free: int, pixel: float) -> tuple[Tensor, Tensor]:
+    """The turn (3, 3) and the first `free` numbers of PRIOR that lead most rays where they go."""
     prior = (1 / torch.tensor(PRIOR[:free], dtype=torch.float64).square()).diag()
     rows, wanted = equations(start, end, level, free)
-    turn, motion = torch.eye(3, dtype=torch.float64), best_guess(rows, wanted, prior)
+    turn, motion = torch.eye(3, dtype=torch.float64), best_guess(rows, wanted, prior, pixel)
     for _ in range(ROUNDS):
         turn = torch.matrix_exp(cross(motion[:TURN])) @ turn
         motion[:TURN] = 0
-        turned = start @ turn.T
-        rows, wanted = equations(turned, end, level, free)
+        rows, wanted = equations(start @ turn.T, end, level, free)
         error = (rows @ motion - wanted).norm(dim=-1)
-        noise = noise_of(error)
+        noise = noise_of(error, pixel)
         weighted = (tukey(error, OUTLIER * noise) / noise**2)[:, None, None] * rows
         normal = torch.einsum("kai,kaj->ij", weighted, rows) + prior
         motion = torch.linalg.solve(normal, torch.einsum("kai,ka->i", weighted, wanted))
-    return turned, motion, normal, error
+    turn = torch.matrix_exp(cross(motion[:TURN])) @ turn
+    motion[:TURN] = 0
+    return turn, motion
+
+
+def errors_of(start: Tensor, end: Tensor, level: Tensor, turn: Tensor, motion: Tensor) -> Tensor:
+    """(K,) how far a motion leads rays beside where they go."""
+    rows, wanted = equations(start @ turn.T, end, level, len(motion))
+    return (rows @ motion - wanted).norm(dim=-1)
 
 
 def equations(turned: Tensor, end: Tensor, level: Tensor, free: int) -> tuple[Tensor, Tensor]:
@@ -99,20 +102,21 @@ def equations(turned: Tensor, end: Tensor, level: Tensor, free: int) -> tuple[Te
     return rows[..., :free], torch.stack((x - to_x * z, y - to_y * z), 1)
 
 
-def best_guess(rows: Tensor, wanted: Tensor, prior: Tensor) -> Tensor:
+def best_guess(rows: Tensor, wanted: Tensor, prior: Tensor, pixel: float) -> Tensor:
     """(free,) the best of many solutions of a few points each: what moves on its own is often near, and would lead a fit."""
     draw = torch.Generator().manual_seed(0)
-    few = torch.randint(len(rows), (GUESSES, FEW), generator=draw)
+    few = torch.randint(len(rows), (GUESSES, rows.shape[2] * 2 // 3), generator=draw)
     some, aims = rows[few].flatten(1, 2), wanted[few].flatten(1)
-    solutions = torch.linalg.solve(some.mT @ some / LEAST**2 + prior, (some.mT @ aims[..., None])[..., 0] / LEAST**2)
+    sure = (LEAST * pixel) ** -2
+    solutions = torch.linalg.solve(sure * some.mT @ some + prior, sure * (some.mT @ aims[..., None])[..., 0])
     judge = torch.linspace(0, len(rows) - 1, min(JUDGES, len(rows))).long()
     errors = (torch.einsum("kai,gi->gka", rows[judge], solutions) - wanted[judge]).norm(dim=-1)
-    return solutions[errors.clamp(max=FAR).mean(1).argmin()]
+    return solutions[errors.clamp(max=FAR * pixel).mean(1).argmin()]
 
 
-def noise_of(error: Tensor) -> float:
-    """(K,) errors of rays to their deviation, most points being still."""
-    return max(1.2 * error.median().item(), LEAST)
+def noise_of(error: Tensor, pixel: float) -> float:
+    """(K,) errors of rays to the deviation of those of still points, across or down."""
+    return max(error.quantile(STILL).item() / (-2 * math.log(1 - STILL)) ** 0.5, LEAST * pixel)
 
 
 def tukey(error: Tensor, limit: Tensor | float) -> Tensor:

@@ -12,12 +12,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .pairs import Pair, blurred, measure
+from .pairs import FLAT, Pair, blurred, measure
 from .solve import Solution, solve
 
 STRIDES = (4, 16, 64, 256)  # frames between key frames, against drift
 TRIES = 3  # frames back that a frame is joined to where its neighbour fails
-IN_COMMON = 0.3  # share of the picture that frames of one shot show both
+IN_COMMON = 0.15  # share of what can be recognised that frames of one shot show both; across a cut it stays below 0.1
 SAMPLES = 4096  # pixels of a frame that its middle and its contrast are taken of
 
 
@@ -26,7 +26,7 @@ class Motion(Protocol):
 
     size: tuple[int, int]
 
-    def flow(self, start: int, end: int) -> tuple[Tensor, Tensor]: ...
+    def points(self, start: int, end: int) -> tuple[Tensor, Tensor, Tensor]: ...
     def in_common(self, start: int, end: int) -> float: ...
     def fetched(self, plane: Tensor, start: int, end: int) -> tuple[Tensor, Tensor]: ...
 
@@ -53,7 +53,7 @@ class Plan:
 
 
 def plan(
-    plane_of: Callable[[int], Tensor], frames: int, motion: Motion, focal: float, infinite: float | None,
+    plane_of: Callable[[int], Tensor], frames: int, motion: Motion, focal: float,
     report: Callable[[int], None] = lambda done: None,
 ) -> Plan:  # fmt: skip
     """Solves a clip whose frame i has the inverse depth plane_of(i), (H, W); focal is that of the working size in pixels."""
@@ -65,7 +65,7 @@ def plan(
         """Whether two frames are of one shot, and whether their depths could be compared."""
         if motion.in_common(first, second) < IN_COMMON:
             return False, False
-        pair = measure(first, second, looked(first), looked(second), motion.flow(first, second), focal)
+        pair = measure(first, second, looked(first), looked(second), motion.points(first, second), focal)
         pairs.extend([pair] if pair else [])
         return True, pair is not None
 
@@ -80,7 +80,7 @@ def plan(
             if index - stride >= starts[-1] and (index - starts[-1]) % stride == 0:
                 join(index - stride, index)
         report(index + 1)
-    return solved(pairs, starts, level, infinite)
+    return solved(pairs, starts, level)
 
 
 def joined_back(index: int, join: Callable[[int, int], tuple[bool, bool]]) -> int:
@@ -101,11 +101,11 @@ def middle_and_contrast(plane: Tensor) -> Tensor:
     return torch.stack((middle, high - low))
 
 
-def solved(pairs: list[Pair], starts: list[int], level: Tensor, infinite: float | None) -> Plan:
+def solved(pairs: list[Pair], starts: list[int], level: Tensor) -> Plan:
     """The plan of a clip from its pairs, the first frames of its shots, and the (N, 2) middle and contrast of its frames."""
     frames = len(level)
     groups = joined_frames(pairs, frames)
-    solution = solve(pairs, groups, level[:, 0], infinite)
+    solution = solve(pairs, groups, level[:, 0])
     shots = [range(*ends) for ends in zip(starts, [*starts[1:], frames], strict=True)]
     alone = sorted(set(range(frames)) - {int(frame) for group in groups for frame in group})
     matched = [frame for frame in alone if match_to_nearest(frame, shots, alone, solution, level)]
@@ -127,7 +127,7 @@ def match_to_nearest(frame: int, shots: list[range], alone: list[int], solution:
     """Gives a frame without a pair the middle and contrast of the nearest solved frame of its shot; False where it cannot."""
     shot = next(shot for shot in shots if frame in shot)
     solved = [other for other in shot if other not in alone]
-    if not solved or not (torch.isfinite(level[frame]).all() and level[frame, 1] > 0):
+    if not solved or not (torch.isfinite(level[frame]).all() and level[frame, 1] > FLAT * level[frame, 0].abs()):
         return False
     other = min(solved, key=lambda index: abs(index - frame))
     middle, contrast = level[other] * solution.scale[other]

@@ -16,8 +16,6 @@ FLOOR = 0.002  # relative error that no number of points takes away
 SURE = 2.0  # deviations beyond which a pair counts less
 ROUNDS = 8
 TURNS = 5  # scales and shifts in turn, as the growth by the camera's motion needs both
-CANDIDATES = 61  # depths that may be infinitely far
-EVIDENCE = 12.0  # by how much another infinitely far depth must explain the flow better to be taken
 
 
 @dataclass(frozen=True)
@@ -29,24 +27,22 @@ class Solution:
     zero: Tensor  # (N,)
 
 
-def solve(pairs: list[Pair], groups: list[Tensor], middle: Tensor, infinite: float | None) -> Solution:
-    """From pairs, the frames that they join, and the median depth (N,) of each; `infinite` is the depth infinitely far away.
+def solve(pairs: list[Pair], groups: list[Tensor], middle: Tensor) -> Solution:
+    """From pairs, the frames that they join, and the median depth (N,) of each.
 
-    The scale of a group stays that of its middle frame by scale, and so does its shift.
+    In each group the typical frame keeps its scale, and what is infinitely far away is taken to lie at its 0; then the
+    typical frame keeps its median.
     """
-    scale, offset = torch.ones_like(middle), torch.full_like(middle, -(infinite or 0.0))
-    zero, edges = torch.zeros_like(middle), Edges(pairs) if pairs else None
+    scale, offset, zero = torch.ones_like(middle), torch.zeros_like(middle), torch.zeros_like(middle)
+    edges = Edges(pairs) if pairs else None
     for _ in range(TURNS if pairs else 0):
         scale = edges.heights(*edges.scales(offset / scale), scale.log()).exp()
         scale = by_group(scale, groups, lambda part: part / part.log().median().exp())
         offset = edges.heights(*edges.shifts(scale, offset), offset)
-        offset = far_end(edges, groups, scale, offset, middle, infinite)
+        offset = by_group(offset, groups, lambda part: part - part.median())
     for group in groups:
         zero[group] = (scale * middle + offset - middle)[group].nanmedian()
-    shift = torch.zeros_like(middle)
-    for group in groups:
-        shift[group] = offset[group] - zero[group]
-    return Solution(scale, shift, zero)
+    return Solution(scale, offset - zero, zero)
 
 
 def by_group(values: Tensor, groups: list[Tensor], change: Callable[[Tensor], Tensor]) -> Tensor:
@@ -64,9 +60,6 @@ class Edges:
         of = lambda name: torch.stack([torch.as_tensor(getattr(pair, name)) for pair in pairs])
         self.first, self.second, self.mean, self.covariance = of("first"), of("second"), of("mean"), of("covariance")
         self.count, self.noise = of("count").double(), of("noise").double()
-        moved = lambda name: torch.stack([torch.as_tensor(getattr(pair.approach, name)).double() for pair in pairs])
-        self.translation, self.certainty = moved("translation"), moved("certainty")
-        self.depth_mean, self.deviation = moved("mean"), moved("deviation")
 
     def scales(self, offset: Tensor) -> tuple[Tensor, Tensor]:
         """The differences of log scale (E,) that make the same points vary alike, and their variances."""
@@ -114,43 +107,3 @@ def least_squares(first: Tensor, second: Tensor, difference: Tensor, weight: Ten
         latest = (rest * inverse * rest).sum()
         step, best = inverse * rest + latest / best * step, latest
     return height
-
-
-def far_end(
-    edges: Edges, groups: list[Tensor], scale: Tensor, offset: Tensor, middle: Tensor, infinite: float | None
-) -> Tensor:
-    """Offsets (N,) of which each group's lacks nothing to be 0 infinitely far away: where `infinite` says, else by parallax.
-
-    A camera that moves shifts what is twice as near twice as far; that names the depth that would not shift at all.
-    """
-    out = offset.clone()
-    for group in groups:
-        usual = -(infinite or 0.0) * scale[group].median() - offset[group].median()
-        if infinite is None:
-            inside = torch.isin(edges.first, group)
-            level = (scale * middle + offset)[group].nanmedian()
-            usual = parallax(edges, inside, scale, offset, level, usual)
-        out[group] = offset[group] + usual
-    return out
-
-
-def parallax(edges: Edges, inside: Tensor, scale: Tensor, offset: Tensor, level: Tensor, usual: Tensor) -> Tensor:
-    """Which addition to a group's offset explains the flow best; the usual one where that is not clearly better."""
-    spread = (scale[edges.first] * edges.deviation)[inside].median()
-    steps = torch.logspace(-1, 1, CANDIDATES, dtype=torch.float64) * spread
-    additions = torch.cat((usual[None], steps - level))
-    costs = torch.stack([misfit(edges, inside, scale, offset + addition) for addition in additions])
-    best = costs.argmin()
-    return additions[best] if costs[0] - costs[best] > EVIDENCE else usual
-
-
-def misfit(edges: Edges, inside: Tensor, scale: Tensor, offset: Tensor) -> Tensor:
-    """How badly one translation for each pair explains the flow at both the mean depth and beside it."""
-    first = edges.first[inside]
-    near = (edges.depth_mean[inside] + offset[first] / scale[first]) / edges.deviation[inside]
-    eye = torch.eye(3, dtype=torch.float64).expand(len(first), 3, 3)
-    ways = torch.cat((eye, eye * near[:, None, None]), 1)
-    certain, found = edges.certainty[inside], edges.translation[inside][..., None]
-    normal, right = ways.mT @ certain @ ways + 1e-9 * eye, ways.mT @ certain @ found
-    rest = found - ways @ torch.linalg.solve(normal, right)
-    return (rest.mT @ certain @ rest).flatten().clamp(0, 9).sum()

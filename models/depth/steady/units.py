@@ -24,11 +24,6 @@ class Units:
     def __post_init__(self):
         check_choice(self.depth_type, DEPTH_TYPES)
 
-    @property
-    def infinite(self) -> float | None:
-        """The inverse depth of what is infinitely far away; None where greys do not say."""
-        return 0.0 if self.depth_type == "distance" else None
-
     def inverse(self, depth: Tensor) -> Tensor:
         """(H, W) depth to inverse depth, NaN where it is not known."""
         depth = depth.float()
