@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=192)
     parser.add_argument("--cut-clips", type=int, default=8)
     parser.add_argument("--long", type=int, default=500, help="frames of the long clips; 0 leaves them out")
+    parser.add_argument("--long-cameras", nargs="*", default=list(CAMERAS), choices=CAMERAS)
     parser.add_argument("--speed", type=int, default=12, help="frames at 960 x 540; 0 leaves them out")
     parser.add_argument("--first", type=int, default=FIRST)
     parser.add_argument("--footage", type=Path, nargs="*", default=[])
@@ -222,7 +223,7 @@ def main() -> None:
     result = {
         "stage": [stage_row(seed, CAMERAS[seed % len(CAMERAS)], options.frames, options.size) for seed in seeds],
         "cuts": [cut_row(options.first + 2 * i, 12, options.size) for i in range(options.cut_clips)],
-        "drift": [drift_row(options.first + i, camera, options.long, 96) for i, camera in enumerate(CAMERAS)]
+        "drift": [drift_row(options.first + i, camera, options.long, 96) for i, camera in enumerate(options.long_cameras)]
         if options.long
         else [],
         "footage": [footage_row(path) for path in options.footage],

@@ -1,8 +1,8 @@
-"""How much nearer each still point comes while the camera moves, from flow and depth of unknown scale and shift.
+"""How much nearer each still point comes while the camera moves, from flow and depth of unknown scale.
 
 A point at ray r and inverse depth u appears after the motion at R r + u T, and its distance has grown by the third
-component of that. With u = (depth + offset) / scale the unknown translation is a linear function of the given depth, so
-scale and shift need not be known. Letters: K points; rays are (x, y, 1) for a focal length of 1.
+component of that. As T is unknown too, depth in any scale does for u, if 0 is about infinitely far away.
+Letters: K points; rays are (x, y, 1) for a focal length of 1.
 """
 
 import math
@@ -10,17 +10,7 @@ import math
 import torch
 from torch import Tensor
 
-PRIOR = (
-    0.2,
-    0.2,
-    0.2,
-    0.02,
-    0.02,
-    0.02,
-    0.3,
-    0.3,
-    0.3,
-)  # of turn, of translation by depth, of translation at mean depth
+PRIOR = (0.2, 0.2, 0.2, 0.3, 0.3, 0.3)  # of the turn in radians, of the translation in multiples of a usual distance
 TURN = 3  # the first of these: without the others the camera only turns
 ROUNDS = 6
 GUESSES, JUDGES = 500, 400  # solutions of a few points each, and points that each is judged by
@@ -40,8 +30,8 @@ class CameraMotion:
     """
 
     def __init__(self, start: Tensor, end: Tensor, depth: Tensor, pixel: float):
-        self.pixel, self.mean, self.deviation = pixel, depth.mean(), depth.std().clamp_min(1e-12)
-        points = (start, end, (depth - self.mean) / self.deviation)
+        self.usual = torch.maximum(depth.median().abs(), depth.std()).clamp_min(1e-12)
+        points = (start, end, depth / self.usual)
         turned, moved = (fitted(*points, free, pixel) for free in (TURN, len(PRIOR)))
         errors = [errors_of(*points, *found) for found in (turned, moved)]
         reach = OUTLIER * noise_of(errors[1], pixel)
@@ -54,14 +44,12 @@ class CameraMotion:
         """(K,) inverse depth of still points after the motion, in multiples of that before."""
         distance = (start @ self.turn.T)[:, 2]
         if len(self.motion) > TURN:
-            by_depth, at_mean = self.motion[TURN + 2], self.motion[TURN + 5]
-            distance = distance + by_depth * (depth - self.mean) / self.deviation + at_mean
+            distance = distance + self.motion[-1] * depth / self.usual
         return 1 / distance.clamp(1 / LIMIT, LIMIT)
 
     def still(self, start: Tensor, end: Tensor, depth: Tensor) -> Tensor:
         """(K,) weights, 0 where a point moves on its own."""
-        level = (depth - self.mean) / self.deviation
-        return tukey(errors_of(start, end, level, self.turn, self.motion), self.reach)
+        return tukey(errors_of(start, end, depth / self.usual, self.turn, self.motion), self.reach)
 
 
 def fitted(start: Tensor, end: Tensor, level: Tensor, free: int, pixel: float) -> tuple[Tensor, Tensor]:
@@ -97,15 +85,14 @@ def equations(turned: Tensor, end: Tensor, level: Tensor, free: int) -> tuple[Te
     across = torch.stack((to_x * y, -to_x * x - z, y, -one, zero, to_x), 1)
     down = torch.stack((to_y * y + z, -to_y * x, -x, zero, -one, to_y), 1)
     rows = torch.stack((across, down), 1)
-    by_depth = rows[..., TURN:] * level[:, None, None]
-    rows = torch.cat((rows[..., :TURN], by_depth, rows[..., TURN:]), -1)
+    rows[..., TURN:] *= level[:, None, None]
     return rows[..., :free], torch.stack((x - to_x * z, y - to_y * z), 1)
 
 
 def best_guess(rows: Tensor, wanted: Tensor, prior: Tensor, pixel: float) -> Tensor:
     """(free,) the best of many solutions of a few points each: what moves on its own is often near, and would lead a fit."""
     draw = torch.Generator().manual_seed(0)
-    few = torch.randint(len(rows), (GUESSES, rows.shape[2] * 2 // 3), generator=draw)
+    few = torch.randint(len(rows), (GUESSES, 1 + rows.shape[2] // 2), generator=draw)
     some, aims = rows[few].flatten(1, 2), wanted[few].flatten(1)
     sure = (LEAST * pixel) ** -2
     solutions = torch.linalg.solve(sure * some.mT @ some + prior, sure * (some.mT @ aims[..., None])[..., 0])

@@ -15,7 +15,13 @@ from torch import Tensor
 from .pairs import FLAT, Pair, blurred, measure
 from .solve import Solution, solve
 
-STRIDES = (4, 16, 64, 256)  # frames between key frames, against drift
+STRIDES = (
+    2,
+    4,
+    16,
+    64,
+    256,
+)  # frames between key frames, one every half stride: against drift, and against pairs that fail
 TRIES = 3  # frames back that a frame is joined to where its neighbour fails
 IN_COMMON = 0.15  # share of what can be recognised that frames of one shot show both; across a cut it stays below 0.1
 SAMPLES = 4096  # pixels of a frame that its middle and its contrast are taken of
@@ -77,7 +83,7 @@ def plan(
         if index and joined == index:
             starts.append(index)
         for stride in STRIDES:
-            if index - stride >= starts[-1] and (index - starts[-1]) % stride == 0:
+            if index - stride >= starts[-1] and (index - starts[-1]) % (stride // 2) == 0:
                 join(index - stride, index)
         report(index + 1)
     return solved(pairs, starts, level)

@@ -20,6 +20,9 @@ OUTLIER = 4.0  # deviations beyond which a point moves on its own
 KEPT = 64  # still points of a pair that flicker is measured at
 FLAT = 1e-5  # contrast of depth that is rounding alone
 GROWTH = 0.01  # growth that must differ over the picture to be seen in depth
+TOLERANCE = (
+    0.03  # of the contrast of depth: noise that a pair always has, lest a wall that fits well shut out the floor
+)
 ALIKE = 0.25  # the least r squared of two frames whose depth shows the same
 
 
@@ -112,14 +115,14 @@ def evenly(mask: Tensor) -> Tensor:
 def line(near: Tensor, far: Tensor, growth: Tensor, still: Tensor) -> tuple[Tensor, Tensor, Tensor, float] | None:
     """Weights of (K,) depths of the same points, with their mean, covariance and noise; None where they are unlike."""
     values = torch.stack((growth * near, growth, far), 1)
-    weight = still
+    weight, least = still, TOLERANCE * far[still > 0].std().item() + 1e-12
     for turn in range(ROUNDS):
         total = weight.sum()
         mean = (weight[:, None] * values).sum(0) / total
         centred = values - mean
         covariance = (weight[:, None] * centred).T @ centred / total
         error = beside(centred, covariance, weight).abs()
-        noise = max(1.48 * error[still > 0].median().item(), 1e-9)
+        noise = max(1.48 * error[still > 0].median().item(), least)
         weight = still * (1 / error.clamp_min(0.3 * noise) if turn < ROUNDS // 2 else tukey(error, OUTLIER * noise))
     if not covariance.isfinite().all() or min(covariance[0, 0], covariance[2, 2]) <= 0:
         return None

@@ -13,6 +13,8 @@ from torch import Tensor
 from .pairs import Pair
 
 FLOOR = 0.002  # relative error that no number of points takes away
+GROWTH_ERROR = 0.5  # share of how unequal the growth by the camera's motion is, by which it may be wrong
+GIVEN = 0.3  # deviation of the scale between neighbours as they came: it decides only where nothing else does
 SURE = 2.0  # deviations beyond which a pair counts less
 ROUNDS = 8
 TURNS = 5  # scales and shifts in turn, as the growth by the camera's motion needs both
@@ -36,7 +38,7 @@ def solve(pairs: list[Pair], groups: list[Tensor], middle: Tensor) -> Solution:
     scale, offset, zero = torch.ones_like(middle), torch.zeros_like(middle), torch.zeros_like(middle)
     edges = Edges(pairs) if pairs else None
     for _ in range(TURNS if pairs else 0):
-        scale = edges.heights(*edges.scales(offset / scale), scale.log()).exp()
+        scale = edges.heights(*edges.scales(offset / scale), scale.log(), GIVEN**-2).exp()
         scale = by_group(scale, groups, lambda part: part / part.log().median().exp())
         offset = edges.heights(*edges.shifts(scale, offset), offset)
         offset = by_group(offset, groups, lambda part: part - part.median())
@@ -68,7 +70,9 @@ class Edges:
         other = self.covariance[:, 2, 2]
         both = self.covariance[:, 0, 2] + at * self.covariance[:, 1, 2]
         alike = (both.square() / (one * other)).clamp(0, 1)
-        return 0.5 * (one / other).log(), (1 - alike) / self.count + FLOOR**2
+        level = (self.mean[:, 0] + at * self.mean[:, 1]).abs()
+        unsure = self.covariance[:, 1, 1] * level.square() / one * GROWTH_ERROR**2
+        return 0.5 * (one / other).log(), (1 - alike) / self.count + FLOOR**2 + unsure
 
     def shifts(self, scale: Tensor, offset: Tensor) -> tuple[Tensor, Tensor]:
         """The differences of shift (E,) that make the same points alike on average, and their variances."""
@@ -77,18 +81,30 @@ class Edges:
         spread = other * self.covariance[:, 2, 2].sqrt()
         return expected - other * self.mean[:, 2], (other * self.noise).square() / self.count + (FLOOR * spread) ** 2
 
-    def heights(self, difference: Tensor, variance: Tensor, height: Tensor) -> Tensor:
-        """(N,) heights whose differences are closest to (E,) given ones, pairs far beside the others left out."""
+    def heights(self, difference: Tensor, variance: Tensor, height: Tensor, keep: float = 0.0) -> Tensor:
+        """(N,) heights whose differences are closest to (E,) given ones, pairs far beside the others counting less.
+
+        `keep` is the weight that neighbours of one height have beside all that.
+        """
         weight = torch.ones_like(variance)
         for _ in range(ROUNDS):
-            height = least_squares(self.first, self.second, difference, weight / variance, height)
+            height = least_squares(self.first, self.second, difference, weight / variance, height, keep)
             error = (height[self.second] - height[self.first] - difference).abs() / variance.sqrt()
             weight = (SURE / error.clamp_min(SURE)).square()
         return height
 
 
-def least_squares(first: Tensor, second: Tensor, difference: Tensor, weight: Tensor, start: Tensor) -> Tensor:
-    """(N,) heights by conjugate gradients, preconditioned by the weights at each frame; one per connected part stays free."""
+def least_squares(
+    first: Tensor, second: Tensor, difference: Tensor, weight: Tensor, start: Tensor, keep: float = 0.0
+) -> Tensor:
+    """(N,) heights by conjugate gradients, preconditioned by the weights at each frame; one per connected part stays free.
+
+    Frames that a pair joins to their neighbour are kept at its height with the weight `keep` beside that.
+    """
+    beside = second == first + 1
+    first, second = torch.cat((first, first[beside])), torch.cat((second, second[beside]))
+    difference = torch.cat((difference, torch.zeros_like(difference[beside])))
+    weight = torch.cat((weight, torch.full_like(weight[beside], keep)))
     zero = torch.zeros_like(start)
     along = lambda flow: zero.index_add(0, second, flow).index_add(0, first, -flow)
     times = lambda height: along(weight * (height[second] - height[first]))
