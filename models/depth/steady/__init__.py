@@ -1,0 +1,1 @@
+"""Depth of a clip made steady: one scale and one shift for each frame, solved for all frames together."""
