@@ -8,13 +8,28 @@ from .host.seam import named_changes
 with named_changes():
     from comfy_api.latest import ComfyExtension, io
 
-    from . import character, depth, evaluate, files, flow, layers, lfdm, oneshot, pair, pose, stage, unet, wan
+    from . import (
+        character,
+        depth,
+        evaluate,
+        files,
+        flow,
+        layers,
+        lfdm,
+        oneshot,
+        pair,
+        pose,
+        provenance,
+        stage,
+        unet,
+        wan,
+    )
     from .host.files.folders import add_folder, add_own_folders, add_shipped
     from .inputs.numbers import finite_only
     from .replaced import register_replaced
 
 # In the order in which the node library shows their folders: first what works on any clip.
-TOPICS = (depth, layers, flow, pose, pair, character, lfdm, oneshot, unet, wan, files, evaluate, stage)
+TOPICS = (depth, layers, flow, pose, pair, character, lfdm, oneshot, unet, wan, files, evaluate, provenance, stage)
 
 
 class DuetExtension(ComfyExtension):

@@ -13,8 +13,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TOPICS = {
-    "baselines", "character", "depth", "evaluate", "files", "flow", "layers", "lfdm", "oneshot", "pair", "pose", "stage",
-    "unet", "view", "wan",
+    "baselines", "character", "depth", "evaluate", "files", "flow", "layers", "lfdm", "oneshot", "pair", "pose",
+    "provenance", "stage", "unet", "view", "wan",
 }  # fmt: skip
 ROOMS = {
     "models": TOPICS,
