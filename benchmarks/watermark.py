@@ -7,7 +7,6 @@ With --clean N it reads N clips without a mark, each a single frame, in place of
 """
 
 import argparse
-import io
 import json
 import sysconfig
 import time
@@ -16,9 +15,9 @@ from operator import attrgetter
 from pathlib import Path
 
 import _pack  # noqa: F401
-import av
 import numpy as np
 import torch
+from _lossy import h264, jpeg
 from pack.models.provenance.clip import eight_bits, judge, mark_clip
 from pack.models.provenance.code import BITS, matched
 from pack.models.provenance.rivagan import Rivagan
@@ -60,29 +59,6 @@ def stage(seed: int, frames: int, size: int) -> Tensor:
 # --- attacks ---------------------------------------------------------------------------------------------------------
 
 
-def jpeg(images: Tensor, quality: int) -> Tensor:
-    frames = []
-    for frame in images:
-        file = io.BytesIO()
-        Image.fromarray(to_bytes(frame)).save(file, "JPEG", quality=quality)
-        frames.append(torch.from_numpy(np.array(Image.open(file))))
-    return torch.stack(frames).float() / 255
-
-
-def h264(images: Tensor, crf: int) -> Tensor:
-    file = io.BytesIO()
-    with av.open(file, "w", format="mp4") as video:
-        stream = video.add_stream("libx264", rate=8, options={"crf": str(crf)})
-        stream.height, stream.width, stream.pix_fmt = *images.shape[1:3], "yuv420p"
-        for frame in images:
-            video.mux(stream.encode(av.VideoFrame.from_ndarray(to_bytes(frame), format="rgb24")))
-        video.mux(stream.encode())
-    file.seek(0)
-    with av.open(file) as video:
-        frames = [torch.from_numpy(frame.to_ndarray(format="rgb24")) for frame in video.decode(video=0)]
-    return torch.stack(frames).float() / 255
-
-
 def scaled(images: Tensor, *sizes: int) -> Tensor:
     """Scaled to one size after the other, each rounded to 8 bits."""
     for size in sizes:
@@ -96,10 +72,6 @@ def scaled(images: Tensor, *sizes: int) -> Tensor:
 def noisy(images: Tensor, steps: float) -> Tensor:
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     return eight_bits((images + steps / 255 * noise).clamp(0, 1))
-
-
-def to_bytes(frame: Tensor) -> np.ndarray:
-    return (frame * 255).round().to(torch.uint8).numpy()
 
 
 def attacks(size: int) -> dict:

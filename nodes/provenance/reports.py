@@ -58,7 +58,7 @@ def detect_report(finding: Finding, expected: int | None) -> str:
         which = "the best number" if expected is None else f"number {expected}"
         return (
             f"No watermark found: with {which} {bits} ({chance}). Found means p below {P_LIMIT:g}: all {BITS} bits, or "
-            f"{fewest_bits()} with the right expected_id."
+            f"{fewest_bits()} with the right expected_id. A clip that was scaled is scaled back to its first size for this."
         )
     alone = int((finding.frame_bits >= fewest_bits()).sum())
     mirrored = " The clip is mirrored." if finding.mirrored else ""
