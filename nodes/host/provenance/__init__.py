@@ -1,0 +1,1 @@
+"""Watermarks on the host's device."""

@@ -1,0 +1,5 @@
+"""Where a clip came from."""
+
+from .watermark import DetectWatermark, EmbedWatermark
+
+NODES = [EmbedWatermark, DetectWatermark]
