@@ -37,7 +37,7 @@ class LoadWanPair(io.ComfyNode):
                 io.Combo.Input(
                     "model_name", options=list_files(*FOLDERS),
                     tooltip="The file in models/diffusion_models, such as unityvideo_wan22_ti2v_5b_step15000_ema.safetensors. "
-                    f"{TENSORS_ONLY}",
+                    f"duet_wan_128 comes with the pack: a small model for 128 pixels, to try a graph. {TENSORS_ONLY}",
                 ),
             ],
             outputs=[

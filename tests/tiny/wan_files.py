@@ -7,6 +7,9 @@ import torch
 SHAPE = {"dim": 64, "ffn_dim": 64, "num_heads": 2, "num_layers": 1, "freq_dim": 16, "in_dim": 4, "out_dim": 4}
 
 
+NAMES = ("small_wan_pair", "duet_wan_128")  # one of its own, and one in place of the shipped weights
+
+
 def write_small_wan_pair(models: Path) -> None:
     """With the words and settings that its training writes."""
     from pack.models.files.recommended import KEY, WAN_PAIR, Recommended
@@ -23,4 +26,6 @@ def write_small_wan_pair(models: Path) -> None:
     notes = PairNotes(shape.num_heads, PICTURES, texts.words)
     settings = Recommended(128, 128, 16, WAN_PAIR.steps, WAN_PAIR.cfg, WAN_PAIR.sampler, WAN_PAIR.scheduler)
     (models / "diffusion_models").mkdir(parents=True, exist_ok=True)
-    save_wan_pair(models / "diffusion_models" / "small_wan_pair.safetensors", state, notes, **{KEY: settings.to_json()})
+    for name in NAMES:
+        file = models / "diffusion_models" / f"{name}.safetensors"
+        save_wan_pair(file, dict(state), notes, **{KEY: settings.to_json()})

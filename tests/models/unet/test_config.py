@@ -32,7 +32,7 @@ from pack.models.unet.switches import SWITCHES, from_switches, switches_of, with
 from safetensors import safe_open
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
-SHIPPED = {path.name: path for path in WEIGHTS.glob("[cd]*/*.safetensors")}
+SHIPPED = {path.name: path for path in WEIGHTS.glob("[cd]*/*.safetensors") if "_wan_" not in path.name}
 NAMED = {
     "sd1": SD1, "sd2": SD2_DEPTH, "idol": IDOL, "v1": ANIMATEDIFF_V1, "v2": ANIMATEDIFF_V2, "v3": ANIMATEDIFF_V3,
     "mimo": MIMO, "mimo paper": MIMO_PAPER, "one-shot": ONE_SHOT, "one-shot 1": ONE_SHOT_SD1, "tiny": TINY_IDOL,

@@ -25,7 +25,7 @@ from tiny.model import PICTURES, tiny_config, tiny_model, tiny_weights
 
 import nodes as host
 
-MODELS = {"duet_dance_128.safetensors", "duet_words_128.safetensors", "duet_character_128.safetensors"}
+MODELS = {f"duet_{name}_128.safetensors" for name in ("dance", "words", "character", "wan")}
 POSE, VAE = "duet_dance_128_pose.safetensors", "duet_vae_128.safetensors"
 
 
