@@ -223,7 +223,9 @@ def main() -> None:
     result = {
         "stage": [stage_row(seed, CAMERAS[seed % len(CAMERAS)], options.frames, options.size) for seed in seeds],
         "cuts": [cut_row(options.first + 2 * i, 12, options.size) for i in range(options.cut_clips)],
-        "drift": [drift_row(options.first + i, camera, options.long, 96) for i, camera in enumerate(options.long_cameras)]
+        "drift": [
+            drift_row(options.first + i, camera, options.long, 96) for i, camera in enumerate(options.long_cameras)
+        ]
         if options.long
         else [],
         "footage": [footage_row(path) for path in options.footage],

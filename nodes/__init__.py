@@ -8,8 +8,26 @@ from .host.seam import named_changes
 with named_changes():
     from comfy_api.latest import ComfyExtension, io
 
-    from . import character, depth, evaluate, files, flow, geometry, handoff, layers, lfdm, oneshot, pair, pose
-    from . import provenance, stage, unet, video, view, wan
+    from . import (
+        character,
+        depth,
+        evaluate,
+        files,
+        flow,
+        geometry,
+        handoff,
+        layers,
+        lfdm,
+        oneshot,
+        pair,
+        pose,
+        provenance,
+        stage,
+        unet,
+        video,
+        view,
+        wan,
+    )
     from .host.files.folders import add_folder, add_own_folders, add_shipped
     from .inputs.numbers import finite_only
     from .inputs.video import reads_videos

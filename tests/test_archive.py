@@ -38,7 +38,11 @@ HOSTS_OWN = {
     "nodes",
     "server",
 }
-OPTIONAL = {"pxr", "imwatermark", "onnxruntime"}  # imported where they are used; without one a sentence names the package to install
+OPTIONAL = {
+    "pxr",
+    "imwatermark",
+    "onnxruntime",
+}  # imported where they are used; without one a sentence names the package to install
 IMPORTED_AS = {"openexr": "OpenEXR", "opencv-python": "cv2", "pillow": "PIL", "pyyaml": "yaml"}
 
 
