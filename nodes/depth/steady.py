@@ -7,6 +7,7 @@ from ...models.choices import DEPTH_TYPES
 from ..host.types import DA3Geometry, Flow, MoGeGeometry
 from ..inputs.depth import as_image, read_depth
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .normalize import CATEGORY
 
 
@@ -26,7 +27,7 @@ class SteadyDepth(io.ComfyNode):
                 "flicker free depth", "breathing depth", "Depth Anything", "MoGe",
             ],
             inputs=[
-                io.Image.Input(
+                clip_input(
                     "images",
                     tooltip="The clip that the depth belongs to: as many frames, of the same shape. Its motion shows which "
                     "points are the same.",

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from torch import Tensor
 
 from ..inputs.distance import distance_inputs, read_distances
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/geometry"
 CAMERA_MOTIONS = ("auto", "still")
@@ -14,7 +15,7 @@ CAMERA_MOTIONS = ("auto", "still")
 
 def clip_inputs() -> list:
     """The clip and its distances."""
-    return [io.Image.Input("images", tooltip="The clip, which gives the colors."), *distance_inputs()]
+    return [clip_input("images", tooltip="The clip, which gives the colors."), *distance_inputs()]
 
 
 def shape_inputs() -> list:

@@ -16,6 +16,7 @@ from ...models.handoff.names import (
 )  # fmt: skip
 from ..host.types import Flow, SAM3TrackData
 from ..inputs.distance import distance_inputs
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/depth"
 
@@ -85,7 +86,7 @@ class SaveDepth(io.ComfyNode):
                     tooltip="What pixels without a depth get, such as sky: the farthest depth of the clip, or 0. In an EXR the "
                     "channel valid.A is 0 there.",
                 ),
-                io.Image.Input(
+                clip_input(
                     "images", optional=True,
                     tooltip="The frames of the clip, with or without alpha: R, G, B and A of the same EXR, in linear light.",
                 ),

@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/provenance"
 SMALLEST = 256  # pixels of a side
@@ -31,7 +32,7 @@ class EmbedWatermark(io.ComfyNode):
             "changes values. It can be removed on purpose. Needs the package invisible-watermark.",
             search_aliases=ALIASES,
             inputs=[
-                io.Image.Input(
+                clip_input(
                     "images",
                     tooltip="Clip to mark, at least 256 x 256, with texture: black, flat and very smooth frames cannot hold a "
                     "watermark.",
@@ -90,7 +91,7 @@ class DetectWatermark(io.ComfyNode):
             "matching bits and how likely that is by chance. Needs the package invisible-watermark.",
             search_aliases=["find watermark", "read watermark", *ALIASES],
             inputs=[
-                io.Image.Input("images", tooltip="Clip or picture to search. More frames are surer."),
+                clip_input("images", tooltip="Clip or picture to search. More frames are surer."),
                 io.Int.Input(
                     "expected_id", default=-1, min=-1, max=65535, step=1,
                     tooltip="Number that you expect, known before you search: 28 of 32 bits are then enough. -1: any number is "

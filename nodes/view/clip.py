@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ...models.choices import HOLE_FILLINGS
 from ..inputs.distance import Distances, read_distances
+from ..inputs.video import clip_input
 
 CATEGORY = "Duet/camera"
 BEYOND = 100.0  # times the farthest distance of its frame: where sky and pixels of unknown distance are put
@@ -51,12 +52,12 @@ def hole_inputs() -> list:
 
 def scene_inputs() -> list:
     return [
-        io.Image.Input(
+        clip_input(
             "scene", optional=True,
             tooltip="The clip without the person, from Fill Scene Behind Person: holes show it. One picture for a still "
             "camera, or one for each frame.",
         ),
-        io.Image.Input(
+        clip_input(
             "scene_depth", optional=True,
             tooltip="The depth of the scene, in the same depth_type, near_depth and far_depth as depth.",
         ),

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from ..inputs.distance import distance_inputs
 from ..inputs.memory import check_clip_memory
+from ..inputs.video import clip_input
 from .clip import CATEGORY, DepthClip, edge_input, read_clip
 
 DISTANCE, POINT, MASK = "distance", "point", "mask"
@@ -63,7 +64,7 @@ class DepthOfField(io.ComfyNode):
                 "blur background", "portrait mode",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="The clip."),
+                clip_input("images", tooltip="The clip."),
                 *distance_inputs(),
                 focus_input(),
                 aperture_input(),

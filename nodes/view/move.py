@@ -11,6 +11,7 @@ from ..depth.remap import curve_heights
 from ..inputs.depth import as_image
 from ..inputs.distance import distance_inputs
 from ..inputs.memory import check_frames_memory
+from ..inputs.video import clip_input
 from .clip import (
     CATEGORY,
     DepthClip,
@@ -80,7 +81,7 @@ class MoveCamera(io.ComfyNode):
                 "3D photo", "depthflow", "reproject", "novel view", "Uni3C", "VACE", "camera path", "camera trajectory",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="The clip, or one picture that becomes a clip of path_frames."),
+                clip_input("images", tooltip="The clip, or one picture that becomes a clip of path_frames."),
                 *distance_inputs(),
                 path_input(),
                 io.Combo.Input(

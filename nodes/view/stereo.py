@@ -10,6 +10,7 @@ from torch import Tensor
 from ...models.choices import EYES, STEREO_LAYOUTS
 from ..inputs.distance import distance_inputs
 from ..inputs.memory import check_frames_memory
+from ..inputs.video import clip_input
 from .clip import (
     CATEGORY,
     DepthClip,
@@ -59,7 +60,7 @@ class StereoFromDepth(io.ComfyNode):
                 "stereoscopic", "depth to stereo", "parallax", "divergence", "convergence", "interaxial",
             ],
             inputs=[
-                io.Image.Input("images", tooltip="The clip."),
+                clip_input("images", tooltip="The clip."),
                 *distance_inputs(),
                 io.Float.Input(
                     "eye_distance", default=63.0, min=0.0, max=100000.0, step=0.5,
