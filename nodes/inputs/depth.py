@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 
 
-def read_depth(depth: Tensor | dict, depth_type: str) -> tuple[Tensor, Tensor, str]:
+def read_depth(depth: Tensor | dict, depth_type: str, name: str = "depth") -> tuple[Tensor, Tensor, str]:
     """A depth picture or a geometry to (N, H, W) depth, (N, H, W) bool where it counts, and its depth type."""
     from . import checks
 
     if not isinstance(depth, dict):
-        depth = checks.depth(depth)
+        depth = checks.depth(depth, name)
         return depth, torch.ones_like(depth, dtype=torch.bool), depth_type
     plane = depth.get("depth")
     if not isinstance(plane, Tensor) or plane.ndim != 3 or plane.numel() == 0:
         raise ValueError(
-            f"depth: expected a geometry with depth (N, H, W), got {checks.describe(plane)}: "
+            f"{name}: expected a geometry with depth (N, H, W), got {checks.describe(plane)}: "
             "connect Run Depth Anything 3, Run MoGe Inference or a depth picture."
         )
     plane = plane.cpu()  # MoGe leaves its geometry on the GPU

@@ -67,19 +67,19 @@ def distance_inputs() -> list:
     ]  # fmt: skip
 
 
-def read_distances(depth: Tensor | dict, depth_type: dict, field_of_view: float) -> Distances:
+def read_distances(depth: Tensor | dict, depth_type: dict, field_of_view: float, name: str = "depth") -> Distances:
     """What distance_inputs() give, as distances of the whole clip; refuses a frame in which no distance is known."""
-    metres = metres_of(depth, depth_type)
+    metres = metres_of(depth, depth_type, name)
     empty = next((index for index, frame in enumerate(metres) if not torch.isfinite(frame).any()), None)
     if empty is not None:
         raise ValueError(
-            f"depth: expected a distance above 0 in every frame, got none in frame {empty}: every pixel there is zero, "
+            f"{name}: expected a distance above 0 in every frame, got none in frame {empty}: every pixel there is zero, "
             "negative, sky or not a number; check depth_type and what the depth comes from."
         )
     return Distances(metres, focal_length(depth, field_of_view, metres.shape[-1]))
 
 
-def metres_of(depth: Tensor | dict, depth_type: dict) -> Tensor:
+def metres_of(depth: Tensor | dict, depth_type: dict, name: str = "depth") -> Tensor:
     """(N, H, W) distances in metres of what distance_inputs() give, NaN where not known."""
     from ...models.depth.distance import distance_of
     from ...models.depth.range import valid_pixels
@@ -87,10 +87,10 @@ def metres_of(depth: Tensor | dict, depth_type: dict) -> Tensor:
 
     kind = depth_type["depth_type"]
     if isinstance(depth, dict) or kind == "distance":
-        metres, valid, _ = read_depth(depth, "distance")
+        metres, valid, _ = read_depth(depth, "distance", name)
         return metres.float().where(valid & valid_pixels(metres, "distance"), torch.nan)
     ends = depth_type["near_depth"], depth_type["far_depth"]
-    return distance_of(grey(depth), *ends, kind, depth_type["depth_scale"])
+    return distance_of(grey(depth, name), *ends, kind, depth_type["depth_scale"])
 
 
 def one_frame(depth: Tensor | dict, index: int) -> Tensor | dict:
@@ -112,9 +112,7 @@ def focal_length(depth: Tensor | dict, field_of_view: float, width: int) -> floa
         # Intrinsics in parts of the picture (MoGe) and in pixels of the network (Depth Anything 3) alike: both have the
         # principal point in the middle, so the focal length is measured against it.
         middle = matrices[:, 0, 2]
-        if (
-            middle == (width - 1) / 2
-        ).all():  # pixels of this picture, counted at their centres, as a test video has them
+        if (middle == (width - 1) / 2).all():  # pixels counted at their centres, as a test video has them
             middle = middle + 0.5
         if (middle > 0).all() and torch.isfinite(matrices).all():
             return float((matrices[:, 0, 0] / middle).median()) * width / 2

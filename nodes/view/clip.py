@@ -110,7 +110,7 @@ def read_clip(images, depth, depth_type, field_of_view, sharpen_edges=0, names=(
     from ..inputs import checks, clips
 
     images = clips.pictures(images, names[0])
-    distances = read_distances(depth, depth_type, field_of_view)
+    distances = read_distances(depth, depth_type, field_of_view, names[1])
     checks.same_frames(**{names[0]: images, names[1]: distances.depth})
     (height, width), (tall, wide) = images.shape[1:3], distances.depth.shape[1:3]
     if abs(height * wide - width * tall) > max(height, width, tall, wide):

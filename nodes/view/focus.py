@@ -87,15 +87,17 @@ class DepthOfField(io.ComfyNode):
     def execute(
         cls, images, depth, depth_type, field_of_view, focus, aperture, sharpen_edges, focus_mask=None
     ) -> io.NodeOutput:  # fmt: skip
+        from ..inputs import checks
+
         check_clip_memory("Depth of Field", images, 5, for_one=60)
         clip = read_clip(images, depth, depth_type, field_of_view, sharpen_edges)
+        if focus_mask is not None:
+            focus_mask = checks.mask(focus_mask, "focus_mask", len(clip), clip.size)
         return io.NodeOutput(*blurred(clip, focus_distances(clip, focus, focus_mask), aperture))
 
 
 def focus_distances(clip: DepthClip, focus: dict, focus_mask: Tensor | None) -> list[float]:
     """The distance in focus in each frame."""
-    from ..inputs import checks
-
     kind = focus["focus"]
     if kind == DISTANCE:
         return [focus["focus_distance"]] * len(clip)
@@ -108,7 +110,7 @@ def focus_distances(clip: DepthClip, focus: dict, focus_mask: Tensor | None) -> 
         raise ValueError(
             "focus_mask: expected a mask for the focus mask, got none: connect one, or choose another focus."
         )
-    masks = checks.mask(focus_mask, "focus_mask", len(clip), clip.size) > 0.5
+    masks = focus_mask > 0.5
     if not masks.any():
         raise ValueError("focus_mask: expected something white, got masks without it: check what generates the mask.")
     found = [clip.depth(index)[mask].median().item() if mask.any() else None for index, mask in enumerate(masks)]
