@@ -40,17 +40,18 @@ def degraded(near, seed: int, noise: float = 0.02):
     return scale * near + shift + noise * span * torch.randn(near.shape, generator=draw)
 
 
-def steadied(images, depth, smooth: int = 2):
-    """The steady depth of a clip, its plan, and the seconds of solving and of writing."""
+def solved(images, depth):
+    """The plan of a clip and its motion."""
     motion = ClipMotion(images)
-    begin = time.perf_counter()
-    found = plan(depth.__getitem__, len(depth), motion, FOCAL * motion.size[1])
-    middle = time.perf_counter()
+    return plan(depth.__getitem__, len(depth), motion, FOCAL * motion.size[1]), motion
+
+
+def written(depth, found, motion, smooth: int = 2):
+    """The steady depth of a plan."""
     out = torch.empty_like(depth)
-    Steadied(depth.__getitem__, found, motion, 1.0, smooth).write(
-        lambda index, frame: out[index].copy_(frame), lambda done: None
-    )
-    return out, found, (middle - begin, time.perf_counter() - middle)
+    put = lambda index, frame: out[index].copy_(frame)
+    Steadied(depth.__getitem__, found, motion, 1.0, smooth).write(put, lambda done: None)
+    return out
 
 
 def frame_scales(depth, truth, counted):
@@ -88,9 +89,9 @@ def stage_row(seed: int, camera: str, frames: int, size: int) -> dict:
     clip = stage_clip(seed, camera, frames, size)
     truth = 1 / clip.depth
     came = degraded(truth, seed)
-    out, found, _ = steadied(clip.rgb, came)
-    scaled, _, _ = steadied(clip.rgb, came, smooth=0)
-    clean, _, _ = steadied(clip.rgb, truth, smooth=0)
+    found, motion = solved(clip.rgb, came)
+    out, scaled = (written(came, found, motion, smooth) for smooth in (2, 0))
+    clean = written(truth, *solved(clip.rgb, truth), smooth=0)
     normalized = normalize_clip(came)[0]
     before, after, unsmoothed = (temporal_error(depth, clip) for depth in (normalized, out, scaled))
     return {
@@ -107,7 +108,8 @@ def cut_row(seed: int, frames: int, size: int) -> dict:
     parts = [stage_clip(seed, "still", frames, size), stage_clip(seed + 1, "sway", frames + 5, size)]
     truth = torch.cat([1 / part.depth for part in parts])
     came = degraded(truth, seed)
-    out, found, _ = steadied(torch.cat([part.rgb for part in parts]), came)
+    found, motion = solved(torch.cat([part.rgb for part in parts]), came)
+    out = written(came, found, motion)
     halves = ((parts[0], out[:frames], came[:frames]), (parts[1], out[frames:], came[frames:]))
     errors = [(temporal_error(came, part), temporal_error(steady, part)) for part, steady, came in halves]
     return {
@@ -120,7 +122,9 @@ def drift_row(seed: int, camera: str, frames: int, size: int) -> dict:
     """Percent that scale (and shift, of the range) wander over a long clip: the widest of means over 25 frames."""
     clip = stage_clip(seed, camera, frames, size)
     truth = 1 / clip.depth
-    out, found, _ = steadied(clip.rgb, degraded(truth, seed))
+    came = degraded(truth, seed)
+    found, motion = solved(clip.rgb, came)
+    out = written(came, found, motion, smooth=0)
     room = clip.layer == 0
     rows = frame_scales(out, truth, room)
     typical = rows[:, 0].median()
@@ -147,8 +151,8 @@ def footage_row(path: Path) -> dict:
     difference = (images - images.median(0).values).abs().amax(-1)
     truth = drawn_depth(difference)
     came = degraded(truth, len(frames))
-    out, found, seconds = steadied(images, came)
-    scaled, _, _ = steadied(images, came, smooth=0)
+    found, motion = solved(images, came)
+    out, scaled = (written(came, found, motion, smooth) for smooth in (2, 0))
     still = (difference < 0.06) & ~swollen(difference > 0.12)
     counted = still[1:] & still[:-1]
 
@@ -162,7 +166,7 @@ def footage_row(path: Path) -> dict:
         "temporal_before": before, "temporal_after": after, "less_percent": 100 * (1 - after / before),
         "less_without_smoothing_percent": 100 * (1 - wobble(scaled) / before),
         "absolute_before": absolute_error(came, truth), "absolute_after": absolute_error(out, truth), "cuts": found.cuts,
-        "unsolved": found.matched + found.unsolved, "seconds_a_frame": [part / len(frames) for part in seconds],
+        "unsolved": found.matched + found.unsolved,
     }  # fmt: skip
 
 
@@ -193,8 +197,12 @@ def swollen(mask, pixels: int = 7):
 
 def speed_row(frames: int, height: int, width: int, camera: str) -> dict:
     clip = render(sample_scene(11, frames=frames, height=height, width=width, camera=camera, objects=1), samples=1)
-    _, _, seconds = steadied(clip.rgb, degraded(1 / clip.depth, 1))
-    return {"camera": camera, "size": [height, width], "solve": seconds[0] / frames, "write": seconds[1] / frames}
+    came, begin = degraded(1 / clip.depth, 1), time.process_time()
+    both = solved(clip.rgb, came)
+    middle = time.process_time()
+    written(came, *both)
+    seconds = {"solve": (middle - begin) / frames, "write": (time.process_time() - middle) / frames}
+    return {"camera": camera, "size": [height, width], **seconds}
 
 
 def interval(values: list[float]) -> tuple[float, float, float]:

@@ -19,9 +19,12 @@ import torch  # noqa: E402
 from pack.models.choices import DEPTH_BLENDS, EDGE_COLOURS, POSE_FORMATS, WIPE_DIRECTIONS  # noqa: E402
 from pack.models.depth import colormap, edit  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
+from pack.models.depth.steady.apply import Steadied  # noqa: E402
+from pack.models.depth.steady.clip import plan  # noqa: E402
 from pack.models.evaluate import metrics  # noqa: E402
 from pack.models.flow import estimate as flow_estimate  # noqa: E402
 from pack.models.geometry.surface import surface  # noqa: E402
+from pack.models.flow.between import ClipMotion  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.oneshot.flow_edit import flow_edit  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
@@ -162,6 +165,25 @@ def depth_pictures(clip, picture) -> None:
                 ("turbo", turbo),
                 ("depth", colormap.decode(turbo, "turbo")),
             ]
+        ],
+    )
+
+
+def steady_pictures(clip) -> None:
+    """Inverse depth with another scale and shift in each frame, and what Steady Depth makes of it."""
+    draw, near = torch.Generator().manual_seed(3), 1 / clip.depth
+    rand = lambda: torch.rand(len(near), 1, 1, generator=draw)
+    came = (0.6 + 0.8 * rand()) * near + 0.1 * rand() - 0.05
+    found = plan(came.__getitem__, len(came), ClipMotion(clip.rgb), clip.camera.focal)
+    steady = Steadied(came.__getitem__, found, ClipMotion(clip.rgb), radius=2)
+    frames = (8, 9, 10, 11)
+    grey = lambda planes: normalize_clip(torch.stack([planes[k] for k in frames]))[0]
+    sheet(
+        "DuetSteadyDepth",
+        [
+            [(f"frame {k}", clip.rgb[k]) for k in frames],
+            [("depth as it came", d) for d in grey(came)],
+            [("steady depth", d) for d in grey(steady)],
         ],
     )
 
@@ -362,6 +384,7 @@ def main() -> None:
     stage_pictures(scene, clip, picture)
     pair_pictures(clip, picture)
     depth_pictures(clip, picture)
+    steady_pictures(clip)
     edit_pictures(clip, picture)
     pose_pictures(clip)
     conditioning_pictures(clip)

@@ -1,4 +1,4 @@
-"""Depth pictures: normalised, remapped, edited, matched, as heat maps and as masks."""
+"""Depth pictures: normalised, made steady, remapped, edited, matched, as heat maps and as masks."""
 
 from .edit import BlendDepth, MoveObjectInDepth
 from .heat_map import DepthToHeatMap, HeatMapToDepth
