@@ -1,7 +1,7 @@
 """A clip seen by another camera: how near it comes to the truth, and how fast: python3 scripts/host.py bench view [--json]
 
 Quality: rendered test clips, moved by their exact depth, against the stage's own render from the moved camera. Speed and
-memory: frames of 1280 x 720, each step in a process of its own; a figure that stays while the clip grows is flat.
+memory: frames of 1280 x 720, each step in a process of its own (core ms: of one core, which other work does not change); a figure that stays while the clip grows is flat.
 `--motorcycle FOLDER` adds Middlebury's motorcycle, left eye to right eye by its true disparity, from a folder with
 motorcycle_left.png, motorcycle_right.png and motorcycle_disp.npz, as scikit-image 0.16.2 has them in skimage/data.
 """
@@ -136,11 +136,12 @@ def measured(step: str, frames: int, height: int, width: int) -> dict:
     picture, depth, focal = picture_and_depth(height, width)
     one_frame(step, picture, depth, focal, 1.0)
     with Watch() as watch:
-        begin = time.perf_counter()
+        begin, worked = time.perf_counter(), time.process_time()
         for part in progress_along(frames).tolist():
             one_frame(step, picture, depth, focal, part)
-        seconds = time.perf_counter() - begin
-    return {"step": step, "frames": frames, "size": [height, width], "fps": frames / seconds, "working_mb": watch.grown}
+        seconds, worked = time.perf_counter() - begin, time.process_time() - worked
+    return {"step": step, "frames": frames, "size": [height, width], "fps": frames / seconds,
+            "core_ms": 1000 * worked / frames, "working_mb": watch.grown}  # fmt: skip
 
 
 def measure_in_process(step: str, frames: int, size: list[int], threads: int) -> dict:
@@ -191,10 +192,14 @@ def table(found: dict, threads: int) -> None:
     if row := found.get("motorcycle"):
         print(f"motorcycle  {row['psnr']:.2f} dB outside holes, {row['all']:.2f} all, holes {100 * row['holes']:.1f} %")
     if rows := found.get("speed"):
-        print(f"{'step':<26}{'size':>12}{'frames':>8}{'frames/s':>10}{'working MB':>12}   {threads} threads")
+        print(
+            f"{'step':<26}{'size':>12}{'frames':>8}{'frames/s':>10}{'core ms':>9}{'working MB':>12}   {threads} threads"
+        )
         for row in rows:
             size = f"{row['size'][1]} x {row['size'][0]}"
-            print(f"{row['step']:<26}{size:>12}{row['frames']:>8}{row['fps']:>10.1f}{row['working_mb']:>12.0f}")
+            print(
+                f"{row['step']:<26}{size:>12}{row['frames']:>8}{row['fps']:>10.1f}{row['core_ms']:>9.0f}{row['working_mb']:>12.0f}"
+            )
 
 
 if __name__ == "__main__":

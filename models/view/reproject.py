@@ -221,32 +221,36 @@ def fetch(
 
 
 def neighbours(right: Tensor, down: Tensor) -> list[Tensor]:
-    """(H, W) each: 1 where the left, right, upper and lower pixel is on the same surface, and all of the block to the lower right."""
+    """(H, W) bool each: the pixel to the left, right, top and bottom, the block to the lower right, all around is one surface."""
     # The last column and row are never joined, so rolling them around the border joins nothing.
     whole = right & down & torch.roll(right, -1, 0) & torch.roll(down, -1, 1)
-    return [torch.roll(right, 1, 1).float(), right.float(), torch.roll(down, 1, 0).float(), down.float(), whole]
+    lower = whole & torch.roll(whole, 1, 1)
+    return [torch.roll(right, 1, 1), right, torch.roll(down, 1, 0), down, whole, lower & torch.roll(lower, 1, 0)]
 
 
 def sources(pieces: Pieces, sides: list[Tensor], winner: Tensor, top: int) -> tuple[Tensor, Tensor]:
     """The columns and rows of the old picture that land at the middles of new pixels, none beyond the edge of its surface."""
-    number = winner.clamp_min(0).view(-1)
-    take = lambda values: values.view(-1).index_select(0, number).view(winner.shape)
-    width = pieces.x.shape[1]
-    row = torch.div(number, width, rounding_mode="floor").view(winner.shape)
-    number_here = number.view(winner.shape)
+    number, width = winner.clamp_min(0).view(-1), pieces.x.shape[1]
+    take = lambda values: values.view(-1).index_select(0, number)
     count = lambda begin, end: torch.arange(begin, end, device=winner.device, dtype=torch.float32)
-    to_x = count(0, winner.shape[1]) - take(pieces.x)
-    to_y = count(top, top + len(winner))[:, None] - take(pieces.y)
+    to_x = (count(0, winner.shape[1]) - take(pieces.x).view(winner.shape)).view(-1)
+    to_y = (count(top, top + len(winner))[:, None] - take(pieces.y).view(winner.shape)).view(-1)
     a, b, c, d = map(take, pieces.back)
-    before, after, above, below = map(take, sides[:4])
     within = 0.5 + OVERLAP
-    x = torch.addcmul(a * to_x, b, to_y).nan_to_num_(0.0).clamp_(-within, within).maximum(-before).minimum(after)
-    y = torch.addcmul(c * to_x, d, to_y).nan_to_num_(0.0).clamp_(-within, within).maximum(-above).minimum(below)
+    x = a.mul_(to_x).addcmul_(b, to_y).nan_to_num_(0.0).clamp_(-within, within)
+    y = c.mul_(to_x).addcmul_(d, to_y).nan_to_num_(0.0).clamp_(-within, within)
+    edge = (~take(sides[5])).nonzero()[:, 0]
+    x[edge], y[edge] = on_surface(x[edge], y[edge], number[edge], sides, width)
+    row = torch.div(number, width, rounding_mode="floor")
+    return x.add_(number - row * width).view(winner.shape), y.add_(row).view(winner.shape)
+
+
+def on_surface(x: Tensor, y: Tensor, number: Tensor, sides: list[Tensor], width: int) -> tuple[Tensor, Tensor]:
+    """Offsets (K,) from the middles of pixels, kept from other surfaces."""
+    before, after, above, below = (side.view(-1)[number].float() for side in sides[:4])
+    x, y = x.maximum(-before).minimum(after), y.maximum(-above).minimum(below)
     # Of four pixels one may lie on another surface although its neighbours do not: then go along one side only.
-    block = number_here - (x < 0).long() - (y < 0).long() * width
+    block = number - (x < 0).long() - (y < 0).long() * width
     apart = (x != 0) & (y != 0) & ~sides[4].view(-1)[block.clamp_min(0)]
     along = x.abs() < y.abs()
-    return (
-        x.masked_fill_(apart & along, 0.0) + (number_here - row * width),
-        y.masked_fill_(apart & ~along, 0.0) + row,
-    )
+    return x.masked_fill(apart & along, 0.0), y.masked_fill(apart & ~along, 0.0)
