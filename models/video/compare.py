@@ -80,11 +80,12 @@ def label_mask(text: str, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     return planes[0], planes[1]
 
 
-def draw_label(picture: Tensor, label: tuple[Tensor, Tensor], corner: tuple[int, int], right: bool = False) -> None:
-    """Draws a label into (H, W, 3), its top left corner at (row, column), or its top right one; what reaches out is cut off."""
-    letters, around = (plane.to(picture) for plane in label)
-    row, column = corner
-    column = max(0, column - letters.shape[1]) if right else column
-    part = picture[row : row + letters.shape[0], column : column + letters.shape[1]]
-    letters, around = (plane[: part.shape[0], : part.shape[1], None] for plane in (letters, around))
+def labelled(picture: Tensor, label: tuple[Tensor, Tensor], right: bool = False, bottom: bool = False) -> Tensor:
+    """(H, W, 3) with a label in a corner, the top left one unless said otherwise; what reaches out is cut off."""
+    (height, width), (tall, wide) = picture.shape[:2], label[0].shape
+    row, column = max(0, height - tall) if bottom else 0, max(0, width - wide) if right else 0
+    out = picture.clone()
+    part = out[row : row + tall, column : column + wide]
+    letters, around = (plane.to(picture)[: part.shape[0], : part.shape[1], None] for plane in label)
     part.mul_(1 - around).add_(letters).clamp_(0, 1)
+    return out

@@ -14,6 +14,7 @@ from ..inputs.video import clip_input
 from .frames import CATEGORY
 
 BESIDE, ABOVE, WIPE, EDGES, ERROR = "side by side", "over-under", "wipe", "depth edges", "error"
+Drawer = Callable[[Tensor], Tensor]
 FACTORS = {BESIDE: (1, 2), ABOVE: (2, 1)}  # height and width of the result in those of a frame
 
 
@@ -110,15 +111,15 @@ class ComparePair(io.ComfyNode):
         images, other = checks.rgb(images), checks.rgb(other_images, "other_images")
         checks.same_frames(images=images, other_images=other)
         size = tuple(images.shape[1:3])
-        write = labels(layout, size, first_label, second_label)
-        join = joined(layout, len(images))
+        first, second = labels(layout, size, first_label, second_label)
+        join = joined(layout, len(images), first, second)
         pair = lambda index: (images[index], fitted(other[index], size).to(images))
         like = images[:1, :1, :1, 0].expand(len(images), high * size[0], wide * size[1])
-        return io.NodeOutput(by_frames(like, lambda i: write(join(*pair(i), i))), report(len(images), size, other))
+        return io.NodeOutput(by_frames(like, lambda i: join(*pair(i), i)), report(len(images), size, other))
 
 
-def joined(layout: dict, frames: int) -> Callable[[Tensor, Tensor, int], Tensor]:
-    """A function that makes one picture of two (H, W, 3) and the number of the frame."""
+def joined(layout: dict, frames: int, first: Drawer, second: Drawer) -> Callable[[Tensor, Tensor, int], Tensor]:
+    """A function that makes one picture of two (H, W, 3) and the number of the frame, with their labels drawn."""
     import torch
 
     from ...models.video import compare
@@ -126,42 +127,33 @@ def joined(layout: dict, frames: int) -> Callable[[Tensor, Tensor, int], Tensor]
     def wiped(picture: Tensor, other: Tensor, index: int) -> Tensor:
         start, end = layout["start_position"], layout["end_position"]
         position = start + (end - start) * index / max(1, frames - 1)
-        return compare.wipe(picture, other, position, layout["wipe_direction"])
+        return compare.wipe(first(picture), second(other), position, layout["wipe_direction"])
+
+    def edged(picture: Tensor, other: Tensor, index: int) -> Tensor:
+        colour = EDGE_COLOURS[layout["edge_color"]]
+        return second(first(compare.draw_edges(picture, other, layout["edge_threshold"], colour)))
 
     return {
-        BESIDE: lambda picture, other, index: torch.cat((picture, other), 1),
-        ABOVE: lambda picture, other, index: torch.cat((picture, other), 0),
+        BESIDE: lambda picture, other, index: torch.cat((first(picture), second(other)), 1),
+        ABOVE: lambda picture, other, index: torch.cat((first(picture), second(other)), 0),
         WIPE: wiped,
-        EDGES: lambda picture, other, index: compare.draw_edges(
-            picture, other, layout["edge_threshold"], EDGE_COLOURS[layout["edge_color"]]
-        ),
-        ERROR: lambda picture, other, index: compare.error(picture, other, layout["error_gain"]),
+        EDGES: edged,
+        ERROR: lambda picture, other, index: second(first(compare.error(picture, other, layout["error_gain"]))),
     }[layout["layout"]]
 
 
-def labels(layout: dict, size: tuple[int, int], first: str, second: str) -> Callable[[Tensor], Tensor]:
-    """A function that draws the labels into a picture: each in its clip, at the top corners where both share the picture."""
-    from ...models.video.compare import draw_label, label_mask
+def labels(layout: dict, size: tuple[int, int], first: str, second: str) -> tuple[Drawer, Drawer]:
+    """Functions that draw each label: the first at the top left, the second at the right where both clips share a picture."""
+    from ...models.video.compare import label_mask, labelled
 
-    kind, (height, width) = layout["layout"], size
-    below = kind == WIPE and layout["wipe_direction"] == WIPE_DIRECTIONS[1]
-    places = {"first_label": (first, (0, 0), False)}
-    if kind in FACTORS:
-        places["second_label"] = second, (0, width) if kind == BESIDE else (height, 0), False
-    else:
-        places["second_label"] = second, (height // 2 if below else 0, width), True
-    masks = [
-        (label_mask(latin(text, name), size), corner, right)
-        for name, (text, corner, right) in places.items()
-        if text.strip()
-    ]
+    shared, downwards = layout["layout"] not in FACTORS, layout.get("wipe_direction") == WIPE_DIRECTIONS[1]
 
-    def write(picture: Tensor) -> Tensor:
-        for mask, corner, right in masks:
-            draw_label(picture, mask, corner, right)
-        return picture
+    def drawer(text: str, name: str, right: bool, bottom: bool) -> Drawer:
+        text = latin(text, name)
+        mask = label_mask(text, size) if text else None
+        return lambda picture: picture if mask is None else labelled(picture, mask, right, bottom)
 
-    return write
+    return drawer(first, "first_label", False, False), drawer(second, "second_label", shared, downwards)
 
 
 def latin(text: str, name: str) -> str:

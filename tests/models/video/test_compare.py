@@ -105,21 +105,22 @@ def test_the_error_of_equal_pictures_is_black():
 # --- labels ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("bottom", [False, True])
 @pytest.mark.parametrize("right", [False, True])
-def test_a_label_is_white_on_black_at_its_corner(right):
+def test_a_label_is_white_on_black_in_its_corner(right, bottom):
     picture = torch.full((120, 200, 3), 0.5)
     label = compare.label_mask("Depth", (120, 200))
-    compare.draw_label(picture, label, (0, 200 if right else 0), right)
+    out = compare.labelled(picture, label, right, bottom)
     height, width = label[0].shape
-    box = picture[:height, -width:] if right else picture[:height, :width]
-    assert box.max() > 0.9 and box.min() < 0.1
-    assert (picture[height:] == 0.5).all() and (picture[:, : 200 - width] if right else picture[:, width:]).eq(
-        0.5
-    ).all()
+    box = out[-height:] if bottom else out[:height]
+    box = box[:, -width:] if right else box[:, :width]
+    assert box.max() > 0.9 and box.min() < 0.1 and (picture == 0.5).all()
+    box.fill_(0.5)
+    assert (out == 0.5).all()
 
 
 @pytest.mark.parametrize("size", [(1, 1), (8, 500), (500, 8)])
 def test_a_label_that_is_too_long_is_cut_off(size):
-    picture = torch.full((*size, 3), 0.5)
-    compare.draw_label(picture, compare.label_mask("W" * 60, size), (0, size[1]), True)
-    assert picture.shape == (*size, 3) and 0 <= picture.min() and picture.max() <= 1
+    label = compare.label_mask("W" * 60, size)
+    out = compare.labelled(torch.full((*size, 3), 0.5), label, True, True)
+    assert out.shape == (*size, 3) and 0 <= out.min() and out.max() <= 1

@@ -60,14 +60,15 @@ def test_edges_lie_over_the_clip():
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_labels_are_drawn_in_their_clips(layout):
     images = torch.full((2, 90, 120, 3), 0.5)
+    layout = WIPE | {"start_position": 0.5} if layout == "wipe" else LAYOUTS[layout][0]
     plain = run(images, images, layout)[0]
     for name in ("first_label", "second_label"):
         changed = (run(images, images, layout, **{name: "Depth"})[0] != plain).any(-1)[0]
         rows, columns = changed.nonzero().unbind(-1)
         place = (int(rows.float().mean() // 90), int(columns.float().mean() // 120))
         right, below = (
-            name == "second_label" and layout == "side by side",
-            name == "second_label" and layout == "over-under",
+            name == "second_label" and layout["layout"] == "side by side",
+            name == "second_label" and layout["layout"] == "over-under",
         )
         assert len(rows) and place == (int(below), int(right))
 
@@ -78,7 +79,9 @@ def test_labels_of_a_wipe_stand_on_their_sides():
         layout = WIPE | {"start_position": 0.5, "wipe_direction": direction}
         plain = run(images, images, layout)[0]
         second = (run(images, images, layout, second_label="Depth")[0] != plain).any(-1)[0].nonzero()
-        assert (second[:, axis] >= (90, 120)[axis] // 2).all()
+        assert len(second) and (second[:, axis] >= (90, 120)[axis] // 2).all()
+        hidden = run(images, images, layout | {"start_position": 1.0}, second_label="Depth")[0]
+        assert torch.equal(hidden, images), "a label goes with its clip"
 
 
 def test_another_size_is_fitted_and_reported():
