@@ -18,8 +18,8 @@ NUMBER, SIZE = 4711, 384
 
 
 def main() -> None:
-    scene = sample_scene(5, frames=8, height=SIZE, width=SIZE, frame_rate=8, action="dance", objects=1)
-    clip = attacks.eight_bits(render(scene).rgb[:3].clamp(0, 1))
+    scene = sample_scene(5, frames=2, height=SIZE, width=SIZE, frame_rate=8, action="dance", objects=1)
+    clip = attacks.eight_bits(render(scene).rgb[:2].clamp(0, 1))
     images = EmbedWatermark.execute(clip, NUMBER, 1.5).args[0]
     difference = 0.5 + 20 * (images - clip)
     sheet("DuetEmbedWatermark", [[("original", clip[1]), ("marked", images[1]), ("difference x 20", difference[1])]])
