@@ -48,7 +48,7 @@ def test_settings_are_the_defaults_of_the_node():
     assert {i.id: i.default for i in schema.inputs if i.id in SETTINGS} == SETTINGS
     (ranges,) = (i for i in schema.inputs if i.id == "range")
     assert {option.key: {i.id: i.default for i in option.inputs} for option in ranges.options} == RANGES
-    assert schema.inputs[0].get_io_type() == "IMAGE,DA3_GEOMETRY,MOGE_GEOMETRY"
+    assert schema.inputs[0].get_io_type() == "IMAGE,DA3_GEOMETRY,MOGE_GEOMETRY,VIDEO"
 
 
 def test_every_range_by_its_own_numbers():
