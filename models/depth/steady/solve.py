@@ -88,13 +88,13 @@ class Edges:
         """
         weight = torch.ones_like(variance)
         for _ in range(ROUNDS):
-            height = weighted_heights(self.first, self.second, difference, weight / variance, height, keep)
+            height = closest_heights(self.first, self.second, difference, weight / variance, height, keep)
             error = (height[self.second] - height[self.first] - difference).abs() / variance.sqrt()
             weight = (SURE / error.clamp_min(SURE)).square()
         return height
 
 
-def weighted_heights(
+def closest_heights(
     first: Tensor, second: Tensor, difference: Tensor, weight: Tensor, start: Tensor, keep: float = 0.0
 ) -> Tensor:
     """(N,) heights by conjugate gradients, preconditioned by the weights at each frame; one per connected part stays free.

@@ -6,7 +6,7 @@ from pack.models.depth.steady.apply import Steadied
 from pack.models.depth.steady.approach import CameraMotion, cross
 from pack.models.depth.steady.clip import plan
 from pack.models.depth.steady.pairs import blurred, read
-from pack.models.depth.steady.solve import weighted_heights
+from pack.models.depth.steady.solve import closest_heights
 from pack.models.depth.steady.units import Units, into_grey, units_of
 from pack.models.flow.between import ClipMotion
 from pack.models.stage import render, sample_scene
@@ -93,13 +93,13 @@ def test_a_camera_that_only_turns_or_stays_brings_nothing_nearer_by_its_depth():
 # --- heights and scales ------------------------------------------------------------------------------------------------
 
 
-def test_weighted_heights_of_a_long_chain_equals_the_direct_solution():
+def test_heights_of_a_long_chain_equal_the_direct_solution():
     draw = torch.Generator().manual_seed(0)
     first = torch.cat((torch.arange(199), torch.arange(0, 180, 16)))
     second = torch.cat((torch.arange(1, 200), torch.arange(0, 180, 16) + 16))
     difference = torch.randn(len(first), generator=draw).double()
     weight = 0.1 + torch.rand(len(first), generator=draw).double()
-    found = weighted_heights(first, second, difference, weight, torch.zeros(200, dtype=torch.float64))
+    found = closest_heights(first, second, difference, weight, torch.zeros(200, dtype=torch.float64))
     matrix = torch.zeros(len(first), 200, dtype=torch.float64)
     matrix[torch.arange(len(first)), second], matrix[torch.arange(len(first)), first] = 1, -1
     direct = torch.linalg.lstsq(weight.sqrt()[:, None] * matrix, weight.sqrt() * difference, driver="gelsd").solution
