@@ -23,8 +23,8 @@ from pack.models.depth.steady.apply import Steadied  # noqa: E402
 from pack.models.depth.steady.clip import plan  # noqa: E402
 from pack.models.evaluate import metrics  # noqa: E402
 from pack.models.flow import estimate as flow_estimate  # noqa: E402
-from pack.models.geometry.surface import surface  # noqa: E402
 from pack.models.flow.between import ClipMotion  # noqa: E402
+from pack.models.geometry.surface import surface  # noqa: E402
 from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.oneshot.flow_edit import flow_edit  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402

@@ -468,7 +468,9 @@ def test_a_disk_that_cannot_be_written_is_named(folders):
     if not mounted(out, "size=256k,ro"):
         pytest.skip("no right to mount a disk here")
     try:
-        with pytest.raises(ValueError, match="folder of 'duet/depth' could not be made in the output folder .Read-only"):
+        with pytest.raises(
+            ValueError, match="folder of 'duet/depth' could not be made in the output folder .Read-only"
+        ):
             save(picture(distances()))
     finally:
         subprocess.run(["umount", str(out)], check=True)
