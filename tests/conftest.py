@@ -31,6 +31,7 @@ load("templates", ROOT / "scripts" / "templates")
 load("tiny", ROOT / "tests" / "tiny")
 load("words", ROOT / "tests" / "words.py")
 load("geometry", ROOT / "tests" / "browser" / "geometry.py")
+load("opening", ROOT / "tests" / "browser" / "opening.py")
 load("write_locale", ROOT / "scripts" / "write_locale.py")
 
 if HOST:

@@ -6,7 +6,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-_warned: set[str] = set()  # nodes whose text in the page is a warning
+_warned: set[tuple] = set()  # pages and their nodes whose text is a warning
 
 
 def show_warning(warning: str | None, mended: str) -> None:
@@ -16,9 +16,11 @@ def show_warning(warning: str | None, mended: str) -> None:
     running, server = get_executing_context(), getattr(PromptServer, "instance", None)
     if running is None or server is None:
         return
-    if warning or running.node_id in _warned:
-        server.send_progress_text(warning or mended, running.node_id)
-    (_warned.add if warning else _warned.discard)(running.node_id)
+    # Without the page that started the run the text would go to all, and to other nodes of the same number.
+    place = server.client_id, running.node_id
+    if warning or place in _warned:
+        server.send_progress_text(warning or mended, running.node_id, server.client_id)
+    (_warned.add if warning else _warned.discard)(place)
 
 
 def blocked(message: str) -> ExecutionBlocker:

@@ -3,6 +3,7 @@
 import os
 
 import pytest
+from opening import open_page
 
 FLAGS = [
     "--no-sandbox",
@@ -25,11 +26,5 @@ def page(server):
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1600, "height": 1000})
-        page.set_default_timeout(60_000)
-        page.goto(server.url)
-        page.wait_for_function("window.app && window.app.vueAppReady && window.app.graph")
-        page.wait_for_timeout(2000)
-        page.keyboard.press("Escape")  # the template browser opens by itself on a first visit
-        yield page
+        yield open_page(browser, server.url)
         browser.close()

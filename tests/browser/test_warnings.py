@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from opening import open_page
 
 pytestmark = pytest.mark.long(seconds=60)
 
@@ -46,3 +47,17 @@ def test_recommended_settings_leave_the_node_without_a_text(page):
     auto = {"task": "all", "steps": 0, "cfg": 0.0, "sampler_name": "auto", "scheduler": "auto"}
     assert page.evaluate(RUN, dance("DuetSampleLatent", **auto))[0] == "execution_success"
     assert page.evaluate(TEXT, SAMPLER) is None
+
+
+def test_the_text_is_for_the_page_that_started_the_run(page, server):
+    how = {"steps": 2, "cfg": 7.0, "sampler_name": "euler", "scheduler": "simple"}
+    other = open_page(page.context.browser, server.url)
+    other.evaluate("prompt => app.loadApiJson(prompt, 'test')", dance("KSampler", **how))
+    assert page.evaluate(RUN, dance("KSampler", **how))[0] == "execution_success"
+    assert page.evaluate(TEXT, SAMPLER).startswith("The model's file recommends")
+    other.wait_for_timeout(1000)
+    assert other.evaluate(TEXT, SAMPLER) is None
+    auto = {"task": "all", "steps": 0, "cfg": 0.0, "sampler_name": "auto", "scheduler": "auto"}
+    assert other.evaluate(RUN, dance("DuetSampleLatent", **auto))[0] == "execution_success"
+    assert other.evaluate(TEXT, SAMPLER) is None
+    other.close()

@@ -48,6 +48,16 @@ def make_source(spec: dict):
         raise ValueError(f"data of kind {kind}: {str(error).split(') ')[-1].strip()}. Check its names.") from error
 
 
+def without_caption(clips) -> list[str]:
+    """The clips that have no sentence of what they show, by name or number."""
+    if not hasattr(clips, "caption"):
+        return [str(index) for index in range(len(clips))]
+    missing = [index for index in range(len(clips)) if not clips.caption(index)]
+    return list(
+        dict.fromkeys(clips.places[index][0].name if hasattr(clips, "places") else str(index) for index in missing)
+    )
+
+
 def report(settings, print_line=print) -> int:
     """Reads all clips of run settings once and names those that cannot be used: 0 when there are none, 1 otherwise."""
     return check.report(make_source(settings.data), print_line)

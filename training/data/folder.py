@@ -1,7 +1,8 @@
 """Our own clip folders, and writing them.
 
-<clip>/{frames,masks,poses,depth}/%06d.png, with plate.png, person.png and meta.json where there are any. Depth is grey
-of 16 bits, 65535 near; a depth picture in colours is read as a heat map of the colormap that meta.json names.
+<clip>/{frames,masks,poses,depth}/%06d.png, with plate.png, person.png, caption.txt and meta.json where there are any.
+Depth is grey of 16 bits, 65535 near; a depth picture in colours is read as a heat map of the colormap that meta.json
+names.
 """
 
 import json
@@ -18,7 +19,7 @@ from torch import Tensor
 from ...models.choices import COLOUR_MAPS
 from .check import misfit
 from .pictures import colour, cut_out, depth_of, encode_png, mask_of, read_raw
-from .windows import Take, Windows, shortfall
+from .windows import Take, Windows, shortfall, text_of
 
 FOLDERS = {"video": "frames", "depth": "depth", "pose": "poses", "mask": "masks"}
 ENDINGS = (".png", ".jpg", ".jpeg")
@@ -62,6 +63,9 @@ class FolderTake(Take):
         raw = read_raw(file)
         cut = name == "person" and raw.ndim == 3 and raw.shape[2] == 4
         return cut_out(colour(raw), mask_of(raw[..., 3])) if cut else colour(raw)
+
+    def caption(self) -> str:
+        return text_of(self.folder / "caption.txt")
 
 
 def existing(path: str) -> Path:

@@ -1,6 +1,7 @@
 """Video files with their depth, mask and pose beside them, as the host's nodes write them.
 
-name.mp4 with name_depth.mp4 or a folder name_depth/ of numbered pictures, the same with _mask and, if wanted, _pose.
+name.mp4 with name_depth.mp4 or a folder name_depth/ of numbered pictures, the same with _mask and, if wanted, _pose;
+name.txt says in a sentence what it shows.
 """
 
 import re
@@ -13,7 +14,7 @@ import numpy as np
 from .disco import checked_colormap
 from .folder import ENDINGS, existing
 from .pictures import colour, depth_of, mask_of, read_raw
-from .windows import INSTRUCTIONS, NAMES, Take, Windows, few, gaps
+from .windows import INSTRUCTIONS, NAMES, Take, Windows, few, gaps, text_of
 
 FILMS = (".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v")
 COMPANIONS = {"depth": "_depth", "mask": "_mask", "pose": "_pose"}
@@ -41,7 +42,7 @@ class VideoFiles(Windows):
 class VideoTake(Take):
     def __init__(self, file: Path, colormap: str):
         super().__init__(file.stem)
-        self.colormap = colormap
+        self.file, self.colormap = file, colormap
         try:
             self.parts: dict[str, Film | Stills] = {"video": Film(file)}
             self.count = len(self.parts["video"])
@@ -75,6 +76,9 @@ class VideoTake(Take):
             if black:
                 frame["pose"] = np.zeros_like(frame["video"])
             yield frame
+
+    def caption(self) -> str:
+        return text_of(self.file.with_suffix(".txt"))
 
     def converted(self, name: str, raw: np.ndarray) -> np.ndarray:
         if name == "depth":

@@ -5,6 +5,7 @@ bits. A take with trouble has no windows; `problems` says why.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -41,6 +42,10 @@ class Take:
     def still(self, name: str) -> np.ndarray | None:
         """The take's own plate or person, if it has one."""
         return None
+
+    def caption(self) -> str:
+        """The sentence that says what the take shows, if it has one."""
+        return ""
 
 
 class Windows:
@@ -81,6 +86,10 @@ class Windows:
             **{name: channels_first([fit_picture(still, self.size)])[0] for name, still in stills.items()},
         }
 
+    def caption(self, index: int) -> str:
+        """What a window's take shows; empty where it has no text file."""
+        return self.places[index][0].caption()
+
     def problems(self) -> Iterator[Problem]:
         """Reads every take once and yields its problems."""
         for take in self.takes:
@@ -89,6 +98,16 @@ class Windows:
     def left_out(self) -> dict[str, str]:
         """The takes without windows, with the reason."""
         return {take.name: take.trouble for take in self.takes if take.trouble}
+
+
+def text_of(file: Path) -> str:
+    """The sentence in a text file; empty where there is none."""
+    try:
+        return " ".join(file.read_text(encoding="utf-8-sig").split()) if file.is_file() else ""
+    except (UnicodeDecodeError, OSError) as error:
+        raise ValueError(
+            f"{file}: expected a sentence in UTF-8, got {error}: save it as plain text in UTF-8."
+        ) from error
 
 
 def channels_first(pictures: list[np.ndarray]) -> Tensor:

@@ -56,7 +56,9 @@ class Trainer:
         network, optimizer = self.prepare_network(recipe, optimizer)
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self.request_stop)
-        return self.loop(step, recipe, network, optimizer, average)
+        ended = self.loop(step, recipe, network, optimizer, average)
+        leave_group()
+        return ended
 
     def prepare_network(self, recipe: Recipe, optimizer) -> tuple:
         """Network and optimizer, prepared for several processes."""
@@ -251,3 +253,9 @@ def start_accelerator(settings: RunSettings) -> Accelerator:
             f"{world} processes were started, but only {connected:g} work together: start with torchrun."
         )
     return accelerator
+
+
+def leave_group() -> None:
+    """Ends the process group: its threads would abort a process that ends while they run."""
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()

@@ -18,6 +18,7 @@ from ...models.unet.config import SD1
 from ...models.unet.network import VideoUNet
 from ...models.unet.switches import with_switches
 from ...models.unet.words import token_width, word_tokens
+from ..data import without_caption
 from ..encode.kept import load_or_encode
 from ..loop.draws import Draws
 from .recommend import recommended_note
@@ -34,10 +35,10 @@ DROP = {"words": 0.1, "depth": 0.1}  # shares of examples without them, so that 
 class DepthWords(WithDepth):
     def __init__(self, settings):
         super().__init__(settings)
-        if not hasattr(self.clips, "caption"):
+        if missing := without_caption(self.clips):
             raise ValueError(
-                f"depth_words trains on captions, which clips of kind {settings.data['kind']} do not have: take "
-                "data of kind stage."
+                f"depth_words trains on captions, which {len(missing)} of the clips of kind {settings.data['kind']} do not "
+                f"have, such as {missing[0]}: write what each shows into a text file beside it, or take data of kind stage."
             )
         if settings.trains != "all":
             raise ValueError(f"depth_words trains a small network whole: set trains to all, not {settings.trains}.")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ...models.files.recommended import WAN_PAIR
 from ...models.wan.files import ADDED, PICTURES, VIDEO, PairNotes, save_wan_pair
+from ..data import without_caption
 from ..encode.kept import load_or_encode
 from ..encode.second_clip import SECOND_CLIPS, with_second_clip
 from ..encode.video_latents import open_video_encoder
@@ -49,9 +50,13 @@ class WanPair(Recipe):
         self.kept: list[dict[str, Tensor]] | None = None
 
     def refuse_without_words(self, model: dict) -> None:
-        if not self.prompt and not model.get("text") and not hasattr(self.clips, "caption"):
+        if self.prompt or model.get("text"):
+            return
+        if missing := without_caption(self.clips):
             raise ValueError(
-                "wan_pair ties clips to sentences, but these have none: set prompt in model to what they show."
+                f"wan_pair ties clips to sentences, but {len(missing)} of these have none, such as {missing[0]}: write what "
+                "each shows into a text file beside it (clip.txt beside clip.mp4, caption.txt in a clip's folder), or set "
+                "prompt in model to what all of them show."
             )
 
     def choose_trained(self, settings) -> None:
@@ -80,8 +85,9 @@ class WanPair(Recipe):
         self.texts.prepare([self.caption(index) for index in range(len(self.kept))], device)
 
     def caption(self, index: int) -> str:
-        """What a clip shows: the sentence of the run, or the clip's own."""
-        return self.prompt or (self.clips.caption(index) if hasattr(self.clips, "caption") else "")
+        """What a clip shows: the sentence of the run, or the clip's own; none where the page encoded one for all."""
+        own = not self.settings.model.get("text") and hasattr(self.clips, "caption")
+        return self.prompt or (self.clips.caption(index) if own else "")
 
     def encode_clip(self, clip: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
         """A clip's two streams as latents (T, C, h, w), and the person's share of them (T, h, w)."""

@@ -194,6 +194,11 @@ def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
 
 def set_modality(patcher: comfy.model_patcher.ModelPatcher, which: str | None) -> comfy.model_patcher.ModelPatcher:
     """A clone that samples one modality alone, or both (None)."""
+    if getattr(patcher.model, "shows", None):
+        raise ValueError(
+            "Expected a model from Load Video Model, got a pair on Wan 2.2, which always samples both clips: remove Select "
+            "Video or Depth; to get one clip from the other, set task in KSampler (Auto Settings)."
+        )
     video = getattr(patcher.model, "video", None)
     if video is None or video.modalities != 2:
         raise ValueError(

@@ -7,6 +7,7 @@ import torch
 from pack.nodes.host.wan.boundary import SHOWN
 from pack.nodes.host.wan.model import native_wan_pair
 from pack.nodes.pair.latent import EmptyLatent, JoinPair, SplitPair
+from pack.nodes.pair.modality import SelectModality
 from pack.nodes.pair.sampler import ALL, DEPTH_FROM_VIDEO, TASKS, SampleLatent
 from tiny.model import conditioning, noise, tiny_model
 from tiny.wan import pair_state
@@ -147,3 +148,7 @@ def test_a_pair_whose_sides_are_odd_in_latents_is_sampled_as_it_is(wan):
     latent = samples(2, 48, 2, 3, 5)
     out = by_ours(wan, prompt(), prompt(), latent, DEPTH_FROM_VIDEO)["samples"]
     assert out.shape == (2, 48, 2, 3, 5) and torch.allclose(out[0], latent["samples"][0], atol=1e-5)
+
+
+def test_one_clip_alone_cannot_be_selected(wan):
+    refused("a pair on Wan 2.2, which always samples both clips", SelectModality.execute, wan, "depth only")

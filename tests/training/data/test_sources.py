@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from pack.training.data import open_clips, report
+from pack.training.data import open_clips, report, without_caption
 from pack.training.data.check import read_all
 from pack.training.data.coco import openpose_joints
 from pack.training.data.folder import FolderClips, write_clip
@@ -375,8 +375,9 @@ def test_videos_as_the_host_writes_them(tmp_path):
     write_film(tmp_path / "dance_mask.mp4", made.mask[..., None].repeat(3, -1), "libx264", "yuv420p")
     write_film(tmp_path / "dance_pose.mp4", made.video[::-1].copy(), "libx264", "yuv420p")
     settings = {"kind": "videos", "path": str(tmp_path), "size": [48, 64], "frames": 4, "interval": 3, "stride": 1}
+    (tmp_path / "dance.txt").write_text("A person dances.", encoding="utf-8")
     clips = open_clips(settings)
-    assert len(clips) == 31
+    assert len(clips) == 31 and clips.caption(30) == "A person dances."
     for start in (0, 11, 17, 30):
         clip = clips[start]
         numbers = (clip["video"].float().mean((1, 2, 3)) / 6).round().int().tolist()
@@ -385,6 +386,18 @@ def test_videos_as_the_host_writes_them(tmp_path):
         assert (clip["depth"].numpy() == made.depth[start : start + 10 : 3]).all()
     assert ((clip["mask"].numpy() > 127) == (made.mask[0] > 0)).mean() > 0.99
     assert said(settings)[0] == 0
+
+
+def test_a_text_file_beside_a_clip_is_its_caption(tmp_path):
+    for name in ("a", "b"):
+        write_folder(tmp_path / "clips" / name, recording())
+    (tmp_path / "clips" / "a" / "caption.txt").write_text("  A person\n walks. \n", encoding="utf-8-sig")
+    source = open_clips({"kind": "folder", "path": str(tmp_path / "clips"), "size": 16, "frames": 3})
+    assert [source.caption(index) for index in range(len(source))] == ["A person walks."] * 2 + [""] * 2
+    assert without_caption(source) == ["b"]
+    (tmp_path / "clips" / "b" / "caption.txt").write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match="caption.txt: expected a sentence in UTF-8"):
+        source.caption(3)
 
 
 def test_what_videos_miss_is_said_with_the_node_that_makes_it(tmp_path, monkeypatch):

@@ -52,6 +52,7 @@ def compare(cases: Path, folder: Path) -> None:
     for name, settings in json.loads(cases.read_text(encoding="utf-8")).items():
         found[name] = differences(duet("page.settings").RunSettings(**settings))
     (folder / f"found_{dist.get_rank()}.json").write_text(json.dumps(found), encoding="utf-8")
+    duet("loop.trainer").leave_group()
 
 
 def differences(settings) -> dict:

@@ -299,9 +299,23 @@ def test_clips_without_sentences_need_a_prompt(vae, tmp_path):
     write_clip(tmp_path / "clips" / "one", clip, meta)
     data = {"kind": "folder", "path": str(tmp_path / "clips"), "clips": None, "size": 32, "frames": 4}
     data = {name: value for name, value in data.items() if value is not None}
-    with pytest.raises(ValueError, match="set prompt in model to what they show"):
+    with pytest.raises(ValueError, match="1 of these have none, such as one: .*set prompt in model"):
         make_recipe(RunSettings(recipe="wan_pair", data=data, folder="unused", model={"vae": vae, "config": SHAPE}))
     model = {"vae": vae, "config": SHAPE, "prompt": "a person dances"}
     made = make_recipe(RunSettings(recipe="wan_pair", data=data, folder="unused", model=model))
     made.prepare(CPU)
     assert made.sample(0)["text"][0].any()
+
+
+def test_the_text_file_of_a_clip_is_its_sentence(vae, tmp_path):
+    source = StageClips(clips=2, size=32, frames=4)
+    for index, name in enumerate(("one", "two")):
+        write_clip(tmp_path / name, source[index])
+        (tmp_path / name / "caption.txt").write_text(source.caption(index) + "\n", encoding="utf-8")
+    data = {"kind": "folder", "path": str(tmp_path), "size": 32, "frames": 4}
+    made = make_recipe(RunSettings(recipe="wan_pair", data=data, folder="unused", model={"vae": vae, "config": SHAPE}))
+    made.prepare(CPU)
+    texts = [made.texts.tokens(source.caption(index)) for index in range(2)]
+    assert not torch.equal(*texts), "two captions that differ"
+    for place in range(2):
+        assert torch.equal(made.sample(place)["text"], texts[made.item(place, 2)])
