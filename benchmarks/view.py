@@ -1,12 +1,14 @@
 """A clip seen by another camera: how near it comes to the truth, and how fast: python3 scripts/host.py bench view [--json]
 
 Quality: rendered test clips, moved by their exact depth, against the stage's own render from the moved camera. Speed and
-memory: frames of 1280 x 720, each step in a process of its own (core ms: of one core, which other work does not change); a figure that stays while the clip grows is flat.
+memory: frames of 1280 x 720, each step in a process of its own; core ms is the time of all cores a frame, which other
+work on the machine hardly changes, and memory that stays while the clip grows is flat. It runs on Linux only.
 `--motorcycle FOLDER` adds Middlebury's motorcycle, left eye to right eye by its true disparity, from a folder with
 motorcycle_left.png, motorcycle_right.png and motorcycle_disp.npz, as scikit-image 0.16.2 has them in skimage/data.
 """
 
 import argparse
+import ctypes
 import json
 import math
 import subprocess
@@ -135,6 +137,7 @@ def one_frame(step: str, picture, depth, focal: float, part: float) -> View:
 def measured(step: str, frames: int, height: int, width: int) -> dict:
     picture, depth, focal = picture_and_depth(height, width)
     one_frame(step, picture, depth, focal, 1.0)
+    ctypes.CDLL(None).malloc_trim(0)  # else memory of the first frame is used again and not measured
     with Watch() as watch:
         begin, worked = time.perf_counter(), time.process_time()
         for part in progress_along(frames).tolist():
