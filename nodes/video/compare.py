@@ -18,7 +18,7 @@ Drawer = Callable[[Tensor], Tensor]
 FACTORS = {BESIDE: (1, 2), ABOVE: (2, 1)}  # height and width of the result in those of a frame
 
 
-def layout_input() -> io.DynamicCombo.Input:
+def comparison_input() -> io.DynamicCombo.Input:
     """The ways in which two clips become one, each with its settings."""
     option = io.DynamicCombo.Option
     part = lambda name, default, when: io.Float.Input(
@@ -50,7 +50,7 @@ def layout_input() -> io.DynamicCombo.Input:
         tooltip="Factor for the brightness of the error. Raise it to show small errors.",
     )  # fmt: skip
     return io.DynamicCombo.Input(
-        "layout",
+        "comparison",
         options=[
             option(BESIDE, []),
             option(ABOVE, []),
@@ -91,7 +91,7 @@ class ComparePair(io.ComfyNode):
                     tooltip="Depth of the clip as grey pictures, or another clip: as many frames. Another size is fitted to that "
                     "of images, with black borders where its shape is another.",
                 ),
-                layout_input(),
+                comparison_input(),
                 label("first_label", "images"),
                 label("second_label", "other_images"),
             ],
@@ -102,51 +102,51 @@ class ComparePair(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, other_images, layout, first_label="", second_label="") -> io.NodeOutput:
+    def execute(cls, images, other_images, comparison, first_label="", second_label="") -> io.NodeOutput:
         from ..inputs import checks
         from ..inputs.depth import by_frames
 
-        high, wide = FACTORS.get(layout["layout"], (1, 1))
+        high, wide = FACTORS.get(comparison["comparison"], (1, 1))
         check_clip_memory("Compare Video and Depth", images, 3 * high * wide + 1, for_one=40)
         images, other = checks.rgb(images), checks.rgb(other_images, "other_images")
         checks.same_frames(images=images, other_images=other)
         size = tuple(images.shape[1:3])
-        first, second = labels(layout, size, first_label, second_label)
-        join = joined(layout, len(images), first, second)
+        first, second = labels(comparison, size, first_label, second_label)
+        join = joined(comparison, len(images), first, second)
         pair = lambda index: (images[index], fitted(other[index], size).to(images))
         like = images[:1, :1, :1, 0].expand(len(images), high * size[0], wide * size[1])
         return io.NodeOutput(by_frames(like, lambda i: join(*pair(i), i)), report(len(images), size, other))
 
 
-def joined(layout: dict, frames: int, first: Drawer, second: Drawer) -> Callable[[Tensor, Tensor, int], Tensor]:
+def joined(comparison: dict, frames: int, first: Drawer, second: Drawer) -> Callable[[Tensor, Tensor, int], Tensor]:
     """A function that makes one picture of two (H, W, 3) and the number of the frame, with their labels drawn."""
     import torch
 
     from ...models.video import compare
 
     def wiped(picture: Tensor, other: Tensor, index: int) -> Tensor:
-        start, end = layout["start_position"], layout["end_position"]
+        start, end = comparison["start_position"], comparison["end_position"]
         position = start + (end - start) * index / max(1, frames - 1)
-        return compare.wipe(first(picture), second(other), position, layout["wipe_direction"])
+        return compare.wipe(first(picture), second(other), position, comparison["wipe_direction"])
 
     def edged(picture: Tensor, other: Tensor, index: int) -> Tensor:
-        colour = EDGE_COLOURS[layout["edge_color"]]
-        return second(first(compare.draw_edges(picture, other, layout["edge_threshold"], colour)))
+        colour = EDGE_COLOURS[comparison["edge_color"]]
+        return second(first(compare.draw_edges(picture, other, comparison["edge_threshold"], colour)))
 
     return {
         BESIDE: lambda picture, other, index: torch.cat((first(picture), second(other)), 1),
         ABOVE: lambda picture, other, index: torch.cat((first(picture), second(other)), 0),
         WIPE: wiped,
         EDGES: edged,
-        ERROR: lambda picture, other, index: second(first(compare.error(picture, other, layout["error_gain"]))),
-    }[layout["layout"]]
+        ERROR: lambda picture, other, index: second(first(compare.error(picture, other, comparison["error_gain"]))),
+    }[comparison["comparison"]]
 
 
-def labels(layout: dict, size: tuple[int, int], first: str, second: str) -> tuple[Drawer, Drawer]:
+def labels(comparison: dict, size: tuple[int, int], first: str, second: str) -> tuple[Drawer, Drawer]:
     """Functions that draw each label: the first at the top left, the second at the right where both clips share a picture."""
     from ...models.video.compare import label_mask, labelled
 
-    shared, downwards = layout["layout"] not in FACTORS, layout.get("wipe_direction") == WIPE_DIRECTIONS[1]
+    shared, downwards = comparison["comparison"] not in FACTORS, comparison.get("wipe_direction") == WIPE_DIRECTIONS[1]
 
     def drawer(text: str, name: str, right: bool, bottom: bool) -> Drawer:
         text = latin(text, name)

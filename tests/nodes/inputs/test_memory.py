@@ -95,7 +95,7 @@ TOO_LARGE = {
         "depth": clip(), "reference_depth": clip(), "alignment": "none", "error_gain": 4.0,
     },
     "video.compare.ComparePair": lambda: {
-        "images": clip(), "other_images": clip(), "layout": {"layout": "side by side"},
+        "images": clip(), "other_images": clip(), "comparison": {"comparison": "side by side"},
     },
     "video.frames.FramesToVideo": lambda: {
         "images": clip(), "depth": clip(), "frame_rate": 24.0, "first_frame": 0, "bit_depth": "auto",

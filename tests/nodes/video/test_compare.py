@@ -1,4 +1,4 @@
-"""Compare Video and Depth: every layout from the clips, with labels, and what is fitted or refused."""
+"""Compare Video and Depth: every comparison of the clips, with labels, and what is fitted or refused."""
 
 import pytest
 import torch
@@ -7,13 +7,13 @@ from pack.nodes.inputs.video import reads_videos
 from pack.nodes.video.compare import ComparePair
 
 NODE = reads_videos(ComparePair)
-WIPE = {"layout": "wipe", "start_position": 0.0, "end_position": 1.0, "wipe_direction": "left to right"}
+WIPE = {"comparison": "wipe", "start_position": 0.0, "end_position": 1.0, "wipe_direction": "left to right"}
 LAYOUTS = {
-    "side by side": ({"layout": "side by side"}, (16, 48)),
-    "over-under": ({"layout": "over-under"}, (32, 24)),
+    "side by side": ({"comparison": "side by side"}, (16, 48)),
+    "over-under": ({"comparison": "over-under"}, (32, 24)),
     "wipe": (WIPE, (16, 24)),
-    "depth edges": ({"layout": "depth edges", "edge_threshold": 0.1, "edge_color": "red"}, (16, 24)),
-    "error": ({"layout": "error", "error_gain": 2.0}, (16, 24)),
+    "depth edges": ({"comparison": "depth edges", "edge_threshold": 0.1, "edge_color": "red"}, (16, 24)),
+    "error": ({"comparison": "error", "error_gain": 2.0}, (16, 24)),
 }
 
 
@@ -21,16 +21,16 @@ def rand(*shape, seed=0):
     return 0.5 * torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
 
 
-def run(images, other, layout="side by side", **values):
-    layout = LAYOUTS[layout][0] if isinstance(layout, str) else layout
-    return NODE.execute(images=images, other_images=other, layout=layout, **values).result
+def run(images, other, comparison="side by side", **values):
+    comparison = LAYOUTS[comparison][0] if isinstance(comparison, str) else comparison
+    return NODE.execute(images=images, other_images=other, comparison=comparison, **values).result
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_has_its_size_and_all_frames(layout):
+@pytest.mark.parametrize("comparison", LAYOUTS)
+def test_every_layout_has_its_size_and_all_frames(comparison):
     assert {one.key for one in NODE.GET_SCHEMA().inputs[2].options} == LAYOUTS.keys()
-    pictures, report = run(rand(3, 16, 24, 3), rand(3, 16, 24, 3, seed=1), layout)
-    assert pictures.shape == (3, *LAYOUTS[layout][1], 3) and report == "3 frames of 24 x 16."
+    pictures, report = run(rand(3, 16, 24, 3), rand(3, 16, 24, 3, seed=1), comparison)
+    assert pictures.shape == (3, *LAYOUTS[comparison][1], 3) and report == "3 frames of 24 x 16."
 
 
 def test_both_clips_are_whole():
@@ -57,18 +57,18 @@ def test_edges_lie_over_the_clip():
     assert torch.equal(pictures[0], images[0]) and not torch.equal(pictures[1], images[1])
 
 
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_labels_are_drawn_in_their_clips(layout):
+@pytest.mark.parametrize("comparison", LAYOUTS)
+def test_labels_are_drawn_in_their_clips(comparison):
     images = torch.full((2, 90, 120, 3), 0.5)
-    layout = WIPE | {"start_position": 0.5} if layout == "wipe" else LAYOUTS[layout][0]
-    plain = run(images, images, layout)[0]
+    comparison = WIPE | {"start_position": 0.5} if comparison == "wipe" else LAYOUTS[comparison][0]
+    plain = run(images, images, comparison)[0]
     for name in ("first_label", "second_label"):
-        changed = (run(images, images, layout, **{name: "Depth"})[0] != plain).any(-1)[0]
+        changed = (run(images, images, comparison, **{name: "Depth"})[0] != plain).any(-1)[0]
         rows, columns = changed.nonzero().unbind(-1)
         place = (int(rows.float().mean() // 90), int(columns.float().mean() // 120))
         right, below = (
-            name == "second_label" and layout["layout"] == "side by side",
-            name == "second_label" and layout["layout"] == "over-under",
+            name == "second_label" and comparison["comparison"] == "side by side",
+            name == "second_label" and comparison["comparison"] == "over-under",
         )
         assert len(rows) and place == (int(below), int(right))
 
@@ -76,11 +76,11 @@ def test_labels_are_drawn_in_their_clips(layout):
 def test_labels_of_a_wipe_stand_on_their_sides():
     images = torch.full((1, 90, 120, 3), 0.5)
     for direction, axis in (("left to right", 1), ("top to bottom", 0)):
-        layout = WIPE | {"start_position": 0.5, "wipe_direction": direction}
-        plain = run(images, images, layout)[0]
-        second = (run(images, images, layout, second_label="Depth")[0] != plain).any(-1)[0].nonzero()
+        comparison = WIPE | {"start_position": 0.5, "wipe_direction": direction}
+        plain = run(images, images, comparison)[0]
+        second = (run(images, images, comparison, second_label="Depth")[0] != plain).any(-1)[0].nonzero()
         assert len(second) and (second[:, axis] >= (90, 120)[axis] // 2).all()
-        hidden = run(images, images, layout | {"start_position": 1.0}, second_label="Depth")[0]
+        hidden = run(images, images, comparison | {"start_position": 1.0}, second_label="Depth")[0]
         assert torch.equal(hidden, images), "a label goes with its clip"
 
 
@@ -108,6 +108,6 @@ def test_what_does_not_fit_is_refused():
 def test_the_clips_stay_as_they_are():
     images, other = rand(2, 16, 24, 3), rand(2, 16, 24, 3, seed=1)
     before = images.clone(), other.clone()
-    for layout in LAYOUTS:
-        run(images, other, layout, first_label="Video", second_label="Depth")
+    for comparison in LAYOUTS:
+        run(images, other, comparison, first_label="Video", second_label="Depth")
     assert torch.equal(images, before[0]) and torch.equal(other, before[1])
