@@ -69,11 +69,11 @@ def saved(server, run, prompt):
 
 def prompt_of(file, images=("compare", 0), **values):
     values = {"frame_rate": 12.0, "first_frame": 0, "bit_depth": "auto", "original_video": ["load", 0]} | values
-    wipe = {"comparison": "wipe", "comparison.start_position": 0.5, "comparison.end_position": 0.5}
+    layout = {"comparison": "wipe", "comparison.start_position": 0.5, "comparison.end_position": 0.5}
     both = {"images": ["load", 0], "other_images": ["load", 0], "first_label": "", "second_label": ""}
     return {
         "load": node("LoadVideo", file=file),
-        "compare": node("DuetComparePair", **both, **wipe, **{"comparison.wipe_direction": "left to right"}),
+        "compare": node("DuetComparePair", **both, **layout, **{"comparison.wipe_direction": "left to right"}),
         "video": node("DuetFramesToVideo", images=list(images), **values),
         "save": node("SaveVideo", video=["video", 0], filename_prefix="duet/kept", format="auto", codec="auto"),
     }

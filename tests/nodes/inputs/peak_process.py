@@ -115,7 +115,7 @@ CASES = {
         "depth": grey(n, s), "reference_depth": grey(n, s), "alignment": "scale and shift", "error_gain": 4.0,
     },
     "video.compare.ComparePair": lambda n, s: {
-        "images": rand(n, s, s, 3), "other_images": grey(n, s), "layout": {"layout": "side by side"},
+        "images": rand(n, s, s, 3), "other_images": grey(n, s), "comparison": {"comparison": "side by side"},
     },
     "video.frames.FramesToVideo": lambda n, s: {
         "images": rand(n, s, s, 3), "depth": grey(n, s), "frame_rate": 24.0, "first_frame": 0, "bit_depth": "auto",

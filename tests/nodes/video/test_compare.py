@@ -1,4 +1,4 @@
-"""Compare Video and Depth: every comparison from the clips, with labels, and what is fitted or refused."""
+"""Compare Video and Depth: every comparison of the clips, with labels, and what is fitted or refused."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from pack.nodes.video.compare import ComparePair
 
 NODE = reads_videos(ComparePair)
 WIPE = {"comparison": "wipe", "start_position": 0.0, "end_position": 1.0, "wipe_direction": "left to right"}
-COMPARISONS = {
+LAYOUTS = {
     "side by side": ({"comparison": "side by side"}, (16, 48)),
     "over-under": ({"comparison": "over-under"}, (32, 24)),
     "wipe": (WIPE, (16, 24)),
@@ -22,15 +22,15 @@ def rand(*shape, seed=0):
 
 
 def run(images, other, comparison="side by side", **values):
-    comparison = COMPARISONS[comparison][0] if isinstance(comparison, str) else comparison
+    comparison = LAYOUTS[comparison][0] if isinstance(comparison, str) else comparison
     return NODE.execute(images=images, other_images=other, comparison=comparison, **values).result
 
 
-@pytest.mark.parametrize("comparison", COMPARISONS)
-def test_every_comparison_has_its_size_and_all_frames(comparison):
-    assert {one.key for one in NODE.GET_SCHEMA().inputs[2].options} == COMPARISONS.keys()
+@pytest.mark.parametrize("comparison", LAYOUTS)
+def test_every_layout_has_its_size_and_all_frames(comparison):
+    assert {one.key for one in NODE.GET_SCHEMA().inputs[2].options} == LAYOUTS.keys()
     pictures, report = run(rand(3, 16, 24, 3), rand(3, 16, 24, 3, seed=1), comparison)
-    assert pictures.shape == (3, *COMPARISONS[comparison][1], 3) and report == "3 frames of 24 x 16."
+    assert pictures.shape == (3, *LAYOUTS[comparison][1], 3) and report == "3 frames of 24 x 16."
 
 
 def test_both_clips_are_whole():
@@ -57,10 +57,10 @@ def test_edges_lie_over_the_clip():
     assert torch.equal(pictures[0], images[0]) and not torch.equal(pictures[1], images[1])
 
 
-@pytest.mark.parametrize("comparison", COMPARISONS)
+@pytest.mark.parametrize("comparison", LAYOUTS)
 def test_labels_are_drawn_in_their_clips(comparison):
     images = torch.full((2, 90, 120, 3), 0.5)
-    comparison = WIPE | {"start_position": 0.5} if comparison == "wipe" else COMPARISONS[comparison][0]
+    comparison = WIPE | {"start_position": 0.5} if comparison == "wipe" else LAYOUTS[comparison][0]
     plain = run(images, images, comparison)[0]
     for name in ("first_label", "second_label"):
         changed = (run(images, images, comparison, **{name: "Depth"})[0] != plain).any(-1)[0]
@@ -108,6 +108,6 @@ def test_what_does_not_fit_is_refused():
 def test_the_clips_stay_as_they_are():
     images, other = rand(2, 16, 24, 3), rand(2, 16, 24, 3, seed=1)
     before = images.clone(), other.clone()
-    for comparison in COMPARISONS:
+    for comparison in LAYOUTS:
         run(images, other, comparison, first_label="Video", second_label="Depth")
     assert torch.equal(images, before[0]) and torch.equal(other, before[1])
