@@ -16,9 +16,7 @@ SEAM = {
         "args",
         "args.disable_metadata",
     ),
-    "comfy.clip_model": (
-        "clip_preprocess(_, crop, size)",
-    ),
+    "comfy.clip_model": ("clip_preprocess(_, crop, size)",),
     "comfy.conds": (
         "CONDConstant(_)",
         "CONDCrossAttn(_)",
@@ -63,12 +61,8 @@ SEAM = {
         "SD15",
         "Wan22",
     ),
-    "comfy.ldm.common_dit": (
-        "pad_to_patch_size(_, _)",
-    ),
-    "comfy.ldm.modules.attention": (
-        "optimized_attention",
-    ),
+    "comfy.ldm.common_dit": ("pad_to_patch_size(_, _)",),
+    "comfy.ldm.modules.attention": ("optimized_attention",),
     "comfy.ldm.wan.model": (
         "Head(_, _, _, _, operation_settings)",
         "Head.forward(_, _, _)",
@@ -82,9 +76,7 @@ SEAM = {
         "load_lora(_, _, log_missing)",
         "model_lora_keys_unet(_, _)",
     ),
-    "comfy.lora_convert": (
-        "convert_lora(_)",
-    ),
+    "comfy.lora_convert": ("convert_lora(_)",),
     "comfy.model_base": (
         "BaseModel",
         "BaseModel.concat_cond(_)",
@@ -185,15 +177,9 @@ SEAM = {
         "sampler_object(_)",
         "sampling_function",
     ),
-    "comfy.sd": (
-        "CLIP(_)",
-    ),
-    "comfy.supported_models": (
-        "WAN22_T2V",
-    ),
-    "comfy.supported_models_base": (
-        "BASE",
-    ),
+    "comfy.sd": ("CLIP(_)",),
+    "comfy.supported_models": ("WAN22_T2V",),
+    "comfy.supported_models_base": ("BASE",),
     "comfy.utils": (
         "PROGRESS_BAR_ENABLED",
         "ProgressBar(_)",
@@ -290,12 +276,8 @@ SEAM = {
         "io.Video.Input(_, optional, tooltip)",
         "io.Video.Output(display_name, tooltip)",
     ),
-    "comfy_execution.graph_utils": (
-        "ExecutionBlocker(_)",
-    ),
-    "comfy_execution.utils": (
-        "get_executing_context()",
-    ),
+    "comfy_execution.graph_utils": ("ExecutionBlocker(_)",),
+    "comfy_execution.utils": ("get_executing_context()",),
     "folder_paths": (
         "add_model_folder_path(_, _)",
         "annotated_filepath(_)",
@@ -311,12 +293,8 @@ SEAM = {
         "models_dir",
         "supported_pt_extensions",
     ),
-    "latent_preview": (
-        "prepare_callback(_, _)",
-    ),
-    "node_helpers": (
-        "conditioning_set_values(_, _)",
-    ),
+    "latent_preview": ("prepare_callback(_, _)",),
+    "node_helpers": ("conditioning_set_values(_, _)",),
     "nodes": (
         "NODE_CLASS_MAPPINGS.items()",
         "NODE_DISPLAY_NAME_MAPPINGS.get(_, _)",
