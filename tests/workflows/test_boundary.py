@@ -63,6 +63,7 @@ SOURCES = {
     "layers": lambda: node(
         "DuetDecomposeLayers", images=["video", 0], depth=["truth", 0], person_mask=["truth", 4], **defaults("DuetDecomposeLayers")
     ),
+    "files": lambda: node("DuetSaveDepth", depth=["truth", 0], **defaults("DuetSaveDepth")),
     "crop": lambda: node("DuetCropToSubject", images=["video", 0], subject_mask=["truth", 4], **defaults("DuetCropToSubject")),
 }  # fmt: skip
 LINKS = {
@@ -72,16 +73,23 @@ LINKS = {
 }  # fmt: skip
 
 
+def kind_of(one):
+    """The first type of an input; what takes any of several types takes pictures."""
+    return one.get_io_type().split(",")[0].replace("COMFY_MATCHTYPE_V3", "IMAGE")
+
+
 def prompt_of(name, **changes):
     """A node with its defaults behind the cheapest nodes that give what it needs, and with a preview of its first output."""
     links = {
-        one.id: ["truth", 0] if "depth" in one.id and one.get_io_type().startswith("IMAGE") else LINKS[one.get_io_type().split(",")[0]]
+        one.id: ["truth", 0] if "depth" in one.id and kind_of(one) == "IMAGE" else LINKS[kind_of(one)]
         for one in SCHEMAS[name].inputs
-        if not one.optional and one.get_io_type().split(",")[0] in LINKS
-    }  # fmt: skip
-    changes |= {"lora_name": "v2_lora_PanLeft.ckpt"} if name == "DuetLoadVideoLora" else {}
+        if not one.optional and kind_of(one) in LINKS
+    }
+    files = {
+        "DuetLoadVideoLora": {"lora_name": "v2_lora_PanLeft.ckpt"}, "DuetLoadDepth": {"depth_file": ["files", 0]},
+    }.get(name, {})  # fmt: skip
     key = next(iter(changes), "")
-    prompt = {"it": node(name, **defaults(name, key) | links | changes), "end": node("PreviewAny", source=["it", 0])}
+    prompt = {"it": node(name, **defaults(name, key) | links | files | changes), "end": node("PreviewAny", source=["it", 0])}
     while (
         missing := {link[0] for one in prompt.values() for link in one["inputs"].values() if isinstance(link, list)}
         - prompt.keys()
