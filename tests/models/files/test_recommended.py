@@ -79,7 +79,7 @@ def test_a_damaged_file_beside_is_named(file):
     ("diffusion_models/duet_dance_128", (128, 128, 16, 2, 1.0, "ddim", "sgm_uniform")),
     ("diffusion_models/duet_words_128", (128, 128, 8, 20, 1.5, "ddim", "ddim_uniform")),
     ("diffusion_models/duet_character_128", (128, 128, 16, 20, 1.0, "euler", "simple")),
-    ("diffusion_models/duet_wan_128", (128, 128, 16, 20, 1.0, "euler", "simple")),
+    ("diffusion_models/duet_wan_128", (128, 128, 16, 4, 1.0, "euler", "simple")),
     ("flow_models/duet_flow_64", (64, 64, 12, 20, 1.5, "euler_ancestral", "simple")),
 ])  # fmt: skip
 def test_shipped_weights_recommend_what_they_were_measured_with(name, expected):
