@@ -89,7 +89,10 @@ def prompt_of(name, **changes):
         "DuetLoadVideoLora": {"lora_name": "v2_lora_PanLeft.ckpt"}, "DuetLoadDepth": {"depth_file": ["files", 0]},
     }.get(name, {})  # fmt: skip
     key = next(iter(changes), "")
-    prompt = {"it": node(name, **defaults(name, key) | links | files | changes), "end": node("PreviewAny", source=["it", 0])}
+    prompt = {
+        "it": node(name, **defaults(name, key) | links | files | changes),
+        "end": node("PreviewAny", source=["it", 0]),
+    }
     while (
         missing := {link[0] for one in prompt.values() for link in one["inputs"].values() if isinstance(link, list)}
         - prompt.keys()
