@@ -156,7 +156,8 @@ def steady_output(depth: Tensor | dict, given: Tensor, units, steadied, report) 
     from ...models.depth.steady.report import written
     from ...models.depth.steady.units import into_grey
 
-    grey = units.depth_type != "distance" and given.min() >= 0 and given.max() <= 1
+    within = lambda frame: ((frame >= 0) & (frame <= 1) | frame.isnan()).all()
+    grey = units.depth_type != "distance" and all(map(within, given))
     out = given.new_empty(given.shape, dtype=given.float().dtype)
     put = lambda index, inverse: out[index].copy_(units.back(inverse, given[index]))
     flicker = steadied.write(put, lambda done: report(len(given) + done))

@@ -143,3 +143,12 @@ def test_bad_input_is_refused(clip, changes, phrase):
         SteadyDepth.execute(
             **({"images": clip.rgb, "depth": pictures(breathing(clip)), "depth_type": "near is white"} | changes)
         )
+
+
+def test_greys_stay_from_0_to_1_beside_unknown_depth(clip):
+    given = breathing(clip)
+    given = given / given.amax((1, 2), keepdim=True)  # as estimators do: steady, some frames are beyond 1
+    given[2, 5, 5] = torch.nan
+    steady = SteadyDepth.execute(clip.rgb, pictures(given), "near is white").result[0]
+    known = steady[torch.isfinite(steady)]
+    assert len(known) == steady.numel() - 3 and known.min() >= 0 and known.max() <= 1
