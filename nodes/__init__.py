@@ -35,7 +35,7 @@ with named_changes():
 
 # In the order in which the node library shows their folders: first what works on any clip.
 TOPICS = (
-    *(depth, view, geometry, handoff, layers, flow, pose, video),
+    *(depth, layers, flow, pose, view, geometry, handoff, video),
     *(pair, character, lfdm, oneshot, unet, wan, files, evaluate, provenance, stage),
 )
 
