@@ -26,7 +26,7 @@ ROOMS = {
     "tests/training": {"data", "encode", "loop", "page", "recipes"},
 }
 LOOSE = {
-    "models": {"__init__", "choices", "opencv"},
+    "models": {"__init__", "choices", "opencv", "saving"},
     "nodes": {"__init__", "replaced"},
     "nodes/host": {
         "__init__",

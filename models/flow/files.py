@@ -3,21 +3,20 @@
 Flow is in pixels, last axis (dx, dy). Letters: N frames, H and W pixels.
 """
 
-import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
-from uuid import uuid4
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ..saving import write_file, write_files
 from .frames import Report, frame_by_frame, silent
 
 MAGIC = np.float32(202021.25).tobytes()
@@ -37,32 +36,14 @@ def flo_bytes(flow: Tensor) -> bytes:
 
 def write_flo(path: Path, flow: Tensor) -> Path:
     """(H, W, 2) to one file; written under another name first."""
-    return write_safely(path, lambda file: file.write(flo_bytes(flow)))
+    return write_file(path, lambda file: file.write(flo_bytes(flow)))
 
 
 def write_series(first: Path, flow: Tensor, report: Report = silent) -> Path:
     """(N, H, W, 2) to a file for each frame, of which the first ends in _0000.flo."""
     files = [first.with_name(first.name.replace(FIRST, f"_{i:04}.flo")) for i in range(len(flow))]
-    write_all(files, lambda i, file: file.write(flo_bytes(flow[i])), report)
+    write_files(files, lambda i, file: file.write(flo_bytes(flow[i])), report)
     return first
-
-
-def write_all(files: list[Path], write: Callable[[int, BinaryIO], object], report: Report = silent) -> None:
-    """Several files by write(index, file), all or none.
-
-    All are written under other names, then renamed from the last to the first: where the first is, all are.
-    """
-    unfinished, named = [hidden(file) for file in files], []
-    try:
-        for i, path in enumerate(files):
-            fill(unfinished[i], path, lambda file, i=i: write(i, file))
-            report(i + 1)
-        for old, new in zip(reversed(unfinished), reversed(files), strict=True):
-            os.replace(old, new)
-            named.append(new)
-    finally:
-        for path in [*unfinished, *(named if len(named) < len(files) else ())]:
-            path.unlink(missing_ok=True)
 
 
 def flo_size(path: Path) -> tuple[int, int]:
@@ -144,7 +125,7 @@ def write_npz(path: Path, flow: Mapping[str, Tensor], report: Report = silent) -
                         member.write(frame.float().cpu().contiguous().numpy().astype("<f4").tobytes())
                         report(done := done + 1)
 
-    return write_safely(path, write)
+    return write_file(path, write)
 
 
 class Header(NamedTuple):
@@ -234,33 +215,3 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, ValueError, EOFError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{path.name} cannot be read as a flow: it is damaged or no .npz. Save it again.") from error
-
-
-def write_safely(path: Path, write) -> Path:
-    """Write under another name first, so that no file is ever incomplete."""
-    unfinished = hidden(path)
-    try:
-        fill(unfinished, path, write)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
-    return path
-
-
-def hidden(path: Path) -> Path:
-    """The name of a file until it is complete, which no list shows."""
-    return path.with_name(f".{path.name}.{uuid4().hex}.tmp")
-
-
-def fill(unfinished: Path, path: Path, write) -> None:
-    """Write a file to the disk; where the system refuses, the sentence names the file and why."""
-    try:
-        with unfinished.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise ValueError(
-            f"{path} could not be written ({error.strerror or error}), and nothing of it is left: make room on that disk, "
-            "or choose another folder in filename_prefix."
-        ) from error

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..flow.files import write_all, write_safely
 from ..flow.frames import Report, silent
+from ..saving import write_file, write_files
 from . import exr, png, video
 from .channels import depth_channels
 from .forms import ending_of
@@ -35,13 +35,13 @@ def save_clip(
         write = lambda file: video.write_video(
             file, form.file_format, clip.frames, clip.depth_of, note.frame_rate, texts | {TEXT: note.as_json()}, report
         )
-        write_safely(first, write)
+        write_file(first, write)
     else:
         texts = texts | {TEXT: note.as_json()}
-        write_all(
+        write_files(
             frame_files(first, clip.frames), lambda i, file: png.write_frame(file, clip.depth_of(i), texts), report
         )
-    write_safely(sidecar, lambda file: file.write(note.as_json(**texts).encode()))
+    write_file(sidecar, lambda file: file.write(note.as_json(**texts).encode()))
     return first
 
 
@@ -56,7 +56,7 @@ def write_exr_series(
         channels = depth_channels(clip.depth_of(index), form.channel) | clip.beside_of(index)
         exr.write_frame(Path(file.name), {"": channels}, attributes, settings)  # by name, as older OpenEXR needs it
 
-    write_all(frame_files(first, clip.frames), write, report)
+    write_files(frame_files(first, clip.frames), write, report)
 
 
 def save_parts(
@@ -71,6 +71,6 @@ def save_parts(
     """A file of several parts for each frame, and the note last; returns the first file."""
     attributes = note.as_attributes() | texts
     files = frame_files(sidecar.with_name(f"{sidecar.stem}.0001.exr"), frames)
-    write_all(files, lambda i, file: exr.write_frame(Path(file.name), parts_of(i), attributes, settings), report)
-    write_safely(sidecar, lambda file: file.write(note.as_json(**texts).encode()))
+    write_files(files, lambda i, file: exr.write_frame(Path(file.name), parts_of(i), attributes, settings), report)
+    write_file(sidecar, lambda file: file.write(note.as_json(**texts).encode()))
     return files[0]

@@ -43,7 +43,7 @@ class Pieces:
     y: Tensor
     back: list[
         Tensor
-    ]  # from an offset in the new picture to one in the old: column by column, by row, row by column, by row
+    ]  # an offset in the old picture by one in the new: column by column, by row, row by column, by row
     half_width: Tensor  # how far it reaches in the old picture, along and across rows
     half_height: Tensor
     key: Tensor  # int64: nearer is smaller, and which pixel it is

@@ -1,7 +1,6 @@
 """The files of Save Moving Geometry: their size, their frames one at a time, and what the report says of them."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,7 +35,7 @@ class GeometryFiles:
 
     def write(self, path: Path, hidden) -> None:
         """All frames; the first file is `path`."""
-        from ...models.geometry.writing import write_one, write_series
+        from ...models.saving import write_by_name, write_files
         from ..host.files.metadata import saved_workflow
         from ..host.progress import progress
 
@@ -44,9 +43,11 @@ class GeometryFiles:
         self.check_room(path, sum(map(len, about.values())))
         report = progress(len(self.numbers))
         if self.kind == "usd":
-            self.files = [write_one(path, lambda unfinished: self.write_usd(unfinished, path, about, report))]
+            self.files = [write_by_name(path, lambda unfinished: self.write_usd(unfinished, path, about, report))]
         else:
-            self.files = write_series(path, self.contents(about), report)
+            names = [path.with_name(path.name.replace("_0000.", f"_{n:04}.")) for n in range(len(self.numbers))]
+            write = lambda frame, file: file.writelines(self.content(frame, about))
+            self.files = write_files(names, write, report)
 
     def check_room(self, path: Path, notes: int) -> None:
         """Refuses a clip without any geometry, and files for which the disk has no room."""
@@ -66,38 +67,33 @@ class GeometryFiles:
         )  # fmt: skip
 
     def shape(self, frame: int) -> Surface:
+        """The geometry of a frame, counted; refuses a clip in which nothing is connected."""
         if self.is_points:
-            return self.clip.point_cloud(frame, self.step)
-        return self.clip.surface(frame, self.step, self.jump)
-
-    def shapes(self) -> Iterator[Surface]:
-        """Frame after frame; refuses a clip in which nothing is connected."""
-        for frame in range(len(self.numbers)):
-            shape = self.shape(frame)
-            self.counts.append((len(shape.points), len(shape.triangles)))
-            yield shape
-        if not any(points for points, _ in self.counts):
+            shape = self.clip.point_cloud(frame, self.step)
+        else:
+            shape = self.clip.surface(frame, self.step, self.jump)
+        self.counts.append((len(shape.points), len(shape.triangles)))
+        if frame == len(self.numbers) - 1 and not any(points for points, _ in self.counts):
             raise ValueError(
                 f"Expected a surface, but no neighboring pixels are within jump_threshold {self.jump:g} of each other: raise "
                 "jump_threshold, lower pixel_step, or choose points."
             )
+        return shape
 
-    def contents(self, about: dict) -> Iterator[list[bytes]]:
-        """The content of each file of a series."""
+    def content(self, frame: int, about: dict) -> list[bytes]:
+        """The file of a frame."""
         from ...models.geometry.colours import as_bytes, at_pixels, linear
         from ...models.geometry.glb import glb_chunks
         from ...models.geometry.picture import png
         from ...models.geometry.ply import ply_chunks
 
-        for frame, shape in enumerate(self.shapes()):
-            picture, view = self.clip.images[frame], self.clip.view(frame)
-            colours = at_pixels(picture, shape.pixels)
-            if self.kind == "ply":
-                yield ply_chunks(shape, view, as_bytes(colours))
-            elif self.is_textured:
-                yield glb_chunks(shape, view, texture=png(as_bytes(picture)), about=about)
-            else:
-                yield glb_chunks(shape, view, linear(colours), about=about)
+        shape, picture, view = self.shape(frame), self.clip.images[frame], self.clip.view(frame)
+        if self.is_textured:
+            return glb_chunks(shape, view, texture=png(as_bytes(picture)), about=about)
+        colours = at_pixels(picture, shape.pixels)
+        if self.kind == "ply":
+            return ply_chunks(shape, view, as_bytes(colours))
+        return glb_chunks(shape, view, linear(colours), about=about)
 
     def write_usd(self, unfinished: Path, path: Path, about: dict, report) -> None:
         """One file; its time is the number of the frame in the clip, from 1 on."""
@@ -105,7 +101,8 @@ class GeometryFiles:
         from ...models.geometry.usd import UsdFile
 
         with UsdFile(unfinished, path, self.file_format["frame_rate"], self.is_points, about) as file:
-            for frame, shape in enumerate(self.shapes()):
+            for frame in range(len(self.numbers)):
+                shape = self.shape(frame)
                 colours = linear(at_pixels(self.clip.images[frame], shape.pixels))
                 file.add(self.numbers[frame] + 1, shape, colours, self.clip.view(frame), self.step)
                 report(frame + 1)

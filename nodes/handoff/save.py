@@ -97,8 +97,9 @@ class SaveDepth(io.ComfyNode):
                 ),
                 io.MultiType.Input(
                     "object_masks", types=[io.Mask, SAM3TrackData], optional=True,
-                    tooltip="Objects, masks or the track of SAM3, whose numbers from 1 go into object.id of the same EXR: N masks are one object in N frames; "
-                    "masks of several objects follow one after the other. Where they overlap the later one counts.",
+                    tooltip="Masks of objects, or the track of SAM3. Their numbers from 1 go into object.id of the same EXR. As many "
+                    "masks as frames are one object; masks of several objects follow one after the other. Where they overlap, "
+                    "the later one counts.",
                 ),
             ],
             outputs=[

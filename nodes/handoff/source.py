@@ -18,7 +18,7 @@ from ...models.handoff.names import Form
 from ...models.handoff.note import IN_METRES, DepthNote
 from ...models.handoff.stored import DEPTH_SCALE_OF, stored_distance, turned
 from ...models.layers.masks import count_objects, object_frame
-from ..inputs.distance import focal_length, metres_of, one_frame
+from ..inputs.distance import focal_length, known_distances, metres_of, one_frame
 from ..layers.decompose import read_objects
 
 
@@ -63,12 +63,7 @@ class DepthSource:
         near, far, whole = math.inf, 0.0, True
         for index in range(len(self)):
             metres = self.metres(index)
-            known = metres[torch.isfinite(metres)]
-            if not len(known):
-                raise ValueError(
-                    f"depth: expected a distance above 0 in every frame, got none in frame {index}: every pixel there is zero, "
-                    "negative, sky or not a number; check depth_type and what the depth comes from."
-                )
+            known = known_distances(metres, index)
             near, far = min(near, known.min().item()), max(far, known.max().item())
             whole &= len(known) == metres.numel()
             report(index + 1)

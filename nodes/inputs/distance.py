@@ -70,13 +70,20 @@ def distance_inputs() -> list:
 def read_distances(depth: Tensor | dict, depth_type: dict, field_of_view: float, name: str = "depth") -> Distances:
     """What distance_inputs() give, as distances of the whole clip; refuses a frame in which no distance is known."""
     metres = metres_of(depth, depth_type, name)
-    empty = next((index for index, frame in enumerate(metres) if not torch.isfinite(frame).any()), None)
-    if empty is not None:
+    for index, frame in enumerate(metres):
+        known_distances(frame, index, name)
+    return Distances(metres, focal_length(depth, field_of_view, metres.shape[-1]))
+
+
+def known_distances(metres: Tensor, index: int, name: str = "depth") -> Tensor:
+    """(K,) distances of a frame (H, W) that are known; a frame without any is refused."""
+    known = metres[torch.isfinite(metres)]
+    if not len(known):
         raise ValueError(
-            f"{name}: expected a distance above 0 in every frame, got none in frame {empty}: every pixel there is zero, "
+            f"{name}: expected a distance above 0 in every frame, got none in frame {index}: every pixel there is zero, "
             "negative, sky or not a number; check depth_type and what the depth comes from."
         )
-    return Distances(metres, focal_length(depth, field_of_view, metres.shape[-1]))
+    return known
 
 
 def metres_of(depth: Tensor | dict, depth_type: dict, name: str = "depth") -> Tensor:

@@ -13,10 +13,8 @@ from torch import Tensor
 
 from .memory import check_frames_memory
 
-NUMBERS, WITH_ALPHA = (
-    8,
-    12,
-)  # of each pixel while a video is read: as frames, as one clip, and while values are converted
+# Numbers a pixel while a video is read: as frames, as one clip, and while values are converted.
+NUMBERS, WITH_ALPHA = 8, 12
 ADVICE = "put Trim Video in front of it, or save the video in a smaller size"
 
 

@@ -216,5 +216,5 @@ def hole_report(moved: MovedClip) -> str:
     if left.sum() < shares.sum():
         lines.append(f"Filled from scene or other frames down to {left.mean():.1f} %.")
     if left[worst] > 20:
-        lines.append("That is much to make up: lower the amount of the path, or let a video model generate it.")
+        lines.append("A large part is not shown: lower the amount of the path, or let a video model generate it.")
     return "\n".join(lines)

@@ -83,9 +83,10 @@ def stamp(name: str | None, *folders: str, endings: tuple[str, ...] = WEIGHTS) -
 
 def output_file(prefix: str, ending: str) -> Path:
     """A new file in the output folder; a prefix that leads out of it is refused by the host."""
-    if any(ord(letter) < 32 for letter in prefix):
+    if not prefix.isprintable() or len(prefix) > LONGEST_PREFIX:
         raise ValueError(
-            f"filename_prefix: expected a name without control characters, got {prefix!r}: enter another one."
+            f"filename_prefix: expected up to {LONGEST_PREFIX} characters without control characters, got {prefix[:200]!r}: "
+            "enter another name."
         )
     try:
         folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
@@ -104,11 +105,6 @@ def output_file(prefix: str, ending: str) -> Path:
 @contextmanager
 def claimed_file(prefix: str, ending: str) -> Iterator[Path]:
     """A new file in the output folder, empty, so that no other run gets its name; it is deleted if it stays empty."""
-    if not prefix.isprintable() or len(prefix) > LONGEST_PREFIX:
-        raise ValueError(
-            f"filename_prefix: expected up to {LONGEST_PREFIX} characters without control characters, got {prefix[:200]!r}: "
-            "enter another name."
-        )
     try:
         path = create_file(prefix, ending)
     except OSError as error:

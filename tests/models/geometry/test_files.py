@@ -15,7 +15,7 @@ from pack.models.geometry.ply import ply_chunks
 from pack.models.geometry.surface import point_cloud, surface
 from pack.models.geometry.usd import UsdFile
 from pack.models.geometry.view import vertical_view
-from pack.models.geometry.writing import write_series
+from pack.models.saving import write_file
 from pack.models.stage import render, sample_scene
 from PIL import Image
 from tiny.geometry_files import decibels, project, read_glb, read_ply, read_usd
@@ -62,6 +62,10 @@ def chunk(path: Path) -> dict:
     return json.loads(data[20 : 20 + size])
 
 
+def written(path, chunks):
+    return write_file(path, lambda file: file.writelines(chunks))
+
+
 # --- GLB -------------------------------------------------------------------------------------------------------------
 
 
@@ -73,7 +77,7 @@ def test_a_glb_returns_to_the_picture(clip, tmp_path, step, textured):
     look = {"texture": png(clip.rgb[frame])} if textured else {"colours": linear(colours)}
     about = {"workflow": "{}"}
     chunks = glb_chunks(shape, camera_of(clip, frame), **look, about=about)
-    (path,) = write_series(tmp_path / "x_0000.glb", [chunks], lambda done: None)
+    path = written(tmp_path / "x.glb", chunks)
     read = read_glb(path)
     assert read.points.shape == shape.points.shape and np.array_equal(read.triangles, shape.triangles.numpy())
     np.testing.assert_allclose(read.points, shape.points.numpy(), atol=1e-6)
@@ -95,7 +99,7 @@ def test_a_glb_of_points_and_one_of_nothing(clip, tmp_path):
         glb_chunks(shape, camera_of(clip, 0), linear(colours)),
         glb_chunks(empty, camera_of(clip, 0), torch.empty(0, 3)),
     ]
-    full, nothing = write_series(tmp_path / "x_0000.glb", contents, lambda done: None)
+    full, nothing = (written(tmp_path / f"{i}.glb", content) for i, content in enumerate(contents))
     (cloud,) = trimesh.load_scene(full, process=False).geometry.values()
     assert isinstance(cloud, trimesh.PointCloud) and len(cloud.vertices) == HEIGHT * WIDTH
     assert (
@@ -105,9 +109,7 @@ def test_a_glb_of_points_and_one_of_nothing(clip, tmp_path):
 
 def test_every_view_and_accessor_of_a_glb_fits(clip, tmp_path):
     shape, _ = found_in(clip, 1, step=2)
-    (path,) = write_series(
-        tmp_path / "x_0000.glb", [glb_chunks(shape, camera_of(clip, 1), texture=png(clip.rgb[1]))], print
-    )
+    path = written(tmp_path / "x.glb", glb_chunks(shape, camera_of(clip, 1), texture=png(clip.rgb[1])))
     scene = chunk(path)
     for view in scene["bufferViews"]:
         assert (
@@ -136,7 +138,7 @@ def test_a_ply_returns_to_the_picture(clip, tmp_path):
     for step in (1, 4):
         shape, colours = found_in(clip, 3, point_cloud, step)
         content = ply_chunks(shape, camera_of(clip, 3), as_bytes(colours))
-        (path,) = write_series(tmp_path / f"{step}_0000.ply", [content], lambda done: None)
+        path = written(tmp_path / f"{step}.ply", content)
         read = read_ply(path)
         assert read.points.dtype == np.float32 and np.array_equal(read.points, shape.points.numpy())
         quality, covered = decibels(read, clip.rgb[3].numpy())
@@ -149,7 +151,7 @@ def test_a_ply_returns_to_the_picture(clip, tmp_path):
 def test_a_ply_says_its_units_and_may_be_empty(clip, tmp_path):
     empty = point_cloud(torch.full((HEIGHT, WIDTH), torch.nan), camera_of(clip, 0))
     content = ply_chunks(empty, camera_of(clip, 0), torch.empty(0, 3).byte())
-    (path,) = write_series(tmp_path / "x_0000.ply", [content], lambda done: None)
+    path = written(tmp_path / "x.ply", content)
     assert len(read_ply(path).points) == 0
     assert b"comment units metres, x right, y up, z towards the viewer\n" in path.read_bytes()
 

@@ -3,7 +3,6 @@
 import os
 import resource
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 from pack.models.flow.files import numbered_series, read_flo, read_npz
 from pack.nodes.flow.files import LoadFlow, SaveFlow
 from pack.nodes.flow.tensors import FlowToTensor, TensorToFlow
+from tiny.full_disk import run_on_full_disk
 
 FRAMES, HEIGHT, WIDTH = 3, 5, 7
 LAYOUTS = ("frames, height, width, 2", "frames, 2, height, width")
@@ -191,16 +191,11 @@ def test_a_full_disk_leaves_nothing_and_is_named(small_disk, file_format):
 
 
 LIMITED = """
-import resource, signal, sys
-from pathlib import Path
-import conftest, torch
 from pack.models.flow.files import write_npz, write_series
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 flow = torch.randn(3, 32, 32, 2, generator=torch.Generator().manual_seed(0))
 for write, name, given in ((write_series, "x_0000.flo", flow), (write_npz, "x.npz", {"forward": flow})):
     try:
-        write(Path(sys.argv[1]) / name, given)
+        write(folder / name, given)
     except ValueError as error:
         print(error)
 """
@@ -208,13 +203,9 @@ for write, name, given in ((write_series, "x_0000.flo", flow), (write_npz, "x.np
 
 @pytest.mark.skipif(os.name != "posix", reason="the limit of a file's size is one of POSIX")
 def test_a_disk_that_takes_no_more_is_named_without_a_right_to_mount(tmp_path):
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": str(root)},
-    )  # fmt: skip
-    assert done.stdout.count("could not be written (File too large)") == 2, done.stdout
-    assert str(tmp_path / "x_0000.flo") in done.stdout and not list(tmp_path.iterdir())
+    printed = run_on_full_disk(LIMITED, tmp_path)
+    assert printed.count("could not be written (File too large)") == 2, printed
+    assert str(tmp_path / "x_0000.flo") in printed and not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("file_format", ["npz", "flo"])

@@ -266,7 +266,7 @@ def test_a_prefix_never_leads_out_of_the_output(out, clip):
 
 @pytest.mark.parametrize("prefix", ["duet/a\0b", "duet/line\nbreak", "\x1b[2J"])
 def test_control_characters_in_a_name_are_refused(out, clip, prefix):
-    with pytest.raises(ValueError, match="filename_prefix: expected a name without control characters"):
+    with pytest.raises(ValueError, match="filename_prefix: expected up to 200 characters without control characters"):
         save(clip, PLY, filename_prefix=prefix)
     assert not files(out)
 

@@ -4,9 +4,7 @@ import json
 import math
 import os
 import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import comfy.model_management as memory
 import folder_paths
@@ -19,6 +17,7 @@ from pack.models.handoff.names import FILE_FORMATS, PROGRAMS
 from pack.nodes.handoff.load import LoadDepth
 from pack.nodes.handoff.save import SaveDepth
 from PIL import Image
+from tiny.full_disk import run_on_full_disk
 from tiny.live_memory import LiveMemory
 
 FRAMES, HEIGHT, WIDTH = 3, 10, 14
@@ -477,19 +476,14 @@ def test_a_disk_that_cannot_be_written_is_named(folders):
 
 
 LIMITED = """
-import resource, signal, sys
-from pathlib import Path
-import conftest, torch
 from pack.models.handoff.names import Form
 from pack.models.handoff.note import DepthNote
 from pack.models.handoff.saving import DepthClip, save_clip
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 plane = torch.rand(64, 64, generator=torch.Generator().manual_seed(0)).numpy()
 for kind in ("EXR float", "PNG 16 bit", "FFV1 16 bit", "ProRes 422 HQ"):
     try:
         note = DepthNote("near is white", frame_rate=24.0)
-        save_clip(Path(sys.argv[1]) / "x.json", DepthClip(2, lambda i: plane, lambda i: {}), Form(kind, "near is white"), note, {})
+        save_clip(folder / "x.json", DepthClip(2, lambda i: plane, lambda i: {}), Form(kind, "near is white"), note, {})
     except ValueError as error:
         print(error)
 """
@@ -497,12 +491,8 @@ for kind in ("EXR float", "PNG 16 bit", "FFV1 16 bit", "ProRes 422 HQ"):
 
 @pytest.mark.skipif(os.name != "posix", reason="the limit of a file's size is one of POSIX")
 def test_a_disk_that_takes_no_more_is_named_without_a_right_to_mount(tmp_path):
-    root = Path(__file__).parents[2]
-    done = subprocess.run(
-        [sys.executable, "-c", LIMITED, str(tmp_path)], cwd=root, capture_output=True, text=True, check=True,
-        env=os.environ | {"PYTHONPATH": str(root)},
-    )  # fmt: skip
-    assert done.stdout.count("could not be written (File too large)") == 4, done.stdout + done.stderr
+    printed = run_on_full_disk(LIMITED, tmp_path)
+    assert printed.count("could not be written (File too large)") == 4, printed
     assert not list(tmp_path.iterdir())
 
 

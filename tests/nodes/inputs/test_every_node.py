@@ -82,9 +82,7 @@ def output(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory):
-    """The small models that some nodes need, and an output folder for those that save."""
-    output = folder_paths.get_output_directory()
-    folder_paths.set_output_directory(str(tmp_path_factory.mktemp("output")))
+    """The small models that some nodes need."""
     root = tmp_path_factory.mktemp("models")
     write_flow_models(root)
     before = dict(folder_paths.folder_names_and_paths)
@@ -93,8 +91,7 @@ def models(tmp_path_factory):
     autoencoder = loader.execute(**widgets(loader) | {"autoencoder_name": "duet_flow_codec_64.safetensors"})[0]
     folder_paths.folder_names_and_paths.clear()
     folder_paths.folder_names_and_paths.update(before)
-    yield SimpleNamespace(vae=comfy.sd.VAE(sd=vae_state()), autoencoder=autoencoder, model=tiny_model())
-    folder_paths.set_output_directory(output)
+    return SimpleNamespace(vae=comfy.sd.VAE(sd=vae_state()), autoencoder=autoencoder, model=tiny_model())
 
 
 def default(one):
