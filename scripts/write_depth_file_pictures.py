@@ -15,7 +15,7 @@ import torch  # noqa: E402
 from pack.models.choices import DEPTH_TYPES  # noqa: E402
 from pack.models.flow.drawing import wheel  # noqa: E402
 from pack.models.handoff import exr  # noqa: E402
-from pack.models.handoff.channels import motion_channels, picture_channels, srgb_of_linear  # noqa: E402
+from pack.models.handoff.channels import motion_channels, picture_channels  # noqa: E402
 from pack.models.handoff.layer_parts import layer_parts  # noqa: E402
 from pack.models.handoff.names import EXR_FLOAT, Form  # noqa: E402
 from pack.models.handoff.note import DepthNote  # noqa: E402
@@ -23,6 +23,7 @@ from pack.models.handoff.opening import open_depth  # noqa: E402
 from pack.models.handoff.saving import DepthClip, save_clip  # noqa: E402
 from pack.models.handoff.stored import grey_of_distance  # noqa: E402
 from pack.models.layers.decompose import decompose  # noqa: E402
+from pack.models.srgb import to_srgb  # noqa: E402
 from pack.models.stage import render, sample_scene  # noqa: E402
 from write_pictures import sheet  # noqa: E402
 
@@ -80,7 +81,7 @@ def layer_pictures(clip) -> None:
         """A part over grey, so that its alpha is visible."""
         plane = lambda channel: torch.from_numpy(found[f"{name}.{channel}"])
         light = torch.stack([plane(channel) for channel in "RGB"], -1)
-        return srgb_of_linear(light + 0.5 * (1 - plane("A"))[..., None])
+        return to_srgb(light + 0.5 * (1 - plane("A"))[..., None])
 
     shown = [name for name in parts if not name.endswith("_depth")]
     depths = [torch.from_numpy(found[f"{name}_depth.Z"]) for name in shown]

@@ -1,13 +1,13 @@
 """Colours of pixels as files of geometry write them."""
 
-import torch
 from torch import Tensor
+
+from ..srgb import to_linear
 
 
 def linear(colours: Tensor) -> Tensor:
     """Picture values (sRGB) to linear light, which colours at points are in glTF and USD."""
-    colours = colours.clamp(0, 1)
-    return torch.where(colours <= 0.04045, colours / 12.92, ((colours + 0.055) / 1.055) ** 2.4)
+    return to_linear(colours.clamp(0, 1))
 
 
 def as_bytes(colours: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..srgb import to_linear, to_srgb
 from .names import GREY
 
 COLOURS = ("R", "G", "B", "A")
@@ -18,23 +19,9 @@ KNOWN = "valid.A"  # 1 where depth is known
 DEPTH_NAMES = ("z", "depth.z", "depth.v", "depth.y", "depth.r", "depth")
 
 
-def linear_of_srgb(values: Tensor) -> Tensor:
-    """sRGB as light; beyond 0..1 the curve goes on."""
-    size = values.abs()
-    light = torch.where(size <= 0.04045, size / 12.92, ((size + 0.055) / 1.055) ** 2.4)
-    return light.copysign(values)
-
-
-def srgb_of_linear(values: Tensor) -> Tensor:
-    """Light as sRGB; beyond 0..1 the curve goes on."""
-    size = values.abs()
-    srgb = torch.where(size <= 0.0031308, size * 12.92, 1.055 * size ** (1 / 2.4) - 0.055)
-    return srgb.copysign(values)
-
-
 def picture_channels(picture: Tensor) -> dict[str, np.ndarray]:
     """(H, W, 1, 3 or 4) as R, G, B and A."""
-    light = linear_of_srgb(picture[..., :3].float()).expand(*picture.shape[:2], 3)
+    light = to_linear(picture[..., :3].float()).expand(*picture.shape[:2], 3)
     alpha = picture[..., 3].clamp(0, 1).float() if picture.shape[-1] == 4 else torch.ones(picture.shape[:2])
     planes = [*(light * alpha[..., None]).unbind(-1), alpha]
     return {name: plane.numpy() for name, plane in zip(COLOURS, planes, strict=True)}
@@ -45,10 +32,10 @@ def picture_of(channels: dict[str, np.ndarray]) -> Tensor:
     channels = {name: np.nan_to_num(channels[name], posinf=0.0, neginf=0.0) for name in COLOURS if name in channels}
     light = torch.stack([torch.from_numpy(channels[name]) for name in COLOURS[:3]], -1)
     if "A" not in channels:
-        return srgb_of_linear(light)
+        return to_srgb(light)
     alpha = torch.from_numpy(channels["A"])[..., None]
     colours = torch.where(alpha > 0, light / alpha.where(alpha > 0, 1.0), light)
-    return torch.cat((srgb_of_linear(colours), alpha), -1)
+    return torch.cat((to_srgb(colours), alpha), -1)
 
 
 def depth_channels(values: np.ndarray, channel: str) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from .stereo import to_linear, to_srgb
+from ..srgb import to_linear, to_srgb
 from .surface import nearness_of
 
 FULL = 5.0  # pixels: a larger blur is computed in a smaller picture

@@ -8,6 +8,7 @@ import math
 import torch
 from torch import Tensor
 
+from ..srgb import to_linear, to_srgb
 from .lens import Fisheye, Pinhole, fisheye
 
 EYE_PLACES = {"left": (0.0, 1.0), "middle": (-0.5, 0.5), "right": (-1.0, 0.0)}  # both eyes' places, in eye distances
@@ -48,16 +49,6 @@ def field_of_fisheye(side: int, focal: float, size: tuple[int, int]) -> Tensor:
     )
     seen = (angle < 1.55) & ((right * stretch * focal).abs() <= (width - 1) / 2)
     return seen & ((down * stretch * focal).abs() <= (height - 1) / 2)
-
-
-def to_linear(colour: Tensor) -> Tensor:
-    """sRGB to linear light."""
-    return torch.where(colour <= 0.04045, colour / 12.92, ((colour.clamp_min(0) + 0.055) / 1.055) ** 2.4)
-
-
-def to_srgb(light: Tensor) -> Tensor:
-    """Linear light to sRGB."""
-    return torch.where(light <= 0.0031308, light * 12.92, 1.055 * light.clamp_min(0.0031308) ** (1 / 2.4) - 0.055)
 
 
 def anaglyph(left: Tensor, right: Tensor) -> Tensor:

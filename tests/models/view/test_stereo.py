@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pack.models.srgb import to_linear, to_srgb
 from pack.models.view.comfort import Comfort
 from pack.models.view.reproject import reproject
 from pack.models.view.stereo import (
@@ -13,8 +14,6 @@ from pack.models.view.stereo import (
     fisheye_lens,
     half,
     side_of_fisheye,
-    to_linear,
-    to_srgb,
 )
 
 SIZE = (24, 120)

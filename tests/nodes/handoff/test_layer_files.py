@@ -5,7 +5,7 @@ import numpy as np
 import OpenImageIO as oiio
 import pytest
 import torch
-from pack.models.handoff.channels import linear_of_srgb
+from pack.models.srgb import to_linear
 from pack.models.stage import render, sample_scene
 from pack.nodes.handoff.layers import SaveLayers
 from pack.nodes.layers.decompose import DecomposeLayers
@@ -67,7 +67,7 @@ def test_the_layers_add_up_to_the_clip(output):
         assert np.abs(alpha - 1).max() < 1e-5
         light = np.stack([sum(part[channel] for part in found.values()) for channel in "RGB"], -1)
         solid = np.max([part["A"] for part in found.values()], axis=0) > 1 - 1e-6
-        assert solid.mean() > 0.9 and np.abs(light - linear_of_srgb(clip.rgb[index]).numpy())[solid].max() < 1e-5
+        assert solid.mean() > 0.9 and np.abs(light - to_linear(clip.rgb[index]).numpy())[solid].max() < 1e-5
         person = found["person"]
         seen = person["A"] > 0.999
         assert seen.any() and np.allclose(depth["person_depth"][seen], clip.depth[index].numpy()[seen], rtol=1e-5)
