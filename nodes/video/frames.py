@@ -19,7 +19,7 @@ class FramesToVideo(io.ComfyNode):
             display_name="Frames to Video",
             category=CATEGORY,
             description="Makes a video of frames with the exact frame rate, the audio and the bit depth of the video that they "
-            "come from, for Save Video. Depth can stand to the right of it.",
+            "come from, for Save Video. Depth can be put to the right of the frames.",
             search_aliases=[
                 "create video", "images to video", "keep audio", "keep fps", "combine video", "23.976", "29.97", "mux audio",
                 "export video", "frame rate", "10 bit", "side by side", "video combine",

@@ -30,7 +30,7 @@ def edge_input() -> io.Int.Input:
     return io.Int.Input(
         "sharpen_edges", default=0, min=0, max=16, step=1, advanced=True,
         tooltip="Pixels over which the edges of the depth are blurred, to each side. Estimated depth needs 1 to 3, otherwise "
-        "specks fly between near and far. 0 for exact depth.",
+        "specks appear between near and far. 0 for exact depth.",
     )  # fmt: skip
 
 

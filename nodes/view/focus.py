@@ -25,7 +25,7 @@ def focus_input() -> io.DynamicCombo.Input:
     point = [part("point_x", "width, from the left"), part("point_y", "height, from the top")]
     return io.DynamicCombo.Input(
         "focus", options=[option(DISTANCE, [metres]), option(POINT, point), option(MASK, [])],
-        tooltip="What is sharp. distance: what is so far away. point: what is at a place in the picture. mask: the median of "
+        tooltip="What is sharp. distance: what is at focus_distance. point: what is at a place in the picture. mask: the median of "
         "what focus_mask shows, in each frame: the focus follows a person.",
     )  # fmt: skip
 
