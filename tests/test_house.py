@@ -42,7 +42,7 @@ LOOSE = {
         "types",
     },
     "tests/models": set(),
-    "tests/nodes": {"test_gpu", "test_node_words", "test_registry", "test_replaced", "test_version"},
+    "tests/nodes": {"conftest", "test_gpu", "test_node_words", "test_registry", "test_replaced", "test_version"},
     "training": {"__init__", "launch"},
     "tests/training": set(),
 }

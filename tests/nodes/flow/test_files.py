@@ -8,7 +8,6 @@ from pathlib import Path
 
 import comfy.model_management as memory
 import cv2
-import folder_paths
 import numpy as np
 import pytest
 import torch
@@ -23,19 +22,6 @@ LAYOUTS = ("frames, height, width, 2", "frames, 2, height, width")
 
 def noise(*shape, seed=0):
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture
-def folders(tmp_path):
-    """The host's own input and output folders, elsewhere."""
-    before = folder_paths.get_input_directory(), folder_paths.get_output_directory()
-    for name in ("in", "out"):
-        (tmp_path / name).mkdir()
-    folder_paths.set_input_directory(str(tmp_path / "in"))
-    folder_paths.set_output_directory(str(tmp_path / "out"))
-    yield tmp_path
-    folder_paths.set_input_directory(before[0])
-    folder_paths.set_output_directory(before[1])
 
 
 def flow(*names):
