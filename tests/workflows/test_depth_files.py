@@ -26,7 +26,7 @@ LOAD = {
 }
 
 
-def graph(save=(), load=(), compared="geometry"):
+def graph(save=(), load=(), again="take/again"):
     node = lambda kind, **inputs: {"class_type": kind, "inputs": inputs, "_meta": {"title": kind}}
     return {
         "1": node("DuetRenderTestVideo", **STAGE),
@@ -34,7 +34,7 @@ def graph(save=(), load=(), compared="geometry"):
         "3": node("DuetSaveDepth", **SAVE | dict(save)),
         "4": node("DuetLoadDepth", **LOAD | dict(load)),
         "5": node("PreviewAny", source=["4", 9]),
-        "6": node("DuetSaveDepth", **SAVE | {"depth": ["4", 0], "images": ["4", 1], "flow": ["4", 2], "object_masks": ["4", 3], "filename_prefix": "take/again"}),
+        "6": node("DuetSaveDepth", **SAVE | {"depth": ["4", 0], "images": ["4", 1], "flow": ["4", 2], "object_masks": ["4", 3], "filename_prefix": again}),
     }  # fmt: skip
 
 
@@ -47,10 +47,10 @@ def read(path):
 
 def test_what_was_loaded_is_what_was_saved(run, server):
     """Saved, loaded and saved again: every channel of both files is equal."""
-    result = run(graph())
+    result = run(graph(save={"filename_prefix": "kept/depth"}, again="kept/again"))
     assert result.ok, (result.error, result.node_errors)
     assert "3 frames of 64 x 64" in result.outputs["5"]["text"][0]
-    folder = server.output / "take"
+    folder = server.output / "kept"
     for frame in range(1, 4):
         first, spec = read(folder / f"depth_00001_.{frame:04}.exr")
         again, _ = read(folder / f"again_00001_.{frame:04}.exr")
