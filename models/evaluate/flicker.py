@@ -38,9 +38,12 @@ def measure_flicker(images: Tensor, motion: Tensor, original: Tensor | None = No
 
 
 def sharpness_ratio(images: Tensor, original: Tensor, counted: Tensor) -> float:
-    """The steps of brightness between neighbouring pixels, as a share of the original's, where bool (F, H, W) counts."""
+    """The steps of brightness between neighbouring pixels, as a share of the original's, where bool (F, H, W) counts.
+
+    An original without any steps has no sharpness that could be lost, so 1.
+    """
     mine, theirs = (sum(map(steps, clip, counted)) for clip in (images, original))
-    return mine / theirs if theirs > 0 else 1.0 if mine == 0 else float("inf")
+    return mine / theirs if theirs > 0 else 1.0
 
 
 def steps(picture: Tensor, counted: Tensor) -> float:

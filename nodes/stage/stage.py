@@ -105,7 +105,7 @@ class RenderTestVideo(io.ComfyNode):
 
 def nuisance_inputs() -> list[io.Input]:
     """What real footage adds to the pictures; the ground truth stays that of the clean clip."""
-    how = {"default": 0.0, "min": 0.0, "advanced": True}
+    how = {"default": 0.0, "min": 0.0, "advanced": True, "optional": True}
     return [
         io.Float.Input(
             "sensor_noise", max=0.2, step=0.005, **how,

@@ -79,7 +79,7 @@ def test_sharpness_by_hand():
     half = everywhere.clone()
     half[:, :, 2:] = False  # without the steps
     assert sharpness_ratio(picture(row), picture(row), half) == 1
-    assert sharpness_ratio(picture(row), picture(0 * row), everywhere) == float("inf")
+    assert sharpness_ratio(picture(row), picture(0 * row), everywhere) == 1
     assert sharpness_ratio(picture(0 * row), picture(row), everywhere) == 0
 
 
