@@ -1,8 +1,9 @@
 """Flow from every frame of a clip to one picture, put together of the flows between neighbouring frames.
 
 Far apart, an estimator loses what has moved by more than it searches; between neighbours it loses little. The errors of
-the single flows would add up, so what is left after each of them is estimated too. The picture is one of the clip, or
-much like one of them. Letters: N frames, H and W pixels.
+the single flows would add up, so what is left after each of them is estimated too. A point that was hidden for a while is
+lost between neighbours, so each frame is compared with the picture directly as well, for what is not trusted yet. The
+picture is one of the clip, or much like one of them. Letters: N frames, H and W pixels.
 """
 
 from typing import NamedTuple
@@ -19,7 +20,6 @@ from .warp import warp
 SAME_COLOUR = 0.1  # what a point may differ from the picture, beyond what the whole frame does
 WINDOW = 5  # pixels a side over which colours are compared
 THUMBNAIL = 64  # pixels a side at which the frame that is most like the picture is searched
-HALF = 0.5  # a frame of which less is trusted is compared with the picture directly, too
 
 
 class Link(NamedTuple):
@@ -65,8 +65,6 @@ def onward(link: Link, before: Tensor, frame: Tensor, picture: Tensor, estimate:
     there = joined(estimate(frame, before), link.there)
     back = joined(link.back, estimate(before, frame))
     link = Link(corrected(there, frame, picture, estimate), corrected(back, picture, frame, estimate))
-    if seen(link, frame, picture).float().mean() >= HALF:
-        return link
     return completed(link, direct(picture, frame, estimate), frame, picture)
 
 

@@ -54,7 +54,7 @@ def test_trust_lasts_over_the_distance(stage, chained):
     share = lambda valid, i: valid[i][here[i]].mean().item()
     alone = single(stage.rgb[0], stage.rgb)[1]
     last = range(FRAMES - 3, FRAMES)
-    assert sum(share(chained[1], i) for i in last) > sum(share(alone, i) for i in last)
+    assert sum(share(chained[1], i) for i in last) > 1.3 * sum(share(alone, i) for i in last)
     assert share(chained[1], FRAMES - 1) > 0.6
 
 
@@ -81,7 +81,7 @@ def test_the_picture_may_be_any_frame_and_is_found(stage):
     true, visible = exact(stage, middle)
     good = (valid > 0) & visible
     assert (flow - true).norm(dim=-1)[good].median() < 0.5
-    assert valid[0][visible[0]].mean() > 0.8 and valid[-1][visible[-1]].mean() > 0.8
+    assert valid[0][visible[0]].mean() > 0.6 and valid[-1][visible[-1]].mean() > 0.6
 
 
 def test_noise_shake_and_a_step_of_exposure_leave_most_of_it(stage):
@@ -90,7 +90,7 @@ def test_noise_shake_and_a_step_of_exposure_leave_most_of_it(stage):
     assert exposure_gains(FRAMES, nuisances, 3)[-1] < 0.9
     flow, valid = chained_to_still(images[0], images)
     true, visible = exact(stage)
-    assert valid[-1][visible[-1]].mean() > 0.7
+    assert valid[-1][visible[-1]].mean() > single(images[0], images)[1][-1][visible[-1]].mean() + 0.05
     assert (flow - true).norm(dim=-1)[(valid > 0) & visible].median() < 1  # the shake itself is half a pixel
 
 
@@ -98,7 +98,7 @@ def test_a_cut_is_not_trusted_and_both_sides_keep_what_they_have(stage):
     other = render(sample_scene(4, frames=3, height=160, width=160, action="wave", objects=0)).rgb
     images = torch.cat((stage.rgb[:4], other))
     valid = chained_to_still(images[0], images)[1].mean((1, 2))
-    assert valid[:4].min() > 0.8 and valid[4:].max() < 0.5
+    assert valid[:4].min() > 0.7 and valid[4:].max() < 0.5
 
 
 def test_frames_in_disorder_are_compared_with_the_picture_directly():

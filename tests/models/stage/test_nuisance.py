@@ -118,7 +118,7 @@ def test_the_clip_is_moved_by_the_shifts():
         right, down = shifts[i].tolist()
         expected = torch.stack((0.5 + 0.3 * ((x - right) / 4).sin(), 0.5 + 0.3 * ((y - down) / 5).cos()), -1)
         inside = (slice(4, -4), slice(4, -4))
-        assert (shaken[i][..., :2] - expected)[inside].abs().max() < 2e-3
+        assert (shaken[i][..., :2] - expected)[inside].abs().max() < 5e-3
         measured = dis_flow(textured()[0], shaken[i])[inside].flatten(0, 1).median(0).values
         assert torch.allclose(measured, shifts[i], atol=0.2)
 
