@@ -41,7 +41,7 @@ def chained_to_still(
         for i in frames:
             if i != nearest:
                 link = onward(link, images[i - frames.step], images[i], picture, estimate)
-            flow[i], valid[i] = link.there, seen(link, images[i], picture).float()
+            flow[i], valid[i] = link.there, reliable(link, images[i], picture).float()
             done += i != nearest
             report(done + 1)
     return flow, valid
@@ -83,14 +83,14 @@ def corrected(flow: Tensor, start: Tensor, end: Tensor, estimate: Estimate) -> T
 def completed(link: Link, other: Link, frame: Tensor, picture: Tensor) -> Link:
     """A link with the flow of another one where only that is trusted."""
     swapped = lambda one: Link(one.back, one.there)
-    there = seen(other, frame, picture) & ~seen(link, frame, picture)
-    back = seen(swapped(other), picture, frame) & ~seen(swapped(link), picture, frame)
+    there = reliable(other, frame, picture) & ~reliable(link, frame, picture)
+    back = reliable(swapped(other), picture, frame) & ~reliable(swapped(link), picture, frame)
     return Link(
         torch.where(there[..., None], other.there, link.there), torch.where(back[..., None], other.back, link.back)
     )
 
 
-def seen(link: Link, frame: Tensor, picture: Tensor) -> Tensor:
+def reliable(link: Link, frame: Tensor, picture: Tensor) -> Tensor:
     """(H, W) bool: the flow leads to a point of the same colour, from which the flow back leads to the start."""
     return (trusted(link.there, link.back) > 0) & (colour_error(link.there, frame, picture) < SAME_COLOUR)
 

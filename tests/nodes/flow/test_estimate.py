@@ -99,10 +99,10 @@ def test_a_clip_that_does_not_fit_is_refused_before_the_model_is_loaded(small, m
         EstimateFlow.execute(torch.rand(2, 480, 640, 3), optical_flow=small)
 
 
-@pytest.mark.parametrize("model", ["a name", object(), patcher(torch.nn.Linear(1, 1))], ids=["text", "object", "other"])
-def test_another_model_is_refused(model):
-    with pytest.raises(ValueError, match="optical_flow: expected RAFT from Load Optical Flow Model, got"):
-        EstimateFlow.execute(torch.rand(2, 32, 32, 3), optical_flow=model)
+def test_another_model_is_refused():
+    for model, name in (("a name", "str"), (object(), "object"), (patcher(torch.nn.Linear(1, 1)), "Linear")):
+        with pytest.raises(ValueError, match=f"optical_flow: expected RAFT from Load Optical Flow Model, got {name}"):
+            EstimateFlow.execute(torch.rand(2, 32, 32, 3), optical_flow=model)
 
 
 def test_two_models_are_refused(small):
