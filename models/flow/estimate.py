@@ -3,7 +3,7 @@
 Flow is in pixels, last axis (dx, dy). Letters: F frames, P = F - 1 pairs of neighbours, H and W pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -15,6 +15,10 @@ from .warp import warp
 
 MIN_SIDE = 32  # on pictures smaller than its patches DIS reads beyond their border
 LUMA = (0.299, 0.587, 0.114)
+
+Estimate = Callable[
+    [Tensor, Tensor], Tensor
+]  # two pictures (H, W, 3) to the flow (H, W, 2) from the first to the second
 
 
 def dis_flow(start: Tensor, end: Tensor) -> Tensor:
@@ -49,11 +53,11 @@ def consistent(forward: Tensor, backward: Tensor) -> Tensor:
     return inside & (square(forward + back) < 0.01 * (square(forward) + square(back)) + 0.5)
 
 
-def neighbours_flow(images: Tensor, report: Report = silent) -> dict[str, Tensor]:
+def neighbours_flow(images: Tensor, report: Report = silent, estimate: Estimate = dis_flow) -> dict[str, Tensor]:
     """(F, H, W, 3) to the flow between neighbours forward and backward, (P, H, W, 2) each, and where it is trusted."""
 
     def pair(i: int) -> tuple[Tensor, ...]:
-        there, back = dis_flow(images[i], images[i + 1]), dis_flow(images[i + 1], images[i])
+        there, back = estimate(images[i], images[i + 1]), estimate(images[i + 1], images[i])
         return there, trusted(there, back), back, trusted(back, there)
 
     names = ("forward", "forward_valid", "backward", "backward_valid")
@@ -65,28 +69,26 @@ def trusted(there: Tensor, back: Tensor) -> Tensor:
     return consistent(there[None], back[None])[0].float()
 
 
-def flow_to_still(picture: Tensor, images: Tensor, report: Report = silent) -> tuple[Tensor, Tensor]:
-    """From each pixel of (F, H, W, 3) to the picture (H, W, 3): flow (F, H, W, 2) and where it is trusted, (F, H, W)."""
+def changes_along(clips: Sequence[Tensor], motion: Tensor) -> Iterator[tuple[list[Tensor], Tensor]]:
+    """For each pair of neighbours: what changes in each clip beside the motion, and the pixels whose flow is trusted.
 
-    def frame(i: int) -> tuple[Tensor, ...]:
-        flow = dis_flow(images[i], picture)
-        return flow, trusted(flow, dis_flow(picture, images[i]))
+    Clips and motion are (F, H, W, 3), changes (H, W, 3): the next frame warped back along the flow of `motion`, less the
+    frame. Trusted pixels are bool (H, W).
+    """
+    for i in range(len(motion) - 1):
+        forward, backward = dis_flow(motion[i], motion[i + 1])[None], dis_flow(motion[i + 1], motion[i])[None]
+        changes = [warp(clip[i + 1 : i + 2], forward.to(clip.device))[0] - clip[i] for clip in clips]
+        yield changes, consistent(forward, backward)[0]
 
-    return frame_by_frame(frame, len(images), report)
 
-
-def warp_errors(
-    images: Tensor, motion: Tensor, report: Callable[[int], None] = lambda done: None
-) -> tuple[Tensor, Tensor]:
+def warp_errors(images: Tensor, motion: Tensor, report: Report = silent) -> tuple[Tensor, Tensor]:
     """The error between each frame and the next one warped back along the flow of `motion`.
 
     images and motion (F, H, W, 3) to the mean absolute error (P, H, W) and the pixels whose flow is trusted, (P, H, W).
     """
     errors, valid = [], []
-    for i in range(len(images) - 1):
-        forward, backward = dis_flow(motion[i], motion[i + 1])[None], dis_flow(motion[i + 1], motion[i])[None]
-        next_frame = warp(images[i + 1 : i + 2], forward.to(images.device))[0]
-        errors.append((next_frame - images[i]).abs().mean(-1))
-        valid.append(consistent(forward, backward)[0].to(images.device))
-        report(i + 1)
+    for (change,), seen in changes_along([images], motion):
+        errors.append(change.abs().mean(-1))
+        valid.append(seen.to(images.device))
+        report(len(errors))
     return torch.stack(errors), torch.stack(valid)

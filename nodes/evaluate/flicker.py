@@ -7,6 +7,8 @@ from ..inputs.memory import check_clip_memory
 from ..inputs.video import clip_input
 from .clips import CATEGORY, counted_mask, counted_pixels, draw_errors, error_gain
 
+SOFT = 0.95  # share of the original's sharpness below which the report says that a clip is softer
+
 
 class MeasureFlicker(io.ComfyNode):
     @classmethod
@@ -16,7 +18,7 @@ class MeasureFlicker(io.ComfyNode):
             display_name="Measure Flicker",
             category=CATEGORY,
             description="Measures how much a clip flickers: each next frame is warped back along the motion and compared, "
-            "where the motion is reliable. Needs no model.",
+            "where the motion is reliable. With the original, how much an edit adds to the original's own. Needs no model.",
             search_aliases=[
                 "flicker", "flow warp error", "warping error", "temporal consistency", "temporal stability", "video stability",
                 "evaluate video", "measure video", "metric",
@@ -30,6 +32,12 @@ class MeasureFlicker(io.ComfyNode):
                     "frames and the same size.",
                 ),
                 counted_mask(),
+                clip_input(
+                    "original_images", optional=True,
+                    tooltip="The clip before the edit: added_error then leaves out what flickers in it too, and sharpness "
+                    "compares with it. Its motion counts where motion_images is not connected. As many frames and the same "
+                    "size.",
+                ),
             ],
             outputs=[
                 io.Float.Output(
@@ -42,28 +50,65 @@ class MeasureFlicker(io.ComfyNode):
                 ),
                 io.String.Output(
                     display_name="report",
-                    tooltip="The number, the percentage of the pixels that counts, and the pair with the largest error.",
+                    tooltip="The number, the percentage of the pixels that counts, and the pair with the largest error; with "
+                    "original_images also its own error and the comparison with it.",
+                ),
+                io.Float.Output(
+                    display_name="added_error",
+                    tooltip="The warp_error that the original does not have: 0 for the original itself, from 0 to 255. "
+                    "Without original_images the same as warp_error.",
+                ),
+                io.Float.Output(
+                    display_name="sharpness",
+                    tooltip="Steps between neighbouring pixels in proportion to the original: 1 is as sharp, below 1 softer. "
+                    "A soft clip has a small warp_error. Without original_images it is 1.",
                 ),
             ],
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, images, error_gain=4.0, motion_images=None, mask=None) -> io.NodeOutput:
-        from ...models.flow.estimate import warp_errors
+    def execute(cls, images, error_gain=4.0, motion_images=None, mask=None, original_images=None) -> io.NodeOutput:
+        from ...models.evaluate.flicker import measure_flicker
         from ..host.progress import progress
-        from ..inputs import checks
 
-        check_clip_memory("Measure Flicker", images, 8)
-        images = checks.rgb(images)
-        checks.several_frames(images, "Measure Flicker")
-        motion = images if motion_images is None else checks.rgb(motion_images, "motion_images")
-        checks.same_frames(images=images, motion_images=motion)
-        checks.same_size(images=images, motion_images=motion)
-        here = counted_pixels(mask, images)[:-1]
-        errors, reliable = warp_errors(images, motion, progress(len(images) - 1))
-        score, report = flicker_report(errors, reliable & here, here)
-        pictures, _ = draw_errors(errors.__getitem__, reliable & here, error_gain)
-        return io.NodeOutput(score, pictures, report)
+        check_clip_memory("Measure Flicker", images, 8 if original_images is None else 12)
+        images, motion, original = checked_clips(images, motion_images, original_images)
+        here = counted_pixels(mask, images)
+        flicker = measure_flicker(images, motion, original, progress(len(images) - 1))
+        counted = flicker.trusted & here[:-1]
+        score, report = flicker_report(flicker.error, counted, here[:-1])
+        added, sharpness, comparison = compared(flicker, score, counted, images, original, here)
+        pictures, _ = draw_errors(flicker.error.__getitem__, counted, error_gain)
+        return io.NodeOutput(score, pictures, report + comparison, added, sharpness)
+
+
+def checked_clips(images, motion_images, original_images) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The clip, that whose motion counts and the original, (F, H, W, 3) of one length and size."""
+    from ..inputs import checks
+
+    clips = {"images": checks.rgb(images)}
+    checks.several_frames(clips["images"], "Measure Flicker")
+    for name, clip in (("motion_images", motion_images), ("original_images", original_images)):
+        if clip is not None:
+            clips[name] = checks.rgb(clip, name)
+    checks.same_frames(**clips)
+    checks.same_size(**clips)
+    original = clips.get("original_images")
+    motion = clips.get("motion_images", clips["images"] if original is None else original)
+    return clips["images"], motion, original
+
+
+def compared(flicker, score: float, counted: Tensor, images: Tensor, original: Tensor | None, here: Tensor):
+    """The added error in steps of 8 bits, the sharpness and both as sentences; without an original there are none."""
+    from ...models.evaluate.flicker import sharpness_ratio
+    from ...models.evaluate.metrics import mean_where
+
+    if original is None:
+        return score, 1.0, ""
+    own, added = (255 * mean_where(error, counted) for error in (flicker.original_error, flicker.added_error))
+    sharpness = sharpness_ratio(images, original.to(images.device), here)
+    text = f" The original has {own:.2f}; the clip adds {added:.2f} to it, at {100 * sharpness:.0f} % of its sharpness."
+    return added, sharpness, text + (" It is softer, which lowers the warp error." if sharpness < SOFT else "")
 
 
 def flicker_report(errors: Tensor, counted: Tensor, here: Tensor) -> tuple[float, str]:

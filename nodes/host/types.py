@@ -33,6 +33,9 @@ MoGeGeometry = io.Custom("MOGE_GEOMETRY")
 #   "to_picture_valid" (N, H, W)
 Flow = io.Custom("DUET_FLOW")
 
+# OPTICAL_FLOW is a ModelPatcher around torchvision's RAFT, made by the host's Load Optical Flow Model.
+OpticalFlow = io.Custom("OPTICAL_FLOW")
+
 # DUET_FLOW_AUTOENCODER is a nodes.host.lfdm.autoencoder.HostAutoencoder: LFDM's flow autoencoder under the host's memory
 # management. It encodes a still image once, estimates the flow between pictures, and renders a still image moved by a flow.
 FlowAutoencoder = io.Custom("DUET_FLOW_AUTOENCODER")

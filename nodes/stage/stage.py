@@ -70,6 +70,7 @@ class RenderTestVideo(io.ComfyNode):
                     tooltip="Soft edges, and masks with values between 0 and 1. Turn it off for hard edges and masks of "
                     "0 and 1 only.",
                 ),
+                *nuisance_inputs(),
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The clip."),
@@ -86,12 +87,10 @@ class RenderTestVideo(io.ComfyNode):
     @classmethod
     def execute(
         cls, seed, width, height, frames, frame_rate, action, character_seed, motion_seed, room_seed, object_count,
-        camera, style,
-        smooth_edges,
+        camera, style, smooth_edges, sensor_noise=0.0, exposure_change=0.0, camera_shake=0.0, shadow_strength=0.0,
     ) -> io.NodeOutput:  # fmt: skip
         from ...models.stage import render, sample_scene
-        from ..host.memory import check_memory
-        from ..host.progress import progress
+        from ...models.stage.nuisance import Nuisances
 
         chosen = lambda value: None if value in (-1, AUTO) else value
         scene = sample_scene(
@@ -99,8 +98,48 @@ class RenderTestVideo(io.ComfyNode):
             style=style, character_seed=chosen(character_seed), motion_seed=chosen(motion_seed), room_seed=chosen(room_seed),
             objects=chosen(object_count),
         )  # fmt: skip
+        nuisances = Nuisances(sensor_noise, exposure_change, shake=camera_shake, shadow=shadow_strength)
         clip = render(scene, 2 if smooth_edges else 1)
-        what = f"A test video of {width} x {height} with {frames} frames"
-        check_memory(clip.bytes_needed("pictures"), what, "lower width, height or frames")
-        clip.compute("pictures", report=progress(frames))
-        return io.NodeOutput(clip.rgb, clip, clip.caption, clip.action, frame_rate)
+        return io.NodeOutput(filmed(clip, nuisances, seed), clip, clip.caption, clip.action, frame_rate)
+
+
+def nuisance_inputs() -> list[io.Input]:
+    """What real footage adds to the pictures; the ground truth stays that of the clean clip."""
+    how = {"default": 0.0, "min": 0.0, "advanced": True, "optional": True}
+    return [
+        io.Float.Input(
+            "sensor_noise", max=0.2, step=0.005, **how,
+            tooltip="Noise of a camera's sensor: its standard deviation on white, from 0 to 1. It grows with the square root "
+            "of brightness. 0.01 is a good camera in daylight, 0.05 one in the dark.",
+        ),
+        io.Float.Input(
+            "exposure_change", max=0.9, step=0.05, **how,
+            tooltip="Fraction of the brightness that is lost from one frame on, as when the sun goes behind a cloud.",
+        ),
+        io.Float.Input(
+            "camera_shake", max=10.0, step=0.1, **how,
+            tooltip="Pixels that no frame drifts farther from the first one, as on a tripod that is not quite still: a slow "
+            "wander and a small tremble. Depth, masks and flow do not move with it.",
+        ),
+        io.Float.Input(
+            "shadow_strength", max=1.0, step=0.05, **how,
+            tooltip="Fraction of the light that the floor loses at the person's feet: a soft shadow, which no mask contains.",
+        ),
+    ]  # fmt: skip
+
+
+def filmed(clip, nuisances, seed: int):
+    """The pictures of a clip (N, H, W, 3), computed, with what real footage adds to them."""
+    from ...models.stage.nuisance import add_nuisances
+    from ..host.memory import bytes_of, check_memory
+    from ..host.progress import progress
+
+    scene = clip.scene
+    size = (scene.frames, scene.height, scene.width)
+    what = f"A test video of {scene.width} x {scene.height} with {scene.frames} frames"
+    added = 0 if nuisances.none() else bytes_of(*size, copies=3)
+    check_memory(clip.bytes_needed("pictures") + added, what, "lower width, height or frames")
+    report = progress(scene.frames if nuisances.none() else 2 * scene.frames)
+    clip.compute("pictures", report=report)
+    masks = (clip.whole_person_mask, clip.scene_mask)
+    return add_nuisances(clip.rgb, nuisances, seed, *masks, lambda done: report(scene.frames + done))

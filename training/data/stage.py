@@ -5,8 +5,9 @@ from torch import Tensor
 
 from ...models.choices import ACTIONS
 from ...models.depth.range import normalize_clip
-from ...models.stage import render, render_character, sample_scene
+from ...models.stage import Clip, render, render_character, sample_scene
 from ...models.stage.caption import describe
+from ...models.stage.nuisance import Nuisances, add_nuisances
 from ...models.stage.scene import Scene
 from ..encode.workers import encoded
 
@@ -18,11 +19,12 @@ class StageClips:
     def __init__(
         self, clips: int = 512, size: int = 128, frames: int = 8, frame_rate: float = 8.0, first_seed: int = HELD_OUT,
         objects: tuple[int, ...] | list[int] = (0, 1), in_memory: bool = True, actions: tuple[str, ...] | list[str] = ACTIONS,
-        styles: tuple[str, ...] | list[str] = ("natural",),
+        styles: tuple[str, ...] | list[str] = ("natural",), nuisances: dict | None = None,
     ):  # fmt: skip
+        """`nuisances` are what real footage adds to the video, by the names of models/stage/nuisance.py; without them none."""
         self.count, self.size, self.frames, self.frame_rate = clips, size, frames, frame_rate
         self.first_seed, self.objects, self.actions = first_seed, tuple(objects), tuple(actions)
-        self.styles = tuple(styles)
+        self.styles, self.nuisances = tuple(styles), Nuisances(**nuisances or {})
         self.kept: dict[int, dict[str, Tensor]] | None = {} if in_memory else None
 
     def __len__(self) -> int:
@@ -58,13 +60,17 @@ class StageClips:
         rendered = render(scene)
         depth = normalize_clip(rendered.depth, depth_type="distance", depth_scale="inverse")[0]
         return {
-            "video": pixels(rendered.rgb),
+            "video": pixels(self.filmed(rendered, self.first_seed + index)),
             "depth": (depth * 65535).round().to(torch.int32).to(torch.uint16),
             "pose": pixels(rendered.pose),
             "mask": (rendered.person_mask * 255).round().to(torch.uint8),
             "plate": pixels(rendered.scene_images[:1])[0],
             "person": pixels(render_character(scene)[0])[0],
         }
+
+    def filmed(self, clip: Clip, seed: int) -> Tensor:
+        """The pictures of a clip with what real footage adds to them."""
+        return add_nuisances(clip.rgb, self.nuisances, seed, clip.whole_person_mask, clip.scene_mask)
 
 
 def pixels(pictures: Tensor) -> Tensor:

@@ -295,7 +295,7 @@ def stage():
 
 
 def test_flicker_separates_a_true_clip_from_a_flickering_one(stage):
-    error, images, report = MeasureFlicker.execute(stage.rgb).result
+    error, images, report = MeasureFlicker.execute(stage.rgb).result[:3]
     assert 0 < error < 3 and images.shape == (3, 96, 96, 3)
     flicker = (stage.rgb * torch.tensor([1.0, 0.8, 1.0, 0.8])[:, None, None, None]).clamp(0, 1)
     assert MeasureFlicker.execute(flicker, motion_images=stage.rgb)[0] > 4 * error
@@ -320,10 +320,48 @@ def test_flicker_of_still_clips_is_a_plain_difference():
     mask = torch.zeros(64, 64)
     mask[:, 32:] = 1
     assert MeasureFlicker.execute(images, motion_images=motion)[0] == pytest.approx(5, abs=0.1)
-    error, pictures, report = MeasureFlicker.execute(images, motion_images=motion, mask=mask, error_gain=2.0).result
+    error, pictures, report = MeasureFlicker.execute(images, motion_images=motion, mask=mask, error_gain=2.0).result[:3]
     assert error == pytest.approx(10, abs=0.1) and "on 100.0 % of the pixels" in report
     assert pictures[0, 8, 60].tolist() == pytest.approx([20 / 255] * 3, abs=1e-3)
     assert pictures[0, 8, 4].tolist() == pytest.approx([0.1, 0.2, 0.5])
+
+
+def test_flicker_beside_the_original_is_what_was_added():
+    """A still, noisy original whose edit steps by 10 of 255: the step is left, the noise is not; a mask keeps one half."""
+    scene = 0.1 + 0.7 * render(sample_scene(3, frames=1, height=64, width=64)).rgb
+    original = scene + 0.02 * torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    edit = original.clone()
+    edit[1, :, 32:] += 10 / 255
+    mask = torch.zeros(64, 64)
+    mask[:, 32:] = 1
+    outputs = MeasureFlicker.execute(
+        edit, original_images=original, motion_images=scene.repeat(3, 1, 1, 1), mask=mask
+    ).result
+    error, _, report, added, sharpness = outputs
+    assert added == pytest.approx(10, abs=0.1) and error > added and sharpness == pytest.approx(1, abs=0.01)
+    said = re.search(r"The original has ([\d.]+); the clip adds ([\d.]+) to it, at (\d+) % of its sharpness\.$", report)
+    assert float(said[1]) > 1 and float(said[2]) == pytest.approx(added, abs=0.006) and said[3] == "100"
+
+
+def test_a_soft_clip_is_named_soft_and_is_worse_than_its_original(stage):
+    noisy = (stage.rgb + 0.06 * torch.rand(stage.rgb.shape, generator=torch.Generator().manual_seed(0))).clamp(0, 1)
+    soft = torch.nn.functional.avg_pool2d(noisy.movedim(-1, 1), 5, 1, 2, count_include_pad=False).movedim(1, -1)
+    own, _, _, nothing, same = MeasureFlicker.execute(noisy, original_images=noisy).result
+    error, _, report, added, sharpness = MeasureFlicker.execute(soft, original_images=noisy).result
+    assert error < own and nothing == 0 and same == 1, "by itself the soft clip seems better"
+    assert added > 0 and sharpness < 0.8 and report.endswith("It is softer, which lowers the warp error.")
+
+
+def test_without_an_original_nothing_is_compared(stage):
+    error, _, report, added, sharpness = MeasureFlicker.execute(stage.rgb).result
+    assert (added, sharpness) == (error, 1.0) and "original" not in report
+
+
+def test_the_original_s_motion_counts_unless_another_is_given(stage):
+    broken = stage.rgb[[2, 0, 3, 1]]
+    along_original = MeasureFlicker.execute(broken, original_images=stage.rgb)
+    assert along_original[0] == MeasureFlicker.execute(broken, motion_images=stage.rgb)[0]
+    assert MeasureFlicker.execute(broken, original_images=stage.rgb, motion_images=broken)[0] != along_original[0]
 
 
 def test_compare_depth_by_hand():
@@ -414,6 +452,12 @@ GREY, DARK = torch.rand(2, 8, 8, 1), torch.zeros(8, 8)
             "images is 8 x 8, motion_images is 12 x 8: put Upscale Image",
         ),
         (lambda: MeasureFlicker.execute(TWO, motion_images=bad(TWO)), "motion_images: expected finite numbers"),
+        (
+            lambda: MeasureFlicker.execute(TWO, original_images=ONE),
+            "images has 2, original_images has 1: trim the longer",
+        ),
+        (lambda: MeasureFlicker.execute(TWO, original_images=WIDE), "images is 8 x 8, original_images is 12 x 8"),
+        (lambda: MeasureFlicker.execute(TWO, original_images=bad(TWO)), "original_images: expected finite numbers"),
         (lambda: MeasureFlicker.execute(TWO, mask=DARK), "mask: expected white where pixels count, got none"),
         (lambda: MeasureFlicker.execute(TWO, mask=DARK + NAN), "mask: expected finite numbers"),
         (

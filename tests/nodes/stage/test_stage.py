@@ -159,3 +159,45 @@ def test_both_nodes_show_progress_and_stop_at_cancel(monkeypatch):
             memory.interrupt_current_processing(False)
     assert not set(GROUPS) & set(vars(fresh)), "nothing half done is kept"
     GroundTruth.execute(fresh)
+
+
+# --- what real footage adds --------------------------------------------------------------------------------------------
+
+FILMED = {"sensor_noise": 0.02, "exposure_change": 0.2, "camera_shake": 1.0, "shadow_strength": 0.5}
+
+
+def test_without_them_the_pictures_are_those_of_the_scene():
+    out = rendered()
+    assert out["images"] is out["test_video"].rgb
+    assert all(one.default == 0 and one.advanced for one in RenderTestVideo.GET_SCHEMA().inputs if one.id in FILMED)
+
+
+@pytest.mark.parametrize("name", FILMED)
+def test_each_changes_the_pictures_and_leaves_the_ground_truth(name):
+    clean, out = rendered(), rendered(**{name: FILMED[name]})
+    assert out["images"].shape == clean["images"].shape and not torch.equal(out["images"], clean["images"])
+    assert torch.equal(out["test_video"].rgb, clean["images"])
+    assert torch.equal(rendered(**{name: FILMED[name]})["images"], out["images"]), "the same seed, the same pixels"
+
+
+def test_the_shadow_lies_on_the_scene_only():
+    out = rendered(shadow_strength=0.8, camera="still", width=128, height=128)
+    darker = out["images"] < out["test_video"].rgb
+    assert darker.any() and not (darker.any(-1) & (out["test_video"].scene_mask == 0)).any()
+
+
+def test_the_copy_is_counted_before_it_is_made(monkeypatch):
+    asked = []
+    monkeypatch.setattr("pack.nodes.host.memory.check_memory", lambda needed, *_: asked.append(needed))
+    rendered(), rendered(sensor_noise=0.02)
+    assert asked[1] - asked[0] == 4 * 3 * 4 * 64 * 96
+
+
+def test_progress_counts_both_passes(monkeypatch):
+    done = []
+    for name in ("PROGRESS_THROTTLE_MIN_INTERVAL", "PROGRESS_THROTTLE_MIN_PERCENT"):
+        monkeypatch.setattr(comfy.utils, name, 0.0)
+    monkeypatch.setattr(comfy.utils, "PROGRESS_BAR_HOOK", lambda value, total, *_, **__: done.append((value, total)))
+    rendered(**FILMED)
+    values = [value for value, _ in done]
+    assert values == sorted(values) and done[-1] == (8, 8) and set(range(5, 9)) <= set(values)

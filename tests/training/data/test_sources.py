@@ -488,3 +488,12 @@ def test_the_stage_tells_its_clips_in_every_style():
     assert ["passes in front" in text for text in said] == [False, False, True, True] * 2
     assert [text.endswith("at night") for text in said] == [False] * 4 + [True] * 4
     assert clips[4]["video"].float().mean() < clips[0]["video"].float().mean(), "it is dark"
+
+
+def test_the_stage_may_have_what_real_footage_has_in_its_video_alone():
+    clean = StageClips(clips=1, size=48, frames=3)[0]
+    filmed = StageClips(clips=1, size=48, frames=3, nuisances={"noise": 0.02, "exposure": 0.2, "shadow": 0.5})[0]
+    assert {name for name in clean if not torch.equal(clean[name], filmed[name])} == {"video"}
+    assert filmed["video"][-1].float().mean() < 0.9 * clean["video"][-1].float().mean()
+    with pytest.raises(ValueError, match="noise: expected a number from 0 to 1"):
+        StageClips(nuisances={"noise": -1})

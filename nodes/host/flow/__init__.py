@@ -1,0 +1,1 @@
+"""Optical flow by the host's own models."""
