@@ -9,6 +9,9 @@ from ..inputs.memory import check_clip_memory, check_frames_memory
 from ..inputs.video import clip_input
 from .decompose import CATEGORY
 
+FRAME_RULES = {"any": 1, "4n+1": 4}  # frames from one number that a model takes to the next
+BOX_MOTIONS = ("follow subject", "still")
+
 
 class CropToSubject(io.ComfyNode):
     @classmethod
@@ -53,6 +56,26 @@ class CropToSubject(io.ComfyNode):
                 io.Int.Input(
                     "overlap_frames", default=4, min=0, max=256, step=1, advanced=True,
                     tooltip="Frames that two cropped clips share, over which Paste Crop Back fades from one to the other.",
+                ),
+                io.Int.Input(
+                    "size_multiple", default=8, min=1, max=256, step=1, optional=True, advanced=True,
+                    tooltip="Width and height of the box are multiples of this many pixels: 16 for Wan, 32 for SCAIL-2. If width and "
+                    "height are set, they must be multiples of it.",
+                ),
+                io.Combo.Input(
+                    "frame_rule", options=list(FRAME_RULES), default="any", optional=True, advanced=True,
+                    tooltip="Numbers of frames that the model takes. any: no rule. 4n+1: 5, 9, 13, ..., as Wan takes; the last frame of a clip "
+                    "is repeated up to the next such number, and Paste Crop Back leaves the repeated frames out.",
+                ),
+                io.Combo.Input(
+                    "box_motion", options=list(BOX_MOTIONS), default=BOX_MOTIONS[0], optional=True, advanced=True,
+                    tooltip="follow subject: the box moves with the subject. still: one box for the whole cropped clip, large enough for "
+                    "every frame, so that a still scene stays still in the crop.",
+                ),
+                io.Mask.Input(
+                    "hidden_mask", optional=True,
+                    tooltip="White where something is in front of the subject, such as occluder_mask of Decompose into Layers. A subject "
+                    "that is partly hidden keeps its size, and the box too.",
                 ),
             ],
             outputs=[
@@ -164,8 +187,38 @@ class PasteCrop(io.ComfyNode):
                     "feather", default=16.0, min=0.0, max=512.0, step=1.0,
                     tooltip="Pixels over which the edge of the box fades into the clip. Raise it if a border is visible.",
                 ),
+                io.Mask.Input(
+                    "subject_mask", optional=True,
+                    tooltip="White where the subject is in the edited pictures. If connected, only the subject is pasted; without it the "
+                    "whole box is.",
+                ),
+                io.Float.Input(
+                    "subject_feather", default=3.0, min=0.0, max=512.0, step=1.0, optional=True,
+                    tooltip="Pixels of the clip over which the edge of the subject fades. Has an effect with subject_mask.",
+                ),
+                io.Int.Input(
+                    "defringe", default=2, min=0, max=64, step=1, optional=True,
+                    tooltip="Pixels of the clip along the edge of the subject that get the colors from inside it, so that no rim of the "
+                    "generated background is left. Has an effect with subject_mask.",
+                ),
+                io.Float.Input(
+                    "color_match_strength", default=0.0, min=0.0, max=1.0, step=0.01, optional=True,
+                    tooltip="How much the edited pictures get the colors of the original, measured around the subject. 0 leaves them "
+                    "unchanged.",
+                ),
+                io.Int.Input(
+                    "smoothing_frames", default=9, min=1, max=1001, step=2, optional=True, advanced=True,
+                    tooltip="Frames over which the correction of the colors is averaged. Raise it if the brightness trembles.",
+                ),
             ],
-            outputs=[io.Image.Output(display_name="images", tooltip="The clip with the edited pictures in it.")],
+            outputs=[
+                io.Image.Output(display_name="images", tooltip="The clip with the edited pictures in it."),
+                io.String.Output(
+                    display_name="report",
+                    tooltip="How tall the subject is against that of the original, where it touches the box, and the correction of "
+                    "colors.",
+                ),
+            ],
         )  # fmt: skip
 
     @classmethod
