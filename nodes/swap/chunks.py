@@ -3,6 +3,7 @@
 from comfy_api.latest import io
 
 from ..inputs.video import clip_input
+from .colours import read_chunks
 from .reference import CATEGORY
 
 
@@ -44,3 +45,44 @@ class JoinChunks(io.ComfyNode):
                 ),
             ],
         )  # fmt: skip
+
+    @classmethod
+    def execute(cls, images, overlap_frames, color_match_strength, total_frames) -> io.NodeOutput:
+        from ...models.swap.colours import match_chunks
+        from ..host.progress import progress
+
+        strength = color_match_strength[0]
+        chunks = read_chunks("Join Chunks", images, overlap_frames[0], single=True)
+        frames = read_total(total_frames[0], chunks)
+        report = progress(sum(map(len, chunks.clips)) + frames)
+        matched = match_chunks(chunks, report=report)
+        joined = join(chunks, matched, strength, frames, report)
+        lines = [f"{frames} frames of {len(chunks.clips)} chunks, which begin at {', '.join(map(str, chunks.starts))}."]
+        return io.NodeOutput(
+            joined, frames, "\n".join(lines + (matched.report(strength) if len(chunks.clips) > 1 else []))
+        )
+
+
+def read_total(total: int, chunks) -> int:
+    """The number of frames of the joined clip; refuses more than there are."""
+    if total > chunks.frames:
+        raise ValueError(
+            f"total_frames: expected at most the {chunks.frames} frames of the joined chunks, got {total}: generate another "
+            "chunk, lower overlap_frames, or set 0."
+        )
+    return total or chunks.frames
+
+
+def join(chunks, matched, strength: float, frames: int, report):
+    """The joined clip (T, H, W, 3)."""
+    import torch
+
+    from ...models.swap.chunks import join_frame
+
+    done = sum(map(len, chunks.clips))
+    out = torch.empty(frames, *chunks.clips[0].shape[1:])
+    picture = lambda number, place: matched.picture(chunks, number, place, strength)
+    for index in range(frames):
+        out[index] = join_frame(chunks, index, picture)
+        report(done + index + 1)
+    return out

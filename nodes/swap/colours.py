@@ -55,3 +55,68 @@ class MatchColors(io.ComfyNode):
                 ),
             ],
         )  # fmt: skip
+
+    @classmethod
+    def execute(
+        cls, images, overlap_frames, strength, smoothing_frames, reference_images=None, subject_mask=None
+    ) -> io.NodeOutput:
+        from ...models.swap.colours import match_chunks
+        from ..host.progress import progress
+
+        strength, window = strength[0], smoothing_frames[0]
+        chunks = read_chunks("Match Colors of Clip", images, overlap_frames[0])
+        original, subject = read_original(reference_images, chunks), read_subject(subject_mask, chunks)
+        total = sum(map(len, chunks.clips))
+        report = progress(2 * total)
+        matched = match_chunks(chunks, original, subject, window, report)
+        out = corrected_clips(chunks, matched, strength, lambda done: report(total + done))
+        return io.NodeOutput(out, "\n".join(matched.report(strength)))
+
+
+def read_chunks(node: str, images: list, overlap: int, single: bool = False):
+    """The chunks of a list of clips, once there is room for the result."""
+    from ...models.swap.chunks import make_chunks
+    from ..inputs import clips
+    from ..inputs.memory import check_frames_memory
+
+    pictures = [clips.pictures(clip) for clip in images]
+    chunks = make_chunks(pictures, overlap)
+    frames = chunks.frames if single else sum(map(len, pictures))
+    check_frames_memory(node, frames, tuple(pictures[0].shape[1:3]), 3)
+    return chunks
+
+
+def read_original(images: list | None, chunks):
+    """A function that gives the original's picture for one of a chunk, or None."""
+    from ...models.swap.chunks import along_chunks
+    from ..inputs import clips
+
+    if images is None:
+        return None
+    batches = [clips.pictures(batch, "reference_images") for batch in images]
+    for batch in batches:
+        clips.same_size("reference_images", batch, tuple(chunks.clips[0].shape[1:3]), len(batch), like="images")
+    return along_chunks(batches, chunks, "reference_images")
+
+
+def read_subject(masks: list | None, chunks):
+    """A function that gives the mask for a picture of a chunk, or None."""
+    from ...models.swap.chunks import along_chunks
+    from ..inputs import clips
+
+    if masks is None:
+        return None
+    return along_chunks([clips.masks(batch, "subject_mask") for batch in masks], chunks, "subject_mask")
+
+
+def corrected_clips(chunks, matched, strength: float, report) -> list:
+    """The chunks (n, H, W, 3) in matched colours."""
+    import torch
+
+    out, done = [], 0
+    for number, clip in enumerate(chunks.clips):
+        out.append(torch.empty_like(clip))
+        for place in range(len(clip)):
+            out[-1][place] = matched.picture(chunks, number, place, strength)
+            report(done := done + 1)
+    return out
