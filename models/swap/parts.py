@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..layers.composite import Changes, composite_frame
-from ..layers.crop import Crop, cut_box
+from ..layers.crop import Clip, Crop, cut_box
 from ..layers.layers import Layers
 from ..layers.masks import mask_frame
 from ..pose.drawing import rescale
@@ -81,16 +81,22 @@ class Part:
 
 def parts_of(layers: Layers, crop: Crop | None) -> list[Part]:
     """The parts of a clip, one for each cropped clip; without a crop it is the whole clip."""
-    last = len(layers.images) - 1
     if crop is None:
-        height, width = layers.size
-        whole = torch.tensor([[0, 0, width, height]]).expand(last + 1, 4)
-        return [Part(layers, 0, last, whole, layers.size)]
-    sizes = [crop.output_size or box_size(clip.boxes[0]) for clip in crop.clips]
-    ends = [min(clip.stop - 1, last) for clip in crop.clips]
-    return [
-        Part(layers, clip.start, end, clip.boxes, size) for clip, end, size in zip(crop.clips, ends, sizes, strict=True)
-    ]
+        (height, width), frames = layers.size, len(layers.images)
+        whole = torch.tensor([[0, 0, width, height]]).expand(frames, 4)
+        return [Part(layers, 0, frames - 1, whole, layers.size)]
+    return [part_of(layers, clip, crop.output_size) for clip in crop.clips]
+
+
+def part_of(layers: Layers, clip: Clip, size: tuple[int, int] | None) -> Part:
+    """The part of one cropped clip, with as many frames as its pictures."""
+    boxes = repeated(clip.boxes, clip.repeated)
+    return Part(layers, clip.start, clip.stop - 1, boxes, size or box_size(clip.boxes[0]))
+
+
+def repeated(boxes: Tensor, count: int) -> Tensor:
+    """(n, 4) boxes, the last one some times again."""
+    return torch.cat((boxes, boxes[-1:].expand(count, 4)))
 
 
 def box_size(box: Tensor) -> tuple[int, int]:
@@ -101,8 +107,7 @@ def box_size(box: Tensor) -> tuple[int, int]:
 
 def lengthened(part: Part, step: int = 4) -> Part:
     """A part whose number of frames is 1 more than a multiple of the step: its last frame is repeated."""
-    missing = -(len(part) - 1) % step
-    return replace(part, boxes=torch.cat((part.boxes, part.boxes[-1:].expand(missing, 4))))
+    return replace(part, boxes=repeated(part.boxes, -(len(part) - 1) % step))
 
 
 def is_of_part(part: Part, width: int, height: int) -> bool:

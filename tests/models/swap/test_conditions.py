@@ -1,5 +1,7 @@
 """Areas, keypoints, faces and colors of people, as video generators take them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -171,6 +173,8 @@ def test_a_part_is_as_long_as_a_generator_takes_it():
     assert (len(part), len(longer), len(lengthened(longer))) == (6, 9, 9)
     assert [longer.frame(place) for place in range(9)] == [0, 1, 2, 3, 4, 5, 5, 5, 5]
     assert torch.equal(longer.picture(8), part.picture(5))
+    ruled = Crop(FRAMES, (HEIGHT, WIDTH), None, [replace(cropped().clips[0], repeated=3)])
+    assert torch.equal(parts_of(layers(), ruled)[0].boxes, longer.boxes), "as Crop to Subject repeats it"
     one = parts_of(layers(frames=1), None)[0]
     assert len(lengthened(one)) == 1
 

@@ -287,6 +287,10 @@ def test_frames_are_repeated_up_to_a_number_that_the_generator_takes(given, stag
     crop = CropToSubject.execute(seven["images"], seven["person_mask"], *SIZE, 0.1, 5, 0, 0).result[2]
     with pytest.raises(ValueError, match="clips of 4 n \\+ 1 frames, such as 9, got 7: set frame_rule"):
         made(VaceInputs, given, layers=layers, crop=crop, keypoints=given["keypoints"][:7])
+    rule = {"size_multiple": 16, "frame_rule": "4n+1"}
+    crop = CropToSubject.execute(seven["images"], seven["person_mask"], *SIZE, 0.1, 5, 0, 0, **rule).result[2]
+    inputs = made(VaceInputs, given, layers=layers, crop=crop, keypoints=given["keypoints"][:7])
+    assert len(inputs["control_video"]) == 9, "the frames that Crop to Subject repeats, and no others"
 
 
 def test_bad_input_is_answered_in_a_sentence(stage, given):
