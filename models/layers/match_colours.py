@@ -14,7 +14,7 @@ from torch.nn.functional import adaptive_avg_pool2d, conv1d
 
 from ..character.interpolate import interpolate_gaps
 
-AREAS = 96  # areas along the shorter side of a picture
+AREAS = 24  # areas along the shorter side of a picture
 SHOWN = 0.6  # of an area that must be compared, for it to count
 ENOUGH = 12  # areas, for a frame to count
 CLIPPED = (0.004, 0.996)  # values from 0 to 1 beyond these may be cut off; in HDR pictures those above 1 are not

@@ -8,7 +8,11 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
 
+THUMBNAIL = 48  # pixels of the shorter side on which frames are compared
+SEARCHED = 33  # first frames of a chunk that may be the last one of the chunk in front of it
+CLEARLY = 0.25  # of the difference at the given overlap, for another one to be right
 REPEATED = 3  # frames that a model's rule of 4n+1 may add at the end of a clip
 
 
@@ -90,3 +94,43 @@ def along_chunks(batches: list[Tensor], chunks: Chunks, name: str) -> Callable[[
         f"{name}: expected 1 or {chunks.frames} frames, or one batch for each chunk with {lengths} frames, got "
         f"{', '.join(map(str, counts))}: trim it, or check overlap_frames, which is {chunks.overlap}."
     )
+
+
+def likely_overlap(before: Tensor, after: Tensor, overlap: int) -> int:
+    """How many frames a chunk (n, H, W, 3) shares with the one in front of it: the given number, or one that fits far better.
+
+    The last frame of a chunk is the one of that number in the next; without an overlap they are a frame apart.
+    """
+    last = thumbnail(before[-1])
+    away = torch.stack([(thumbnail(frame) - last).square().mean() for frame in after[:SEARCHED]])
+    if 0 < overlap <= len(away):
+        given = away[overlap - 1]
+    elif not overlap and len(before) > 1:
+        given = (thumbnail(before[-2]) - last).square().mean()
+    else:
+        return overlap
+    best = int(away.argmin())
+    return best + 1 if away[best] < CLEARLY * given else overlap
+
+
+def thumbnail(picture: Tensor) -> Tensor:
+    """A small picture (3, h, w) of (H, W, 3) with the same brightness and contrast in each colour as any other."""
+    height, width = picture.shape[:2]
+    scale = min(1.0, THUMBNAIL / min(height, width))
+    size = max(1, round(height * scale)), max(1, round(width * scale))
+    small = adaptive_avg_pool2d(picture.permute(2, 0, 1)[None], size)[0]
+    middle, spread = small.mean((1, 2), keepdim=True), small.std((1, 2), unbiased=False, keepdim=True)
+    return (small - middle) / spread.clamp_min(1e-3)
+
+
+def overlap_warning(chunks: Chunks) -> str | None:
+    """A sentence on chunks that seem to share another number of frames than is set."""
+    lines = []
+    for number, (before, after) in enumerate(zip(chunks.clips, chunks.clips[1:], strict=False), 1):
+        found = likely_overlap(before, after, chunks.overlap)
+        if found != chunks.overlap:
+            lines.append(
+                f"Chunk {number} seems to share {found} frame{'s' if found > 1 else ''} with chunk {number - 1}, but "
+                f"overlap_frames is {chunks.overlap}: set {found}."
+            )
+    return " ".join(lines) or None

@@ -48,7 +48,9 @@ class JoinChunks(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, overlap_frames, color_match_strength, total_frames) -> io.NodeOutput:
+        from ...models.swap.chunks import overlap_warning
         from ...models.swap.colours import match_chunks
+        from ..host.notice import show_warning
         from ..host.progress import progress
 
         strength = color_match_strength[0]
@@ -58,9 +60,9 @@ class JoinChunks(io.ComfyNode):
         matched = match_chunks(chunks, report=report)
         joined = join(chunks, matched, strength, frames, report)
         lines = [f"{frames} frames of {len(chunks.clips)} chunks, which begin at {', '.join(map(str, chunks.starts))}."]
-        return io.NodeOutput(
-            joined, frames, "\n".join(lines + (matched.report(strength) if len(chunks.clips) > 1 else []))
-        )
+        lines += matched.report(strength) if len(chunks.clips) > 1 else []
+        show_warning(warning := overlap_warning(chunks), "The chunks fit.")
+        return io.NodeOutput(joined, frames, "\n".join([*lines, *filter(None, [warning])]))
 
 
 def read_total(total: int, chunks) -> int:

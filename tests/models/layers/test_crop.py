@@ -184,3 +184,15 @@ def test_a_still_box_holds_the_subject_in_every_frame():
     assert (boxes == boxes[0]).all()
     left, top, right, bottom = boxes[0].tolist()
     assert mask.sum() == mask[:, top:bottom, left:right].sum()
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_after_a_cut_in_the_clip_the_subject_is_still_in_the_box(hidden):
+    mask = torch.zeros(FRAMES, HIGH, WIDE)
+    mask[:6, 20:40, 5:15], mask[6:, 10:30, 60:72] = 1, 1
+    front = (lambda index: torch.zeros(HIGH, WIDE)) if hidden else None
+    crop = plan_crop(lambda index: mask[index], FRAMES, (HIGH, WIDE), Framing(), front)
+    for clip in crop.clips:
+        for place, (left, top, right, bottom) in enumerate(clip.boxes.tolist()):
+            here = mask[clip.start + place]
+            assert here[max(top, 0) : bottom, max(left, 0) : right].sum() == here.sum()

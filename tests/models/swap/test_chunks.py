@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pack.models.swap.chunks import along_chunks, join_frame, make_chunks
+from pack.models.swap.chunks import along_chunks, join_frame, likely_overlap, make_chunks, overlap_warning
 
 
 def chunk(frames, value=0.0, size=(4, 6)):
@@ -53,3 +53,27 @@ def test_what_belongs_to_a_chunk_comes_as_one_clip_or_chunk_by_chunk():
     assert each(1, 2).item() == 12
     with pytest.raises(ValueError, match="expected 1 or 8 frames.*got 4: trim it"):
         along_chunks([numbers[:4]], chunks, "mask")
+
+
+def moving(frames=30):
+    """A light that moves across a scene."""
+    scene = torch.rand(40, 60, 3, generator=torch.Generator().manual_seed(2)).expand(frames, 40, 60, 3).clone()
+    for index in range(frames):
+        scene[index, 10:30, 2 * index : 2 * index + 10] = 1
+    return scene
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 5])
+def test_a_wrong_overlap_is_found_also_in_other_colours(overlap):
+    clip = moving()
+    before, after = clip[:15], 0.8 * clip[15 - overlap :] + 0.1
+    assert overlap_warning(make_chunks([before, after], overlap)) is None
+    if overlap:
+        assert likely_overlap(before, after, overlap + 2) == overlap == likely_overlap(before, after, 0)
+        warning = overlap_warning(make_chunks([before, after], overlap + 3))
+        assert f"share {overlap} frame" in warning and f"overlap_frames is {overlap + 3}" in warning
+
+
+def test_a_still_clip_fits_any_overlap():
+    still = moving()[:1].expand(10, 40, 60, 3)
+    assert overlap_warning(make_chunks([still, still], 4)) is None

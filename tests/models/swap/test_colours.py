@@ -27,7 +27,7 @@ def swapped(colour=(0.1, 0.2, 0.6)):
 def drifted(video, start):
     """A chunk whose brightness drifts away from its start on."""
     time = torch.arange(len(video))[:, None, None, None]
-    return (1 - 0.006 * time) * video + 0.002 * time + 0.03 * (start > 0)
+    return (1 - 0.012 * time) * video + 0.002 * time + 0.03 * (start > 0)
 
 
 def chunks_of(video):

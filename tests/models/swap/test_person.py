@@ -23,7 +23,7 @@ def place(mask, hidden=None, **more):
 
 def test_the_frame_that_shows_the_person_upright_is_taken():
     found = place(masks(lambda index: 80 if index == 5 else 60))
-    assert found.height == 60 or found.frame == 5
+    assert found.height == 60, "a single frame that differs does not count"
     found = place(masks(lambda index: 50 + 4 * index))
     assert found.frame in (6, 7) and found.height == 50 + 4 * found.frame and found.source == "wholly visible"
     assert found.bounds[3] == 100 and found.middle == pytest.approx(42 + 8 * found.frame, abs=0.6)
