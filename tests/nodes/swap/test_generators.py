@@ -62,6 +62,7 @@ def decomposed(stage, **changes):
 def made(node, given, **changes):
     """The outputs of a node for the one part, without their lists."""
     names = {one.id for one in node.GET_SCHEMA().inputs}
+    changes = {name: value for name, value in changes.items() if name in names}
     defaults = {one.id: one.default for one in node.GET_SCHEMA().inputs if getattr(one, "default", None) is not None}
     values = defaults | {name: value for name, value in given.items() if name in names} | changes
     result = out(node, **{name: [value] for name, value in values.items() if value is not None})
@@ -147,7 +148,7 @@ def test_without_keypoints_there_is_no_face_and_it_is_said(given, caplog):
     assert not inputs["face_video"].any() and not inputs["pose_video"].any()
     assert "Without a face" in inputs["report"] and any("Without a face" in line for line in caplog.messages)
     drawn = made(WanAnimateInputs, given, keypoints=None, pose_images=torch.ones(FRAMES, HEIGHT, WIDTH, 3))
-    assert (drawn["pose_video"] == 1).all()
+    assert drawn["pose_video"].min() > 0.999
 
 
 def test_a_pose_of_the_cropped_pictures_serves_as_well(given):
@@ -175,8 +176,8 @@ def test_the_host_s_vace_keeps_the_scene_and_reads_the_pose(vae, given):
     assert torch.allclose(frames[:, :, 1:], expected, atol=1e-5)
     assert torch.equal(frames[:, :16, :1], vae.encode(inputs["reference_image"]))
     assert not mask[:, :, 0].any() and set(mask.unique().tolist()) == {0.0, 1.0}
-    first = inputs["control_masks"][0].reshape(SIZE[1] // 8, 8, SIZE[0] // 8, 8).permute(1, 3, 0, 2).flatten(0, 1)
-    assert torch.equal(mask[0, :, 1], first), "64 masks of one pixel in each latent"
+    middle = inputs["control_masks"][1].reshape(SIZE[1] // 8, 8, SIZE[0] // 8, 8).permute(1, 3, 0, 2).flatten(0, 1)
+    assert torch.equal(mask[0, :, 1], middle), "64 masks of one pixel in each latent, of the middle frame of three"
 
 
 def test_vace_gets_the_character_on_white_and_grey_without_a_pose(given):
