@@ -24,6 +24,7 @@ FRAMES, SIDE = 5, 64
 def no_gradients():
     with torch.inference_mode():
         yield
+    parts_of.cache_clear()
 
 
 @cache
@@ -94,32 +95,30 @@ def sampled(kind, **changes):
     how = how | ({"clip_vision_output": image_tokens()} if "clip_vision_output" in how else {})
     (model, vae), made = parts_of(kind), values(ours, **given)
     out = host.execute(positive=text(1), negative=text(2), vae=vae, **how, **taken(host, made)).result
-    latent = nodes.KSampler().sample(model, 3, 2, 1.5, "euler", "simple", *out[:3])[0]
+    latent = nodes.KSampler().sample(model, 3, 1, 1.0, "euler", "simple", *out[:3])[0]
     if kind != "scail2":
         latent = TrimVideoLatent.execute(latent, out[3]).result[0]
     return nodes.VAEDecode().decode(vae, latent)[0]
 
 
+@cache
+def unchanged(kind):
+    return sampled(kind)
+
+
 @pytest.mark.parametrize("kind", WAYS)
 def test_the_host_s_model_reads_what_the_nodes_make(kind):
-    pictures = sampled(kind)
-    assert pictures.shape == (FRAMES, SIDE, SIDE, 3) and torch.isfinite(pictures).all()
-    assert torch.equal(pictures, sampled(kind)), "nothing is drawn without a seed"
+    pictures = unchanged(kind)
+    assert pictures.shape == (FRAMES, SIDE, SIDE, 3) and torch.isfinite(pictures).all() and pictures.std() > 0.01
     other = sampled(kind, reference_image=1 - REFERENCE)
     assert (pictures - other).abs().max() > 1e-3, "the reference is read"
 
 
-@pytest.mark.parametrize("kind, change", [
-    ("animate", {"grow_mask": 16}), ("animate", {"keypoints": None}), ("vace", {"grow_mask": 16}), ("vace", {"keypoints": None}),
-])  # fmt: skip
-def test_area_and_pose_are_read(kind, change):
-    change = {"pose_images": torch.zeros(FRAMES, SIDE, SIDE, 3)} if "keypoints" in change else change
-    assert (sampled(kind) - sampled(kind, **change)).abs().max() > 1e-3
+NO_POSE = {"pose_images": torch.zeros(FRAMES, SIDE, SIDE, 3)}
+CHANGES = [("animate", {"grow_mask": 16} | NO_POSE), ("vace", {"grow_mask": 16}), ("vace", NO_POSE)]
+CHANGES += [("scail2", {"reference_mask": MASK.roll(12, 2)})]
 
 
-def test_scail_reads_the_color_of_its_person():
-    names = "pose_video_mask", "reference_image_mask"
-    whole = values(ScailInputs, **WAYS["scail2"][2])
-    assert all(whole[name].unique().tolist() == [0.0, 1.0] for name in names)
-    moved = MASK.roll(12, 2)
-    assert (sampled("scail2") - sampled("scail2", reference_mask=moved)).abs().max() > 1e-3
+@pytest.mark.parametrize("kind, change", CHANGES)
+def test_area_pose_and_people_are_read(kind, change):
+    assert (unchanged(kind) - sampled(kind, **change)).abs().max() > 1e-3
