@@ -6,6 +6,7 @@ from ..host.types import Crop, Layers, PoseKeypoint
 from ..inputs.video import clip_input
 from .reference import CATEGORY
 
+NAMES = {name: f"Swap Inputs for {name}" for name in ("Wan-Animate", "VACE", "SCAIL-2")}
 LAYERS = (
     "The decomposed clip, best from Fill Scene Behind Person: without the filled scene a rim of the old person may stay "
     "around the area that is generated."
@@ -97,7 +98,7 @@ class WanAnimateInputs(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetWanAnimateInputs",
-            display_name="Swap Inputs for Wan-Animate",
+            display_name=NAMES["Wan-Animate"],
             category=CATEGORY,
             description="Makes the pictures and masks that WanAnimateToVideo takes to replace a person: the clip, black where the "
             "person is generated, the mask of that area, the drawn pose, and the face. Objects in front stay visible.",
@@ -131,7 +132,7 @@ class WanAnimateInputs(io.ComfyNode):
     ) -> io.NodeOutput:
         from . import inputs, outputs
 
-        parts = inputs.read_parts(cls.GET_SCHEMA().display_name, layers[0], first(crop), 16, 8, FACE)
+        parts = inputs.read_parts(NAMES["Wan-Animate"], layers[0], first(crop), 16, 8, FACE)
         keypoints = inputs.read_keypoints(keypoints, parts)
         poses = inputs.read_pose(keypoints, pose_images, parts)
         area = inputs.read_area(first(area_mask), grow_mask[0], block_size[0], parts[0].layers)
@@ -145,7 +146,7 @@ class VaceInputs(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetVaceInputs",
-            display_name="Swap Inputs for VACE",
+            display_name=NAMES["VACE"],
             category=CATEGORY,
             description="Makes the pictures and masks that WanVaceToVideo takes to replace a person: the clip, with the pose or grey "
             "where the person is generated, the mask of that area, and the character on white. Objects in front stay visible.",
@@ -178,7 +179,7 @@ class VaceInputs(io.ComfyNode):
     ) -> io.NodeOutput:  # fmt: skip
         from . import inputs, outputs
 
-        parts = inputs.read_parts(cls.GET_SCHEMA().display_name, layers[0], first(crop), 16, 8)
+        parts = inputs.read_parts(NAMES["VACE"], layers[0], first(crop), 16, 8)
         poses = inputs.read_pose(inputs.read_keypoints(keypoints, parts), pose_images, parts)
         area = inputs.read_area(first(area_mask), grow_mask[0], block_size[0], parts[0].layers)
         references = inputs.read_references(reference_image, reference_mask, parts)
@@ -190,7 +191,7 @@ class ScailInputs(io.ComfyNode):
     def define_schema(cls):
         return io.Schema(
             node_id="DuetScailInputs",
-            display_name="Swap Inputs for SCAIL-2",
+            display_name=NAMES["SCAIL-2"],
             category=CATEGORY,
             description="Makes the pictures and masks that WanSCAILToVideo takes to replace people: the clip, each person in a color of "
             "its own on white, the character, and its mask in the same color on black. Turn replacement_mode of that node on.",
@@ -225,7 +226,7 @@ class ScailInputs(io.ComfyNode):
     def execute(cls, layers, reference_image, crop=None, reference_mask=None, other_person_masks=None) -> io.NodeOutput:
         from . import inputs, outputs
 
-        parts = inputs.read_parts(cls.GET_SCHEMA().display_name, layers[0], first(crop), 32, 8)
+        parts = inputs.read_parts(NAMES["SCAIL-2"], layers[0], first(crop), 32, 8)
         others = inputs.read_others(first(other_person_masks), len(parts[0].layers.images))
         references = inputs.read_references(reference_image, reference_mask, parts)
         for _, masks in references:
