@@ -34,8 +34,9 @@ class Stage:
 
 
 def stage(seed: int, frames: int, size: int) -> Stage:
-    """A clip with one object, and the same motion of another character."""
-    scene = sample_scene(seed, frames=frames, height=size, width=size, frame_rate=12.0, action="walk", objects=1)
+    """A portrait clip with one object, `size` pixels wide with air above the head, and the same motion of another character."""
+    high = 3 * size // 2
+    scene = sample_scene(seed, frames=frames, height=high, width=size, frame_rate=12.0, action="walk", objects=1)
     clip, other = render(scene), render(replace(scene.with_character(seed + 5000), objects=()))
     portrait = other.character[0]
     return Stage(

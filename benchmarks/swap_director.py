@@ -189,7 +189,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=FIRST)
-    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--size", type=int, default=240, help="width in pixels; the height is 1.5 times as much")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
