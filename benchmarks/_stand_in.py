@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 import torch
 from pack.models.layers.crop import Crop, cut_box
 from pack.models.layers.whole_subject import visible_box
-from pack.models.stage import render, sample_scene
+from pack.models.stage import Clip, render, sample_scene
+from pack.models.stage.actors import stage_actors
+from pack.models.stage.body.skeleton import Angles
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample, interpolate, max_pool2d
 
@@ -31,18 +33,35 @@ class Stage:
     character: Tensor  # (N, H, W, 4) premultiplied: the other character in the same motion, nothing in front
     portrait: Tensor  # (h, w, 3) on grey
     portrait_mask: Tensor
+    standing: Tensor  # (N,) pixels of the person upright with straight legs, as far away as in each frame
+    character_standing: Tensor  # (N,) of the other character
 
 
 def stage(seed: int, frames: int, size: int) -> Stage:
-    """A clip with one object, and the same motion of another character."""
-    scene = sample_scene(seed, frames=frames, height=size, width=size, frame_rate=12.0, action="walk", objects=1)
+    """A portrait clip with one object, `size` pixels wide with air above the head, and the same motion of another character."""
+    high = 3 * size // 2
+    scene = sample_scene(seed, frames=frames, height=high, width=size, frame_rate=12.0, action="walk", objects=1)
     clip, other = render(scene), render(replace(scene.with_character(seed + 5000), objects=()))
     portrait = other.character[0]
+    own = on_grey(clip.character[0])
     return Stage(
         clip.rgb, clip.scene_images, worn(clip.person_mask, seed), worn(clip.occluder_mask, seed + 1),
         detected(clip.keypoints, clip.person_mask, seed), clip.person_mask, clip.whole_person_mask, clip.occluder_mask,
-        other.layers[0], portrait, ((portrait - portrait[:1, :1]).abs().amax(-1) > 0.02).float(),
+        other.layers[0], portrait, on_grey(portrait), upright(clip, own), upright(other, on_grey(portrait)),
     )  # fmt: skip
+
+
+def on_grey(portrait: Tensor) -> Tensor:
+    """(H, W) mask of a portrait (H, W, 3) on plain grey."""
+    return ((portrait - portrait[:1, :1]).abs().amax(-1) > 0.02).float()
+
+
+def upright(clip: Clip, mask: Tensor) -> Tensor:
+    """(N,) pixels of the body of a portrait's mask (H, W) at the distance of the person in each frame."""
+    one = replace(clip.scene, frames=1, objects=(), camera="still")
+    hips = [8, 11]
+    near = one.view().to_camera(stage_actors(one, Angles.a_pose()).joints)[0, hips, 2].mean()
+    return heights(mask[None])[0] * near / clip.joints[:, hips, 2].mean(1)
 
 
 def worn(masks: Tensor, seed: int) -> Tensor:

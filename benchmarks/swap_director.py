@@ -58,13 +58,13 @@ def crop_of(clip: Stage, hidden: bool) -> Crop:
     return crop
 
 
-def reference_height(clip: Stage) -> float:
-    """Pixels of the reference that Fit Reference to Person gives."""
+def reference_scale(clip: Stage) -> float:
+    """How large a generator draws the character that keeps the size of the reference of Fit Reference to Person."""
     size, count = tuple(clip.images.shape[1:3]), len(clip.images)
     masks = (lambda i: clip.person_mask[i]), (lambda i: clip.occluder_mask[i])
     place = place_person(*masks, count, size, keypoints=clip.keypoints)
     fitted = fit_character(clip.portrait, clip.portrait_mask, place, size)
-    return heights(fitted.mask[None])[0].item()
+    return heights(fitted.mask[None])[0].item() / clip.character_standing[place.frame].item()
 
 
 def pasted(clip: Stage, character: torch.Tensor, seed: int, nodes: bool) -> dict[str, float]:
@@ -97,9 +97,10 @@ def measure(
     free = (clip.true_occluder.flatten(1).sum(1) == 0) | ~(whole & (clip.true_occluder > 0.5)).flatten(1).any(1)
     free &= (clip.true_whole - clip.true_person).flatten(1).amax(1) < 0.5
     height = heights(person)[free] / heights(clip.true_whole)[free] - 1
-    front, true_front = whole & box & (person < 0.5), whole & box & (clip.true_occluder > 0.5)
     colours = character[..., :3] / character[..., 3:].clamp_min(1e-3)
-    core = torch.stack([shrink(mask, 3) for mask in whole]) & (person > 0.99)
+    inside = torch.stack([shrink(mask, 3) for mask in whole]) & box  # the person's own edge is no occluder
+    front, true_front = inside & (person < 0.5), inside & (clip.true_occluder > 0.5)
+    core = inside & (person > 0.99)
     away = lambda where: 255 * (result - colours).abs().mean(-1)[where].mean().item()
     neither = box & ~torch.stack([grow(one > 0.02, 4) for one in character[..., 3] + clip.true_whole])
     return {
@@ -160,11 +161,8 @@ def clip_rows(seed: int, size: int, mistake: float) -> tuple[list[dict], bool]:
     hidden = ((clip.true_whole - clip.true_person) > 0.5).flatten(1).sum(1).max() > 0.03 * clip.true_whole[0].sum()
     if not hidden:
         return [], False
-    tall, own = (
-        heights(clip.true_whole).nan_to_num().max().item(),
-        heights(clip.character[..., 3]).nan_to_num().max().item(),
-    )
-    wrong, right = scaled(clip.character, mistake * tall / own), scaled(clip.character, reference_height(clip) / own)
+    own = (clip.standing / clip.character_standing).median().item()
+    wrong, right = scaled(clip.character, mistake * own), scaled(clip.character, reference_scale(clip))
     rows = [{"way": "without the nodes", "seed": seed, "mistake": mistake, **pasted(clip, wrong, seed, False)},
             {"way": "with the nodes", "seed": seed, "mistake": mistake, **pasted(clip, right, seed, True)}]  # fmt: skip
     whole = whole_pictures(clip, right, seed)
@@ -189,7 +187,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--first-seed", type=int, default=FIRST)
-    parser.add_argument("--size", type=int, default=320)
+    parser.add_argument("--size", type=int, default=240, help="width in pixels; the height is 1.5 times as much")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)

@@ -11,12 +11,13 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[0:0] = [str(ROOT / "benchmarks"), str(ROOT / "scripts")]
 import _host  # noqa: E402, F401
 import torch  # noqa: E402
+from pack.models.layers.crop import cut_box  # noqa: E402
 from pack.models.stage import render, sample_scene  # noqa: E402
 from pack.nodes.layers.crop import CropToSubject, PasteCrop  # noqa: E402
 from pack.nodes.swap.chunks import JoinChunks  # noqa: E402
 from pack.nodes.swap.colours import MatchColors  # noqa: E402
 from pack.nodes.swap.reference import FitReference  # noqa: E402
-from write_pictures import INK, PAPER, VIDEO, sheet  # noqa: E402
+from write_pictures import DEPTH, INK, PAPER, VIDEO, sheet  # noqa: E402
 
 SIZE, FRAMES, K = 256, 16, 8
 OVERLAP, CHUNKS = 4, ((0, 10), (6, 16))
@@ -77,14 +78,14 @@ def brightness_picture(chunks: list, joined) -> None:
     low, high_value = values.min().item() - 0.02, values.max().item() + 0.02
     x = lambda index: edge + index * (wide - 2 * edge) / (FRAMES - 1)
     y = lambda value: high - edge - (value - low) / (high_value - low) * (high - 2 * edge)
-    lines = [
-        (start, chunk, (150, 150, 150), f"chunk {k}")
-        for k, ((start, _), chunk) in enumerate(zip(CHUNKS, chunks, strict=True))
+    curves = [(0, joined, VIDEO, 8, "joined", 12)]
+    curves += [
+        (start, chunks[k], ((90, 90, 96), DEPTH)[k], 2, f"chunk {k}", -24) for k, (start, _) in enumerate(CHUNKS)
     ]
-    for start, curve, colour, name in [*lines, (0, joined, VIDEO, "joined")]:
+    for start, curve, colour, thick, name, above in curves:
         points = [(x(start + index), y(value)) for index, value in enumerate(curve.tolist())]
-        draw.line(points, colour, 3)
-        draw.text((points[len(points) // 2][0], points[len(points) // 2][1] - 20), name, INK, font)
+        draw.line(points, colour, thick)
+        draw.text((points[len(points) // 3][0], points[len(points) // 3][1] + above), name, INK, font)
     draw.text((edge, high - 24), "frame", INK, font)
     draw.text((8, 8), "brightness", INK, font)
     canvas.quantize(64, dither=Image.Dither.NONE).save(ROOT / "web" / "docs" / "DuetJoinChunks.png", optimize=True)
@@ -92,20 +93,19 @@ def brightness_picture(chunks: list, joined) -> None:
 
 def paste_pictures(clip, other) -> None:
     """The crop nodes as a generator needs them: an edited crop, the whole box pasted, and the person alone."""
-    cut, _, crop = CropToSubject.execute(
-        clip.rgb, clip.person_mask, 0, 0, 0.25, 9, 0, 4, 16, "4n+1", "follow subject", clip.occluder_mask
+    _, _, crop = CropToSubject.execute(
+        clip.rgb, clip.person_mask, SIZE, SIZE, 0.1, 9, 0, 4, 16, "4n+1", "follow subject", clip.occluder_mask
     ).result
-    print([tuple(batch.shape) for batch in cut])
-    boxes = crop["clips"][0]["boxes"]
-    of = lambda planes: torch.stack(
-        [planes[i, t:b, left:right] for i, (left, t, right, b) in enumerate(boxes.tolist())]
-    )
-    repeat = lambda batch: torch.cat((batch, batch[-1:].expand(crop["clips"][0]["repeated"], *batch.shape[1:])))
-    made = repeat(drifted(of(torch.lerp(clip.scene_images, other.rgb, other.person_mask[..., None])), 1))
-    mask = repeat(of(other.person_mask))
-    box = PasteCrop.execute([clip.scene_images], [made], [crop], [2.0], [clip.occluder_mask]).result[0]
+    boxes, repeated = crop["clips"][0]["boxes"], crop["clips"][0]["repeated"]
+    cut_all = lambda planes: torch.stack([cut_box(planes[i], box, (SIZE, SIZE)) for i, box in enumerate(boxes)])
+    repeat = lambda batch: torch.cat((batch, batch[-1:].expand(repeated, *batch.shape[1:])))
+    swapped = torch.lerp(clip.scene_images, other.rgb, other.person_mask[..., None])
+    made = repeat(drifted(cut_all(swapped), 1))
+    mask = repeat(cut_all(other.person_mask[..., None])[..., 0])
+    scene = torch.lerp(clip.scene_images, clip.rgb, clip.occluder_mask[..., None])  # without the person
+    box = PasteCrop.execute([scene], [made], [crop], [2.0], [clip.occluder_mask]).result[0]
     alone, report = PasteCrop.execute(
-        [clip.scene_images], [made], [crop], [2.0], [clip.occluder_mask], [mask], color_match_strength=[1.0]
+        [scene], [made], [crop], [2.0], [clip.occluder_mask], [mask], color_match_strength=[1.0]
     ).result
     print(report)
     sheet("DuetPasteCrop", [[("edited crop", made[K]), ("whole box", box[K]), ("subject, colors matched", alone[K])]])

@@ -110,8 +110,10 @@ def solve(sums: Tensor) -> tuple[Tensor, Tensor]:
 def correction_of(sums: Tensor, window: int) -> Correction:
     """The correction of N frames by their sums (N, 3, 5), averaged over some frames; none where nothing was compared."""
     gain, offset = solve(averaged_sums(sums, window))
-    gain, offset = (torch.stack([interpolate_gaps(one) for one in part.unbind(1)], 1) for part in (gain, offset))
-    return Correction(torch.nan_to_num(gain, nan=1.0).float(), torch.nan_to_num(offset, nan=0.0).float())
+    gain, offset = (
+        torch.stack([interpolate_gaps(one) for one in part.float().unbind(1)], 1) for part in (gain, offset)
+    )
+    return Correction(torch.nan_to_num(gain, nan=1.0), torch.nan_to_num(offset, nan=0.0))
 
 
 def averaged_sums(sums: Tensor, window: int) -> Tensor:

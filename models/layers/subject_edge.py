@@ -20,18 +20,17 @@ from .masks import fit
 class Cutout:
     mask: Tensor  # (h, w) in 0..1 of any size
     feather: float = 0.0  # pixels over which the edge fades
-    defringe: int = 0  # pixels along the edge that get the colours from inside
+    defringe: int = 0  # pixels along the edge that get the colours from inside; 0 leaves all colours unchanged
 
 
 def cut_out(picture: Tensor, cutout: Cutout) -> tuple[Tensor, Tensor]:
-    """(h, w, C) with the colours of the subject also around it, and its weight (h, w)."""
+    """(h, w, C) with the colours of the subject also around it, unless defringe is 0, and its weight (h, w)."""
     mask = fit(cutout.mask, tuple(picture.shape[:2]), "bilinear").clamp(0, 1)
-    inside = mask > 0.5
+    inside, weight = mask > 0.5, soften(mask, cutout.feather)
+    if not inside.any() or not cutout.defringe:
+        return picture, weight
     core = shrink(inside, cutout.defringe)
     core = core if core.any() else inside
-    if not core.any():
-        return picture, torch.zeros_like(mask)
-    weight = soften(mask, cutout.feather)
     return spread_colours(picture, core, weight > 0), weight
 
 

@@ -13,7 +13,9 @@ from ..character.skeleton import MIN_CONFIDENCE, complete_joints, pixels_per_met
 from ..layers.whole_subject import MaskOf, Visible, measure_visible, whole_bounds
 from ..pose import formats
 
-UPRIGHT = 0.9  # quantile of the heights: a person who stoops now and then is as tall as when upright
+# Quantiles of the heights that are those of the upright person: of heights in pixels, and of those that do not depend on
+# the distance, in which the feet alone make some frames taller.
+UPRIGHT, UPRIGHT_BY_POSE = 0.9, 0.75
 NECK, ANKLES, EAR = 1, (10, 13), 16
 SOLE = 0.09  # metres from the ankle down to the floor
 BELONGS = 0.2  # of a pose's joints that lie at the person's mask, for it to be the same person
@@ -52,16 +54,18 @@ def place_person(
     elif not whole.any():
         source = "visible part only"
     usable = whole if whole.any() else visible
-    index = upright_frame(bounds, usable) if frame < 0 else frame
+    index = upright_frame(bounds, usable, pose) if frame < 0 else frame
     if not usable[index] and source == "wholly visible":
         source = "height of other frames"
     return Place(index, tuple(bounds[index].tolist()), middle_column(mask(index), seen, bounds, index), source)
 
 
-def upright_frame(bounds: Tensor, usable: Tensor) -> int:
-    """The usable frame of (N,) whose height is nearest to that of the upright person."""
-    heights = bounds[:, 3] - bounds[:, 1]
-    wanted = heights[usable].quantile(UPRIGHT)
+def upright_frame(bounds: Tensor, usable: Tensor, pose: tuple[Tensor, Tensor] | None = None) -> int:
+    """The usable frame of (N,) whose height is nearest to that of the upright person, by a pose also at any distance."""
+    heights, share = bounds[:, 3] - bounds[:, 1], UPRIGHT
+    if pose is not None:
+        heights, share = heights / pixels_per_metre(complete_joints(*pose)), UPRIGHT_BY_POSE
+    wanted = heights[usable].quantile(share)
     return int((heights - wanted).abs().where(usable, torch.inf).argmin())
 
 

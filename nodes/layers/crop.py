@@ -255,7 +255,7 @@ class PasteCrop(io.ComfyNode):
                 io.Int.Input(
                     "defringe", default=2, min=0, max=64, step=1, optional=True,
                     tooltip="Pixels of the clip along the edge of the subject that get the colors from inside it, so that no rim of the "
-                    "generated background is left. Has an effect with subject_mask.",
+                    "generated background is left. 0 leaves the colors unchanged. Has an effect with subject_mask.",
                 ),
                 io.Float.Input(
                     "color_match_strength", default=0.0, min=0.0, max=1.0, step=0.01, optional=True,

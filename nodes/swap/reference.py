@@ -57,8 +57,8 @@ class FitReference(io.ComfyNode):
                 ),
                 PoseKeypoint.Input(
                     "keypoints", optional=True,
-                    tooltip="The pose of the person in the same pictures. Gives the whole height where the person is hidden in every "
-                    "frame.",
+                    tooltip="The pose of the person in the same pictures. Shows in which frame the person is upright, and gives the whole "
+                    "height where the person is hidden in every frame.",
                 ),
                 clip_input(
                     "scene", optional=True,

@@ -24,7 +24,7 @@ bench = load("swap_director")
 
 @pytest.fixture(scope="module")
 def clip():
-    return stand_in.stage(3, 6, 128)
+    return stand_in.stage(3, 6, 96)
 
 
 def test_a_character_of_scale_one_is_the_true_re_render(clip):

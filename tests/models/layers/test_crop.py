@@ -173,7 +173,7 @@ def test_the_largest_number_of_frames_that_a_rule_allows():
 
 @pytest.mark.parametrize("multiple", [1, 16, 32])
 def test_the_box_is_a_multiple(multiple):
-    left, top, right, bottom = planned(walker(), multiple=multiple).clips[0].boxes[0].tolist()
+    left, top, right, bottom = planned(walker(), multiple=multiple, smoothing_frames=1).clips[0].boxes[0].tolist()
     assert (right - left) % multiple == 0 and (bottom - top) % multiple == 0
     assert right - left >= 20 and (multiple > 1 or right - left < 32)
 
@@ -183,7 +183,7 @@ def test_a_still_box_holds_the_subject_in_every_frame():
     boxes = planned(mask, still=True).clips[0].boxes
     assert (boxes == boxes[0]).all()
     left, top, right, bottom = boxes[0].tolist()
-    assert mask.sum() == mask[:, top:bottom, left:right].sum()
+    assert mask.sum() == mask[:, max(top, 0) : bottom, max(left, 0) : right].sum()
 
 
 @pytest.mark.parametrize("hidden", [False, True])
