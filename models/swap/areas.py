@@ -13,7 +13,7 @@ LATENT = 8  # pixels of a side of one value of Wan's latents
 HIDDEN = 0.5  # of such a value covered by an object in front: the object stays
 
 
-def grown(mask: Tensor, pixels: int) -> Tensor:
+def widened(mask: Tensor, pixels: int) -> Tensor:
     """(h, w) in 0..1 to (h, w) of 0 and 1, reaching some pixels farther."""
     hard = (mask > 0.5).to(torch.uint8)
     if not pixels:
@@ -35,7 +35,7 @@ def fill_area(person: Tensor, occluder: Tensor, grow: int, block: int) -> Tensor
 
     Blocks of at least LATENT pixels keep the values of latents whole: no value is partly known.
     """
-    area = grown(person, grow)
+    area = widened(person, grow)
     if block:
         return in_blocks(area, block) * (1 - mostly(occluder))
     return area * (occluder <= HIDDEN)

@@ -84,11 +84,11 @@ def advice(part, generator: str, missing: str | None) -> str | None:
     return " ".join(filter(None, (missing, long if len(part) > most else None))) or None
 
 
-def results(made: list[tuple]) -> io.NodeOutput:
+def results(sets: list[tuple]) -> io.NodeOutput:
     """The outputs of all parts as lists, and a report; warns of what is missing."""
     from ..host.notice import show_warning
 
-    text = "\n".join(" ".join(filter(None, lines)) for _, *lines in made)
+    text = "\n".join(" ".join(filter(None, lines)) for _, *lines in sets)
     logging.info(text)
-    show_warning(next((last for *_, last in made if last), None), "The generator gets what it reads.")
-    return io.NodeOutput(*map(list, zip(*(outputs for outputs, *_ in made), strict=True)), text)
+    show_warning(next((last for *_, last in sets if last), None), "The generator gets what it reads.")
+    return io.NodeOutput(*map(list, zip(*(outputs for outputs, *_ in sets), strict=True)), text)

@@ -9,7 +9,7 @@ from pack.models.layers.crop import Clip, Crop
 from pack.models.layers.layers import Layers
 from pack.models.pose.formats import BODY, FACE, PARTS, Frame, parse, write
 from pack.models.swap import conditions
-from pack.models.swap.areas import fill_area, grown, in_blocks
+from pack.models.swap.areas import fill_area, widened, in_blocks
 from pack.models.swap.faces import AREA, SIDE, cut_face, face_box, fill_gaps
 from pack.models.swap.parts import keypoints_of, lengthened, parts_of, person_in_clip
 
@@ -46,11 +46,11 @@ def whole(**given):
 def test_an_area_grows_by_as_many_pixels_in_every_direction():
     mask = torch.zeros(41, 41)
     mask[20, 20] = 1
-    out = grown(mask, 5)
+    out = widened(mask, 5)
     rows, columns = out.nonzero().unbind(1)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (15, 25, 15, 25)
     assert ((rows - 20) ** 2 + (columns - 20) ** 2).max() < 2 * 25, "a disc, not a square"
-    assert torch.equal(grown(mask, 0), mask)
+    assert torch.equal(widened(mask, 0), mask)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (48, 80)])

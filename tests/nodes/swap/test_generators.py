@@ -246,8 +246,8 @@ def test_the_host_s_scail_reads_the_people_and_the_scene(vae, given):
     assert options["pose_video_latent"].shape == (1, 16, 3, SIZE[1] // 16, SIZE[0] // 16)
     driving = options["driving_mask_28ch"][0].reshape(3, 4, 7, SIZE[1] // 16, SIZE[0] // 16)
     white, blue = driving[:, :, 0], driving[:, :, 3]
-    assert white.mean() > 0.3 and blue.mean() > 0.03 and driving.sum(2).max() <= 1
-    assert (driving.sum(2) < 1).float().mean() < 0.35, "only at the edge of the person neither counts"
+    assert white.mean() > 0.3 and blue.mean() > 0.03
+    assert torch.allclose(driving.sum(2), torch.ones(())), "each pixel is scene or person, at the edge too"
     assert options["ref_mask_28ch"][0, 0].reshape(4, 7, SIZE[1] // 8, -1)[:, 3].any()
     (latent,) = options["reference_latents"]
     on_black = given["reference_image"] * (given["reference_mask"] > 0.5)[..., None]
