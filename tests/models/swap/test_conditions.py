@@ -9,7 +9,7 @@ from pack.models.layers.crop import Clip, Crop
 from pack.models.layers.layers import Layers
 from pack.models.pose.formats import BODY, FACE, PARTS, Frame, parse, write
 from pack.models.swap import conditions
-from pack.models.swap.areas import fill_area, widened, in_blocks
+from pack.models.swap.areas import fill_area, in_blocks, widened
 from pack.models.swap.faces import AREA, SIDE, cut_face, face_box, fill_gaps
 from pack.models.swap.parts import keypoints_of, lengthened, parts_of, person_in_clip
 
