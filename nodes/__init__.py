@@ -23,6 +23,7 @@ with named_changes():
         pose,
         provenance,
         stage,
+        swap,
         unet,
         video,
         view,
@@ -35,7 +36,7 @@ with named_changes():
 
 # In the order in which the node library shows their folders: first what works on any clip.
 TOPICS = (
-    *(depth, layers, flow, pose, view, geometry, handoff, video),
+    *(depth, layers, swap, flow, pose, view, geometry, handoff, video),
     *(pair, character, lfdm, oneshot, unet, wan, files, evaluate, provenance, stage),
 )
 

@@ -24,7 +24,7 @@ from pack.nodes.character.body import DrawBody  # noqa: E402
 from pack.nodes.depth.heat_map import HeatMapToDepth  # noqa: E402
 from pack.nodes.depth.match import MaskByDepth, MatchDepth  # noqa: E402
 from pack.nodes.layers.composite import CompositeLayers  # noqa: E402
-from pack.nodes.layers.crop import CropToSubject, PasteCrop  # noqa: E402
+from pack.nodes.layers.crop import CropToSubject  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
 from pack.nodes.layers.motion import MaskByMotion  # noqa: E402
 from pack.nodes.layers.scene import FillScene  # noqa: E402
@@ -112,9 +112,6 @@ def crop_pictures(clip) -> None:
                           (slice(top, bottom), slice(left, left + 3)), (slice(top, bottom), slice(right - 3, right))):  # fmt: skip
         framed[rows, columns] = torch.tensor([1.0, 0.6, 0.0])
     sheet("DuetCropToSubject", [[("clip", framed), *((f"crop {k}", cut[k]) for k in (0, K, 2 * K))]])
-    grey = cut.mean(-1, keepdim=True).expand_as(cut).contiguous()
-    back = PasteCrop.execute([clip.rgb], [grey], [crop], [8.0]).result[0]
-    sheet("DuetPasteCrop", [[("edited crop", grey[K]), ("pasted back", back[K])]])
 
 
 def motion_pictures(scene, clip, depth) -> None:

@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 TOPICS = {
     "baselines", "character", "depth", "evaluate", "files", "flow", "geometry", "handoff", "layers", "lfdm", "oneshot", "pair",
-    "pose", "provenance", "stage", "unet", "video", "view", "wan",
+    "pose", "provenance", "stage", "swap", "unet", "video", "view", "wan",
 }  # fmt: skip
 ROOMS = {
     "models": TOPICS,

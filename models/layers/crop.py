@@ -14,6 +14,8 @@ from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
 from ..character.interpolate import interpolate_gaps
+from .subject_edge import Cutout, cut_out
+from .whole_subject import measure_visible, whole_bounds
 
 MIN_AREA = 0.25  # of the largest area so far: a smaller subject begins a new clip
 UNCHANGED = 0.5 / 255  # a pixel that differs by less is unchanged
@@ -23,10 +25,17 @@ UNCHANGED = 0.5 / 255  # a pixel that differs by less is unchanged
 class Clip:
     start: int
     boxes: Tensor  # (n, 4) int64: left, top, right, bottom in pixels, which may lie outside the picture
+    repeated: int = 0  # times that the last cropped picture comes again, for models that take certain numbers of frames
+    subject: Tensor | None = None  # (n, 4) around the whole subject, hidden parts too, in pixels of the picture
+    mask: Tensor | None = None  # (n + repeated, h, w) of the subject, cropped
 
     @property
     def stop(self) -> int:
         return self.start + len(self.boxes)
+
+    @property
+    def pictures(self) -> int:
+        return len(self.boxes) + self.repeated
 
 
 @dataclass(frozen=True)
@@ -47,35 +56,44 @@ class Framing:
     overlap_frames: int = 4
     multiple: int = 8
     output_size: tuple[int, int] | None = None
+    frame_step: int = 1  # a model takes this many frames times n, plus 1
+    still: bool = False  # one box for a whole clip
 
 
 def subject_bounds(mask: Callable[[int], Tensor], frames: int) -> Tensor:
     """(N, 4) left, top, right, bottom around each mask; frames without a subject lie between their neighbours."""
-    out = torch.full((frames, 4), torch.nan)
-    for index in range(frames):
-        here = mask(index) > 0.5
-        rows, columns = here.any(1).nonzero()[:, 0], here.any(0).nonzero()[:, 0]
-        if len(rows):
-            out[index] = torch.tensor([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], dtype=torch.float32)
-    if torch.isnan(out).all():
-        raise ValueError(
-            f"subject_mask: expected the subject in at least one of {frames} frames, got only empty masks: check what "
-            "creates them."
-        )
-    return torch.stack([interpolate_gaps(side) for side in out.unbind(1)], 1)
+    bounds = measure_visible(mask, None, frames).bounds
+    return torch.stack([interpolate_gaps(side) for side in bounds.unbind(1)], 1)
 
 
-def plan_crop(mask: Callable[[int], Tensor], frames: int, size: tuple[int, int], framing: Framing) -> Crop:
-    """Boxes that follow the subject of N masks (H, W) through a clip."""
-    bounds = subject_bounds(mask, frames)
+def plan_crop(
+    mask: Callable[[int], Tensor],
+    frames: int,
+    size: tuple[int, int],
+    framing: Framing,
+    hidden: Callable[[int], Tensor] | None = None,
+) -> Crop:
+    """Boxes that follow the subject of N masks (H, W) through a clip; `hidden` are masks of what is in front of it."""
+    if hidden is None:
+        bounds = subject_bounds(mask, frames)
+    else:
+        bounds = whole_bounds(measure_visible(mask, hidden, frames))
     centre = smooth_path((bounds[:, :2] + bounds[:, 2:]) / 2, framing.smoothing_frames)
-    reach = torch.maximum(bounds[:, 2:] - centre, centre - bounds[:, :2]) * 2 * (1 + 2 * framing.padding)
     extent = bounds[:, 2:] - bounds[:, :2]
-    clips = [
-        Clip(start, fixed_size_boxes(centre[start:stop], reach[start:stop].amax(0), size, framing))
-        for start, stop in clip_ranges(extent.prod(1).tolist(), framing)
-    ]
+    clips = []
+    for start, stop in clip_ranges(extent.prod(1).tolist(), framing):
+        boxes = boxes_around(bounds[start:stop], centre[start:stop], size, framing)
+        repeated = -(stop - start - 1) % framing.frame_step
+        clips.append(Clip(start, boxes, repeated, bounds[start:stop]))
     return Crop(frames, size, framing.output_size, clips)
+
+
+def boxes_around(bounds: Tensor, centre: Tensor, size: tuple[int, int], framing: Framing) -> Tensor:
+    """(n, 4) boxes of one size around the bounds (n, 4) of one clip, in the path of the centres (n, 2) or all in one place."""
+    if framing.still:
+        centre = ((bounds[:, :2].amin(0) + bounds[:, 2:].amax(0)) / 2).expand(len(bounds), 2)
+    reach = torch.maximum(bounds[:, 2:] - centre, centre - bounds[:, :2]) * 2 * (1 + 2 * framing.padding)
+    return fixed_size_boxes(centre, reach.amax(0), size, framing)
 
 
 def smooth_path(path: Tensor, window: int) -> Tensor:
@@ -90,13 +108,19 @@ def smooth_path(path: Tensor, window: int) -> Tensor:
 def clip_ranges(areas: list[float], framing: Framing) -> list[tuple[int, int]]:
     """Start and stop of each clip by the area of the subject in each frame; neighbours share some frames."""
     out, start, low, high = [], 0, areas[0], areas[0]
+    longest = allowed_frames(framing.max_frames, framing.frame_step)
     for index, area in enumerate(areas):
         low, high = min(low, area), max(high, area)
-        full = framing.max_frames and index - start >= framing.max_frames
+        full = longest and index - start >= longest
         if index - start > framing.overlap_frames and (full or low < MIN_AREA * high):
             out.append((start, index))
             start, low, high = index - framing.overlap_frames, area, area
     return [*out, (start, len(areas))]
+
+
+def allowed_frames(most: int, step: int) -> int:
+    """The largest number of frames up to `most` that is a multiple of the step plus 1; 0 stays no limit."""
+    return most - (most - 1) % step if most else 0
 
 
 def fixed_size_boxes(centre: Tensor, reach: Tensor, size: tuple[int, int], framing: Framing) -> Tensor:
@@ -133,10 +157,18 @@ def resize(picture: Tensor, size: tuple[int, int] | None) -> Tensor:
     return scaled.clamp_(low.clamp_max(0), high.clamp_min(1))  # HDR keeps its lights
 
 
-def paste_box(original: Tensor, edited: Tensor, box: Tensor, feather: float, protect: Tensor | None = None) -> Tensor:
+def paste_box(
+    original: Tensor,
+    edited: Tensor,
+    box: Tensor,
+    feather: float,
+    protect: Tensor | None = None,
+    cutout: Cutout | None = None,
+) -> Tensor:
     """An edited picture (h, w, C) pasted into its box of (H, W, C); where `protect` (H, W) is 1 the original stays.
 
-    Resizing there and back would blur unchanged pixels, so pixels that are as they were cut keep the original.
+    Resizing there and back would blur unchanged pixels, so pixels that are as they were cut keep the original. With a cutout
+    only the subject is pasted.
     """
     height, width = original.shape[:2]
     left, top, right, bottom = box.tolist()
@@ -145,6 +177,9 @@ def paste_box(original: Tensor, edited: Tensor, box: Tensor, feather: float, pro
     if unedited.shape[:2] != (bottom - top, right - left):
         weight = weight * changed_mask(edited, unedited, (bottom - top, right - left))
     edited = resize(edited, (bottom - top, right - left))
+    if cutout is not None:
+        edited, subject = cut_out(edited, cutout)
+        weight = weight * subject
     rows, columns = slice(max(top, 0), min(bottom, height)), slice(max(left, 0), min(right, width))
     inside = (slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left))
     weight = weight[inside]
@@ -190,19 +225,29 @@ def clips_at(crop: Crop, index: int) -> list[tuple[int, int, float]]:
 
 
 def paste_frame(
-    original: Tensor, edited: list[Tensor], crop: Crop, index: int, feather: float, protect: Tensor | None
+    original: Tensor,
+    edited: list[Tensor],
+    crop: Crop,
+    index: int,
+    feather: float,
+    protect: Tensor | None,
+    cutouts: Callable[[int, int], Cutout | None] = lambda number, place: None,
 ) -> Tensor:
-    """One frame (H, W, C) with the edited clips, each (n, h, w, C), in it; where two clips overlap they cross-fade."""
+    """One frame (H, W, C) with the edited clips, each (n, h, w, C), in it; where two clips overlap they cross-fade.
+
+    `cutouts` gives the subject of an edited picture by the number of its clip and its place in it.
+    """
     out = None
     for number, place, amount in clips_at(crop, index):
-        new = paste_box(original, edited[number][place], crop.clips[number].boxes[place], feather, protect)
+        box, cutout = crop.clips[number].boxes[place], cutouts(number, place)
+        new = paste_box(original, edited[number][place], box, feather, protect, cutout)
         out = new if out is None else torch.lerp(out, new, amount)
     return original if out is None else out
 
 
-def split_clips(edited: list[Tensor], crop: Crop) -> list[Tensor]:
-    """Pictures of all clips, as a list or one after the other in one batch, to one batch a clip."""
-    lengths = [len(clip.boxes) for clip in crop.clips]
+def split_clips(edited: list[Tensor], crop: Crop, name: str = "images") -> list[Tensor]:
+    """Pictures or masks of all clips, as a list or one after the other in one batch, to one batch a clip."""
+    lengths = [clip.pictures for clip in crop.clips]
     if [len(batch) for batch in edited] == lengths:
         return edited
     if len(edited) == 1 and len(edited[0]) == sum(lengths):
@@ -210,6 +255,6 @@ def split_clips(edited: list[Tensor], crop: Crop) -> list[Tensor]:
     found = ", ".join(str(len(batch)) for batch in edited)
     expected = ", ".join(map(str, lengths))
     raise ValueError(
-        f"images: expected the {len(lengths)} clips of Crop to Subject with {expected} frames, got {found}: "
+        f"{name}: expected the {len(lengths)} clips of Crop to Subject with {expected} frames, got {found}: "
         "keep the number of frames between cropping and pasting."
     )

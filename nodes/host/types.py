@@ -81,4 +81,7 @@ Layers = io.Custom("DUET_LAYERS")
 #   "output_size"  (h, w) or None            of the cropped pictures; None: as large as their box
 #   "clips"        list of {"start": int, "boxes": (n, 4) int64}  left, top, right, bottom in pixels of the original in
 #                                            each frame; a box may reach beyond the picture, whose border is repeated
+#                  and "repeated": int           times that the last cropped picture comes again at the end
+#                      "subject": (n, 4)         left, top, right, bottom of the whole subject, hidden parts too
+#                      "mask": (n + repeated, h, w)  of the subject, cropped
 Crop = io.Custom("DUET_CROP")

@@ -6,6 +6,7 @@ from pack.models.layers.crop import (
     Clip,
     Crop,
     Framing,
+    allowed_frames,
     clip_ranges,
     clips_at,
     cut_box,
@@ -144,3 +145,54 @@ def test_clips_come_back_as_a_list_or_in_one_batch():
     )
     with pytest.raises(ValueError, match="keep the number of frames"):
         split_clips([edited[0][:2]], crop)
+
+
+@pytest.mark.parametrize("frames, max_frames", [(12, 0), (12, 8), (5, 0), (1, 0), (13, 0)])
+def test_numbers_of_frames_follow_the_rule_of_the_model(frames, max_frames):
+    mask, clip = walker()[:1].expand(frames, HIGH, WIDE), rand(frames, HIGH, WIDE, 3)
+    crop = planned(mask, frame_step=4, max_frames=max_frames, overlap_frames=1)
+    assert all(part.pictures % 4 == 1 for part in crop.clips)
+    assert all(part.repeated == 0 for part in crop.clips[:-1]) and crop.clips[-1].repeated < 4
+    assert crop.clips[-1].stop == frames, "no frame is lost"
+    edited = [torch.cat((batch, batch[-1:].expand(part.repeated, *batch.shape[1:])))
+              for batch, part in zip(cut_all(clip, crop), crop.clips, strict=True)]  # fmt: skip
+    together = split_clips([torch.cat(edited)], crop)
+    again = torch.stack([paste_frame(clip[i], together, crop, i, 6.0, None) for i in range(frames)])
+    assert torch.equal(again, clip)
+
+
+def test_the_largest_number_of_frames_that_a_rule_allows():
+    assert [allowed_frames(most, 4) for most in (0, 1, 4, 5, 80, 81)] == [0, 1, 1, 5, 77, 81]
+    assert [allowed_frames(most, 1) for most in (0, 1, 80)] == [0, 1, 80]
+    assert clip_ranges([1.0] * 20, Framing(max_frames=10, overlap_frames=1, frame_step=4)) == [
+        (0, 9),
+        (8, 17),
+        (16, 20),
+    ]
+
+
+@pytest.mark.parametrize("multiple", [1, 16, 32])
+def test_the_box_is_a_multiple(multiple):
+    left, top, right, bottom = planned(walker(), multiple=multiple, smoothing_frames=1).clips[0].boxes[0].tolist()
+    assert (right - left) % multiple == 0 and (bottom - top) % multiple == 0
+    assert right - left >= 20 and (multiple > 1 or right - left < 32)
+
+
+def test_a_still_box_holds_the_subject_in_every_frame():
+    mask = walker()
+    boxes = planned(mask, still=True).clips[0].boxes
+    assert (boxes == boxes[0]).all()
+    left, top, right, bottom = boxes[0].tolist()
+    assert mask.sum() == mask[:, max(top, 0) : bottom, max(left, 0) : right].sum()
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_after_a_cut_in_the_clip_the_subject_is_still_in_the_box(hidden):
+    mask = torch.zeros(FRAMES, HIGH, WIDE)
+    mask[:6, 20:40, 5:15], mask[6:, 10:30, 60:72] = 1, 1
+    front = (lambda index: torch.zeros(HIGH, WIDE)) if hidden else None
+    crop = plan_crop(lambda index: mask[index], FRAMES, (HIGH, WIDE), Framing(), front)
+    for clip in crop.clips:
+        for place, (left, top, right, bottom) in enumerate(clip.boxes.tolist()):
+            here = mask[clip.start + place]
+            assert here[max(top, 0) : bottom, max(left, 0) : right].sum() == here.sum()
