@@ -74,12 +74,12 @@ def hidden_sides(here: Tensor, front: Tensor) -> Tensor:
     return torch.stack((left, top, right, bottom))
 
 
-def whole_bounds(seen: Visible, heights: Tensor | None = None) -> Tensor:
+def whole_bounds(visible: Visible, heights: Tensor | None = None) -> Tensor:
     """(N, 4) left, top, right, bottom around the whole subject; `heights` (N,) are taken where its ends are hidden."""
-    out = torch.empty_like(seen.bounds)
+    out = torch.empty_like(visible.bounds)
     for axis, (low, high) in enumerate(AXES):
         sizes = heights if axis == 1 else None
-        ends = whole_ends(seen.bounds[:, low], seen.bounds[:, high], *seen.hidden[:, [low, high]].T, sizes)
+        ends = whole_ends(visible.bounds[:, low], visible.bounds[:, high], *visible.hidden[:, [low, high]].T, sizes)
         out[:, low], out[:, high] = ends
     return out
 

@@ -45,19 +45,19 @@ def place_person(
     keypoints: list | None = None,
 ) -> Place:
     """The person of N masks (H, W) in one frame, or in the frame -1 that shows it whole and upright."""
-    seen = cut_at_border(measure_visible(mask, hidden, frames), size)
-    pose = None if keypoints is None else pose_of_person(keypoints, seen, size)
-    whole, visible = seen.whole(1), torch.isfinite(seen.bounds[:, 0])
-    bounds, source = whole_bounds(seen), "wholly visible"
+    visible = cut_at_border(measure_visible(mask, hidden, frames), size)
+    pose = None if keypoints is None else pose_of_person(keypoints, visible, size)
+    whole, shown = visible.whole(1), torch.isfinite(visible.bounds[:, 0])
+    bounds, source = whole_bounds(visible), "wholly visible"
     if not whole.any() and pose is not None:
-        bounds, source = bounds_by_pose(seen, *pose), "height by keypoints"
+        bounds, source = bounds_by_pose(visible, *pose), "height by keypoints"
     elif not whole.any():
         source = "visible part only"
-    usable = whole if whole.any() else visible
+    usable = whole if whole.any() else shown
     index = upright_frame(bounds, usable, pose) if frame < 0 else frame
     if not usable[index] and source == "wholly visible":
         source = "height of other frames"
-    return Place(index, tuple(bounds[index].tolist()), middle_column(mask(index), seen, bounds, index), source)
+    return Place(index, tuple(bounds[index].tolist()), middle_column(mask(index), visible, bounds, index), source)
 
 
 def upright_frame(bounds: Tensor, usable: Tensor, pose: tuple[Tensor, Tensor] | None = None) -> int:
@@ -69,16 +69,16 @@ def upright_frame(bounds: Tensor, usable: Tensor, pose: tuple[Tensor, Tensor] | 
     return int((heights - wanted).abs().where(usable, torch.inf).argmin())
 
 
-def cut_at_border(seen: Visible, size: tuple[int, int]) -> Visible:
+def cut_at_border(visible: Visible, size: tuple[int, int]) -> Visible:
     """The visible part, whose sides at the border of the picture (H, W) count as hidden too."""
     ends = torch.tensor([size[1], size[0]])
-    at_border = torch.cat((seen.bounds[:, :2] <= 0, seen.bounds[:, 2:] >= ends), 1)
-    return replace(seen, hidden=seen.hidden | at_border)
+    at_border = torch.cat((visible.bounds[:, :2] <= 0, visible.bounds[:, 2:] >= ends), 1)
+    return replace(visible, hidden=visible.hidden | at_border)
 
 
-def middle_column(mask: Tensor, seen: Visible, bounds: Tensor, index: int) -> float:
+def middle_column(mask: Tensor, visible: Visible, bounds: Tensor, index: int) -> float:
     """The column that has half of the person on either side; the middle of the bounds where a side is hidden."""
-    if not seen.whole(0)[index]:
+    if not visible.whole(0)[index]:
         return ((bounds[index, 0] + bounds[index, 2]) / 2).item()
     return half_column(mask)
 
@@ -89,16 +89,16 @@ def half_column(mask: Tensor) -> float:
     return torch.searchsorted(share, share[-1:] / 2).item() + 0.5
 
 
-def pose_of_person(keypoints: list, seen: Visible, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def pose_of_person(keypoints: list, visible: Visible, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """(N, 18, 2) pixels and (N, 18) scores of whoever is at the mask in each frame."""
     frames = formats.parse(keypoints)
-    if len(frames) != len(seen.bounds):
+    if len(frames) != len(visible.bounds):
         raise ValueError(
-            f"keypoints: expected the pose of {len(seen.bounds)} frames like images, got {len(frames)}: use that of the same "
+            f"keypoints: expected the pose of {len(visible.bounds)} frames like images, got {len(frames)}: use that of the same "
             "pictures."
         )
     bodies, shares = zip(
-        *(body_at(frame, box, size) for frame, box in zip(frames, seen.bounds, strict=True)), strict=True
+        *(body_at(frame, box, size) for frame, box in zip(frames, visible.bounds, strict=True)), strict=True
     )
     known = [share for share in shares if share is not None]
     if not known or np.median(known) < BELONGS:
@@ -130,17 +130,17 @@ def share_inside(body: np.ndarray, box: np.ndarray) -> float:
     return float(((points >= box[:2] - around) & (points <= box[2:] + around)).all(1).mean())
 
 
-def bounds_by_pose(seen: Visible, points: Tensor, scores: Tensor) -> Tensor:
+def bounds_by_pose(visible: Visible, points: Tensor, scores: Tensor) -> Tensor:
     """(N, 4) bounds whose hidden top and bottom follow from the joints: the ankles, else the size of a standard body."""
     joints = complete_joints(points, scores)
     scale = pixels_per_metre(joints)
     head, whole = standard_heights()
-    low, high = seen.bounds[:, 1], seen.bounds[:, 3]
-    top = torch.where(seen.hidden[:, 1], torch.fmin(low, joints[:, NECK, 1] - head * scale), low)
+    low, high = visible.bounds[:, 1], visible.bounds[:, 3]
+    top = torch.where(visible.hidden[:, 1], torch.fmin(low, joints[:, NECK, 1] - head * scale), low)
     ankles = (scores[:, ANKLES] > MIN_CONFIDENCE).any(1)
     floor = torch.where(ankles, joints[:, ANKLES, 1].amax(1) + SOLE * scale, top + whole * scale)
-    bottom = torch.where(seen.hidden[:, 3], torch.fmax(high, floor), high)
-    out = whole_bounds(seen, bottom - top)
+    bottom = torch.where(visible.hidden[:, 3], torch.fmax(high, floor), high)
+    out = whole_bounds(visible, bottom - top)
     out[:, 1], out[:, 3] = top, bottom
     return out
 
