@@ -64,4 +64,5 @@ def hidden_points(depth: Tensor, camera: Camera, nearest: Tensor, other: Camera)
     x, y = other.project(points).round().long().unbind(-1)
     inside = (x >= 0) & (x < other.width) & (y >= 0) & (y < other.height) & (points[:, 2] > 0)
     found = nearest[y.clamp(0, other.height - 1), x.clamp(0, other.width - 1)]
-    return ~(inside & ((found - points[:, 2]).abs() < NEAR * points[:, 2])).view(depth.shape)
+    # What is found behind a point, beside the edge of its surface, hides nothing.
+    return ~(inside & (points[:, 2] - found < NEAR * points[:, 2])).view(depth.shape)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .lens import Fisheye, Pinhole
 from .reproject import View, reproject
-from .surface import JUMP, nearness_of
+from .surface import JUMP, largest_around, nearness_of
 
 SAME = 0.05  # distances that differ by less than this part belong to one background
 
@@ -23,20 +23,15 @@ def uncovered(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye, trim: int
     if not trim:
         return reproject(picture, depth, lens)
     nearness = nearness_of(depth).nan_to_num(0.0)
-    rim = nearness < (1 - JUMP) * around(nearness, trim)
+    rim = nearness < (1 - JUMP) * largest_around(nearness, trim)
     view = reproject(torch.cat((picture, rim[..., None].to(picture)), -1), depth, lens)
     if not view.holes.any():
         return View(view.picture[..., :-1], view.depth, view.holes)
-    mixed = (view.picture[..., -1] > 0.1) & (around(view.holes.float(), trim + 1) > 0)
+    mixed = (view.picture[..., -1] > 0.1) & (largest_around(view.holes.float(), trim + 1) > 0)
     holes = view.holes | mixed
     return View(
         view.picture[..., :-1].masked_fill(mixed[..., None], 0.0), view.depth.masked_fill(mixed, torch.nan), holes
     )
-
-
-def around(values: Tensor, reach: int) -> Tensor:
-    """(H, W) largest value within `reach` pixels."""
-    return torch.nn.functional.max_pool2d(values[None, None], 2 * reach + 1, 1, reach)[0, 0]
 
 
 def from_scene(view: View, scene: View) -> View:
@@ -60,33 +55,51 @@ def stretched(view: View, inside: Tensor | None = None) -> View:
     picture, depth = view.picture.clone(), view.depth.clone()
     places, steps = beside(~view.holes, ys, xs)
     there = steps > 0
-    flat = depth.view(-1)[places].where(there, -torch.inf)
+    flat = depth.take(places).where(there, -torch.inf)
     weight = torch.where(flat >= flat.amax(0) * (1 - SAME), 1 / steps.clamp_min(1).float() ** 2, 0.0) * there
     weight = weight / weight.sum(0).clamp_min(1e-12)
-    colours = picture.view(-1, picture.shape[-1])[places]
-    filled = (weight[..., None] * colours).sum(0)
     found = there.any(0)
-    picture[ys[found], xs[found]] = filled[found]
-    depth[ys[found], xs[found]] = flat.amax(0)[found]
+    number = (ys * depth.shape[1] + xs)[found]
+    for channel in picture.unbind(-1):
+        channel.put_(number, (weight * channel.take(places)).sum(0)[found])
+    depth.put_(number, flat.amax(0)[found])
     return View(picture, depth, view.holes)
 
 
 def beside(known: Tensor, ys: Tensor, xs: Tensor) -> tuple[Tensor, Tensor]:
     """The next known pixel to the left, right, top and bottom of each of K pixels: (4, K) numbers and steps, 0 for none."""
-    height, width = known.shape
-    column = torch.arange(width, device=known.device).expand(height, width)
-    row = torch.arange(height, device=known.device)[:, None].expand(height, width)
     places, steps = [], []
-    for index, axis, last in ((column, 1, width - 1), (row, 0, height - 1)):
-        before = index.where(known, -1).cummax(axis).values[ys, xs]
-        mirrored = (last - index).where(known, -1).flip(axis).cummax(axis).values.flip(axis)[ys, xs]
-        after = torch.where(mirrored < 0, -1, last - mirrored)
-        here = xs if axis else ys
-        for found in (before, after):
-            number = ys * width + found if axis else found * width + xs
-            places.append(torch.where(found < 0, 0, number))
-            steps.append(torch.where(found < 0, 0, (found - here).abs()))
+    for turned, stride in ((False, 1), (True, known.shape[1])):
+        here = ys * known.shape[1] + xs
+        line = xs * known.shape[0] + ys if turned else here
+        for step in steps_to_known(known.T if turned else known):
+            step = step.take(line)
+            places.append(here.add(step, alpha=stride).masked_fill_(step == 0, 0))
+            steps.append(step.abs())
     return torch.stack(places), torch.stack(steps)
+
+
+def steps_to_known(known: Tensor) -> tuple[Tensor, Tensor]:
+    """(H, W) steps along the row from each unknown pixel to the known ones before (below 0) and after it; 0 for none.
+
+    Only the places of unknown pixels are written: most pixels of a picture are known.
+    """
+    width = known.shape[1]
+    number = known.logical_not().contiguous().view(-1).nonzero()[:, 0]
+    row = torch.div(number, width, rounding_mode="floor")
+    columns = number - row * width
+    place = number + row  # one more than a row is wide, so that no run of pixels goes on in the next row
+    begins = torch.ones_like(place, dtype=torch.bool)
+    begins[1:] = place[1:] != place[:-1] + 1
+    run, first = begins.cumsum(0) - 1, begins.nonzero()[:, 0]
+    last = torch.cat((first[1:], first.new_tensor([len(place)]))) - 1
+    out = []
+    for end, none in ((columns[first] - 1, -1), (columns[last] + 1, width)):
+        step = end.take(run).sub_(columns).masked_fill_((end == none).take(run), 0)
+        steps = torch.empty(known.shape, dtype=torch.int64, device=known.device)
+        steps.view(-1).scatter_(0, number, step)
+        out.append(steps)
+    return tuple(out)
 
 
 def farthest_over_time(frames: Iterable[tuple[Tensor, Tensor]], look: Callable[[], None]) -> tuple[Tensor, Tensor]:

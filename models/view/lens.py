@@ -11,6 +11,7 @@ from torch import Tensor
 
 from .camera import Camera
 
+EXACT = 1e-3  # pixels that a point may leave its row by
 NEAREST = 1e-3  # of the distance before: what comes nearer to the camera than this part, or behind it, is not drawn
 
 
@@ -61,6 +62,20 @@ class Fisheye:
         # The distance from the camera, not along its axis: on a half sphere the nearer of two points hides the other.
         distance = torch.hypot(aside, forward) / nearness
         return place(right, (width - 1) / 2), place(down, (height - 1) / 2), distance
+
+
+def stays_in_rows(lens: Pinhole | Fisheye, size: tuple[int, int]) -> bool:
+    """Whether a lens moves the points of a picture along their rows only, at their distances, as that of a second eye does."""
+    if not isinstance(lens, Pinhole) or lens.size != size or min(size) < 2 or abs(lens.scale - 1) > 1e-9:
+        return False
+    height, width = size
+    turn = lens.turn.double() - torch.eye(3, dtype=torch.float64)
+    turn[0, 2] = 0.0  # the same for all points
+    along, across, ahead = (turn.abs() @ torch.tensor([width, height, 1.0], dtype=torch.float64)).tolist()
+    to_x, to_y, to_z = lens.shift.double().abs().tolist()
+    # A point goes along by at most about a picture's width.
+    strays = max(to_y, to_z * max(size)) * width > EXACT * to_x
+    return not strays and max(along, across, ahead * max(size)) <= EXACT
 
 
 def intrinsics(focal: float, size: tuple[int, int]) -> Tensor:

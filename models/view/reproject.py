@@ -13,26 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .lens import Fisheye, Pinhole
+from .lens import Fisheye, Pinhole, stays_in_rows
+from .pieces import NOTHING, OVERLAP, SIDEWAYS, WIDEST, View, reach
+from .sideways import seen_sideways
 from .surface import joins, nearness_of
 
-OVERLAP = 0.1  # pixels by which pieces of one surface reach over each other, so that rounding opens no gap
 BAND = 48  # rows at a time: what is computed for them stays in the processor's cache
 AROUND = 3  # pixels to each side that are tried for all pieces alike; the rest one by one
 BORDER = AROUND + 2  # pixels around the new picture that take what lands outside
-SIDEWAYS = 1e-9  # area of a piece in the new picture below which it is seen edge-on, or from behind
-WIDEST = 64  # pixels of the new picture: larger pieces, of points nearly at the camera, are not drawn
 PAIRS = 1 << 20  # pieces times pixels at a time
-NOTHING = torch.iinfo(torch.int64).max
-
-
-@dataclass(frozen=True)
-class View:
-    """What another camera sees."""
-
-    picture: Tensor  # (h, w, C), 0 in holes
-    depth: Tensor  # (h, w) metres, NaN in holes
-    holes: Tensor  # (h, w) bool
 
 
 @dataclass
@@ -51,6 +40,13 @@ class Pieces:
 
 def reproject(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye) -> View:
     """A picture (H, W, C) with distances (H, W), NaN where not known, as the lens sees it."""
+    if stays_in_rows(lens, tuple(depth.shape)):
+        return seen_sideways(picture, depth, lens)
+    return seen_anywhere(picture, depth, lens)
+
+
+def seen_anywhere(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye) -> View:
+    """reproject() by any lens."""
     nearness = nearness_of(depth)
     right, down = joins(nearness)
     pieces = place(nearness, right, down, lens)
@@ -111,11 +107,6 @@ def slopes(to_x: Tensor, to_y: Tensor, joined: Tensor, axis: int) -> list[Tensor
     return out
 
 
-def reach(joined: Tensor, axis: int) -> Tensor:
-    """(H, W) how far a piece reaches along an axis: half a pixel, and a little more within a surface."""
-    return 0.5 + OVERLAP * (joined & torch.roll(joined, 1, axis)).float()  # the last are never joined
-
-
 def nearest_pieces(pieces: Pieces, size: tuple[int, int]) -> Tensor:
     """(h, w) int64: number of the pixel of the old picture whose piece is nearest there, -1 in holes."""
     height, width = size
@@ -172,7 +163,7 @@ def small_pieces(x, y, a, b, c, d, wide, tall, key, drawn, best: Tensor, size: t
             covers &= torch.addcmul(c * to_x, d, to_y).abs_() <= tall
             covers &= drawn
             chosen = covers.nonzero()[:, 0]
-            to = cell.index_select(0, chosen) + (down * best.shape[1] + right)
+            to = cell.index_select(0, chosen).add_(down * best.shape[1] + right)
             flat.scatter_reduce_(0, to, key.index_select(0, chosen), "amin")
 
 
@@ -214,10 +205,18 @@ def fetch(
     for rows in bands(len(winner), picture.device):
         x, y = sources(pieces, sides, winner[rows], rows.start)
         grid = torch.stack((x * (2 / max(width - 1, 1)) - 1, y * (2 / max(height - 1, 1)) - 1), -1)
-        values = torch.nn.functional.grid_sample(planes, grid[None], "bilinear", "border", align_corners=True)[0]
+        values = sampled(planes, grid)
         out[:, rows] = values[:-1].masked_fill_(holes[rows], 0.0)
         depth[rows] = lens.places(x, y, values[-1])[2].masked_fill_(holes[rows], torch.nan)
     return View(out.movedim(0, -1), depth, holes)
+
+
+def sampled(planes: Tensor, grid: Tensor) -> Tensor:
+    """(C, R, w) planes (1, C, H, W) at the places of a grid (R, w, 2)."""
+    # Each row as a picture of its own: PyTorch works on several pictures at a time, but not on parts of one.
+    planes = planes.expand(len(grid), -1, -1, -1)
+    values = torch.nn.functional.grid_sample(planes, grid[:, None], "bilinear", "border", align_corners=True)
+    return values[:, :, 0].movedim(1, 0)
 
 
 def neighbours(right: Tensor, down: Tensor) -> list[Tensor]:

@@ -14,7 +14,7 @@ BEND = 0.01  # so do those that continue one plane to this part
 def nearness_of(depth: Tensor) -> Tensor:
     """(H, W) distances to 1 / distance; NaN where the distance is not above 0, not finite, or not a number."""
     nearness = depth.float().reciprocal()
-    return nearness.where((depth > 0) & torch.isfinite(depth) & torch.isfinite(nearness), torch.nan)
+    return nearness.where((nearness > 0) & (nearness < torch.inf), torch.nan)
 
 
 def joins(nearness: Tensor, jump: float = JUMP) -> tuple[Tensor, Tensor]:
@@ -35,7 +35,6 @@ def joined(nearness: Tensor, axis: int, jump: float) -> Tensor:
         bend = (step.narrow(axis, 1, count - 2) - step.narrow(axis, 0, count - 2)).abs()
         # A plane through three pixels joins the middle one with both, unless the step itself is that of two surfaces.
         even = bend <= BEND * nearer.narrow(axis, 1, count - 2)
-        even &= torch.isfinite(bend)
         on_one.narrow(axis, 0, count - 2).logical_or_(even)
         on_one.narrow(axis, 1, count - 2).logical_or_(even)
     out.narrow(axis, 0, count - 1).copy_(on_one)
@@ -51,10 +50,15 @@ def sharpened(depth: Tensor, reach: int, jump: float = JUMP) -> Tensor:
         return depth
     nearness = nearness_of(depth)
     known = torch.isfinite(nearness)
-    size, pad = 2 * reach + 1, reach
-    largest = lambda values: torch.nn.functional.max_pool2d(values[None, None], size, 1, pad)[0, 0]
-    near = largest(nearness.where(known, -torch.inf))
-    far = -largest((-nearness).where(known, -torch.inf))
+    near = largest_around(nearness.where(known, -torch.inf), reach)
+    far = -largest_around((-nearness).where(known, -torch.inf), reach)
     to_near, to_far = near - nearness, nearness - far
     between = (to_near > jump * near) & (to_far > jump * nearness)
     return torch.where(between, torch.where(to_near <= to_far, near, far).reciprocal(), depth)
+
+
+def largest_around(values: Tensor, reach: int) -> Tensor:
+    """(H, W) largest value within `reach` pixels along each axis."""
+    along = lambda values, size, pad: torch.nn.functional.max_pool2d(values, size, 1, pad)
+    size = 2 * reach + 1
+    return along(along(values[None, None], (1, size), (0, reach)), (size, 1), (reach, 0))[0, 0]

@@ -1,9 +1,11 @@
 """Holes filled from the scene and from the background beside them."""
 
+import pytest
 import torch
-from pack.models.view.fill import farthest_over_time, from_scene, stretched, uncovered
+from pack.models.view.fill import beside, farthest_over_time, from_scene, stretched, uncovered
 from pack.models.view.reproject import View, reproject
 from pack.models.view.stereo import eye_lens
+from pack.models.view.surface import largest_around
 
 RED, GREEN, BLUE = torch.eye(3)
 
@@ -24,6 +26,31 @@ def test_the_background_is_continued_and_never_what_is_in_front():
     torch.testing.assert_close(filled.picture[view.holes], GREEN.expand(32, 3))
     assert (filled.depth[view.holes] == 6).all() and torch.equal(filled.holes, view.holes)
     assert torch.equal(filled.picture[~view.holes], view.picture[~view.holes])
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.97])
+def test_the_next_known_pixels_are_those_that_a_search_finds(share):
+    """Masks of all densities, so that runs begin and end at borders and whole lines are unknown."""
+    known = torch.rand(13, 17, generator=torch.Generator().manual_seed(7)) < share
+    known[4] = False
+    ys, xs = (~known).nonzero(as_tuple=True)
+    ys, xs = ys[::2], xs[::2]
+    places, steps = beside(known, ys, xs)
+    for index, (y, x) in enumerate(zip(ys.tolist(), xs.tolist(), strict=True)):
+        for way, (down, right) in enumerate(((0, -1), (0, 1), (-1, 0), (1, 0))):
+            count, row, column = 1, y + down, x + right
+            while 0 <= row < 13 and 0 <= column < 17 and not known[row, column]:
+                count, row, column = count + 1, row + down, column + right
+            found = 0 <= row < 13 and 0 <= column < 17
+            assert steps[way, index] == (count if found else 0)
+            assert places[way, index] == (row * 17 + column if found else 0)
+
+
+@pytest.mark.parametrize("reach", [0, 1, 3, 9])
+def test_the_largest_value_around(reach):
+    values = torch.randn(11, 14, generator=torch.Generator().manual_seed(2))
+    square = torch.nn.functional.max_pool2d(values[None, None], 2 * reach + 1, 1, reach)[0, 0]
+    assert torch.equal(largest_around(values, reach), square)
 
 
 def test_a_part_of_the_holes_can_stay():
