@@ -17,6 +17,7 @@ SCALE, SHIFT = (
     0.08,
 )  # of nearness in every frame: a factor, and a part of the range of the shot to both sides
 SEED = 5
+DEPTHS = ("drawn", "breathing", "steady")
 SHARED = 200  # pixels that a frame needs, for its share to mean anything
 SURE = 0.01  # nearness by which he must be in front or behind for a pixel to count: his soles touch the lawn
 
@@ -45,20 +46,22 @@ def measure(shot: Footage, other: Footage) -> dict:
     """The rows: wrong pixels with drawn depth, with breathing depth, and with breathing depth made steady."""
     shot, other = pair(shot, other)
     rows = {}
-    for name, depth in depths(shot).items():
-        found = None if depth is None else wrong(shot, other, visible(shot, other, depth))
-        rows |= {f"insert_{part}_{name}": None if found is None else found[part] for part in ("shared", "all")}
+    for name in DEPTHS:
+        depth = depth_of(shot, name)
+        found = {} if depth is None else wrong(shot, other, visible(shot, other, depth))
+        rows |= {f"insert_{part}_{name}": found.get(part) for part in ("shared", "all")}
     return rows
 
 
-def depths(shot: Footage) -> dict[str, Tensor | None]:
-    """Depth of the shot as pictures (N, H, W, 3) in 0..1: drawn, breathing, and breathing through Steady Depth."""
+def depth_of(shot: Footage, name: str) -> Tensor | None:
+    """Depth of the shot as pictures (N, H, W, 3) in 0..1: drawn, breathing, or breathing and then through Steady Depth."""
     normal = lambda depth: run("DuetNormalizeDepth", depth=depth)["depth"]
+    if name == "drawn":
+        return normal(shot.depth())
     breathed = normal(as_depth(breathing(torch.from_numpy(shot.near).float())))
-    steady = None
-    if has("DuetSteadyDepth"):
-        steady = run("DuetSteadyDepth", images=shot.images(), depth=breathed)["depth"]
-    return {"drawn": normal(shot.depth()), "breathing": breathed, "steady": steady}
+    if name == "breathing":
+        return breathed
+    return run("DuetSteadyDepth", images=shot.images(), depth=breathed)["depth"] if has("DuetSteadyDepth") else None
 
 
 def visible(shot: Footage, other: Footage, depth: Tensor) -> np.ndarray:
@@ -102,13 +105,10 @@ def worst(errors: np.ndarray, counted: np.ndarray) -> float | None:
 
 
 def sheet(shot: Footage, other: Footage) -> list[list[tuple[str, Tensor]]]:
-    """Rows of labelled pictures: where he is visible with each depth, in the frames he shares most of."""
+    """Rows of labelled pictures: where he is visible with each depth."""
     shot, other = pair(shot, other)
-    images, found = (
-        shot.images(),
-        {name: visible(shot, other, depth) for name, depth in depths(shot).items() if depth is not None},
-    )
-    rows = []
+    found = {name: visible(shot, other, depth) for name in DEPTHS if (depth := depth_of(shot, name)) is not None}
+    images, rows = shot.images(), []
     for index in np.linspace(0, len(images) - 1, 5).round().astype(int).tolist():
         paint = lambda seen, index=index: torch.where(
             torch.from_numpy(seen[index] & other.person[index])[..., None], torch.tensor(COLOUR), images[index]

@@ -22,7 +22,7 @@ from .shots import Footage
 CONFIDENT = 0.3  # as the nodes count joints at their default
 SMALLEST = 1500  # pixels of the visible person that a frame needs to count
 LAGS = np.arange(-3, 3.01, 0.25)  # frames
-FILTER = "DuetFilterPose"
+FILTER = "DuetFilterKeypoints"
 
 
 def environment() -> Path:
@@ -54,15 +54,19 @@ def detected(shot: Path) -> list[dict]:
 
 def measure(footage: Footage, keypoints: list[dict]) -> dict:
     """The rows of a shot: of the detector's keypoints, and of filtered ones where the pack has a node for it."""
-    rows = rows_of(footage, keypoints, "raw")
+    raw = joints(keypoints)
+    rows = body_rows(footage, keypoints, "raw") | {"jitter_px_raw": jitter(*raw)}
     if has(FILTER):
-        filtered = next(iter(run(FILTER, keypoints=keypoints, images=footage.images()).values()))
-        rows |= rows_of(footage, filtered, "filtered")
-        rows["lag_frames"] = lag(joints(filtered)[0], *joints(keypoints))
+        found = run(FILTER, keypoints=keypoints, keep_person=1)["keypoints"]
+        filtered = joints(found)
+        both = torch.minimum(raw[1], filtered[1])
+        rows |= body_rows(footage, found, "filtered")
+        rows |= {"jitter_px_filtered": jitter(filtered[0], both), "jitter_px_same": jitter(raw[0], both)}
+        rows["lag_frames"] = lag(filtered[0], raw[0], both)
     return rows
 
 
-def rows_of(footage: Footage, keypoints: list[dict], name: str) -> dict:
+def body_rows(footage: Footage, keypoints: list[dict], name: str) -> dict:
     body = run("DuetDrawBody", keypoints=keypoints, depth=footage.depth())["body_mask"].numpy() > 0.5
     body = body if footage.kept is None else body & ~footage.kept
     counted = footage.person.sum((1, 2)) >= SMALLEST
@@ -70,7 +74,6 @@ def rows_of(footage: Footage, keypoints: list[dict], name: str) -> dict:
     return {
         f"body_iou_{name}": iou(body[counted], footage.person[counted]),
         f"body_covers_percent_{name}": 100 * float(inside),
-        f"jitter_px_{name}": jitter(*joints(keypoints)),
     }
 
 
@@ -84,18 +87,15 @@ def jitter(points: Tensor, scores: Tensor) -> float | None:
 
 def lag(filtered: Tensor, points: Tensor, scores: Tensor) -> float | None:
     """Frames by which filtered joints (N, 18, 2) trail the detector's, by the shift at which both are nearest."""
-    visible = (scores > CONFIDENT).all(0) if (scores > CONFIDENT).all(0).any() else (scores > CONFIDENT).any(0)
-    time = np.arange(len(points))
-    inner = slice(3, len(points) - 3)
-    errors = []
-    for shift in LAGS:
-        moved = np.stack([
-            np.interp(time - shift, time, points[:, joint, axis].numpy())
-            for joint in visible.nonzero()[:, 0].tolist() for axis in (0, 1)
-        ])  # fmt: skip
-        own = filtered[:, visible].flatten(1).numpy().T
-        errors.append(float(np.abs(own - moved)[:, inner].mean()))
-    return float(LAGS[int(np.argmin(errors))]) if errors else None
+    time, visible = np.arange(len(points)), (scores > CONFIDENT).numpy()
+    errors = np.zeros(len(LAGS))
+    for joint in np.flatnonzero(visible.sum(0) > 2 * max(LAGS)):
+        known = time[visible[:, joint]]
+        inner = known[(known >= known[0] + max(LAGS)) & (known <= known[-1] - max(LAGS))]
+        for axis in (0, 1):
+            own, path = filtered[inner, joint, axis].numpy(), points[known, joint, axis].numpy()
+            errors += [np.abs(own - np.interp(inner - shift, known, path)).sum() for shift in LAGS]
+    return float(LAGS[int(errors.argmin())]) if errors.any() else None
 
 
 def sheet(footage: Footage, keypoints: list[dict]) -> list[list[tuple[str, Tensor]]]:

@@ -62,7 +62,8 @@ TABLES = {
         Row("body_covers_percent_raw", "of the person covered by the drawn body", PERCENT),
         Row("body_iou_filtered", "the same with filtered keypoints, IoU", "{:.2f}", "0.6"),
         Row("jitter_px_raw", "keypoints as detected: second difference", PIXELS),
-        Row("jitter_px_filtered", "keypoints filtered: second difference", PIXELS, "half"),
+        Row("jitter_px_same", "the same of the joints that the filter keeps", PIXELS),
+        Row("jitter_px_filtered", "these joints filtered: second difference", PIXELS, "half"),
         Row("lag_frames", "by how many frames filtered keypoints trail", "{:.2f}", "1"),
     ),
 }  # fmt: skip
