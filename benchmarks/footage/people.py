@@ -28,7 +28,9 @@ FILTER = "DuetFilterKeypoints"
 def environment() -> Path:
     """The interpreter of an environment with the detector's runtime alone, made where it is not there yet."""
     folder = SPORTS2D.folder.parent / LITERT.replace("==", "-")
-    with file_lock(folder.with_suffix(".lock"), "Waiting for another process that builds the detector's environment"):
+    with file_lock(
+        folder.with_name(f"{folder.name}.lock"), "Waiting for another process that builds the detector's environment"
+    ):
         if not (folder / "complete").is_file():
             pip.make_environment(folder, "Creating the detector's environment")
             pip.run(pip.python_of(folder), "Fetching the detector's runtime", "install", LITERT, "numpy")

@@ -3,6 +3,8 @@
 The plate is the median over the whole clip, of which the node sees the frames of the shot alone. Letters: N frames, H and W pixels.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -33,7 +35,12 @@ def removed(footage: Footage, images: Tensor) -> dict:
 
 def measure(footage: Footage) -> dict:
     """The rows of a shot."""
-    return as_filmed(footage) | sunless(footage)
+    rows = as_filmed(footage) | sunless(footage)
+    if footage.moving is not None:
+        both = replace(footage, person=footage.moving)
+        plate = torch.from_numpy(both.plate).float() / 255
+        rows["with_shadow_db"] = decibels(removed(both, both.images())["images"], lambda index: plate, hole_of(both))
+    return rows
 
 
 def as_filmed(footage: Footage) -> dict:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from .packages import OPENCV_DOC, POSE2SIM, SPORTS2D, Package, file_of
-from .scene import drawn_nearness, trunk_mask, walkable
+from .scene import drawn_nearness, trunk_mask, walkable, without_shadow
 from .subtraction import median_plate, person_masks
 
 SIZE = (540, 960)
@@ -53,6 +53,7 @@ class Footage:
     person: np.ndarray  # (N, H, W) bool: the visible part of who moves
     kept: np.ndarray | None = None  # (H, W) bool: an object in front that stays
     near: np.ndarray | None = None  # (N, H, W) half floats: drawn nearness, 0 far to 1 near
+    moving: np.ndarray | None = None  # (N, H, W) bool: the person and the shadow
 
     def images(self) -> Tensor:
         """(N, H, W, 3) in 0..1."""
@@ -127,5 +128,6 @@ def prepare(name: str, clip: np.ndarray, frames: slice, drawn: bool) -> Footage:
     if not drawn:
         return Footage(name, chosen, plate, person_masks(chosen, plate))
     kept = trunk_mask(plate.shape[:2])
-    person = person_masks(chosen, plate, walkable(plate.shape[:2])) & ~kept
-    return Footage(name, chosen, plate, person, kept, drawn_nearness(person, kept).astype(np.float16))
+    moving = person_masks(chosen, plate, walkable(plate.shape[:2])) & ~kept
+    person = without_shadow(moving, name)
+    return Footage(name, chosen, plate, person, kept, drawn_nearness(person, kept).astype(np.float16), moving)

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 
 STRIP = 30  # rows of the median at once
-CLEAR, FAINT = 34, 16  # levels of 8 bits that certainly are a person, and that belong to one where they touch
+CLEAR, FAINT = 34, 13  # levels of 8 bits that certainly are a person, and that belong to one where they touch
 SMALLEST = 0.0006  # of the picture: smaller pieces are specks
-HOLE = 0.0004  # of the picture: smaller holes are filled
+HOLE = 0.0012  # of the picture: smaller holes are filled
 
 
 def median_plate(clip: np.ndarray) -> np.ndarray:
@@ -36,7 +36,7 @@ def difference(frame: np.ndarray, plate: np.ndarray) -> np.ndarray:
 
 def moving_pieces(apart: np.ndarray, where: np.ndarray | None) -> np.ndarray:
     """(H, W) bool: faint differences that are connected with clear ones, without specks and small holes."""
-    side = 2 * max(1, min(apart.shape) // 180) + 1
+    side = 2 * max(1, min(apart.shape) // 108) + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
     faint = (apart > FAINT) if where is None else (apart > FAINT) & where
     faint = cv2.morphologyEx(faint.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))

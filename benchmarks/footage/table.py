@@ -26,6 +26,7 @@ TABLES = {
     "The masks": (Row("matte_iou", "masks of all figures beside RVM's mattes, IoU", "{:.2f}"),),
     "A person removed": (
         Row("hole_db", "filled place beside the plate", DB, {"A": "37 dB", "B": "35.5 dB"}),
+        Row("with_shadow_db", "the same with the shadow in the mask", DB),
         Row("path", "path that the node chose", "{}", "still"),
         Row("fill_cpu_s", "Fill Scene, CPU seconds a frame", CPU, "0.6 s"),
         Row("removal_cpu_s", "decomposed, filled and composited, CPU seconds a frame", CPU),
