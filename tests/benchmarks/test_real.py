@@ -70,7 +70,7 @@ def footage(walk):
     kept[:, PILLAR] = True
     near = np.broadcast_to(np.linspace(0.1, 0.3, SIDE)[:, None], (FRAMES, SIDE, SIDE)).copy()
     near[walk.masks], near[:, kept] = 0.5, 0.9
-    return replace(made, person=walk.masks, kept=kept, near=near.astype(np.float16))
+    return replace(made, person=walk.masks, kept=kept, near=near.astype(np.float16), moving=walk.masks)
 
 
 # --- masks and plate -------------------------------------------------------------------------------------------------
