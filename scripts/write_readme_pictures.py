@@ -1,5 +1,7 @@
 """Writes docs/pictures/<workflow>.webp, the moving pictures of README.md, from what the shipped workflows make.
 
+Those that show footage are written by write_footage_pictures.py.
+
 python3 scripts/host.py exec python scripts/write_readme_pictures.py [NAME ...]
 
 A workflow runs as it is on a real ComfyUI; only a Save Image is added behind each output that is shown.
@@ -21,14 +23,8 @@ PICTURES = ROOT / "docs" / "pictures"
 # What a picture shows from left to right: what a node reads (its class and the name of an input), or what it makes (its
 # class and the number of an output). A latent is shown as VAE Decode makes a picture of it.
 SHOWN = {
-    "remove_person": [("DuetDecomposeLayers", "images"), ("DuetPasteCrop", 0)],
     "depth_edit": [("DuetCompositeLayers", "inserted_object"), ("DuetCompositeLayers", 0), ("DuetCompositeLayers", 1)],
     "joint_dance": [("ControlNetApplyAdvanced", "image"), ("DuetSplitPair", 0), ("DuetSplitPair", 1)],
-    "swap_with_depth": [
-        ("DuetDecomposeLayers", "images"),
-        ("DuetEncodePairCharacter", "character"),
-        ("DuetCompositeLayers", 0),
-    ],
     "picture_to_motion": [("DuetEncodeStill", "still_image"), ("DuetAnimateStill", 0), ("DuetDrawFlow", 0)],
 }
 LATENTS = {"DuetSplitPair"}

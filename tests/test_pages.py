@@ -1,5 +1,6 @@
 """The pages that a reader meets: every link leads somewhere, every picture is shown, nothing is left out of a list."""
 
+import ast
 import importlib.util
 import json
 import re
@@ -82,11 +83,27 @@ def test_readme_is_short_and_shows_five_moving_pictures():
         assert path.stat().st_size <= LARGEST_PICTURE
 
 
+def filmed() -> tuple[str, ...]:
+    """The pictures of README.md that show footage, of the script that writes them."""
+    tree = ast.parse((ROOT / "scripts" / "write_footage_pictures.py").read_text(encoding="utf-8"))
+    (shown,) = [
+        node.value for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SHOWN"
+    ]
+    return ast.literal_eval(shown)
+
+
+def test_readme_begins_with_footage_and_credits_it():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    order = [Path(target).stem for target in LINK.findall(text) if target.startswith("docs/pictures/")]
+    assert order[: len(filmed())] == list(filmed())
+    assert "BSD-3-Clause" in text and (ROOT / "docs" / "footage.md", "licence-of-the-clip") in links(ROOT / "README.md")
+
+
 def test_the_pictures_of_readme_can_be_made_from_the_workflows():
     spec = importlib.util.spec_from_file_location("readme_pictures", ROOT / "scripts" / "write_readme_pictures.py")
     spec.loader.exec_module(script := importlib.util.module_from_spec(spec))
     shown = {target.stem for target, _ in links(ROOT / "README.md") if target.parent.name == "pictures"}
-    assert shown == set(script.SHOWN)
+    assert shown == set(script.SHOWN) | set(filmed())
     for workflow, places in script.SHOWN.items():
         prompt = json.loads((ROOT / "workflows" / "api" / f"{workflow}.json").read_text(encoding="utf-8"))
         saves = [node for key, node in script.with_saves(prompt, places).items() if key not in prompt]
