@@ -130,6 +130,28 @@ def create_file(prefix: str, ending: str) -> Path:
             continue
 
 
+@contextmanager
+def claimed_folder(prefix: str) -> Iterator[Path]:
+    """A new folder in the output folder, so that no other run gets its name; it is deleted if it stays empty."""
+    path = output_file(prefix, "")
+    while True:
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            path = output_file(prefix, "")
+        except OSError as error:
+            raise ValueError(
+                f"{prefix} could not be made in the output folder ({error.strerror or error}): make room on that disk, or "
+                "choose another folder in filename_prefix."
+            ) from error
+    try:
+        yield path
+    finally:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
+
+
 def list_input(endings: tuple[str, ...]) -> list[str]:
     """Names of files in the input folder and in the folders in it."""
     return files_below(folder_paths.get_input_directory(), endings)
