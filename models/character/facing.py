@@ -9,7 +9,7 @@ from torch.nn.functional import avg_pool1d, pad
 
 from .skeleton import MIN_CONFIDENCE, standard_joints
 
-EARS = (16, 17)
+EARS = [16, 17]
 AHEAD = 1.15  # radii of the head from the middle of the ears to the nose
 EAR_COUNTS = 0.5  # how much it says that only one ear is visible
 GOING_COUNTS, PACE = 0.5, 0.02  # how much the way a person goes says, fully at that many metres a frame

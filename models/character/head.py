@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..stage.body.skeleton import rotation
 
-POINTS = (0, 14, 15, 16, 17)
+POINTS = [0, 14, 15, 16, 17]
 # From the middle of the ears to the person's left, up and ahead, in radii of the head.
 MODEL = ((0.0, -0.2, 1.15), (-0.38, 0.12, 0.9), (0.38, 0.12, 0.9), (-0.98, 0.0, 0.0), (0.98, 0.0, 0.0))
 FACING_CAMERA = (1.0, -1.0, -1.0)  # left, up and ahead in camera axes: x right, y down, z forward

@@ -59,7 +59,8 @@ class Filtered:
 
     @property
     def text(self) -> str:
-        numbers = [self.chosen] if self.chosen else range(1, len(self.people) + 1)
+        numbers = range(1, len(self.people) + 1)
+        numbers = [number for number in numbers if self.chosen in (0, number)]
         lines = [f"Person {number}: {self.people[number - 1].text}" for number in numbers]
         count = len(self.people)
         people = f"{count} {'person' if count == 1 else 'people'} in {len(self.keypoints)} frames."
@@ -116,13 +117,13 @@ def clean_points(points: np.ndarray, found: np.ndarray, settings: Settings) -> n
     return between * known[..., None]
 
 
-def short_gaps(found: np.ndarray, longest: int) -> np.ndarray:
-    """(N, K) bool: frames between two that are found, with at most `longest` in a row."""
+def short_gaps(found: np.ndarray, frames: int) -> np.ndarray:
+    """(N, K) bool: frames between two that are found, with at most so many in a row."""
     out = np.zeros_like(found)
     for joint in range(found.shape[1]):
         times = found[:, joint].nonzero()[0]
         for before, after in zip(times[:-1], times[1:], strict=True):
-            if 1 < after - before <= longest + 1:
+            if 1 < after - before <= frames + 1:
                 out[before + 1 : after, joint] = True
     return out
 

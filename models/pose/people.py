@@ -21,7 +21,7 @@ SHARES = {
 LONGEST = 0.75  # quantile of the sizes by each limb: limbs that lean look shorter
 # In heights of the person:
 REACH, REACH_A_FRAME, FARTHEST = 0.4, 0.1, 1.5  # how far from where it should be a person is still the same
-MEETING = 0.5  # distance of two people who may change numbers
+MEETING = 0.3  # distance of two people who may change numbers
 SIZE_COUNTS = 1.0  # how much a size that is twice as large counts, against one height of distance
 PATIENCE = 30  # frames after which a person who comes back is another one
 RECENT = 8  # frames that a motion is measured over
@@ -126,7 +126,7 @@ def distance(track: Track, new: Track, frame: int, threshold: float) -> float:
     gap = frame - track.last
     if not 0 < gap <= PATIENCE:
         return np.inf
-    recent = [one for one in sorted(track.parts)[-RECENT:] if one > frame - PATIENCE]
+    recent = [one for one in sorted(track.parts)[-RECENT:] if one >= frame - PATIENCE]
     moved = track.motion(recent)[1] * gap
     before, now = track.parts[track.last][BODY], new.parts[frame][BODY]
     common = (before[:, 2] >= threshold) & (now[:, 2] >= threshold)

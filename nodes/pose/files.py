@@ -8,6 +8,7 @@ from ..host.types import PoseKeypoint
 from .pose import CATEGORY, KEYPOINTS, confidence_threshold
 
 ENDINGS = (".json",)
+DEPTH = 3  # levels of folders that are listed: duet, then the folder of a series, then its files
 COPIES = 16  # times a file's size that reading it takes in memory, at most
 
 
@@ -15,7 +16,7 @@ def listed() -> list[str]:
     """JSON files in the input and the output folder, of each series of OpenPose the first."""
     from ...models.pose.series import firsts
 
-    return firsts(list_input(ENDINGS)) + firsts(list_output(ENDINGS))
+    return firsts(list_input(ENDINGS, DEPTH)) + firsts(list_output(ENDINGS, DEPTH))
 
 
 class SaveKeypoints(io.ComfyNode):

@@ -152,19 +152,19 @@ def claimed_folder(prefix: str) -> Iterator[Path]:
             path.rmdir()
 
 
-def list_input(endings: tuple[str, ...]) -> list[str]:
-    """Names of files in the input folder and in the folders in it."""
-    return files_below(folder_paths.get_input_directory(), endings)
+def list_input(endings: tuple[str, ...], depth: int = 2) -> list[str]:
+    """Names of files in the input folder and in the folders in it, `depth` levels down."""
+    return files_below(folder_paths.get_input_directory(), endings, depth)
 
 
-def list_output(endings: tuple[str, ...]) -> list[str]:
+def list_output(endings: tuple[str, ...], depth: int = 2) -> list[str]:
     """Names of files in the output folder and in the folders in it, in the form of output_name()."""
-    return [f"{name} [output]" for name in files_below(folder_paths.get_output_directory(), endings)]
+    return [f"{name} [output]" for name in files_below(folder_paths.get_output_directory(), endings, depth)]
 
 
-def files_below(folder: str, endings: tuple[str, ...]) -> list[str]:
-    root = Path(folder)
-    found = (path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.name.lower().endswith(endings))
+def files_below(folder: str, endings: tuple[str, ...], depth: int) -> list[str]:
+    root, patterns = Path(folder), ["/".join("*" * level) for level in range(1, depth + 1)]
+    found = (path for pattern in patterns for path in root.glob(pattern) if path.name.lower().endswith(endings))
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 

@@ -1,6 +1,7 @@
 """Keypoints in JSON: what is written is read again, files of other programs, and files that are damaged."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ from pack.models.choices import KEYPOINT_FILES, POSE_FORMATS
 from pack.models.pose.files import read_keypoints, write_keypoints
 from pack.models.pose.formats import BODY, FOOT, PARTS, convert, parse
 from pack.models.pose.series import firsts
+from tiny.full_disk import run_on_full_disk
 
 WIDTH, HEIGHT, FRAMES = 640, 480, 3
 
@@ -166,3 +168,23 @@ def test_an_unknown_format_is_refused_before_a_file_is_written(tmp_path):
         write_keypoints(tmp_path / "x.json", clip(), "BVH", 0.3)
     assert not list(tmp_path.iterdir())
     assert convert(clip(), "SDPose") == clip()
+
+
+LIMITED = """
+from pack.models.pose.files import write_keypoints
+body = [12.345678, 30.5, 0.9] * 18
+frame = {"canvas_width": 64, "canvas_height": 48, "people": [{"pose_keypoints_2d": body}] * 9}
+(folder / "x").mkdir()
+for name, file_format in (("x.json", "SDPose"), ("x", "OpenPose files")):
+    try:
+        write_keypoints(folder / name, [frame] * 3, file_format, 0.3)
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the limit of a file's size is one of POSIX")
+def test_a_disk_that_takes_no_more_is_named_and_nothing_is_left(tmp_path):
+    printed = run_on_full_disk(LIMITED, tmp_path)
+    assert printed.count("could not be written (File too large)") == 2, printed
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
