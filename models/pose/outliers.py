@@ -7,7 +7,7 @@ import numpy as np
 
 LONGEST = 5  # frames of a jump
 ACROSS = 3  # further frames, in which the joint is not found, that a jump may span
-FARTHEST = 0.1  # of the person's height: nearer jumps may be motion
+FARTHEST = 0.1  # of the person's height: nearer jumps of one frame may be motion, longer ones must be farther
 USUAL = 5.0  # times the joint's usual distance from the middle of its neighbours
 
 
@@ -26,7 +26,7 @@ def jumps(times: np.ndarray, places: np.ndarray, nearest: float) -> np.ndarray:
     left = np.arange(len(times))
     usual = usual_distance(times, places)
     for length in range(1, LONGEST + 1):
-        far = max(nearest, USUAL * usual * (length + 1) ** 2 / 4)
+        far = max(nearest * (3 + length) / 4, USUAL * usual * (length + 1) ** 2 / 4)
         left = left[~runs_away(times[left], places[left], length, far)]
     wrong = np.ones(len(times), bool)
     wrong[left] = False

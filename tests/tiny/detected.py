@@ -2,7 +2,7 @@
 
 import numpy as np
 import torch
-from pack.models.pose.formats import from_joints, joints
+from pack.models.pose.formats import from_joints
 from pack.models.stage import render, sample_scene
 
 SIZE = 400  # pixels: people are about 300 tall
@@ -11,7 +11,7 @@ SIZE = 400  # pixels: people are about 300 tall
 def stage_poses(seed=3, frames=72, action="dance", rate=24.0):
     """(N, 18, 2) exact pixels, all of them in the picture or not."""
     scene = sample_scene(seed, frames=frames, height=SIZE, width=SIZE, frame_rate=rate, action=action, objects=0)
-    return joints(render(scene).keypoints)[0]
+    return scene.view().project(render(scene).joints)
 
 
 def detector_noise(shape, pixels, seed, correlation=0.3):

@@ -23,7 +23,7 @@ def stage(seed=3, action="walk", frames=FRAMES, **turned):
 
 def as_detected(clip, pixels=2.0, seed=0):
     """The keypoints of a clip with a detector's errors, and cleaned as the node Filter Keypoints does it."""
-    points, scores, _ = detected(joints(clip.keypoints)[0], pixels, seed=seed)
+    points, scores, _ = detected(clip.scene.view().project(clip.joints), pixels, seed=seed)
     return filter_clip(from_joints(points, scores, SIZE, SIZE), Settings()).keypoints
 
 
