@@ -31,7 +31,7 @@ from .skeleton import (
     standard_length,
 )
 
-THICKNESS = (1.15, 1.5)  # of the standard body, which is slim and wears little; clothes and breadth lie in between
+THICKNESS = (1.35, 1.6)  # of the standard body, which is slim and wears little: people with clothes lie in between
 REMEMBERED, FORGOTTEN = 6, 18  # frames: a limb hidden for up to the first keeps its direction, from the second it hangs
 STRETCH = 1.1  # times its usual length that a hidden limb may have
 AROUND = 4  # frames on each side over which the size is taken
