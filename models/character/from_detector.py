@@ -34,6 +34,7 @@ from .skeleton import (
 THICKNESS = (1.35, 1.6)  # of the standard body, which is slim and wears little: people with clothes lie in between
 REMEMBERED, FORGOTTEN = 6, 18  # frames: a limb hidden for up to the first keeps its direction, from the second it hangs
 STRETCH = 1.1  # times its usual length that a hidden limb may have
+WRONG = 1.7  # times its usual length: then the outer joint of a limb is not where it was found
 AROUND = 4  # frames on each side over which the size is taken
 
 
@@ -62,6 +63,9 @@ def whole_joints(points: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     known = points.where(visible[..., None], torch.nan)
     known[:, 1] = known[:, 1].where(visible[:, 1, None], known[:, list(SHOULDERS)].mean(1))
     scale = steady_scale(known)
+    for parent, child in LIMBS:
+        length = (known[:, child] - known[:, parent]).norm(dim=-1)
+        known[length > WRONG * standard_length(parent, child) * scale, child] = torch.nan
     out = known.clone()
     out[:, 1] = torch.stack([interpolate_gaps(known[:, 1, axis]) for axis in range(2)], -1)
     for parent, child in CHAIN:
@@ -74,6 +78,9 @@ def steady_scale(known: Tensor) -> Tensor:
     """(N,) pixels a metre by the longest limbs that are visible, the median over neighbours in time."""
     ratios = [(known[:, a] - known[:, b]).norm(dim=-1) / standard_length(a, b) for a, b in (*LIMBS, (1, 8), (1, 11))]
     ratios = torch.stack(ratios, -1)
+    ratios = ratios.where(
+        ratios < 2 * ratios.nanmedian(1, keepdim=True).values, torch.nan
+    )  # without joints that jumped
     enough = torch.isfinite(ratios).sum(1) >= 3
     if enough.any():
         best = torch.nan_to_num(ratios).topk(3, -1).values.mean(-1)

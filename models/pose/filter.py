@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .formats import BODY, Frame, parse, write
-from .outliers import outliers
-from .people import Track, follow_people
+from .outliers import outliers, too_far
+from .people import OUTWARD, SHARES, Track, follow_people
 from .smooth import jitter, smooth
 
 SHORTEST, SPAN = 2.0, 8.0  # frames a turn that are smoothed away at a strength of 0, and how many times as many at 1
@@ -97,13 +97,21 @@ def cleaned(track: Track, frames: int, settings: Settings) -> Cleaned:
     parts, removed, filled, shake = {}, 0, 0, (float("nan"), float("nan"))
     for key, points in given.items():
         found = (points[..., 2] > 0) & (points[..., 2] >= settings.threshold)
-        wrong = outliers(points[..., :2], found, track.size) if settings.remove_outliers else np.zeros_like(found)
+        wrong = wrong_points(key, points[..., :2], found, track.size) if settings.remove_outliers else found & False
         parts[key] = clean_points(points, found & ~wrong, settings)
         if key == BODY:
             there = parts[key][..., 2] > 0
             removed, filled = int(wrong.sum()), int((there & ~(found & ~wrong)).sum())
             shake = jitter(points[..., :2], found), jitter(parts[key][..., :2], there)
     return Cleaned(parts, removed, filled, shake)
+
+
+def wrong_points(key: str, places: np.ndarray, found: np.ndarray, size: float) -> np.ndarray:
+    """(N, K) bool of a part: points that jump away and come back, and joints of the body that no limb reaches."""
+    wrong = outliers(places, found, size)
+    if key != BODY:
+        return wrong
+    return wrong | too_far(places, found & ~wrong, {limb: SHARES[limb] * size for limb in OUTWARD})
 
 
 def clean_points(points: np.ndarray, found: np.ndarray, settings: Settings) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 LONGEST = 5  # frames of a jump
 ACROSS = 3  # further frames, in which the joint is not found, that a jump may span
 FARTHEST = 0.1  # of the person's height: nearer jumps of one frame may be motion, longer ones must be farther
+STRETCH = 1.7  # times its usual length that a limb may have
 USUAL = 5.0  # times the joint's usual distance from the middle of its neighbours
 
 
@@ -18,6 +19,15 @@ def outliers(places: np.ndarray, found: np.ndarray, size: float) -> np.ndarray:
         times = found[:, joint].nonzero()[0]
         wrong = jumps(times, places[times, joint], FARTHEST * size)
         out[times[wrong], joint] = True
+    return out
+
+
+def too_far(places: np.ndarray, found: np.ndarray, lengths: dict[tuple[int, int], float]) -> np.ndarray:
+    """(N, K) bool: joints that are farther from the next one inward than a limb is long, by pixels of each limb."""
+    out = np.zeros_like(found)
+    for (start, end), length in lengths.items():
+        far = np.linalg.norm(places[:, end] - places[:, start], axis=1) > STRETCH * length
+        out[:, end] |= far & found[:, start] & found[:, end] & ~out[:, start]
     return out
 
 

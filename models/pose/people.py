@@ -18,6 +18,7 @@ SHARES = {
     (1, 8): 0.3, (1, 11): 0.3, (8, 9): 0.25, (11, 12): 0.25, (9, 10): 0.25, (12, 13): 0.25,
     (2, 3): 0.17, (5, 6): 0.17, (3, 4): 0.15, (6, 7): 0.15, (2, 5): 0.21, (0, 1): 0.13,
 }  # fmt: skip
+OUTWARD = tuple(limb for limb in SHARES if limb not in ((2, 5), (0, 1)))  # from the trunk to hands and feet
 LONGEST = 0.75  # quantile of the sizes by each limb: limbs that lean look shorter
 # In heights of the person:
 REACH, REACH_A_FRAME, FARTHEST = 0.4, 0.1, 1.5  # how far from where it should be a person is still the same

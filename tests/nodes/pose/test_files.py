@@ -18,6 +18,11 @@ def clip(frames=FRAMES):
     return [{"canvas_width": 64, "canvas_height": 48, "people": [person(i)]} for i in range(frames)]
 
 
+def standing(frames):
+    body = [number for joint in range(18) for number in (30.0 + 3 * (joint % 2), 4.0 + 2 * joint, 0.9)]
+    return [{"canvas_width": 64, "canvas_height": 48, "people": [{"pose_keypoints_2d": body}]}] * frames
+
+
 def save(keypoints, keypoint_format=KEYPOINT_FILES[0], prefix="duet/keypoints"):
     return SaveKeypoints.execute(keypoints, prefix, keypoint_format, 0.3)
 
@@ -102,12 +107,12 @@ def test_a_replaced_file_is_read_again(folders):
 
 
 def test_the_filter_says_what_it_did(folders):
-    keypoints, report = FilterKeypoints.execute(clip(6), 0, 0.5, True, 8, 0.3).result
+    keypoints, report = FilterKeypoints.execute(standing(6), 0, 0.5, True, 8, 0.3).result
     assert len(keypoints) == 6 and report.startswith("1 person in 6 frames. Person 1: frames 0 to 5")
     empty, report = FilterKeypoints.execute(convert(clip(), "SDPose"), 0, 0.5, True, 8, 0.95).result
     assert [frame["people"] for frame in empty] == [[]] * 3 and "lower confidence_threshold" in report
     with pytest.raises(ValueError, match="keep_person: expected"):
-        FilterKeypoints.execute(clip(), 2, 0.5, True, 8, 0.3)
+        FilterKeypoints.execute(standing(3), 2, 0.5, True, 8, 0.3)
 
 
 def test_defaults_of_the_nodes_are_valid_calls(folders):
