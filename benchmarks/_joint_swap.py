@@ -7,7 +7,7 @@ the mask and what is in front. No position of the new body in space is used: the
 
 import torch
 from _pack import ROOT
-from pack.models.choices import DEPTH_TYPES
+from pack.models.choices import DEPTH_TYPES, KEYPOINT_SOURCES
 from pack.models.files import open_controlnet
 from pack.nodes.character.align import AlignPose
 from pack.nodes.character.body import DrawBody
@@ -42,7 +42,7 @@ def fit_pose(keypoints, character) -> list:
 def draw_pose(keypoints) -> tuple[torch.Tensor, torch.Tensor]:
     """A pose as pictures (F, H, W, 3) and as the silhouette of its body (F, H, W)."""
     pictures = DrawPose.execute(keypoints, 0, 0, 0.0, True, True, True, False, 0.3).result[0]
-    return pictures, DrawBody.execute(keypoints, 0, 0, DEPTH_TYPES[0]).result[2]
+    return pictures, DrawBody.execute(keypoints, 0, 0, DEPTH_TYPES[0], None, KEYPOINT_SOURCES[1]).result[2]
 
 
 def generate_character(pair: dict, vae, swap, poses: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -33,7 +33,7 @@ from comfy.patcher_extension import WrappersMP
 from comfy_extras.nodes_mask import GrowMask
 from pack.models.character.from_keypoints import body_from_keypoints
 from pack.models.character.posed_body import pose_body, render_body
-from pack.models.choices import DEPTH_TYPES
+from pack.models.choices import DEPTH_TYPES, KEYPOINT_SOURCES
 from pack.models.evaluate.metrics import depth_errors, psnr
 from pack.models.layers.layers import nearness
 from pack.models.stage import Clip, character_keypoints, render, render_character, sample_scene
@@ -111,7 +111,8 @@ def swap_of(seed: int) -> Swap:
 
 def fit_body(keypoints, character, depth: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """The old actor's pose on the new body: code (F, H, W, 3) and silhouette (F, H, W)."""
-    code, _, body = DrawBody.execute(fit_pose(keypoints, character), 0, 0, DEPTH_TYPES[0], depth).result
+    fitted = fit_pose(keypoints, character)
+    code, _, body = DrawBody.execute(fitted, 0, 0, DEPTH_TYPES[0], depth, KEYPOINT_SOURCES[1]).result
     return code, body
 
 

@@ -27,6 +27,8 @@ HOLE_FILLINGS = ("grey", "black", "background")
 STEREO_LAYOUTS = ("side by side", "over under", "anaglyph", "VR180 fisheye")
 
 POSE_FORMATS = ("SDPose", "DWPose", "OpenPose")
+KEYPOINT_FILES = (*POSE_FORMATS, "OpenPose files")
+KEYPOINT_SOURCES = ("detector", "exact")
 MODALITIES = ("video", "depth")
 
 

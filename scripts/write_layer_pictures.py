@@ -15,7 +15,7 @@ import character_swap as bench  # noqa: E402
 import comfy.sd  # noqa: E402
 import comfy.utils  # noqa: E402
 import torch  # noqa: E402
-from pack.models.choices import DEPTH_TYPES  # noqa: E402
+from pack.models.choices import DEPTH_TYPES, KEYPOINT_SOURCES  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.pose.drawing import draw  # noqa: E402
 from pack.models.stage import character_keypoints, render, render_character, sample_scene  # noqa: E402
@@ -115,7 +115,8 @@ def crop_pictures(clip) -> None:
 
 
 def motion_pictures(scene, clip, depth) -> None:
-    body, near, mask = DrawBody.execute(clip.keypoints, SIZE, SIZE, DEPTH_TYPES[0], depth).result
+    exact = KEYPOINT_SOURCES[1]
+    body, near, mask = DrawBody.execute(clip.keypoints, SIZE, SIZE, DEPTH_TYPES[0], depth, exact).result
     pose = draw(clip.keypoints[K : K + 1], SIZE, SIZE)[0]
     sheet("DuetDrawBody", [[("keypoints", pose), ("body", body[K]), ("its depth", near[K]), ("its mask", mask[K])]])
     _, small, _ = stage(44, 0, "wave")

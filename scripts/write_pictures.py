@@ -29,6 +29,7 @@ from pack.models.oneshot import depth_channel  # noqa: E402
 from pack.models.oneshot.flow_edit import flow_edit  # noqa: E402
 from pack.models.pair import foreground  # noqa: E402
 from pack.models.pose import drawing, formats  # noqa: E402
+from pack.models.pose.filter import Settings, filter_clip  # noqa: E402
 from pack.models.stage import render, sample_scene  # noqa: E402
 from pack.models.video import compare  # noqa: E402
 from pack.models.view.camera import look_at  # noqa: E402
@@ -222,6 +223,53 @@ def pose_pictures(clip) -> None:
     sheet("DuetConvertPose", [drawn])
 
 
+def keypoint_pictures(scene) -> None:
+    """A pose as a detector finds it, the files it is stored in, and the path of a wrist before and after cleaning."""
+    clip = render(replace(scene, frames=48, frame_rate=24.0))
+    exact, _ = formats.joints(clip.keypoints)
+    r = np.random.default_rng(5)
+    shaken = exact + torch.from_numpy(r.normal(0, 3.0, exact.shape)).float()
+    shaken[20:22, 4] += torch.tensor([70.0, -50.0])
+    scores = torch.full(exact.shape[:2], 0.9)
+    scores[30:34, 4] = 0.0
+    height, width = clip.rgb.shape[1:3]
+    found = formats.from_joints(shaken, scores, height, width)
+    cleaned = filter_clip(found, Settings()).keypoints
+    over = lambda keypoints, k: torch.maximum(clip.rgb[k] * 0.45, drawing.draw(keypoints[k : k + 1], height, width)[0])
+    paths = [path_of(exact[:, 4], scores[:, 4] >= 0), path_of(shaken[:, 4], scores[:, 4] > 0)]
+    paths.append(path_of(*(part[:, 4] for part in formats.joints(cleaned))))
+    names = ("wrist, exact", "as detected", "cleaned")
+    rows = [[(name, path) for name, path in zip(names, paths, strict=True)]]
+    sheet(
+        "DuetFilterKeypoints",
+        [*rows, [("frame 20", clip.rgb[20]), ("as detected", over(found, 20)), ("cleaned", over(cleaned, 20))]],
+    )
+    lines = ['[{"people": [{', '  "pose_keypoints_2d":', f"  [{shaken[0, 0, 0]:.1f}, {shaken[0, 0, 1]:.1f}, 0.9, ..."]
+    one, many = text_tile(["clip_00001_.json", "", *lines]), text_tile([f"clip_{i:012}" for i in range(5)] + ["..."])
+    pose = ("keypoints", over(found, 6))
+    sheet("DuetSaveKeypoints", [[pose, ("one file", one), ("or one for each frame", many)]])
+    sheet("DuetLoadKeypoints", [[("one file", one), ("or one for each frame", many), pose]])
+
+
+def path_of(points: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+    """(320, 320, 3) the way of a point over time: x of (N, 2) from left to right, y from top to bottom."""
+    image = Image.new("RGB", (320, 320), PAPER)
+    draw, last = ImageDraw.Draw(image), None
+    for point, there in zip(points.tolist(), found.tolist(), strict=True):
+        if there and last is not None:
+            draw.line((*last, *point), VIDEO, 3)
+        last = tuple(point) if there else None
+    return torch.from_numpy(np.asarray(image).copy()).float() / 255
+
+
+def text_tile(lines: list[str]) -> torch.Tensor:
+    """(320, 320, 3) lines of a file or of a folder."""
+    image = Image.new("RGB", (320, 320), PAPER)
+    for row, line in enumerate(lines):
+        ImageDraw.Draw(image).text((14, 30 + 40 * row), line, INK, ImageFont.load_default(24))
+    return torch.from_numpy(np.asarray(image).copy()).float() / 255
+
+
 def conditioning_pictures(clip) -> None:
     k = 4
     frame, mask = clip.rgb[k : k + 1], clip.person_mask[k : k + 1]
@@ -387,6 +435,7 @@ def main() -> None:
     steady_pictures(clip)
     edit_pictures(clip, picture)
     pose_pictures(clip)
+    keypoint_pictures(scene)
     conditioning_pictures(clip)
     sampling_pictures(clip, picture)
     evaluation_pictures(clip, picture)

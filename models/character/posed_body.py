@@ -38,10 +38,20 @@ class BodyPictures:
     part: Tensor  # (N, H, W) uint8, 0 outside, else 1 + bone
 
 
-def pose_body(joints: Tensor, focal: float, height: int, width: int, present: Tensor | None = None) -> PosedBody:
-    """The standard body on (N, 18, 3) joints in camera space, for a camera of that focal length in pixels."""
+def pose_body(
+    joints: Tensor,
+    focal: float,
+    height: int,
+    width: int,
+    present: Tensor | None = None,
+    thickness: tuple[float, float] | None = None,
+) -> PosedBody:
+    """The standard body on (N, 18, 3) joints in camera space, for a camera of that focal length in pixels.
+
+    With a `thickness` as in fit_body() the body is that of the frames in which the person is present.
+    """
     frames = len(joints)
-    body = fit_body(joints)
+    body = fit_body(joints if thickness is None else joints[present], thickness)
     turns, origins = bone_poses(joints, body)
     still = torch.eye(3).expand(frames, 1, 3, 3)
     actors = Actors(
@@ -61,13 +71,19 @@ def pose_body(joints: Tensor, focal: float, height: int, width: int, present: Te
     return PosedBody(actors, camera, present)
 
 
-def fit_body(joints: Tensor) -> Body:
-    """The standard body with the limbs, shoulders and head of (N, 18, 3) joints, each as long as over the whole clip."""
+def fit_body(joints: Tensor, thickness: tuple[float, float] | None = None) -> Body:
+    """The standard body with the limbs, shoulders and head of (N, 18, 3) joints, each as long as over the whole clip.
+
+    It is as thick as the shoulders are wide, within `thickness`, two shares of what the height asks for.
+    """
     body, (_, radius) = build_body(Character()), standard_joints()
     length = lambda a, b: limb_length(joints[:, a] - joints[:, b])
     ratio = lambda pairs: sum(length(a, b) / standard_length(a, b) for a, b in pairs) / len(pairs)
     wide = ratio([(2, 5)])
     trunk = limb_length(joints[:, 1] - joints[:, [8, 11]].mean(1)) / 0.445
+    if thickness is not None:
+        height = (trunk + 2 * ratio([(8, 9), (11, 12), (9, 10), (12, 13)])) / 3
+        wide = wide.clamp(*(bound * height for bound in thickness))
     head = length(16, 17) / (1.96 * radius)
     tall = {"upper_arm": ratio([(2, 3), (5, 6)]), "forearm": ratio([(3, 4), (6, 7)]), "pelvis": trunk, "chest": trunk}
     tall |= {"thigh": ratio([(8, 9), (11, 12)]), "shin": ratio([(9, 10), (12, 13)]), "head": head}

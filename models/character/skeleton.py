@@ -5,6 +5,7 @@ it leans towards the camera or away from it follows from depth. Camera axes as i
 Letters: N frames, 18 OpenPose joints, H and W pixels.
 """
 
+from collections.abc import Callable
 from functools import cache
 
 import torch
@@ -74,10 +75,16 @@ def lift_joints(points: Tensor, scores: Tensor, near: Tensor | None, height: int
     """(N, 18, 2) pixels, (N, 18) scores and nearness at the joints (N, 18) to joints (N, 18, 3), and the focal length."""
     flat = complete_joints(points, scores)
     scale = pixels_per_metre(flat)
-    focal, centre = FOCAL * max(height, width), flat.new_tensor(((width - 1) / 2, (height - 1) / 2))
+    away = joint_depths(flat, scale, lambda a, b: direction(near, a, b))
+    joints, focal = in_camera(flat, away, scale, height, width)
+    face = (scores > MIN_CONFIDENCE)[:, [0]] & (scores > MIN_CONFIDENCE)[:, 14:16].any(1, keepdim=True)
+    return add_head(joints, face), focal
+
+
+def joint_depths(flat: Tensor, scale: Tensor, toward: Callable[[int, int], Tensor | float]) -> Tensor:
+    """(N, 18) metres of each joint behind the neck; toward(a, b) in -1..1 is positive where b is nearer than a."""
     metres = flat / scale[:, None, None]
     away = torch.zeros(flat.shape[:2])
-    toward = lambda a, b: direction(near, a, b)
 
     def place(parent: int, child: int) -> None:
         across = (metres[:, child] - metres[:, parent]).norm(dim=-1)
@@ -91,10 +98,14 @@ def lift_joints(points: Tensor, scores: Tensor, near: Tensor | None, height: int
         away[:, pair[0]], away[:, pair[1]] = -turn, turn
     for parent, child in LIMBS:
         place(parent, child)
+    return away
+
+
+def in_camera(flat: Tensor, away: Tensor, scale: Tensor, height: int, width: int) -> tuple[Tensor, float]:
+    """(N, 18, 2) pixels with their (N, 18) metres behind the neck to joints (N, 18, 3), and the focal length."""
+    focal, centre = FOCAL * max(height, width), flat.new_tensor(((width - 1) / 2, (height - 1) / 2))
     depth = (focal / scale[:, None] + away)[..., None]
-    joints = torch.cat(((flat - centre) * depth / focal, depth), -1)
-    face = (scores > MIN_CONFIDENCE)[:, [0]] & (scores > MIN_CONFIDENCE)[:, 14:16].any(1, keepdim=True)
-    return add_head(joints, face), focal
+    return torch.cat(((flat - centre) * depth / focal, depth), -1), focal
 
 
 def direction(near: Tensor | None, start: int, end: int) -> Tensor | float:

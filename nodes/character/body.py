@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...models.choices import DEPTH_TYPES
+from ...models.choices import DEPTH_TYPES, KEYPOINT_SOURCES
 from ..host.types import DA3Geometry, MoGeGeometry, PoseKeypoint
 from ..inputs.memory import check_frames_memory
 from ..inputs.video import clip_input
@@ -45,6 +45,12 @@ class DrawBody(io.ComfyNode):
                     tooltip="What the numbers of a depth picture mean. Change it if limbs lean the wrong way. Geometry is "
                     "always a distance.",
                 ),
+                io.Combo.Input(
+                    "keypoint_source", options=list(KEYPOINT_SOURCES), default=KEYPOINT_SOURCES[0], optional=True,
+                    tooltip="Where the keypoints come from. detector: the body is as thick as its height asks for, the head is at the "
+                    "detected face, and hidden limbs follow their neighbours in time. exact: joints without errors, as of test "
+                    "videos; the body is as thick as its shoulders are wide.",
+                ),
             ],
             outputs=[
                 io.Image.Output(
@@ -59,8 +65,9 @@ class DrawBody(io.ComfyNode):
         )  # fmt: skip
 
     @classmethod
-    def execute(cls, keypoints, width, height, depth_type, depth=None) -> io.NodeOutput:
-        from ...models.character.from_keypoints import body_from_keypoints
+    def execute(
+        cls, keypoints, width, height, depth_type, depth=None, keypoint_source=KEYPOINT_SOURCES[0]
+    ) -> io.NodeOutput:
         from ...models.pose.formats import as_clip, parse
         from ..inputs.depth import as_image
 
@@ -68,8 +75,19 @@ class DrawBody(io.ComfyNode):
         size = (height or first.height, width or first.width)
         check_frames_memory("Draw Body for Character Swap", len(as_clip(keypoints)), size, 8, for_one=WORKSPACE)
         near = frame_nearness(depth, depth_type, len(as_clip(keypoints)), size)
-        body, plane, mask = render_clip(body_from_keypoints(keypoints, near, *size))
+        body, plane, mask = render_clip(posed_body(keypoints, near, size, keypoint_source))
         return io.NodeOutput(body, as_image(plane), mask)
+
+
+def posed_body(keypoints, near, size: tuple[int, int], keypoint_source: str):
+    """The body of the first person, posed in a camera of (H, W)."""
+    from ...models.character.from_detector import body_from_detector
+    from ...models.character.from_keypoints import body_from_keypoints
+    from ...models.choices import check_choice
+
+    check_choice(keypoint_source, KEYPOINT_SOURCES)
+    fit = body_from_detector if keypoint_source == KEYPOINT_SOURCES[0] else body_from_keypoints
+    return fit(keypoints, near, *size)
 
 
 def frame_nearness(depth, depth_type: str, frames: int, size: tuple[int, int]):

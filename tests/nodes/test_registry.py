@@ -31,7 +31,7 @@ NODES = nodes()
 def is_file(option):
     models, clips = (
         (".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin"),
-        (".exr", ".png", ".mkv", ".mov", ".mp4", ".avi"),
+        (".exr", ".png", ".mkv", ".mov", ".mp4", ".avi", ".json"),
     )
     return str(option).removesuffix(" [output]").endswith(models + clips)
 

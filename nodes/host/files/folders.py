@@ -130,19 +130,41 @@ def create_file(prefix: str, ending: str) -> Path:
             continue
 
 
-def list_input(endings: tuple[str, ...]) -> list[str]:
-    """Names of files in the input folder and in the folders in it."""
-    return files_below(folder_paths.get_input_directory(), endings)
+@contextmanager
+def claimed_folder(prefix: str) -> Iterator[Path]:
+    """A new folder in the output folder, so that no other run gets its name; it is deleted if it stays empty."""
+    path = output_file(prefix, "")
+    while True:
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            path = output_file(prefix, "")
+        except OSError as error:
+            raise ValueError(
+                f"{prefix} could not be made in the output folder ({error.strerror or error}): make room on that disk, or "
+                "choose another folder in filename_prefix."
+            ) from error
+    try:
+        yield path
+    finally:
+        if path.is_dir() and not any(path.iterdir()):
+            path.rmdir()
 
 
-def list_output(endings: tuple[str, ...]) -> list[str]:
+def list_input(endings: tuple[str, ...], depth: int = 2) -> list[str]:
+    """Names of files in the input folder and in the folders in it, `depth` levels down."""
+    return files_below(folder_paths.get_input_directory(), endings, depth)
+
+
+def list_output(endings: tuple[str, ...], depth: int = 2) -> list[str]:
     """Names of files in the output folder and in the folders in it, in the form of output_name()."""
-    return [f"{name} [output]" for name in files_below(folder_paths.get_output_directory(), endings)]
+    return [f"{name} [output]" for name in files_below(folder_paths.get_output_directory(), endings, depth)]
 
 
-def files_below(folder: str, endings: tuple[str, ...]) -> list[str]:
-    root = Path(folder)
-    found = (path for pattern in ("*", "*/*") for path in root.glob(pattern) if path.name.lower().endswith(endings))
+def files_below(folder: str, endings: tuple[str, ...], depth: int) -> list[str]:
+    root, patterns = Path(folder), ["/".join("*" * level) for level in range(1, depth + 1)]
+    found = (path for pattern in patterns for path in root.glob(pattern) if path.name.lower().endswith(endings))
     return sorted(path.relative_to(root).as_posix() for path in found)
 
 
