@@ -1,0 +1,37 @@
+"""Clips that share memory until a frame differs."""
+
+import torch
+from pack.models.layers.shared_clip import SharedClip, constant, shared_with
+
+
+def write(clip, frames):
+    for index, frame in enumerate(frames):
+        clip.write(index, frame)
+    return clip.clip()
+
+
+def test_an_equal_clip_is_its_source():
+    source = torch.rand(4, 3, 5, generator=torch.Generator().manual_seed(0))
+    assert write(SharedClip(source), source.clone()) is source
+
+
+def test_a_different_frame_gives_a_clip_of_its_own():
+    source = torch.rand(4, 3, 5, generator=torch.Generator().manual_seed(0))
+    frames, before = source.clone(), source.clone()
+    frames[2, 1, 1] += 1
+    written = write(SharedClip(source), frames)
+    assert torch.equal(written, frames) and torch.equal(source, before)
+    assert written.data_ptr() != source.data_ptr()
+
+
+def test_one_number_takes_no_memory():
+    plane = constant(1.0, 1000, 1000, 1000)
+    assert plane.untyped_storage().nbytes() == 4 and plane[3, 4, 5] == 1
+    zeros = write(shared_with(None, 3, 4, 4), torch.zeros(3, 4, 4))
+    assert zeros.shape == (3, 4, 4) and zeros.untyped_storage().nbytes() == 4
+
+
+def test_a_source_of_another_shape_or_kind_is_not_taken():
+    for source in (torch.ones(1, 4, 4), torch.ones(3, 4, 4, dtype=torch.bool)):
+        written = write(shared_with(source, 3, 4, 4), torch.ones(3, 4, 4))
+        assert written.dtype == torch.float32 and torch.equal(written, torch.ones(3, 4, 4))
