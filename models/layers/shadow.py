@@ -123,7 +123,7 @@ def surroundings_of(person: Tensor, max_length: float) -> tuple[Tensor, Tensor]:
     rows, columns = person.any(1).nonzero()[:, 0], person.any(0).nonzero()[:, 0]
     tall = int(rows[-1] - rows[0]) + 1
     legs = person.clone()
-    legs[: int(rows[-1]) + 1 - round(FEET * tall)] = False
+    legs[: int(rows[-1]) + 1 - max(1, round(FEET * tall))] = False
     gap, far = max(3, round(GAP * tall)), round(max_length * tall)
     reach = torch.zeros_like(person)
     reach[max(0, int(rows[0]) - far) : int(rows[-1]) + far, max(0, int(columns[0]) - far) : int(columns[-1]) + far] = (

@@ -189,8 +189,8 @@ class CastShadow(io.ComfyNode):
         from ...models.layers.shadow_report import light_report
         from ..inputs import clips
 
-        mask = clips.masks(mask, "mask")
         check_clip_memory("Cast Shadow", mask, 3, for_one=32)
+        mask = clips.masks(mask, "mask")
         check_mask(mask)
         light = light_from(shadow_direction, shadow_length, strength=strength, fade=fade, softness=softness)
         explained = None

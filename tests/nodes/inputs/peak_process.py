@@ -101,6 +101,12 @@ CASES = {
         "layers": layers(n, s, True), "remove_person": True, "remove_occluders": False, "insert_position": "by depth",
         "feather": 0.0,
     },
+    "layers.shadow.ShadowOfPerson": lambda n, s: {
+        "layers": layers(n, s), "sensitivity": 0.5, "max_shadow_length": 2.0, "grow_mask": 3, "scene": rand(1, s, s, 3),
+    },
+    "layers.shadow.CastShadow": lambda n, s: {
+        "mask": disc(n, s), "shadow_direction": 0.0, "shadow_length": 1.0, "strength": 0.5, "fade": 0.5, "softness": 0.03,
+    },
     "layers.crop.CropToSubject": lambda n, s: {
         "images": rand(n, 64, 64, 3), "subject_mask": disc(n, 64), "width": s, "height": s, "padding": 0.1,
         "smoothing_frames": 9, "max_frames": 0, "overlap_frames": 4,
