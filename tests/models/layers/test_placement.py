@@ -10,8 +10,7 @@ from pack.models.layers.decompose import decompose
 from pack.models.layers.layers import NearnessClip
 from pack.models.layers.placement import Placement, ground_plane, lower_edge, share_behind
 from pack.models.stage import render, sample_scene
-from pack.models.stage.actors import stage_actors
-from pack.models.stage.body.capsules import z_buffer
+from pack.models.stage.alone import render_alone
 from pack.models.stage.objects import StageObject
 
 EACH_PIXEL, LOWER_EDGE, GROUND = OBJECT_DEPTHS
@@ -23,16 +22,6 @@ def thing(z_start, z_end, kind="pill", size=0.3, foot=1.8):
     """An object that slides over the floor, past the person."""
     place = lambda x, z: (x, foot * size, z)
     return StageObject(kind, size, "red", "white", "plain", place(-0.9, z_start), place(0.9, z_end), 0.0, 0.0)
-
-
-def alone(scene, layer):
-    """The whole mask (N, H, W) and depth of one layer, also where others hide it."""
-    camera = scene.view()
-    hits = z_buffer(stage_actors(scene).capsules(camera, slice(0, scene.frames)), camera, 1 + len(scene.objects))
-    here = hits.layer == layer
-    mask, depth = torch.zeros(FRAMES * SIZE * SIZE), torch.full((FRAMES * SIZE * SIZE,), torch.inf)
-    mask[hits.pixel[here]], depth[hits.pixel[here]] = 1.0, hits.depth[here]
-    return mask.view(FRAMES, SIZE, SIZE), depth.view(FRAMES, SIZE, SIZE)
 
 
 def estimated(depth, seed):
@@ -52,7 +41,7 @@ def case(request):
     scene = sample_scene(seed, objects=1, action="dance", frames=FRAMES, height=SIZE, width=SIZE, frame_rate=8)
     whole = replace(scene, objects=(*scene.objects, thing(start, end)))
     base, full = render(scene), render(whole)
-    mask, depth = alone(whole, 2)
+    mask, depth = render_alone(whole, 2)
     shared = (mask > 0) & (base.layer > 0)
     return base, full, mask, depth, full.layer == 3, shared
 

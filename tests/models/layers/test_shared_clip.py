@@ -1,5 +1,9 @@
 """Clips that share memory until a frame differs."""
 
+import re
+from pathlib import Path
+
+import pytest
 import torch
 from pack.models.layers.shared_clip import SharedClip, constant, shared_with
 
@@ -35,3 +39,31 @@ def test_a_source_of_another_shape_or_kind_is_not_taken():
     for source in (torch.ones(1, 4, 4), torch.ones(3, 4, 4, dtype=torch.bool)):
         written = write(shared_with(source, 3, 4, 4), torch.ones(3, 4, 4))
         assert written.dtype == torch.float32 and torch.equal(written, torch.ones(3, 4, 4))
+
+
+def resident(tensor):
+    """Bytes of main memory behind a tensor."""
+    start, found, here = tensor.data_ptr(), 0, False
+    for line in Path("/proc/self/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            low, high = (int(end, 16) for end in line.split()[0].split("-"))
+            here = low <= start < high
+        elif here and line.startswith("Rss:"):
+            found += 1024 * int(line.split()[1])
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="memory is read as Linux writes it")
+def test_a_layer_takes_memory_where_it_is():
+    frames = torch.zeros(24, 540, 960)
+    frames[:, 200:300, 400:500] = torch.rand(24, 100, 100, generator=torch.Generator().manual_seed(0))
+    written = write(shared_with(None, 24, 540, 960), frames)
+    assert torch.equal(written, frames) and written.is_contiguous()
+    assert resident(written) < 0.3 * 4 * written.numel()
+
+
+def test_pictures_of_a_layer_are_written_too():
+    frames = torch.zeros(3, 8, 8, 3)
+    frames[1, 2:4, 5:, 1] = 0.5
+    assert torch.equal(write(shared_with(None, 3, 8, 8, 3), frames), frames)
+    assert (2 * write(shared_with(None, 3, 8, 8, 3), frames).movedim(-1, 1)).max() == 1
