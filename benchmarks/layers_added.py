@@ -30,7 +30,7 @@ from pack.nodes.depth.steady import SteadyDepth
 FIRST = 7000  # seeds below are used while developing
 SIZE, FRAMES = 192, 16
 ENOUGH = 60  # shared pixels in a frame that counts
-PATHS = ((-0.9, 0.9), (0.9, -0.9), (-0.7, -0.7), (0.7, 0.7))  # from where to where, metres towards the camera
+PATHS = ((-0.9, -0.5), (0.5, 0.9), (-0.7, -0.7), (0.7, 0.7))  # from where to where, metres towards the camera
 
 
 def estimated(depth, seed: int):

@@ -7,15 +7,18 @@ Letters: N frames, H and W pixels.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import atan2, cos, degrees, hypot, radians, sin
+from math import atan2, ceil, cos, degrees, hypot, radians, sin
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..opencv import import_cv2
 from .masks import fit
 
-FLAT = 0.02  # heights that a shadow reaches up or down at least: it has an area
+FLAT = 0.06  # heights that a shadow reaches up or down at least
+THICK, EDGE_ON = 0.08, 0.2  # heights: of a body in the direction of view, which shows where a shadow reaches up less
+MOST_ROWS = 8  # that a row of a flat shadow is the mean of
 SPECK = 0.002  # of a mask under its feet: it is noise
 FITTED_SIDE, FITTED_FRAMES = 120, 8  # pixels of the shorter side and frames that a light is fitted on
 LONGEST = 2.5  # heights; lights are tried up to here
@@ -69,12 +72,23 @@ def lay_down(mask: Tensor, light: Light) -> tuple[Tensor, Tensor] | None:
     tall = feet - int(rows.nonzero()[0, 0]) + 1
     back = light.back if abs(light.back) >= FLAT else FLAT if light.back >= 0 else -FLAT
     cv2, (height, width) = import_cv2(), mask.shape
-    matrix = torch.tensor([[1, -light.across, light.across * feet], [0, back, (1 - back) * feet]], dtype=torch.float64)
-    lying = cv2.warpAffine(mask.float().numpy(), matrix.numpy(), (width, height))
+    lying = sheared(mask, light.across, back, feet)
+    if (thick := round(THICK * tall * (1 - abs(back) / EDGE_ON))) > 1:
+        lying = cv2.dilate(lying, np.ones((thick, 1), np.uint8))
     down = torch.arange(height, dtype=torch.float32)[:, None]
     standing = ((feet - down) / (back * tall)).clamp(0, 1).expand(height, width)
     sharp, soft = (cv2.GaussianBlur(lying, (0, 0), max(0.6, part * light.softness * tall)) for part in (1, 3))
     return torch.lerp(torch.from_numpy(sharp), torch.from_numpy(soft), standing), standing
+
+
+def sheared(mask: Tensor, across: float, back: float, feet: int) -> np.ndarray:
+    """(H, W) a mask (H, W) laid down around its row `feet`; rows of a flat shadow are the mean of the many they hold."""
+    cv2, (height, width) = import_cv2(), mask.shape
+    fine = min(MOST_ROWS, max(1, ceil(0.5 / abs(back))))
+    slope = fine * back
+    matrix = np.float64([[1, -across, across * feet], [0, slope, fine * (feet + 0.5) - 0.5 - slope * feet]])
+    lying = cv2.warpAffine(mask.float().numpy(), matrix, (width, fine * height))
+    return lying if fine == 1 else lying.reshape(height, fine, width).mean(1)
 
 
 def fit_light(

@@ -106,9 +106,9 @@ def test_a_shadow_is_cast_in_the_light_of_the_clip(clip):
     area = (clip["person"] == 0) & (clip["truth"] > 0.1)
     assert (1 - cast["shadow"].mean(-1) - clip["truth"])[area].abs().mean() < 0.1
     assert "It explains" in cast["report"]
-    by_hand = out(CastShadow, mask=clip["person"], **how)
-    assert by_hand["report"] == "Direction 0 degrees, length 1.00, strength 0.90, fade 0.00."
-    assert by_hand["shadow"].shape == (FRAMES, HEIGHT, WIDTH, 3) and by_hand["shadow"].min() < 0.2
+    by_hand = out(CastShadow, mask=clip["person"], **how | {"shadow_direction": 40.0})
+    assert by_hand["report"] == "Direction 40 degrees, length 1.00, strength 0.90, fade 0.00."
+    assert by_hand["shadow"].shape == (FRAMES, HEIGHT, WIDTH, 3) and by_hand["shadow"].min() < 0.6
 
 
 def test_a_white_shadow_changes_nothing(clip):
@@ -176,5 +176,5 @@ def test_outputs_take_no_more_memory_than_their_content(clip):
     same = composed(layers)
     assert same["images"].data_ptr() == clip["images"].data_ptr() and same["depth"].data_ptr() == depth.data_ptr()
     changed = composed(layers, scene=clip["scene"])
-    assert memory(changed["images"], changed["depth"], changed["changed_mask"]) <= 5 * plane + 100
+    assert memory(changed["images"], changed["changed_mask"]) <= 4 * plane
     assert changed["depth"].shape == (FRAMES, HEIGHT, WIDTH, 3)
