@@ -129,10 +129,10 @@ def surroundings_of(person: Tensor, max_length: float) -> tuple[Tensor, Tensor]:
     reach[max(0, int(rows[0]) - far) : int(rows[-1]) + far, max(0, int(columns[0]) - far) : int(columns[-1]) + far] = (
         True
     )
-    return grown(legs, gap), reach
+    return dilated(legs, gap), reach
 
 
-def grown(area: Tensor, pixels: int) -> Tensor:
+def dilated(area: Tensor, pixels: int) -> Tensor:
     """(H, W) bool and what is at most so many pixels away."""
     cv2, side = import_cv2(), 2 * pixels + 1
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
@@ -144,7 +144,7 @@ def whole_shadow(less: Tensor, area: Tensor, hole: Tensor) -> Tensor:
     if not area.any():
         return torch.zeros_like(less)
     cv2, width = import_cv2(), smoothing(less.shape)
-    soft = grown(area, round(3 * width))
+    soft = dilated(area, round(3 * width))
     member = torch.from_numpy(cv2.GaussianBlur(soft.float().numpy(), (0, 0), width)).where(soft, 0.0)
     return continued((less * member).clamp(0, DARKEST).where(~hole, 0.0), hole)
 
@@ -165,4 +165,4 @@ def continued(plane: Tensor, hole: Tensor) -> Tensor:
 
 def shadow_mask(darkness: Tensor, grow: int) -> Tensor:
     """(H, W) bool where a shadow of darkness (H, W) is visible, and so many pixels around it."""
-    return grown(darkness > VISIBLE, grow)
+    return dilated(darkness > VISIBLE, grow)

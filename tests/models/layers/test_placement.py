@@ -9,7 +9,7 @@ from pack.models.layers.composite import Addition, Changes, composite_frame
 from pack.models.layers.decompose import decompose
 from pack.models.layers.layers import NearnessClip
 from pack.models.layers.placement import Placement, ground_plane, lower_edge, share_behind
-from pack.models.layers.shadow import grown
+from pack.models.layers.shadow import dilated
 from pack.models.stage import render, sample_scene
 from pack.models.stage.alone import render_alone
 from pack.models.stage.objects import StageObject
@@ -95,7 +95,7 @@ def test_the_depth_of_the_ground_is_right_however_depth_breathes(case):
 def test_feet_stay_on_the_ground(case):
     base, _, mask, _, truth, _ = case
     layers = layers_of(base, estimates(case)[0])
-    others = torch.stack([grown(one > 0, 2) for one in base.layer])  # whose soft depth reaches beyond them
+    others = torch.stack([dilated(one > 0, 2) for one in base.layer])  # whose soft depth reaches beyond them
     on_scene = (mask > 0) & ~others & truth
     below = torch.stack([edge if (edge := lower_edge(one)) is not None else one > 2 for one in mask]) & on_scene
     lost = lambda how: (

@@ -9,7 +9,7 @@ from pack.models.layers.composite import Changes, composite_frame
 from pack.models.layers.decompose import decompose
 from pack.models.layers.fill import FillSettings, fill_scene
 from pack.models.layers.scene_frames import COVERED
-from pack.models.layers.shadow import grown
+from pack.models.layers.shadow import dilated
 from pack.models.stage import render, sample_scene
 from pack.models.stage.nuisance import Nuisances, add_nuisances
 
@@ -52,8 +52,8 @@ def test_the_rim_of_an_object_in_front_keeps_its_pixels(filled):
     kept = 0
     for index in range(EMPTY, len(filled.images)):
         person, objects = filled.coverages(index)
-        far = ~grown(person > 0, 2 * GROW + 1)  # no pixel of the person's own rim
-        rim = grown(objects[0] > COVERED, GROW) & far
+        far = ~dilated(person > 0, 2 * GROW + 1)  # no pixel of the person's own rim
+        rim = dilated(objects[0] > COVERED, GROW) & far
         picture, _, changed = removed(filled, index, remove_person=True)
         assert torch.equal(picture[rim], filled.images[index][rim]) and not changed[rim].any()
         kept += int(((filled.scene[index] != filled.images[index]).any(-1) & rim & (objects[0] == 0)).sum())
@@ -64,7 +64,7 @@ def test_the_rim_of_the_person_is_filled(filled):
     filled_pixels = 0
     for index in range(EMPTY, len(filled.images)):
         person, objects = filled.coverages(index)
-        rim = grown(person > COVERED, GROW) & (person == 0) & ~grown(objects[0] > 0, 2 * GROW + 1)
+        rim = dilated(person > COVERED, GROW) & (person == 0) & ~dilated(objects[0] > 0, 2 * GROW + 1)
         picture, _, _ = removed(filled, index, remove_person=True)
         assert torch.allclose(picture[rim], filled.scene[index][rim], atol=1e-6)
         filled_pixels += int(rim.sum())
@@ -74,6 +74,6 @@ def test_the_rim_of_the_person_is_filled(filled):
 def test_an_object_removed_leaves_the_rim_of_the_person(filled):
     for index in range(EMPTY, len(filled.images)):
         person, objects = filled.coverages(index)
-        rim = grown(person > COVERED, GROW) & ~grown(objects[0] > 0, 2 * GROW + 1)
+        rim = dilated(person > COVERED, GROW) & ~dilated(objects[0] > 0, 2 * GROW + 1)
         picture, _, _ = removed(filled, index, remove_occluders=True)
         assert torch.equal(picture[rim], filled.images[index][rim])

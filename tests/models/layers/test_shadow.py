@@ -144,8 +144,8 @@ def middle(dark):
 def test_a_shadow_begins_at_the_feet_and_falls_in_its_direction():
     row, column = middle(standing())
     for direction, across, back in ((0, 1, 0), (90, 0, 1), (180, -1, 0), (-90, 0, -1)):
-        dark = cast(standing(), light_from(direction, 1.0, strength=0.6, fade=0.0, softness=0.0))
-        high = 89 - row
+        dark = cast(standing(), light_from(direction, 0.5, strength=0.6, fade=0.0, softness=0.0))
+        high = (89 - row) / 2
         assert middle(dark) == pytest.approx([89 - high * back, column + high * across], abs=4)
         assert dark.max() <= 0.6 and dark[82:96, 60:95].max() > 0.25
 
