@@ -15,6 +15,7 @@ COLOUR_MAPS = (
     *("spectral", "coolwarm", "rainbow"),
 )
 
+OBJECT_DEPTHS = ("each pixel", "lower edge", "ground under it")
 REGION_BACKGROUNDS = ("black", "white", "largest region", "none")
 FLOW_WHEELS = ("RAFT", "Duet", "HSV")
 

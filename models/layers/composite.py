@@ -6,13 +6,17 @@ number and any order. Where nothing changed the original's own pixel is returned
 Letters: N frames, H and W pixels.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import isnan, nan
 
 import torch
 from torch import Tensor
 
 from ..depth.edit import feathered
+from ..opencv import import_cv2
 from .layers import Layers, NearnessClip
+from .placement import EACH_PIXEL, Placement, object_nearness, share_behind
+from .scene_frames import COVERED
 
 
 @dataclass
@@ -23,6 +27,7 @@ class LayerPart:
     coverage: Tensor  # (H, W)
     nearness: Tensor | None  # (H, W) where it is visible
     rank: int  # 0 scene, 1 person, 2 and up the occluders
+    middle: float = nan  # the usual nearness of a person or an object
 
 
 @dataclass
@@ -32,7 +37,8 @@ class Addition:
     images: Tensor  # (N or 1, H, W, 3)
     mask: Tensor  # (N or 1, H, W)
     depth: NearnessClip | None = None  # (N or 1, H, W) in the units of the clip
-    rank: int | None = None  # its place among the layers; None decides by depth, pixel by pixel
+    rank: int | None = None  # its place among the layers; None decides by depth
+    placement: Placement = field(default_factory=Placement)
 
 
 @dataclass
@@ -44,9 +50,16 @@ class Changes:
     remove_person: bool = False
     remove_occluders: bool = False
     additions: list[Addition] = field(default_factory=list)
+    shadow: Tensor | None = None  # (N or 1, H, W, 3) by which the scene is multiplied, 1 where there is no shadow
 
     def any(self) -> bool:
-        return self.scene is not None or self.remove_person or self.remove_occluders or bool(self.additions)
+        return (
+            self.scene is not None
+            or self.shadow is not None
+            or self.remove_person
+            or self.remove_occluders
+            or bool(self.additions)
+        )
 
 
 def frame_of(clip: Tensor | NearnessClip | None, index: int) -> Tensor | None:
@@ -63,13 +76,17 @@ def split_layers(layers: Layers, index: int, feather: float = 0.0) -> list[Layer
     scene = scene_picture(layers, None, index)
     person, objects = layers.coverages(index)
     coverages = [person, *reversed(objects.values())]
+    middles = layers.nearness[index, [-1, *reversed(objects)]].tolist()
     if feather > 0:
         coverages = feather_masks(coverages, feather)
     far = frame_of(layers.scene_depth, index)
     total = sum(coverages)
     clear = (1 - total).clamp_min(0)
     rest = ((original - clear[..., None] * scene) / total.clamp_min(1e-6)[..., None]).clamp(*colour_range(original))
-    parts = [LayerPart(cover[..., None] * rest, cover, near, 1 + i) for i, cover in enumerate(coverages)]
+    parts = [
+        LayerPart(cover[..., None] * rest, cover, near, 1 + i, middle)
+        for i, (cover, middle) in enumerate(zip(coverages, middles, strict=True))
+    ]
     colour = original - sum(part.colour for part in parts)  # the layers add up to the original whatever the masks
     return [LayerPart(colour, clear, near if far is None else far, 0), *parts]
 
@@ -103,27 +120,65 @@ def remove_ranks(parts: list[LayerPart], ranks: set[int], scene: Tensor) -> list
     return [LayerPart(cover[..., None] * scene, cover, parts[0].nearness, 0), *kept]
 
 
+def filled_rim(parts: list[LayerPart], ranks: set[int], filled: Tensor) -> Tensor:
+    """(H, W) bool the scene that was filled around layers that are removed, of filled (H, W): the scene is not the frame.
+
+    The scene is filled around the layers that stay too, whose surroundings keep their pixels: each pixel goes with the
+    nearest layer.
+    """
+    covered = lambda chosen: sum((part.coverage for part in parts[1:] if (part.rank in ranks) == chosen), filled * 0.0)
+    removed, kept = (covered(chosen) > COVERED for chosen in (True, False))
+    if not removed.any():
+        return removed
+    rim = filled & (parts[0].coverage > 0)
+    return rim & (distance_to(removed) < distance_to(kept)) if kept.any() else rim
+
+
+def distance_to(area: Tensor) -> Tensor:
+    """(H, W) pixels from each pixel to the nearest one of an area (H, W) bool."""
+    cv2 = import_cv2()
+    outside = (~area).to(torch.uint8).cpu().numpy()
+    return torch.from_numpy(cv2.distanceTransform(outside, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)).to(area.device)
+
+
+def shade_scene(parts: list[LayerPart], shadow: Tensor) -> tuple[list[LayerPart], Tensor]:
+    """The layers with the scene multiplied by a shadow (H, W, 3), and where that changes it, (H, W) bool."""
+    scene = replace(parts[0], colour=parts[0].colour * shadow)
+    return [scene, *parts[1:]], (shadow != 1).any(-1) & (scene.coverage > 0)
+
+
 def insert(parts: list[LayerPart], new: Addition, index: int) -> list[LayerPart]:
     """An addition among the layers: it covers what is behind it and is covered by what is in front of it."""
     mask, picture, near = (frame_of(clip, index) for clip in (new.mask, new.images, new.depth))
+    ground = None
+    if new.rank is None:
+        near, ground = object_nearness(new.placement, mask, near, parts[0].nearness, parts[0].coverage > 0.5)
     free = torch.zeros_like(mask)
     out = []
     for part in parts:
-        behind = is_behind(part, new.rank, near)
+        behind = share_of_layer_behind(part, new, near)
+        if part.rank == 0 and ground is not None:
+            behind = behind.where(~ground, 1.0)
         free = free + part.coverage * behind
         rest = 1 - mask * behind
-        out.append(LayerPart(part.colour * rest[..., None], part.coverage * rest, part.nearness, part.rank))
+        out.append(replace(part, colour=part.colour * rest[..., None], coverage=part.coverage * rest))
     cover = mask * free
     if near is None:
         near = parts[0].nearness if new.rank is None else nearness_of_rank(parts, new.rank)
     return [*out, LayerPart(cover[..., None] * picture, cover, near, 1 if new.rank is None else new.rank)]
 
 
-def is_behind(part: LayerPart, rank: int | None, near: Tensor | None) -> Tensor:
-    """(H, W) 1 where a layer lies behind an addition of that rank, or of that nearness."""
-    if rank is not None or near is None or part.nearness is None:
-        return torch.full_like(part.coverage, float(part.rank <= (1 if rank is None else rank)))
-    return (part.nearness <= near).to(part.coverage)
+def share_of_layer_behind(part: LayerPart, new: Addition, near: Tensor | None) -> Tensor:
+    """(H, W) how much of a layer lies behind an addition, by its rank or by its nearness (H, W), from 0 to 1.
+
+    An addition of one nearness is compared with one nearness of a person or an object: where depth is estimated, single
+    pixels of both overlap.
+    """
+    if new.rank is not None or near is None or part.nearness is None:
+        return torch.full_like(part.coverage, float(part.rank <= (1 if new.rank is None else new.rank)))
+    pixels = new.placement.object_depth == EACH_PIXEL or part.rank == 0 or isnan(part.middle)
+    layer = part.nearness if pixels else torch.full_like(near, part.middle)
+    return share_behind(layer, near, new.placement.tolerance * new.placement.span).to(part.coverage)
 
 
 def nearness_of_rank(parts: list[LayerPart], rank: int) -> Tensor | None:
@@ -142,11 +197,14 @@ def composite_frame(
     parts, changed = replace_scene(split_layers(layers, index, feather), layers, changes, index)
     ranks = {part.rank for part in parts if part.rank > 1} if changes.remove_occluders else set()
     ranks |= {1} if changes.remove_person else set()
-    if ranks:  # the rim that was filled around the masks is replaced too
-        changed |= ((scene_picture(layers, None, index) != original).any(-1)) & (parts[0].coverage > 0)
+    if ranks:
+        changed |= filled_rim(parts, ranks, (scene_picture(layers, None, index) != original).any(-1))
     for part in parts:
         changed |= (part.coverage > 0) & (part.rank in ranks)
     parts = remove_ranks(parts, ranks, scene_picture(layers, changes, index))
+    if changes.shadow is not None:
+        parts, dark = shade_scene(parts, frame_of(changes.shadow, index))
+        changed |= dark
     for new in changes.additions:
         parts = insert(parts, new, index)
         changed |= parts[-1].coverage > 0

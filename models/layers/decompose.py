@@ -18,6 +18,7 @@ from .from_depth import objects_from_depth
 from .layers import Layers
 from .masks import count_objects, mask_frame
 from .measure import Measures, measure_objects, measure_person, small_nearness
+from .shared_clip import shared_with
 
 Report = Callable[[int], None]
 
@@ -133,11 +134,13 @@ def parse_numbers(text: str) -> list[int]:
 
 def layer_masks(layers: Layers, report: Report = no_report) -> tuple[Tensor, Tensor, Tensor]:
     """The visible parts of the person, of the occluders and of the scene, (N, H, W) each; they add up to 1."""
-    frames = len(layers.images)
-    person, occluder, scene = (torch.empty(frames, *layers.size) for _ in range(3))
-    for index in range(frames):
-        person[index], objects = layers.coverages(index)
-        occluder[index] = sum(objects.values(), torch.zeros(()))
-        scene[index] = (1 - person[index] - occluder[index]).clamp_min(0)
+    shape = (len(layers.images), *layers.size)
+    person, occluder, scene = (shared_with(source, *shape) for source in (layers.person, layers.only_object, None))
+    for index in range(len(layers.images)):
+        visible, objects = layers.coverages(index)
+        hiding = sum(objects.values(), torch.zeros(layers.size))
+        person.write(index, visible)
+        occluder.write(index, hiding)
+        scene.write(index, (1 - visible - hiding).clamp_min(0))
         report(index + 1)
-    return person, occluder, scene
+    return person.clip(), occluder.clip(), scene.clip()

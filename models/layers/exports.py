@@ -10,6 +10,7 @@ from torch import Tensor
 
 from .composite import LayerPart, split_layers
 from .layers import DISTANCE, Layers
+from .shared_clip import shared_with
 
 ALPHA_MODES = ("straight", "premultiplied")
 
@@ -36,29 +37,31 @@ def export(
 ) -> list[tuple[Tensor, Tensor, Tensor]]:
     """Scene, person and occluder, each as colours (N, H, W, 3), alpha (N, H, W) and depth (N, H, W).
 
-    object_number: one object in place of all that are in front of the person.
+    object_number: one object in place of all that are in front of the person. A layer that is nowhere takes no memory.
     """
     frames, limits = len(layers.images), grey_range(layers)
     shape = (frames, *layers.size)
-    out = [(torch.zeros(*shape, 3), torch.zeros(shape), torch.zeros(shape)) for _ in range(3)]
+    alphas = (None, layers.person, layers.only_object)  # which they are where layers do not overlap
+    out = [(shared_with(None, *shape, 3), shared_with(alpha, *shape), shared_with(None, *shape)) for alpha in alphas]
     for index in range(frames):
         parts = split_layers(layers, index)
         front = zip(parts[2:], layers.front_objects(index), strict=True)
         groups = [parts[:1], parts[1:2], [part for part, k in front if object_number in (-1, k)]]
-        for (colours, alphas, depths), group in zip(out, groups, strict=True):
-            write_sum(group, alpha_mode, limits, colours[index], alphas[index], depths[index])
+        for clips, group in zip(out, groups, strict=True):
+            for clip, frame in zip(clips, sum_of(group, alpha_mode, limits, layers.size), strict=True):
+                clip.write(index, frame)
         report(index + 1)
-    return out
+    return [tuple(clip.clip() for clip in clips) for clips in out]
 
 
-def write_sum(
-    group: list[LayerPart], alpha_mode: str, limits: tuple, colours: Tensor, alphas: Tensor, depths: Tensor
-) -> None:
-    """Writes the sum of some layers of one frame into (H, W, 3), (H, W) and (H, W)."""
+def sum_of(group: list[LayerPart], alpha_mode: str, limits: tuple, size: tuple) -> tuple[Tensor, Tensor, Tensor]:
+    """The sum of some layers of one frame: colours (H, W, 3), alpha (H, W) and depth (H, W)."""
+    colours, alphas, depths = torch.zeros(*size, 3), torch.zeros(size), torch.zeros(size)
     for part in group:
         colours += part.colour
         alphas += part.coverage
         if part.nearness is not None:
-            depths.copy_(torch.where(part.coverage > 0, as_grey(part.nearness, limits), depths))
+            depths = torch.where(part.coverage > 0, as_grey(part.nearness, limits), depths)
     if alpha_mode == "straight":
         colours.div_(alphas.clamp_min(1e-6)[..., None]).clamp_(0, 1)
+    return colours, alphas, depths

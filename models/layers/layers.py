@@ -38,6 +38,11 @@ class Layers:
     def count(self) -> int:
         return count_objects(self.objects)
 
+    @property
+    def only_object(self) -> Tensor | None:
+        """The masks (N or 1, h, w) of the object, where there is exactly one that came as masks."""
+        return self.objects[0] if self.count == 1 and self.objects.dtype != torch.uint8 else None
+
     def as_dict(self) -> dict:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 

@@ -33,8 +33,8 @@ def read_depth(depth: Tensor | dict, depth_type: str, name: str = "depth") -> tu
 
 
 def as_image(depth: Tensor) -> Tensor:
-    """(N, H, W) to (N, H, W, 3)."""
-    return depth[..., None].repeat(1, 1, 1, 3)
+    """(N, H, W) to (N, H, W, 3) whose colours share their memory, as those of Convert Mask to Image do."""
+    return depth[..., None].expand(-1, -1, -1, 3)
 
 
 def by_frames(like: Tensor, frame_of: Callable[[int], Tensor]) -> Tensor:

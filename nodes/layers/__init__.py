@@ -6,6 +6,7 @@ from .decompose import DecomposeLayers, EditLayers
 from .motion import MaskByMotion
 from .regions import ColorsToMasks
 from .scene import FillScene
+from .shadow import CastShadow, ShadowOfPerson
 from .split import SplitLayers
 
 NODES = [
@@ -18,4 +19,6 @@ NODES = [
     PasteCrop,
     MaskByMotion,
     ColorsToMasks,
+    ShadowOfPerson,
+    CastShadow,
 ]

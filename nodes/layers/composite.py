@@ -2,7 +2,7 @@
 
 from comfy_api.latest import io
 
-from ...models.choices import DEPTH_TYPES
+from ...models.choices import DEPTH_TYPES, OBJECT_DEPTHS
 from ..host.types import DA3Geometry, Layers, MoGeGeometry
 from ..inputs.memory import check_clip_memory
 from ..inputs.video import clip_input
@@ -74,6 +74,27 @@ class CompositeLayers(io.ComfyNode):
                     "feather", default=0.0, min=0.0, max=64.0, step=0.5, advanced=True,
                     tooltip="Pixels over which the edges of the layers fade. Raise it if hard masks leave sharp edges.",
                 ),
+                clip_input(
+                    "shadow", optional=True,
+                    tooltip="A shadow on the scene, behind everything that is added, from Shadow of Person or Cast Shadow: "
+                    "white where there is none. One picture or one for each frame.",
+                ),
+                io.Combo.Input(
+                    "object_depth", options=list(OBJECT_DEPTHS), default=OBJECT_DEPTHS[0], optional=True,
+                    tooltip="What is compared where something is added by depth. each pixel: its depth, pixel by pixel. "
+                    "lower edge: one depth for all of it, that of its feet. ground under it: the depth of the scene where "
+                    "its feet are; needs no depth of the object.",
+                ),
+                io.Float.Input(
+                    "depth_tolerance", default=0.0, min=0.0, max=0.5, step=0.005, optional=True,
+                    tooltip="Share of the range of depth by which what is added may be farther than what hides it and still "
+                    "be visible, fading out. Raise it if the edge flickers. 0: a sharp edge.",
+                ),
+                io.Boolean.Input(
+                    "stands_on_ground", default=False, optional=True,
+                    tooltip="The ground under what is added by depth does not hide it. On if feet vanish in the ground. "
+                    "Always on for ground under it.",
+                ),
             ],
             outputs=[
                 io.Image.Output(display_name="images", tooltip="The composited clip."),
@@ -87,48 +108,84 @@ class CompositeLayers(io.ComfyNode):
         from ..inputs import clips
 
         layers = clips.layers(layers)
-        check_clip_memory("Composite Layers", layers.images, 7, for_one=24)
+        check_clip_memory("Composite Layers", layers.images, 5, for_one=24)
         changes = read_changes(layers, remove_person, remove_occluders, insert_position, **optional)
         return io.NodeOutput(*composite(layers, changes, feather))
 
 
 def read_changes(
     layers, remove_person, remove_occluders, insert_position, scene=None, character=None, character_mask=None,
-    character_depth=None, inserted_object=None, inserted_object_mask=None, inserted_object_depth=None,
+    character_depth=None, inserted_object=None, inserted_object_mask=None, inserted_object_depth=None, shadow=None,
+    **depth_options,
 ):  # fmt: skip
     """The changes that the inputs of Composite Layers ask for."""
     from ...models.layers.composite import Changes
-    from ..inputs import clips
 
-    if scene is not None:
-        scene = clips.same_size("scene", clips.pictures(scene, "scene"), layers.size, len(layers.images))
+    scene, shadow = (read_pictures(layers, clip, name) for name, clip in (("scene", scene), ("shadow", shadow)))
     no_person = remove_person or character is not None
     if (no_person or remove_occluders) and scene is None and layers.scene is None:
         raise ValueError(
             "Expected a scene for the place of what is removed, got none: put Fill Scene Behind Person in front of "
             "Composite Layers, or connect scene."
         )
+    placement = read_placement(layers, **depth_options)
     added = []
     if character is not None:
         rank = 1 if character_depth is None else None
-        added.append(read_addition(layers, character, character_mask, character_depth, "character", rank))
+        added.append(read_addition(layers, character, character_mask, character_depth, "character", rank, placement))
     if inserted_object is not None:
         rank = POSITIONS[insert_position]
-        if rank is None and inserted_object_depth is None:
-            how = (
-                "choose another insert_position"
-                if layers.depth is None
-                else "connect it, or choose another insert_position"
-            )
-            raise ValueError(
-                f"inserted_object_depth: expected the depth of the object for the position by depth, got none: {how}."
-            )
+        check_object_depth(layers, rank, inserted_object_depth, placement)
         depth = None if rank is not None else inserted_object_depth
-        added.append(read_addition(layers, inserted_object, inserted_object_mask, depth, "inserted_object", rank))
-    return Changes(scene, None, no_person, remove_occluders, added)
+        added.append(
+            read_addition(layers, inserted_object, inserted_object_mask, depth, "inserted_object", rank, placement)
+        )
+    return Changes(scene, None, no_person, remove_occluders, added, shadow)
 
 
-def read_addition(layers, images, mask, depth, name: str, rank: int | None):
+def read_pictures(layers, images, name: str):
+    """One picture or one for each frame of the layers, or None."""
+    from ..inputs import clips
+
+    if images is None:
+        return None
+    images = clips.same_size(name, clips.pictures(images, name), layers.size, len(layers.images))
+    return images.clamp(0, 1) if name == "shadow" and (images.min() < 0 or images.max() > 1) else images
+
+
+def read_placement(layers, object_depth=OBJECT_DEPTHS[0], depth_tolerance=0.0, stands_on_ground=False):
+    """How something that is added is compared by depth."""
+    from ...models.choices import check_choice
+    from ...models.layers.exports import grey_range
+    from ...models.layers.placement import Placement
+
+    check_choice(object_depth, OBJECT_DEPTHS)
+    used = depth_tolerance > 0 or stands_on_ground or object_depth == OBJECT_DEPTHS[2]
+    low, high = grey_range(layers) if used else (0.0, 1.0)
+    return Placement(object_depth, depth_tolerance, stands_on_ground, max(high - low, 1e-12))
+
+
+def check_object_depth(layers, rank: int | None, depth, placement) -> None:
+    """Refuses the position by depth without a depth to compare."""
+    if rank is not None or depth is not None:
+        return
+    if placement.object_depth != OBJECT_DEPTHS[2]:
+        how = (
+            "connect it, or choose another insert_position"
+            if layers.depth is not None
+            else "choose another insert_position"
+        )
+        raise ValueError(
+            f"inserted_object_depth: expected the depth of the object for the position by depth, got none: {how}."
+        )
+    if layers.depth is None:
+        raise ValueError(
+            "object_depth: expected layers with depth for ground under it, got layers without: connect depth to Decompose "
+            "into Layers, or choose another insert_position."
+        )
+
+
+def read_addition(layers, images, mask, depth, name: str, rank: int | None, placement):
     """A picture with its mask or its alpha, checked against the clip, as something to add."""
     from ...models.layers.composite import Addition
     from ..inputs import clips
@@ -139,7 +196,8 @@ def read_addition(layers, images, mask, depth, name: str, rank: int | None):
         raise ValueError(f"{name}_mask: expected a mask, or alpha in {name}, got neither: connect {name}_mask.")
     images = clips.same_size(name, clips.pictures(images, name), size, frames)
     alpha = clips.same_size(f"{name}_mask", clips.masks(alpha, f"{name}_mask", frames), size, frames)
-    return Addition(images, alpha, None if depth is None else read_depth(layers, depth, f"{name}_depth"), rank)
+    near = None if depth is None else read_depth(layers, depth, f"{name}_depth")
+    return Addition(images, alpha, near, rank, placement)
 
 
 def read_depth(layers, depth, name: str):
@@ -165,19 +223,20 @@ def read_depth(layers, depth, name: str):
 
 def composite(layers, changes, feather: float):
     """Pictures (N, H, W, 3), depth pictures (N, H, W, 3) and where they changed (N, H, W)."""
-    import torch
-
     from ...models.layers.composite import composite_frame
     from ...models.layers.exports import as_grey, grey_range
+    from ...models.layers.shared_clip import SharedClip, shared_with
     from ..host.progress import progress
     from ..inputs.depth import as_image
 
-    frames, limits = len(layers.images), grey_range(layers)
-    report, images = progress(frames), torch.empty_like(layers.images)
-    depth, changed = (torch.zeros(images.shape[:3]) for _ in range(2))
-    for index in range(frames):
-        images[index], near, changed[index] = composite_frame(layers, changes, index, feather)
+    shape, limits = layers.images.shape[:3], grey_range(layers)
+    report, images = progress(len(layers.images)), SharedClip(layers.images)
+    depth, changed = shared_with(layers.depth, *shape), shared_with(None, *shape)
+    for index in range(len(layers.images)):
+        picture, near, where = composite_frame(layers, changes, index, feather)
+        images.write(index, picture)
+        changed.write(index, where)
         if near is not None:
-            depth[index] = as_grey(near, limits)
+            depth.write(index, as_grey(near, limits))
         report(index + 1)
-    return images, as_image(depth), changed
+    return images.clip(), as_image(depth.clip()), changed.clip()

@@ -73,12 +73,15 @@ class FillScene(io.ComfyNode):
 
 def scene_depth(layers):
     """The filled depth as grey pictures (N, H, W, 3)."""
-    import torch
-
     from ...models.layers.exports import as_grey, grey_range
-    from ..inputs.depth import by_frames
+    from ...models.layers.shared_clip import shared_with
+    from ..host.progress import progress
+    from ..inputs.depth import as_image
 
-    if layers.scene_depth is None:
-        return torch.zeros_like(layers.images)
-    limits = grey_range(layers)
-    return by_frames(layers.scene_depth, lambda index: as_grey(layers.scene_depth[index], limits))
+    grey = shared_with(layers.scene_depth, *layers.images.shape[:3])
+    if layers.scene_depth is not None:
+        limits, report = grey_range(layers), progress(len(layers.scene_depth))
+        for index, near in enumerate(layers.scene_depth):
+            grey.write(index, as_grey(near, limits))
+            report(index + 1)
+    return as_image(grey.clip())

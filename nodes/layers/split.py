@@ -64,6 +64,6 @@ class SplitLayers(io.ComfyNode):
             raise ValueError(
                 f"object_number: expected a number below {layers.count}, got {object_number}: take it from the preview."
             )
-        check_clip_memory("Split Layers into Images", layers.images, 24)
+        check_clip_memory("Split Layers into Images", layers.images, 15)
         parts = export(layers, alpha_mode, object_number, progress(len(layers.images)))
         return io.NodeOutput(*(out for image, alpha, depth in parts for out in (image, alpha, as_image(depth))))

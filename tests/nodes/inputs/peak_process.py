@@ -40,12 +40,17 @@ def test_video(frames, side):
     return render(sample_scene(0, frames=frames, height=side, width=side))
 
 
-def layers(frames, side, filled=False):
-    depth = {"depth": 1 + rand(frames, side, side)}
+def layers(frames, side, filled=False, wide=False):
+    """Layers of a disc; `wide`: the person at both sides and an object in the middle, with the scene in each pixel."""
+    person, thing, depth = disc(frames, side), disc(frames, side).roll(side // 8, 2), 1 + rand(frames, side, side)
+    if wide:
+        thing = torch.zeros(frames, side, side)
+        thing[..., side // 3 : -side // 3] = 0.75
+        person, depth = 0.75 - thing, 3 - thing
     settings = {"depth_type": "distance", "object_source": "object masks", "nearer_fraction": 0.4}
     settings |= {"stability_margin": 0.15, "min_hidden_percent": 0.25}
-    value = execute("layers.decompose.DecomposeLayers", images=rand(frames, side, side, 3), depth=depth,
-                    person_mask=disc(frames, side), object_masks=disc(frames, side).roll(side // 8, 2), **settings)[0]  # fmt: skip
+    value = execute("layers.decompose.DecomposeLayers", images=rand(frames, side, side, 3), depth={"depth": depth},
+                    person_mask=person, object_masks=thing, **settings)[0]  # fmt: skip
     return execute("layers.scene.FillScene", layers=value, use_other_frames=True, grow_mask=4)[0] if filled else value
 
 
@@ -96,10 +101,16 @@ CASES = {
         "layers": layers(n, s), "front_objects": "0", "scene_objects": "", "first_frame": 0, "last_frame": -1,
     },
     "layers.scene.FillScene": lambda n, s: {"layers": layers(n, s), "use_other_frames": True, "grow_mask": 4},
-    "layers.split.SplitLayers": lambda n, s: {"layers": layers(n, s, True), "alpha_mode": "straight", "object_number": -1},
+    "layers.split.SplitLayers": lambda n, s: {"layers": layers(n, s, True, True), "alpha_mode": "straight", "object_number": -1},
     "layers.composite.CompositeLayers": lambda n, s: {
         "layers": layers(n, s, True), "remove_person": True, "remove_occluders": False, "insert_position": "by depth",
         "feather": 0.0,
+    },
+    "layers.shadow.ShadowOfPerson": lambda n, s: {
+        "layers": layers(n, s), "sensitivity": 0.5, "max_shadow_length": 2.0, "grow_mask": 3, "scene": rand(1, s, s, 3),
+    },
+    "layers.shadow.CastShadow": lambda n, s: {
+        "mask": disc(n, s), "shadow_direction": 0.0, "shadow_length": 1.0, "strength": 0.5, "fade": 0.5, "softness": 0.03,
     },
     "layers.crop.CropToSubject": lambda n, s: {
         "images": rand(n, 64, 64, 3), "subject_mask": disc(n, 64), "width": s, "height": s, "padding": 0.1,

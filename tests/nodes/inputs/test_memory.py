@@ -86,6 +86,13 @@ TOO_LARGE = {
         "layers": layers(), "remove_person": False, "remove_occluders": False, "insert_position": "by depth",
         "feather": 0.0,
     },
+    "layers.shadow.ShadowOfPerson": lambda: {
+        "layers": layers(), "sensitivity": 0.5, "max_shadow_length": 2.0, "grow_mask": 3,
+    },
+    "layers.shadow.CastShadow": lambda: {
+        "mask": huge(2000, HUGE, HUGE), "shadow_direction": 0.0, "shadow_length": 1.0, "strength": 0.5, "fade": 0.5,
+        "softness": 0.03,
+    },
     "layers.crop.CropToSubject": lambda: {
         "images": torch.zeros(4000, 8, 8, 3), "subject_mask": torch.ones(8, 8), "width": HUGE, "height": HUGE, **CROP,
     },
