@@ -32,7 +32,9 @@ def filled(layers, scene) -> dict:
 
 
 def main() -> None:
-    scene = sample_scene(19, frames=FRAMES, height=SIZE, width=SIZE, frame_rate=8.0, action="walk", objects=0, style="clay")
+    scene = sample_scene(
+        19, frames=FRAMES, height=SIZE, width=SIZE, frame_rate=8.0, action="walk", objects=0, style="clay"
+    )
     clip, other = render(scene), render(scene.with_character(502))
     images = add_nuisances(clip.rgb, Nuisances(shadow=0.5, noise=0.01), 19, clip.person_mask, clip.scene_mask)
     given = (images, clip.person_mask, DEPTH_TYPES[0], "object masks", 0.4, 0.15, 0.25)

@@ -73,7 +73,7 @@ class DrawBody(io.ComfyNode):
 
         first = parse(keypoints)[0]
         size = (height or first.height, width or first.width)
-        check_frames_memory("Draw Body for Character Swap", len(as_clip(keypoints)), size, 8, for_one=WORKSPACE)
+        check_frames_memory("Draw Body for Character Swap", len(as_clip(keypoints)), size, 6, for_one=WORKSPACE)
         near = frame_nearness(depth, depth_type, len(as_clip(keypoints)), size)
         body, plane, mask = render_clip(posed_body(keypoints, near, size, keypoint_source))
         return io.NodeOutput(body, as_image(plane), mask)
