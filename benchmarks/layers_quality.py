@@ -6,6 +6,7 @@ ones, or moved by a pixel and eroded or dilated. The scene is compared inside th
 
 import argparse
 import json
+from dataclasses import replace
 
 import _pack  # noqa: F401
 import torch
@@ -17,10 +18,12 @@ from pack.models.layers.inpaint import inpaint
 from pack.models.layers.scene_frames import SceneFrames
 from pack.models.stage import CAMERAS, render, sample_scene
 from pack.models.stage.actors import stage_actors
+from pack.models.stage.nuisance import Nuisances, add_nuisances
 
 FIRST = 5000  # seeds below are used while developing
 NOISE = {"exact depth": 0.0, "noisy depth": 0.05, "very noisy depth": 0.15}
 SIZE = 128
+FILMED = Nuisances(noise=0.01, exposure=0.2)
 
 
 def estimated(depth, amount: float, seed: int):
@@ -91,22 +94,27 @@ def decomposition(clips: int, frames: int) -> list[dict]:
     return rows
 
 
-def completion(clips: int, frames: int) -> list[dict]:
+def completion(clips: int, frames: int, nuisances: Nuisances) -> list[dict]:
     """PSNR of the hidden scene, ours and by inpainting each frame, the mean over clips with a walking person."""
     rows = []
     for camera in CAMERAS:
         ours, theirs = [], []
+        light = replace(nuisances, noise=0.0)  # what a noiseless camera would have seen behind the person
         for seed in range(FIRST, FIRST + clips):
             size = {"height": SIZE, "width": SIZE, "frames": frames, "frame_rate": 8}
             clip = render(sample_scene(seed, camera=camera, action="walk", objects=1, **size))
-            layers = decompose(clip.rgb, clip.person_mask, 1 / clip.depth, DEPTH_TYPES[0], clip.layers[1:, ..., 3])
+            images, truth = add_nuisances(clip.rgb, nuisances, seed), add_nuisances(clip.scene_images, light, seed)
+            layers = decompose(images, clip.person_mask, 1 / clip.depth, DEPTH_TYPES[0], clip.layers[1:, ..., 3])
             filled, _ = fill_scene(layers, FillSettings(grow_mask=2))
             source, hole = SceneFrames(layers, 2), clip.scene_mask < 0.98
             plain = torch.stack([inpaint(source.frame(i), source.hole(i), None)[..., :3] for i in range(frames)])
-            ours.append(psnr(filled.scene[hole], clip.scene_images[hole]))
-            theirs.append(psnr(plain[hole], clip.scene_images[hole]))
+            ours.append(psnr(filled.scene[hole], truth[hole]))
+            theirs.append(psnr(plain[hole], truth[hole]))
         mean = lambda values: sum(values) / len(values)
-        rows.append({"camera": camera, "clips": clips, "psnr": mean(ours), "inpaint_psnr": mean(theirs)})
+        light_name = "even light" if nuisances.none() else "noise, changing light"
+        rows.append(
+            {"camera": camera, "light": light_name, "clips": clips, "psnr": mean(ours), "inpaint_psnr": mean(theirs)}
+        )
     return rows
 
 
@@ -118,7 +126,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=16)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    layers, scenes = decomposition(options.clips, options.frames), completion(options.scenes, options.frames)
+    layers = decomposition(options.clips, options.frames) if options.clips else []
+    scenes = [row for one in (Nuisances(), FILMED) for row in completion(options.scenes, options.frames, one)]
     if options.json:
         print(json.dumps({"clips": options.clips, "layers": layers, "scenes": scenes}, indent=2))
         return
@@ -128,9 +137,11 @@ def main() -> None:
         right = "-" if row["right_percent"] is None else f"{row['right_percent']:.1f} %"
         numbers = "".join(f"{row[f'{part}_iou']:>9.4f}" for part in ("person", "occluder", "scene"))
         print(f"{row['case']:<32}{right:>16}{row['object_frames']:>7}{numbers}")
-    print(f"\n{'camera':<10}{'completed scene':>17}{'inpainted':>11}  (dB in the holes, {options.scenes} clips each)")
+    print(
+        f"\n{'camera':<10}{'light':<24}{'completed scene':>17}{'inpainted':>11}  (dB in the holes, {options.scenes} clips each)"
+    )
     for row in scenes:
-        print(f"{row['camera']:<10}{row['psnr']:>17.2f}{row['inpaint_psnr']:>11.2f}")
+        print(f"{row['camera']:<10}{row['light']:<24}{row['psnr']:>17.2f}{row['inpaint_psnr']:>11.2f}")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,6 @@ Letters: N frames, H and W pixels.
 """
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from ..opencv import import_cv2
 
@@ -14,12 +12,17 @@ QUALITY = 1e-4  # of the best corner: a pale wall has only weak ones
 MIN_POINTS = 12  # tracked points that a homography needs
 STILL = 0.2  # pixels that no corner of the picture may move under a camera that stands
 MAX_ROUND_TRIP = 0.5  # pixels by which a point tracked there and back may miss its start
+SAMPLED, DARK = 4000, 12  # pixels that an exposure is measured on, and how far they are from black and white, in bytes
+ALIKE = 0.02  # of the brightness: a smaller difference in exposure does not disturb the tracking of points
 
 
-def camera_motion(start: np.ndarray, end: np.ndarray, scene: np.ndarray, hidden: np.ndarray | None = None):
+def camera_motion(
+    start: np.ndarray, end: np.ndarray, scene: np.ndarray, hidden: np.ndarray | None = None, still: float = STILL
+) -> np.ndarray | None:
     """(3, 3) homography of the scene from one grey picture (H, W) of bytes to another, None with too few points.
 
-    scene (H, W) is 1 where the first picture shows the scene, hidden (H, W) is 1 where the second one does not.
+    scene (H, W) is 1 where the first picture shows the scene, hidden (H, W) is 1 where the second one does not. Where no
+    corner moves by `still` pixels it is the identity.
     """
     cv2, tracked = import_cv2(), track_points(start, end, scene)
     if tracked is None:
@@ -37,7 +40,7 @@ def camera_motion(start: np.ndarray, end: np.ndarray, scene: np.ndarray, hidden:
     homography, kept = cv2.findHomography(points[good], there[good], cv2.RANSAC, 0.75)
     if homography is None or kept.sum() < MIN_POINTS or not is_plausible(homography, start.shape):
         return None
-    return np.eye(3) if corner_motion(homography, start.shape) < STILL else homography
+    return np.eye(3) if corner_motion(homography, start.shape) < still else homography
 
 
 def track_points(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = None, levels: int = 4):
@@ -46,16 +49,25 @@ def track_points(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = 
     scene (H, W) is 1 where the first picture may have such points. Motion of up to about 8 pixels is found at level 0,
     twice as much at each level more. None with too few points.
     """
-    cv2 = import_cv2()
+    points = corners(start, scene)
+    return None if points is None else (points, *follow(points, start, end, levels))
+
+
+def corners(start: np.ndarray, scene: np.ndarray | None = None, quality: float = QUALITY) -> np.ndarray | None:
+    """Corners (P, 1, 2) of a grey picture (H, W) of bytes where it shows the scene (H, W), None with too few of them."""
     distance = max(4, min(start.shape) // 60)
     mask = None if scene is None else scene.astype(np.uint8)
-    points = cv2.goodFeaturesToTrack(start, POINTS, QUALITY, distance, mask=mask)
-    if points is None or len(points) < MIN_POINTS:
-        return None
+    points = import_cv2().goodFeaturesToTrack(start, POINTS, quality, distance, mask=mask)
+    return None if points is None or len(points) < MIN_POINTS else points
+
+
+def follow(points: np.ndarray, start: np.ndarray, end: np.ndarray, levels: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the points (P, 1, 2) of one grey picture are in another, and which of them can be trusted (P,)."""
+    cv2 = import_cv2()
     there, found, _ = cv2.calcOpticalFlowPyrLK(start, end, points, None, winSize=(15, 15), maxLevel=levels)
     back, again, _ = cv2.calcOpticalFlowPyrLK(end, start, there, None, winSize=(15, 15), maxLevel=levels)
     good = (found & again).ravel().astype(bool) & (np.abs(back - points).max((1, 2)) < MAX_ROUND_TRIP)
-    return points, there, good
+    return there, good
 
 
 def drift(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = None) -> float:
@@ -94,16 +106,22 @@ def is_plausible(homography: np.ndarray, shape: tuple[int, int]) -> bool:
     return bool((corners @ homography[2] > 0.1).all()) and corner_motion(homography, shape) < 0.75 * max(shape)
 
 
-def warp_into(picture: Tensor, valid: Tensor, homography: np.ndarray, box: tuple) -> tuple[Tensor, Tensor]:
-    """(H, W, C) and where it is valid (H, W) by a homography into a box: (h, w, C), and bool (h, w)."""
-    cv2 = import_cv2()
-    rows, columns = box
-    shift = np.array([[1, 0, -columns.start], [0, 1, -rows.start], [0, 0, 1]], float)
-    size = (columns.stop - columns.start, rows.stop - rows.start)
-    both = torch.cat((picture, valid[..., None].to(picture)), -1).numpy()
-    both = [
-        cv2.warpPerspective(np.ascontiguousarray(part), shift @ homography, size, flags=cv2.INTER_LINEAR)
-        for part in (both[..., :3], both[..., 3:])
-    ]
-    out = torch.from_numpy(np.concatenate([part.reshape(size[1], size[0], -1) for part in both], -1))
-    return out[..., :-1], out[..., -1] > 0.999
+def match_exposure(end: np.ndarray, start: np.ndarray, common: np.ndarray) -> np.ndarray:
+    """A grey picture (H, W) of bytes with the exposure of another, from where both (H, W) show the scene.
+
+    A difference that is too small to disturb the tracking of points is left.
+    """
+    one, other = (picture[common][:: max(1, common.sum() // SAMPLED)].astype(np.float32) for picture in (start, end))
+    mid = (one > DARK) & (one < 255 - DARK) & (other > DARK) & (other < 255 - DARK)
+    if mid.sum() < MIN_POINTS:
+        return end
+    gain = float(np.median(one[mid] / other[mid]))
+    return end if abs(gain - 1) < ALIKE else import_cv2().convertScaleAbs(end, alpha=gain)
+
+
+def enlarged(homography: np.ndarray | None, step: int) -> np.ndarray | None:
+    """A homography of pictures that are `step` times smaller as one of the pictures themselves."""
+    if homography is None or step == 1:
+        return homography
+    larger = np.array([[step, 0, (step - 1) / 2], [0, step, (step - 1) / 2], [0, 0, 1]])
+    return larger @ homography @ np.linalg.inv(larger)

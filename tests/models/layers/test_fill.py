@@ -1,15 +1,18 @@
 """The filled scene against the stage's empty room."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from pack.models.choices import DEPTH_TYPES
 from pack.models.evaluate.metrics import psnr
-from pack.models.layers.camera import camera_motion, corner_motion
+from pack.models.layers.camera import camera_motion
 from pack.models.layers.decompose import decompose
-from pack.models.layers.fill import FillSettings, camera_steps, fill_scene, is_still
+from pack.models.layers.fill import FillSettings, fill_scene
 from pack.models.layers.inpaint import inpaint
 from pack.models.layers.scene_frames import SceneFrames
 from pack.models.stage import render, sample_scene
+from pack.models.stage.nuisance import Nuisances, add_nuisances, exposure_gains
 
 FRAMES, SIZE = 10, 96
 
@@ -93,19 +96,48 @@ def test_a_clip_that_moves_and_has_no_person_is_left_alone():
     assert torch.equal(filled.scene, clip.rgb) and (confidence == 1).all()
 
 
-def shifted(offsets):
-    """Layers of a wall that is moved by some pixels to the side in each frame, and of nothing else."""
-    draw = torch.rand(1, 3, 30, 40, generator=torch.Generator().manual_seed(0))
-    wide = torch.nn.functional.interpolate(draw, size=(120, 160), mode="bicubic").clamp(0, 1)
-    grid = torch.nn.functional.affine_grid(torch.eye(2, 3)[None], (1, 3, 120, 160), align_corners=True)
-    move = lambda x: torch.nn.functional.grid_sample(wide, grid + torch.tensor([2 * x / 159, 0.0]), align_corners=True)
-    images = torch.cat([move(x) for x in offsets]).movedim(1, -1)
-    return decompose(images, torch.zeros(1, 120, 160), None, DEPTH_TYPES[0])
+NUISANCES = {
+    "exposure step": Nuisances(exposure=0.3),
+    "exposure ramp": Nuisances(exposure=0.3, exposure_kind="ramp"),
+    "noise and light": Nuisances(noise=0.02, exposure=0.25),
+    "shake": Nuisances(shake=0.6),
+}
 
 
-def test_a_tripod_that_shakes_stands_and_a_slow_pan_does_not():
-    steps_of = lambda source: camera_steps(source, lambda done: None)
-    shake, pan = (SceneFrames(shifted(x), 2) for x in ([0, 0.25, 0, 0, -0.2, 0, 0.25, 0], [0.3 * k for k in range(8)]))
-    steps = steps_of(shake)
-    assert any(corner_motion(step, (120, 160)) > 0 for step in steps), "some steps are seen as motion"
-    assert is_still(shake, steps) and not is_still(pan, steps_of(pan))
+@pytest.mark.parametrize(
+    ("name", "least"), [("exposure step", 60), ("exposure ramp", 60), ("noise and light", 35), ("shake", 42)]
+)
+def test_the_scene_of_a_tripod_has_the_light_and_the_place_of_each_frame(name, least):
+    """The same light and shift on the empty room is what each frame would show without the person."""
+    clip, _ = clip_and_layers(9104, "still", objects=0)
+    images = add_nuisances(clip.rgb, NUISANCES[name], 3)
+    truth = add_nuisances(clip.scene_images, replace(NUISANCES[name], noise=0), 3)
+    layers = decompose(images, clip.person_mask, None, DEPTH_TYPES[0])
+    filled, confidence = fill_scene(layers, FillSettings(grow_mask=2))
+    hole = (clip.scene_mask < 0.98) & (confidence > 0)
+    assert psnr(filled.scene[hole], truth[hole]) > least
+
+
+@pytest.mark.parametrize("camera", ["sway", "dolly"])
+def test_the_light_of_each_frame_under_a_camera_that_moves(camera):
+    clip, _ = clip_and_layers(9104, camera, objects=0)
+    light = Nuisances(exposure=0.3)
+    images, truth = add_nuisances(clip.rgb, light, 3), add_nuisances(clip.scene_images, light, 3)
+    hole, dark = clip.scene_mask < 0.98, exposure_gains(FRAMES, light, 3) < 1
+    found = {}
+    for name, pictures, expected in (("even", clip.rgb, clip.scene_images), ("step", images, truth)):
+        layers = decompose(pictures, clip.person_mask, None, DEPTH_TYPES[0])
+        found[name] = psnr(fill_scene(layers, FillSettings(grow_mask=2))[0].scene[hole], expected[hole])
+    assert dark.any() and not dark.all()
+    assert found["step"] > found["even"] - 2.5, found
+
+
+def test_the_confidence_counts_frames_and_a_guess_has_none():
+    clip, layers = clip_and_layers(9104, "still", objects=0)
+    always = torch.zeros(FRAMES, SIZE, SIZE)
+    always[:, 40:56, 10:20] = 1  # hidden in every frame
+    layers = decompose(clip.rgb, torch.maximum(clip.person_mask, always), None, DEPTH_TYPES[0])
+    _, confidence = fill_scene(layers, FillSettings(grow_mask=0))
+    assert (confidence[:, 40:56, 10:20] == 0).all()
+    person = (clip.person_mask > 0.5) & (always == 0)
+    assert confidence[person].max() <= FRAMES / (FRAMES + 1)
