@@ -27,6 +27,7 @@ from pack.nodes.layers.composite import CompositeLayers  # noqa: E402
 from pack.nodes.layers.crop import CropToSubject  # noqa: E402
 from pack.nodes.layers.decompose import DecomposeLayers, EditLayers  # noqa: E402
 from pack.nodes.layers.motion import MaskByMotion  # noqa: E402
+from pack.nodes.layers.people import SelectPerson  # noqa: E402
 from pack.nodes.layers.scene import FillScene  # noqa: E402
 from pack.nodes.layers.split import SplitLayers  # noqa: E402
 from pack.nodes.unet.loaders import open_video_model  # noqa: E402
@@ -101,6 +102,28 @@ def motion_mask_pictures(k: int = 10) -> None:
     mask, picture, report = MaskByMotion.execute(clip.rgb, 0.5, 0.05, False, 2).result
     print(report)
     sheet("DuetMaskByMotion", [[("clip", clip.rgb[k]), ("mask", mask[k]), ("scene", picture[0])]])
+
+
+def people_pictures(k: int = 2) -> None:
+    """Two people of two clips in one."""
+    (_, one, _), (_, two, _) = stage(19, 0, "walk"), stage(23, 0, "wave")
+    shift = lambda layer, pixels: layer.roll(pixels, 2)
+    first, second = shift(one.layers[0], -SIZE // 5), shift(two.layers[0], SIZE // 5)
+    images = one.scene_images
+    for layer in (first, second):
+        images = images * (1 - layer[..., 3:]) + layer[..., :3]
+    both = torch.maximum(first[..., 3], second[..., 3])
+    number = {"select_by": "number", "person_number": 0}
+    person, others, count, preview, report = SelectPerson.execute(both, number, 0.2, images).result
+    print(report)
+    shown = [
+        ("clip", images[k]),
+        ("mask", both[k]),
+        ("people", preview[0]),
+        ("person 0", person[k]),
+        ("other", others[k]),
+    ]
+    sheet("DuetSelectPerson", [shown])
 
 
 def crop_pictures(clip) -> None:
@@ -191,6 +214,7 @@ def main() -> None:
     _, other, other_depth = stage(20, 2, "wave")
     layer_pictures(clip, depth, other, other_depth)
     motion_mask_pictures()
+    people_pictures()
     crop_pictures(other)
     motion_pictures(scene, clip, depth)
     joint_pictures()

@@ -28,20 +28,20 @@ class Around:
         if wide is None:
             return np.zeros((*self.ring.shape, source.channels), np.float32), np.zeros(self.ring.shape, bool)
         back = place_in(wide) @ np.linalg.inv(other.homography) @ np.linalg.inv(place_in(self.box))
-        part, seen = source.part(other.index, wide), source.seen(other.index, wide)
-        back = self.aligned(grey_bytes(part), seen, back)
-        return warp(part, back, self.ring.shape), shows(seen, back, self.ring.shape)
+        part, visible = source.part(other.index, wide), source.visible(other.index, wide)
+        back = self.aligned(grey_bytes(part), visible, back)
+        return warp(part, back, self.ring.shape), shows(visible, back, self.ring.shape)
 
-    def aligned(self, grey: np.ndarray, seen: np.ndarray, back: np.ndarray) -> np.ndarray:
+    def aligned(self, grey: np.ndarray, visible: np.ndarray, back: np.ndarray) -> np.ndarray:
         """(3, 3) from the box to another frame, whose grey picture (H, W) shows the scene where seen (H, W), improved."""
-        there = shows(seen, back, self.ring.shape)
+        there = shows(visible, back, self.ring.shape)
         common = there & self.ring
         moved = match_exposure(warp(grey, back, self.ring.shape), self.grey, common)
         shift = camera_motion(self.grey, moved, common, ~there)
         if shift is None or np.array_equal(shift, np.eye(3)):
             return back
         again = match_exposure(warp(grey, back @ shift, self.ring.shape), self.grey, common)
-        both = common & shows(seen, back @ shift, self.ring.shape)
+        both = common & shows(visible, back @ shift, self.ring.shape)
         error = lambda one: np.abs(one[both].astype(np.int16) - self.grey[both]).mean() if both.any() else 0.0
         return back @ shift if error(again) < error(moved) else back
 
@@ -73,17 +73,17 @@ def warp(plane: np.ndarray, back: np.ndarray, shape: tuple[int, int]) -> np.ndar
     return cv2.warpPerspective(plane, back, shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def shows(seen: np.ndarray, back: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
+def shows(visible: np.ndarray, back: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """(h, w) bool: all of a pixel comes from where seen (H, W) is true."""
     cv2 = import_cv2()
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpPerspective(seen.astype(np.uint8) * 255, back, shape[::-1], flags=flags) > 254
+    return cv2.warpPerspective(visible.astype(np.uint8) * 255, back, shape[::-1], flags=flags) > 254
 
 
 def warp_part(
-    picture: np.ndarray, seen: np.ndarray, homography: np.ndarray, start: Box, end: Box
+    picture: np.ndarray, visible: np.ndarray, homography: np.ndarray, start: Box, end: Box
 ) -> tuple[np.ndarray, np.ndarray]:
     """A picture (H, W, C) in the box `start` of one frame, by a homography in the box `end` of another, and where it is seen."""
     back = place_in(start) @ np.linalg.inv(homography) @ np.linalg.inv(place_in(end))
     shape = tuple(part.stop - part.start for part in end)
-    return warp(picture, back, shape), shows(seen, back, shape)
+    return warp(picture, back, shape), shows(visible, back, shape)

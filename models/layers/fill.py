@@ -81,15 +81,17 @@ def choose_camera(source: SceneFrames, use_other_frames: bool, report: Report) -
 
 def camera_steps(source: SceneFrames, report: Report = lambda done: None) -> list:
     """N - 1 homographies from each frame to the next, None where the camera cannot be followed."""
-    steps, last, last_seen = [], source.tracked_grey(0), source.tracked_scene(0)
+    steps, last, last_visible = [], source.tracked_grey(0), source.tracked_scene(0)
     for index in range(1, len(source)):
-        now, seen = source.tracked_grey(index), source.tracked_scene(index)
-        matched = match_exposure(now, last, last_seen & seen)
-        if is_same_frame(last, matched, last_seen & seen):
+        now, visible = source.tracked_grey(index), source.tracked_scene(index)
+        matched = match_exposure(now, last, last_visible & visible)
+        if is_same_frame(last, matched, last_visible & visible):
             steps.append(np.eye(3))
         else:
-            steps.append(enlarged(camera_motion(last, matched, last_seen, ~seen, STILL / source.step), source.step))
-        last, last_seen = now, seen
+            steps.append(
+                enlarged(camera_motion(last, matched, last_visible, ~visible, STILL / source.step), source.step)
+            )
+        last, last_visible = now, visible
         report(index)
     return steps
 

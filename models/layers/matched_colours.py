@@ -21,7 +21,7 @@ ALIKE = 16  # neighbouring places err together, so many count as one
 EXPECTED = np.array([1, 0, 0, 0, 0, 0.0])
 USUAL = np.array([0.5, 0.15, 0.15, 0.05, 0.03, 0.03])
 UNCHANGED = 0.25 / 255  # a change that is smaller everywhere is none
-BETTER = 0.75  # of the error without it: what helps less is no change of light but a frame that is not quite in place
+BETTER = 0.25  # of the error without it: what helps less is no change of light but a frame that is not quite in place
 GAINS = (0.2, 5.0)
 
 
@@ -77,10 +77,10 @@ def match_colours(start: np.ndarray, end: np.ndarray, where: np.ndarray) -> Colo
 
 def fit_colour(before: np.ndarray, after: np.ndarray, places: np.ndarray) -> np.ndarray:
     """(6,) gain and offset in the middle, across and down, that bring a colour (P,) to another at places (P, 2)."""
-    seen = (before > CLIPPED[0]) & (after > CLIPPED[0]) & (before < CLIPPED[1]) & (after < CLIPPED[1])
-    if seen.sum() < FEWEST:
+    visible = (before > CLIPPED[0]) & (after > CLIPPED[0]) & (before < CLIPPED[1]) & (after < CLIPPED[1])
+    if visible.sum() < FEWEST:
         return EXPECTED
-    before, after, places = before[seen], after[seen], places[seen]
+    before, after, places = before[visible], after[visible], places[visible]
     basis = np.concatenate((np.ones((len(places), 1)), places), 1)
     basis = np.concatenate((basis * before[:, None], basis), 1)
     fit = np.append(np.median(after / before), np.zeros(5))

@@ -52,10 +52,10 @@ class MovingCamera:
         shown, count = np.zeros((ENOUGH_VIEWS, hole.sum(), self.source.channels), np.float32), np.zeros(hole.sum(), int)
         around = Around(target)
         for other in choose_frames(self.source, index, target.patch, self.steps):
-            picture, seen = around.bring(self.source, other)
-            useful = (seen[hole] & (count < ENOUGH_VIEWS)).nonzero()[0]
+            picture, visible = around.bring(self.source, other)
+            useful = (visible[hole] & (count < ENOUGH_VIEWS)).nonzero()[0]
             if len(useful):
-                shown[count[useful], useful] = target.bring(picture, seen)[useful]
+                shown[count[useful], useful] = target.bring(picture, visible)[useful]
                 count[useful] += 1
         return middle_of_few(shown, count), count
 

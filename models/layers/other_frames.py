@@ -51,7 +51,7 @@ def coarse_box(source: SceneFrames, patch: Patch) -> tuple[slice, slice]:
     )
 
 
-def seen_coarsely(source: SceneFrames, other: OtherFrame, box: tuple[slice, slice]) -> np.ndarray:
+def shown_coarsely(source: SceneFrames, other: OtherFrame, box: tuple[slice, slice]) -> np.ndarray:
     """(h, w) bool: another frame shows the scene at a box of small pixels."""
     cv2, (height, width) = import_cv2(), source.layers.size
     rows, columns = box
@@ -70,15 +70,15 @@ def choose_frames(source: SceneFrames, index: int, patch: Patch, steps: list) ->
     """The frames that together show each pixel of a patch often enough, near ones first."""
     box = coarse_box(source, patch)
     hole = source.coarse_hole(index)[box] > 0
-    left = [(other, seen_coarsely(source, other, box) & hole) for other in in_reach(index, steps)]
+    left = [(other, shown_coarsely(source, other, box) & hole) for other in in_reach(index, steps)]
     views, chosen = np.zeros(hole.shape, int), []
     while left and len(chosen) < MOST and (views[hole] < ENOUGH_VIEWS).any():
         missing = views < ENOUGH_VIEWS
-        adds = [int((seen & missing).sum()) for _, seen in left]
+        adds = [int((visible & missing).sum()) for _, visible in left]
         best = max(range(len(left)), key=lambda k: adds[k] / (1 + left[k][0].distance / HALF_AS_GOOD))
         if adds[best] <= WORTH * hole.sum():
             break
-        other, seen = left.pop(best)
+        other, visible = left.pop(best)
         chosen.append(other)
-        views += seen
+        views += visible
     return sorted(chosen, key=lambda other: other.distance)

@@ -75,27 +75,27 @@ class Target:
             return import_cv2().blur(np.ascontiguousarray(picture[..., :3]), (3, 3))
         return shrink_picture(np.ascontiguousarray(picture[..., :3]), self.side)
 
-    def match(self, picture: np.ndarray, seen: np.ndarray) -> ColourMatch | None:
+    def match(self, picture: np.ndarray, visible: np.ndarray) -> ColourMatch | None:
         """The match of a picture (h, w, C), from what it shows (h, w) bool around the hole."""
-        where = self.patch.around & seen
+        where = self.patch.around & visible
         inner = import_cv2().erode(where.astype(np.uint8), np.ones((3, 3), np.uint8)) if self.side == 1 else where
         return match_colours(self.shrunken(picture), self.small, shrink_mask(inner > 0, self.side))
 
-    def bring(self, picture: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    def bring(self, picture: np.ndarray, visible: np.ndarray) -> np.ndarray:
         """(P, C) the pixels of a picture (h, w, C) in the hole, in the colours and the nearness around it."""
-        match, values = self.match(picture, seen), picture[self.patch.hole]
+        match, values = self.match(picture, visible), picture[self.patch.hole]
         values = match.apply(values, self.places) if match else values
         if picture.shape[-1] > 3:
             values = values.copy() if match is None else values
-            values[:, 3] += self.nearness_shift(picture, seen)
+            values[:, 3] += self.nearness_shift(picture, visible)
         return values
 
-    def nearness_shift(self, picture: np.ndarray, seen: np.ndarray) -> float:
+    def nearness_shift(self, picture: np.ndarray, visible: np.ndarray) -> float:
         """The median difference in nearness where a picture (h, w, C) shows the scene around the hole.
 
         The same wall is nearer in a frame whose camera is nearer, and estimators shift their depth from frame to frame.
         """
-        where = self.patch.around & seen
+        where = self.patch.around & visible
         return float(np.median(self.own[where, 3] - picture[where, 3])) if where.any() else 0.0
 
 

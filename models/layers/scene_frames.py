@@ -65,7 +65,7 @@ class SceneFrames:
             self.holes[index] = pack(self.find_hole(index))
             self.computed.add(index)
 
-    def seen(self, index: int, box: Box) -> np.ndarray:
+    def visible(self, index: int, box: Box) -> np.ndarray:
         """(h, w) bool: a box of a frame shows the scene."""
         self.compute_hole(index)
         rows, columns = box

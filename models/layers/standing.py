@@ -63,11 +63,11 @@ class Reference:
             self.points, self.grey, grey, levels=1
         )  # more would take one piece of a pattern for another
         x, y = np.round(self.points[:, 0]).astype(int).T
-        seen = scene[y, x]
-        if seen.sum() < MIN_POINTS:
+        visible = scene[y, x]
+        if visible.sum() < MIN_POINTS:
             return np.zeros(2), np.zeros((1, 2))
-        good &= seen
-        if good.sum() < max(MIN_POINTS / 2, FOLLOWED * seen.sum()):
+        good &= visible
+        if good.sum() < max(MIN_POINTS / 2, FOLLOWED * visible.sum()):
             return None
         moved = (there - self.points)[good, 0]
         return np.median(moved, 0), cell_motions(self.points[good, 0], moved, grey.shape)

@@ -55,9 +55,9 @@ class StillCamera:
         brightest_first = sorted(chosen, key=lambda index: self.brightness(index, patch))
         reference = brightest_first[len(chosen) // 2]
         everything = replace(patch, around=patch.hole | patch.around)
-        own, own_seen = self.aligned(reference, patch.box)
+        own, own_visible = self.aligned(reference, patch.box)
         target = Target(own, everything, self.source.layers.size)
-        changes = [self.change(index, target, own_seen) for index in chosen]
+        changes = [self.change(index, target, own_visible) for index in chosen]
         top, left = patch.box[0].start, patch.box[1].start
         rows = max(8, BATCH // (len(chosen) * self.source.channels * patch.size[1]))
         for first in range(0, patch.size[0], rows):
@@ -75,30 +75,30 @@ class StillCamera:
         around = patch.around[::4, ::4]
         return float(grey[around].mean()) if around.any() else 0.0
 
-    def change(self, index: int, target: Target, own_seen: np.ndarray) -> tuple:
+    def change(self, index: int, target: Target, own_visible: np.ndarray) -> tuple:
         """What brings a frame to the colours and the nearness of the target."""
-        picture, seen = self.aligned(index, target.patch.box)
-        both = seen & own_seen
+        picture, visible = self.aligned(index, target.patch.box)
+        both = visible & own_visible
         near = target.nearness_shift(picture, both) if picture.shape[-1] > 3 else 0.0
         return target.match(picture, both), near
 
     def values(self, index: int, box: Box, part: np.ndarray, places: np.ndarray, match, near: float) -> np.ndarray:
         """(P, C) what a frame shows in part (h, w) of a box, infinite where it shows no scene."""
-        picture, seen = self.aligned(index, box)
+        picture, visible = self.aligned(index, box)
         values = picture[part]
         values = match.apply(values, places) if match else values
         if near:
             values[:, 3] += near
-        values[~seen[part]] = np.inf
+        values[~visible[part]] = np.inf
         return values
 
     def aligned(self, index: int, box: Box) -> tuple[np.ndarray, np.ndarray]:
         """(h, w, C) a box of a frame at the place of the scene, and where it shows that."""
         if not self.moved[index]:
-            return self.source.part(index, box), self.source.seen(index, box)
-        wide = grown_box(box, self.source.layers.size, 4 + int(np.ceil(np.abs(self.offsets[index]).max())))
-        part, seen = self.source.part(index, wide), self.source.seen(index, wide)
-        return shifted(part, seen, box, wide, self.offsets[index])
+            return self.source.part(index, box), self.source.visible(index, box)
+        wide = widened_box(box, self.source.layers.size, 4 + int(np.ceil(np.abs(self.offsets[index]).max())))
+        part, visible = self.source.part(index, wide), self.source.visible(index, wide)
+        return shifted(part, visible, box, wide, self.offsets[index])
 
     def add_missing(self, others: set[int]) -> None:
         """Pixels that no sampled frame shows, from the frames in between."""
@@ -107,9 +107,9 @@ class StillCamera:
             missing = self.hidden & (self.views == 0)
             if not missing.any():
                 return
-            if (missing & self.source.seen(index, whole)).any():
-                picture, seen = self.aligned(index, whole)
-                found = missing & seen
+            if (missing & self.source.visible(index, whole)).any():
+                picture, visible = self.aligned(index, whole)
+                found = missing & visible
                 self.scene[found] = picture[found]
                 self.views[found] = 1
 
@@ -128,7 +128,7 @@ class StillCamera:
 
     def moved_back(self, index: int, box: Box) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """A box of the scene, its views and what is missing, at the place of a frame."""
-        wide = grown_box(box, self.source.layers.size, 4 + int(np.ceil(np.abs(self.offsets[index]).max())))
+        wide = widened_box(box, self.source.layers.size, 4 + int(np.ceil(np.abs(self.offsets[index]).max())))
         known = self.views[wide] > 0
         scene, known = shifted(self.scene[wide], known, box, wide, -self.offsets[index])
         right, down = np.round(self.offsets[index]).astype(int)
@@ -161,7 +161,7 @@ def middle_of(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return total / np.maximum(used.sum(-1), 1)[:, None], counts
 
 
-def grown_box(box: Box, size: tuple[int, int], margin: int) -> Box:
+def widened_box(box: Box, size: tuple[int, int], margin: int) -> Box:
     """A box with a margin, inside a picture (H, W)."""
     return tuple(
         slice(max(0, part.start - margin), min(end, part.stop + margin)) for part, end in zip(box, size, strict=True)
@@ -169,7 +169,7 @@ def grown_box(box: Box, size: tuple[int, int], margin: int) -> Box:
 
 
 def shifted(
-    picture: np.ndarray, seen: np.ndarray, box: Box, wide: Box, offset: np.ndarray
+    picture: np.ndarray, visible: np.ndarray, box: Box, wide: Box, offset: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A box (h, w, C), and where it is seen, of what lies `offset` pixels (x, y) beside it in a wide one (H, W, C)."""
     cv2 = import_cv2()
@@ -179,5 +179,5 @@ def shifted(
     warp = lambda plane, how: cv2.warpAffine(
         np.ascontiguousarray(plane), matrix, size, flags=how | cv2.WARP_INVERSE_MAP, borderMode=cv2.BORDER_REPLICATE
     )
-    there = warp(seen.astype(np.uint8) * 255, cv2.INTER_LINEAR) > 254
+    there = warp(visible.astype(np.uint8) * 255, cv2.INTER_LINEAR) > 254
     return warp(picture, cv2.INTER_CUBIC).reshape(*there.shape, -1), there

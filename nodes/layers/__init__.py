@@ -4,6 +4,7 @@ from .composite import CompositeLayers
 from .crop import CropToSubject, PasteCrop
 from .decompose import DecomposeLayers, EditLayers
 from .motion import MaskByMotion
+from .people import SelectPerson
 from .regions import ColorsToMasks
 from .scene import FillScene
 from .shadow import CastShadow, ShadowOfPerson
@@ -21,4 +22,5 @@ NODES = [
     ColorsToMasks,
     ShadowOfPerson,
     CastShadow,
+    SelectPerson,
 ]
