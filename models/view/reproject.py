@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .lens import Fisheye, Pinhole, stays_in_rows
 from .pieces import NOTHING, OVERLAP, SIDEWAYS, WIDEST, View, reach
-from .sideways import seen_sideways
+from .sideways import visible_sideways
 from .surface import joins, nearness_of
 
 BAND = 48  # rows at a time: what is computed for them stays in the processor's cache
@@ -41,11 +41,11 @@ class Pieces:
 def reproject(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye) -> View:
     """A picture (H, W, C) with distances (H, W), NaN where not known, as the lens sees it."""
     if stays_in_rows(lens, tuple(depth.shape)):
-        return seen_sideways(picture, depth, lens)
-    return seen_anywhere(picture, depth, lens)
+        return visible_sideways(picture, depth, lens)
+    return visible_anywhere(picture, depth, lens)
 
 
-def seen_anywhere(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye) -> View:
+def visible_anywhere(picture: Tensor, depth: Tensor, lens: Pinhole | Fisheye) -> View:
     """reproject() by any lens."""
     nearness = nearness_of(depth)
     right, down = joins(nearness)

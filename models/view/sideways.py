@@ -27,7 +27,7 @@ class Band:
     stretch: Tensor  # pixels of the new picture by one of the old
 
 
-def seen_sideways(picture: Tensor, depth: Tensor, lens: Pinhole) -> View:
+def visible_sideways(picture: Tensor, depth: Tensor, lens: Pinhole) -> View:
     """A picture (H, W, C) with distances (H, W), NaN where not known, by a lens that moves points along their rows."""
     view = View(
         torch.empty_like(picture, dtype=torch.float32, memory_format=torch.contiguous_format),
@@ -68,7 +68,9 @@ def nearest(band: Band) -> Tensor:
     """(R, W) the piece that is nearest at each new pixel: bits of its distance, then its column; NOTHING where none is."""
     rows, width = band.x.shape
     half = reach(band.joined, 1).mul_(band.stretch)
-    half.masked_fill_(half > WIDEST / 2, torch.nan)
+    # What lands outside is left out; far out, floats do not count pixels any more.
+    outside = (band.x + half < 0) | (band.x - half > width - 1)
+    half.masked_fill_((half > WIDEST / 2) | outside, torch.nan)
     cell, last = (band.x - half).ceil_(), (band.x + half).floor_()
     # Bits of positive floats are in the order of the floats.
     key = band.nearness.reciprocal().view(torch.int32).long().mul_(1 << 32)

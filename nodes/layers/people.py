@@ -20,7 +20,7 @@ def person_choice() -> io.DynamicCombo.Input:
     )  # fmt: skip
     point = [
         io.Int.Input(
-            "point_x",
+            "person_x",
             default=0,
             min=0,
             max=16384,
@@ -28,7 +28,7 @@ def person_choice() -> io.DynamicCombo.Input:
             tooltip="Pixels from the left side of the mask to the person.",
         ),
         io.Int.Input(
-            "point_y",
+            "person_y",
             default=0,
             min=0,
             max=16384,
@@ -36,7 +36,7 @@ def person_choice() -> io.DynamicCombo.Input:
             tooltip="Pixels from the upper side of the mask to the person.",
         ),
         io.Int.Input(
-            "point_frame", default=0, min=0, max=100000, step=1, tooltip="The frame that the point is in, from 0."
+            "person_frame", default=0, min=0, max=100000, step=1, tooltip="The frame that the point is in, from 0."
         ),
     ]
     return io.DynamicCombo.Input(
@@ -153,7 +153,7 @@ def chosen_person(people, select_by: dict, masks: torch.Tensor) -> int | None:
                 f"report. {' '.join(sentences(people))}"
             )
         return number
-    x, y, frame = (select_by[f"point_{name}"] for name in ("x", "y", "frame"))
+    x, y, frame = (select_by[f"person_{name}"] for name in ("x", "y", "frame"))
     (frames, height, width) = masks.shape
     if frame >= frames or x >= width or y >= height:
         raise ValueError(
@@ -163,7 +163,7 @@ def chosen_person(people, select_by: dict, masks: torch.Tensor) -> int | None:
     number = people.at(frame, y, x)
     if number is None:
         raise ValueError(
-            f"point_frame: expected a frame that shows a person, got {frame}: take another one. {' '.join(sentences(people))}"
+            f"person_frame: expected a frame that shows a person, got {frame}: take another one. {' '.join(sentences(people))}"
         )
     return number
 

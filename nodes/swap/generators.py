@@ -89,7 +89,7 @@ def mask_output(name: str, tooltip: str) -> io.Mask.Output:
 
 
 FACE = 3 * 512 * 512  # numbers of the picture of a face
-AREA = "White where the new person is generated, frame by frame. Serves as subject_mask of Paste Crop Back."
+AREA = "White where the new person is generated, frame by frame, wider than the person."
 REPORT = "Size, frames and area of each cropped clip, and what to change."
 
 
@@ -165,7 +165,7 @@ class VaceInputs(io.ComfyNode):
             ],
             outputs=[
                 pictures_output("control_video", "The clip, and where the person is generated the pose on black, or grey without one."),
-                mask_output("control_masks", "White where the person is generated. Serves as subject_mask of Paste Crop Back."),
+                mask_output("control_masks", "White where the person is generated, wider than the person."),
                 pictures_output("reference_image", "The character on white, in the size of the pictures."),
                 *size_outputs("WanVaceToVideo"),
                 io.String.Output(display_name="report", tooltip=REPORT),

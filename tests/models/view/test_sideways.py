@@ -8,8 +8,8 @@ from pack.models.stage import sample_scene
 from pack.models.stage.clip import Clip
 from pack.models.view.lens import Pinhole, fisheye, moved, stays_in_rows
 from pack.models.view.path import pose_along
-from pack.models.view.reproject import reproject, seen_anywhere
-from pack.models.view.sideways import seen_sideways
+from pack.models.view.reproject import reproject, visible_anywhere
+from pack.models.view.sideways import visible_sideways
 from pack.models.view.stereo import eye_lens
 
 SIZE = (24, 60)
@@ -21,7 +21,7 @@ SIZE = (24, 60)
 def test_rows_by_themselves_give_what_whole_pictures_give(seed, place, convergence):
     clip = Clip(sample_scene(seed, frames=1, height=144, width=200), samples=2)
     lens = eye_lens(place, clip.camera.focal, (144, 200), convergence)
-    one, other = (way(clip.rgb[0], clip.depth[0], lens) for way in (seen_sideways, seen_anywhere))
+    one, other = (way(clip.rgb[0], clip.depth[0], lens) for way in (visible_sideways, visible_anywhere))
     assert other.holes.any() and not other.holes.all()
     # A piece whose side lies exactly at the middle of a pixel may round to either.
     assert (one.holes != other.holes).sum() <= 3
@@ -38,7 +38,7 @@ def test_random_distances_are_placed_alike():
     picture, depth = torch.rand(*SIZE, 4, generator=draw), 1 + 5 * torch.rand(SIZE, generator=draw)
     depth[3:5, 10:20], depth[8, 8], depth[9, 9] = torch.nan, 0.0, math.inf
     lens = eye_lens(0.2, 40.0, SIZE, 3.0)
-    one, other = (way(picture, depth, lens) for way in (seen_sideways, seen_anywhere))
+    one, other = (way(picture, depth, lens) for way in (visible_sideways, visible_anywhere))
     assert torch.equal(one.holes, other.holes) and one.holes.any()
     torch.testing.assert_close(one.picture, other.picture, atol=1e-4, rtol=0)
     torch.testing.assert_close(one.depth, other.depth, equal_nan=True, atol=0, rtol=1e-4)
@@ -48,7 +48,7 @@ def test_a_surface_that_is_pulled_wide_has_no_gaps():
     """A slanted wall becomes many times as wide; its pieces reach over several pixels."""
     depth = (1 / torch.linspace(0.2, 0.9, SIZE[1])).expand(SIZE).contiguous()
     lens = eye_lens(-4.0, 100.0, SIZE, 2.0)
-    one, other = (way(torch.rand(*SIZE, 3), depth, lens) for way in (seen_sideways, seen_anywhere))
+    one, other = (way(torch.rand(*SIZE, 3), depth, lens) for way in (visible_sideways, visible_anywhere))
     assert torch.equal(one.holes, other.holes) and not one.holes.all()
     torch.testing.assert_close(one.depth, other.depth, equal_nan=True, atol=0, rtol=1e-4)
 

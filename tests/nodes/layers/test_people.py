@@ -10,7 +10,7 @@ NUMBER = {"select_by": "number", "person_number": 0}
 
 
 def point(x, y, frame):
-    return {"select_by": "point", "point_x": x, "point_y": y, "point_frame": frame}
+    return {"select_by": "point", "person_x": x, "person_y": y, "person_frame": frame}
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_a_choice_that_there_is_not(clip, choice, phrase):
 def test_a_frame_without_a_person_and_pictures_of_another_clip(clip):
     half = clip[1].clone()
     half[:6] = 0
-    with pytest.raises(ValueError, match="point_frame: expected a frame that shows a person, got 2"):
+    with pytest.raises(ValueError, match="person_frame: expected a frame that shows a person, got 2"):
         SelectPerson.execute(half, point(3, 3, 2), 0.2)
     with pytest.raises(ValueError, match="images: expected 12 pictures of 100 x 60 like the mask, got 12 of 50 x 60"):
         SelectPerson.execute(half, NUMBER, 0.2, clip[0][:, :, :50])
