@@ -13,4 +13,5 @@ def load_pack() -> None:
     spec.loader.exec_module(sys.modules["pack"])
 
 
-load_pack()
+if "pack" not in sys.modules:
+    load_pack()

@@ -37,13 +37,17 @@ ANY_RANGE = {("DuetEncodeDepth", "depth")}  # it finds black and white itself
 SMOOTH = {"DuetSaveGeometry", "DuetDepthToMesh"}  # noise as depth has no surface
 # One picture, whatever the length of the clip.
 ONE = {"character", "character_mask", "still_image", "fill"}
+GENERATORS = {"DuetWanAnimateInputs", "DuetVaceInputs", "DuetScailInputs"}  # they take 4 n + 1 frames
 # Pictures that no VIDEO makes sense for; all other pictures are clips and come as a VIDEO too.
 SINGLE_PICTURES = {
     ("DuetEstimateFlow", "still_image"), ("DuetEncodeStill", "still_image"), ("DuetAnimateStill", "still_image"),
     ("DuetEncodePairCharacter", "character"), ("DuetEncodeSwap", "character"),
+    *((name, "reference_image") for name in GENERATORS),
 }  # fmt: skip
 # What these give is of the type that they get, and a picture or a latent at that.
 NO_VIDEO = SINGLE_PICTURES | {("DuetWarpByFlow", "images"), ("DuetWarpByFlow", "fill"), ("DuetSteadyDepth", "depth")}
+# Settings with which every picture and mask of a node is used.
+ALL_INPUTS_MATTER = {"DuetComposeFlows": {"mask_frames": "every frame"}, "DuetFitReference": {"background": "scene"}}
 LARGE = {"DuetEmbedWatermark": 256, "DuetDetectWatermark": 256}  # smaller pictures cannot hold a watermark
 
 
@@ -163,7 +167,9 @@ def value_of(name, one, models, frames, size):
         "MODEL": lambda: models.model,
         "DUET_FLOW_AUTOENCODER": lambda: models.autoencoder if name in ("DuetEncodeStill", "DuetAnimateStill") else None,
         "*": lambda: rand(frames, height, width, 2),
-        "DUET_CROP": lambda: run("DuetCropToSubject", models, frames, size)[2],
+        "DUET_CROP": lambda: run(
+            "DuetCropToSubject", models, frames, size, **({"frame_rule": "4n+1"} if name in GENERATORS else {})
+        )[2],
     }.get(kind, lambda: None)()  # fmt: skip
 
 
@@ -178,7 +184,7 @@ def values_of(name, models, frames=FRAMES, size=None):
         sockets["images"] = run("DuetCropToSubject", models, frames, size)[0][0].flip(-1)
     sockets = {key: value for key, value in sockets.items() if value is not None}
     own = {"steps": 1} if "steps" in widgets(node) else {}
-    return widgets(node) | sockets | own | ({"mask_frames": "every frame"} if name == "DuetComposeFlows" else {})
+    return widgets(node) | sockets | own | ALL_INPUTS_MATTER.get(name, {})
 
 
 def run(name, models, frames=FRAMES, size=None, **changes):
