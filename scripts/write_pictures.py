@@ -226,7 +226,7 @@ def pose_pictures(clip) -> None:
 def keypoint_pictures(scene) -> None:
     """A pose as a detector finds it, the files it is stored in, and the path of a wrist before and after cleaning."""
     clip = render(replace(scene, frames=48, frame_rate=24.0))
-    exact, _ = formats.joints(clip.keypoints)
+    exact = clip.scene.view().project(clip.joints)
     r = np.random.default_rng(5)
     shaken = exact + torch.from_numpy(r.normal(0, 3.0, exact.shape)).float()
     shaken[20:22, 4] += torch.tensor([70.0, -50.0])

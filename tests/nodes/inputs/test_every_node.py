@@ -37,7 +37,8 @@ ANY_RANGE = {("DuetEncodeDepth", "depth")}  # it finds black and white itself
 SMOOTH = {"DuetSaveGeometry", "DuetDepthToMesh"}  # noise as depth has no surface
 # One picture, whatever the length of the clip.
 ONE = {"character", "character_mask", "still_image", "fill"}
-GENERATORS = {"DuetWanAnimateInputs", "DuetVaceInputs", "DuetScailInputs"}  # they take 4 n + 1 frames
+GENERATORS = {"DuetWanAnimateInputs", "DuetVaceInputs", "DuetScailInputs"}
+FOR_GENERATORS = {"frame_rule": "4n+1", "size_multiple": 32}  # the crops that they take
 # Pictures that no VIDEO makes sense for; all other pictures are clips and come as a VIDEO too.
 SINGLE_PICTURES = {
     ("DuetEstimateFlow", "still_image"), ("DuetEncodeStill", "still_image"), ("DuetAnimateStill", "still_image"),
@@ -168,7 +169,7 @@ def value_of(name, one, models, frames, size):
         "DUET_FLOW_AUTOENCODER": lambda: models.autoencoder if name in ("DuetEncodeStill", "DuetAnimateStill") else None,
         "*": lambda: rand(frames, height, width, 2),
         "DUET_CROP": lambda: run(
-            "DuetCropToSubject", models, frames, size, **({"frame_rule": "4n+1"} if name in GENERATORS else {})
+            "DuetCropToSubject", models, frames, size, **(FOR_GENERATORS if name in GENERATORS else {})
         )[2],
     }.get(kind, lambda: None)()  # fmt: skip
 
@@ -182,6 +183,8 @@ def values_of(name, models, frames=FRAMES, size=None):
             sockets[one.id] = value_of(name, one, models, frames, size)
     if name == "DuetPasteCrop":
         sockets["images"] = run("DuetCropToSubject", models, frames, size)[0][0].flip(-1)
+    if name == "DuetScailInputs":  # one for each person
+        sockets["reference_mask"] = sockets["reference_mask"][:2]
     sockets = {key: value for key, value in sockets.items() if value is not None}
     own = {"steps": 1} if "steps" in widgets(node) else {}
     return widgets(node) | sockets | own | ALL_INPUTS_MATTER.get(name, {})
