@@ -5,8 +5,8 @@ from comfy_api.latest import io
 from ..host.types import PoseKeypoint
 from ..inputs.video import clip_input
 from ..layers.crop import planes
+from ..layers.decompose import CATEGORY
 
-CATEGORY = "Duet/swap"
 PLAIN = {"grey": 0.5, "white": 1.0, "black": 0.0}
 BACKGROUNDS = (*PLAIN, "scene", "own background")
 
