@@ -26,7 +26,7 @@ ROOMS = {
     "tests/training": {"data", "encode", "loop", "page", "recipes"},
 }
 LOOSE = {
-    "models": {"__init__", "choices", "opencv", "saving", "srgb"},
+    "models": {"__init__", "choices", "numbered", "opencv", "saving", "srgb"},
     "nodes": {"__init__", "replaced"},
     "nodes/host": {
         "__init__",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..opencv import import_cv2
-from .matched_colours import ColourMatch, box_places, match_colours, shrink_mask, shrink_picture
+from .colours_over_box import ColourMatch, box_places, match_colours, shrink_mask, shrink_picture
 from .scene_frames import Box
 
 MOST_PATCHES = 6  # of one frame; more are joined

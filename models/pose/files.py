@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ..choices import KEYPOINT_FILES, POSE_FORMATS, check_choice
+from ..numbered import chosen
 from ..saving import write_files
 from .coco import coco_frames
 from .formats import BODY, FACE, FOOT, LEFT_HAND, PARTS, RIGHT_HAND, Frame, convert, parse
-from .series import chosen, following
+from .series import following
 
 ENDING = ".json"
 VERSION = 1.3  # of OpenPose's files

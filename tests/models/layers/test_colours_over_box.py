@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from pack.models.layers.matched_colours import box_places, match_colours
+from pack.models.layers.colours_over_box import box_places, match_colours
 
 HEIGHT, WIDTH = 48, 64
 
