@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from duet_host.errors import HostError
 from duet_host.layout import columns
 
+FIRST_NUMBER = 1001  # of the nodes that stand for subgraphs
 INPUT_NODE, OUTPUT_NODE = -10, -20  # the ids of a subgraph's two ends
 ANY, MATCHED = "*", "COMFY_MATCHTYPE_V3"  # of slots that take several types
 EDGE, ROW = 260, 20  # pixels between the ends and the nodes, and from slot to slot
@@ -81,7 +82,7 @@ class Fold:
     def _enter(self, link: Link) -> None:
         slot = next((s for s in self.inputs if s["source"] == (link.source, link.output)), None)
         if slot is None:
-            given = self.subgraph.labels.get(f"{link.source}.{link.output}")
+            given = self.subgraph.labels.get(f"{link.source}.{link.output}") or self._passed_on(link)
             name = free_name(given or self.nodes[link.target]["inputs"][link.input]["name"], self.inputs)
             slot = self._slot(self.inputs, name, self._kind(link)) | {
                 "source": (link.source, link.output),
@@ -97,6 +98,12 @@ class Fold:
         self.nodes[link.target]["inputs"][link.input]["link"] = kept
         place = self.inputs.index(slot)
         self.inner.append(Link(kept, INPUT_NODE, place, link.target, link.input, link.type))
+
+    def _passed_on(self, link: Link) -> str | None:
+        """The name of what another subgraph gives: it is the same on both sides."""
+        if link.source < FIRST_NUMBER:
+            return None
+        return next(node for node in self.all if node["id"] == link.source)["outputs"][link.output]["name"]
 
     def _drop_outside(self, link: Link) -> None:
         """Forgets a link whose source is already connected to the subgraph."""
@@ -216,7 +223,7 @@ def fold_all(workflow: dict, subgraphs: dict) -> dict[str, int]:
     """Folds every subgraph of a description; returns the number of the node that stands for each."""
     definitions, numbers = [], {}
     for place, (key, subgraph) in enumerate(subgraphs.items()):
-        number = numbers[key] = 1001 + place
+        number = numbers[key] = FIRST_NUMBER + place
         definition, instance = Fold(workflow, key, subgraph, number).fold()
         definitions.append(definition)
         workflow["nodes"].append(instance)

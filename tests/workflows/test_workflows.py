@@ -107,6 +107,19 @@ def test_the_template_is_what_its_sources_make(path, object_info):
 
 
 @pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
+def test_a_link_between_subgraphs_does_not_lead_to_the_name_of_another(path):
+    """What a subgraph gives may get another name in the next one, but not that of something else it gives."""
+    graph = read(page_file(path.stem))
+    folded = {one["id"] for one in graph.get("definitions", {}).get("subgraphs", ())}
+    nodes = {node["id"]: node for node in graph["nodes"] if node["type"] in folded}
+    for _, source, output, target, place, _ in graph["links"]:
+        if source in nodes and target in nodes:
+            names = [slot["name"] for slot in nodes[source]["outputs"]]
+            name = nodes[target]["inputs"][place]["name"]
+            assert name not in names or name == names[output], f"{names[output]} leads to {name}"
+
+
+@pytest.mark.parametrize("path", API, ids=lambda p: p.stem)
 def test_the_server_knows_every_node_and_input(path, object_info):
     for key, node in read(path).items():
         assert node["_meta"]["title"], f"node {key}: the host's replacement of nodes needs a title"
