@@ -67,14 +67,18 @@ def sentence(error: Exception) -> str:
 
 def measure(options) -> tuple[dict, Path]:
     """All figures, and the file that has them after every one."""
-    words = [word for word in sys.argv[1:] if word not in ("--save", "--json")]
-    found = {"command": shlex.join(["python3", "scripts/host.py", "bench", "gpu", *words]), "commit": options.commit or commit(),
-             "device": None, "comfyui": None, "parts": {}}  # fmt: skip
+    found = {
+        "command": command(options),
+        "commit": options.commit or commit(),
+        "device": None,
+        "comfyui": None,
+        "parts": {},
+    }
     file = options.output
     for part, name, figures in rows(options):
         if part in ("device", "comfyui"):
             found[part] = figures
-            if "failed" in figures:
+            if part == "device" and "failed" in figures:
                 sys.exit(f"Error: {figures['failed']}")
             file = file or ROOT / "output" / "gpu" / f"{slug(found)}.json"
             continue
@@ -105,6 +109,18 @@ def keep(found: dict, file: Path) -> None:
     file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
+def command(options) -> str:
+    """What gives the same figures again, without what is as usual and where they are kept."""
+    usual, words = parser().parse_args([]), []
+    for name in ("device", "parts", "shapes", "runs", "clips", "tests", "minutes", "tiny"):
+        value = getattr(options, name)
+        if value != getattr(usual, name):
+            several = value if isinstance(value, list) else [] if value is True else [value]
+            words += [f"--{name}", *map(str, several)]
+    start = ["scripts/host.py", "bench", "gpu"] if "COMFYUI_PATH" in os.environ else ["benchmarks/gpu.py"]
+    return shlex.join(["python3", *start, *words])
+
+
 def commit() -> str:
     """The commit of the code, and whether it was changed since."""
     git = lambda *words: subprocess.run(["git", "-C", ROOT, *words], capture_output=True, text=True)
@@ -115,23 +131,27 @@ def commit() -> str:
     return head.stdout.strip() + (" changed" if changed.stdout else "") if head.returncode == 0 else "unknown"
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--device", choices=("cuda", "cpu", "mps"), default="cuda")
-    parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--shapes", nargs="+", choices=NAMES, default=list(NAMES), help="networks to measure")
-    parser.add_argument("--runs", type=int, default=20, help="steps that are timed, after two that are not")
-    parser.add_argument("--clips", type=int, default=16, help="of the demo")
-    parser.add_argument("--tests", nargs="+", default=["tests/nodes"], help="what pytest runs")
-    parser.add_argument("--minutes", type=float, default=30, help="after which a part is ended")
-    parser.add_argument("--commit", help="name of the code, where there is no Git")
-    parser.add_argument("--output", type=Path, help="the file of the figures")
+def parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--device", choices=("cuda", "cpu", "mps"), default="cuda")
+    made.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    made.add_argument("--shapes", nargs="+", choices=NAMES, default=list(NAMES), help="networks to measure")
+    made.add_argument("--runs", type=int, default=20, help="steps that are timed, after two that are not")
+    made.add_argument("--clips", type=int, default=16, help="of the demo")
+    made.add_argument("--tests", nargs="+", default=["tests/nodes"], help="what pytest runs")
+    made.add_argument("--minutes", type=float, default=30, help="after which a part is ended")
+    made.add_argument("--commit", help="name of the code, where there is no Git")
+    made.add_argument("--output", type=Path, help="the file of the figures")
     for switch in ("--tiny", "--save", "--docs", "--json"):
-        parser.add_argument(switch, action="store_true")
-    parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
-    options = parser.parse_args()
+        made.add_argument(switch, action="store_true")
+    made.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
+    return made
+
+
+def main() -> None:
+    options = parser().parse_args()
     if options.tiny and options.save:
-        parser.error("--save keeps figures of networks at full size: leave --tiny out")
+        parser().error("--save keeps figures of networks at full size: leave --tiny out")
     if options.child:
         child(options)
         return

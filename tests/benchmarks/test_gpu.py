@@ -46,7 +46,8 @@ def test_the_whole_command_runs_to_its_end_on_a_cpu(tmp_path):
     code, found, said = bench(tmp_path, "--device", "cpu", "--tiny")
     assert code == 0, said
     assert found["device"]["kind"] == "cpu" and found["comfyui"] and tuple(found["parts"]) == PARTS
-    assert "--device cpu --tiny" in found["command"] and found["commit"] != "unknown"
+    assert found["command"] == "python3 scripts/host.py bench gpu --device cpu --runs 2 --tiny"
+    assert found["commit"] != "unknown"
     for row in found["parts"]["steps"].values():
         assert row["runs_in"] == "ComfyUI" and row["step_s"] > 0 and row["runs"] == 2, row
         assert row["mfu"] is None and row["most_gb"] is None, "no card"
