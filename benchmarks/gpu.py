@@ -13,7 +13,7 @@ Figures are kept after every part in output/gpu/NAME.json (--output FILE for ano
 --docs   only writes these tables
 --tiny   small networks, one clip and one test, to try the command
 
-With torch, einops and diffusers alone: python3 benchmarks/gpu.py --parts arithmetic steps
+Without ComfyUI, with torch, einops and diffusers alone: python3 benchmarks/gpu.py --parts arithmetic steps
 """
 
 import argparse
@@ -93,7 +93,7 @@ def text(figures: dict) -> str:
     """The figures of a row in one line."""
     if isinstance(figures.get("failed"), str):
         return figures["failed"]
-    shown = {name: value for name, value in figures.items() if isinstance(value, int | float | str)}
+    shown = {name: value for name, value in figures.items() if name != "what" and isinstance(value, int | float | str)}
     return ", ".join(
         f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown.items()
     )

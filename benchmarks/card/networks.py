@@ -34,20 +34,19 @@ def config_of(shape: Shape):
     return with_switches(config, **TINY) if shape.small else config
 
 
-def build(shape: Shape) -> torch.nn.Module:
-    """The network, with the pack's own builder, on the device and in the numbers that are the default."""
+def builder(shape: Shape) -> Callable[[], torch.nn.Module]:
+    """Makes the network with the pack's own builder, on the device and in the numbers that are the default when it is called.
+
+    What is imported is imported here, before they change: modules make tensors of their own.
+    """
     config = config_of(shape)
     if shape.family == "wan":
-        from pack.models.wan.network import PairNetwork
-
-        return PairNetwork(config)
-    if shape.family == "flow":
-        from pack.models.lfdm.unet import FlowUNet
-
-        return FlowUNet(config)
-    from pack.models.baselines.separate import build_network
-
-    return build_network(config)
+        from pack.models.wan.network import PairNetwork as network
+    elif shape.family == "flow":
+        from pack.models.lfdm.unet import FlowUNet as network
+    else:
+        from pack.models.baselines.separate import build_network as network
+    return lambda: network(config).eval()
 
 
 def step_of(shape: Shape, network: torch.nn.Module) -> Callable[[], torch.Tensor]:
@@ -61,7 +60,7 @@ def unet_step(shape: Shape, network) -> Callable:
     batch = chunks * config.modalities * shape.frames
     latents = torch.randn(batch, config.in_channels, shape.height // 8, shape.width // 8)
     context = torch.randn(batch, shape.tokens, config.cross_attention_dim)
-    time, more = torch.tensor([500]), {}
+    time, more = torch.full((1,), 500), {}
     if config.background != "none":
         more["background"] = torch.randn_like(latents)
     return lambda: network(latents, time, context, chunks=chunks, **more)
@@ -71,7 +70,7 @@ def flow_step(shape: Shape, network) -> Callable:
     """The part of the still image is computed once for all steps, as in a whole run."""
     config, side = network.config, (shape.height // 4, shape.width // 4)
     state, text = torch.randn(shape.chunks, 3, shape.frames, *side), torch.randn(shape.chunks, config.text_width)
-    part, time = network.still_part(torch.randn(1, config.feature_width, *side)), torch.tensor([500] * shape.chunks)
+    part, time = network.still_part(torch.randn(1, config.feature_width, *side)), torch.full((shape.chunks,), 500)
     return lambda: network(state, time, text=text, still_part=part)
 
 
@@ -98,8 +97,9 @@ def numbers(device: str, dtype: torch.dtype):
 @cache
 def count(shape: Shape) -> dict:
     """Weights of a network and the arithmetic of one step, 2 FLOP for a multiplication with an addition."""
+    build = builder(shape)
     with numbers("meta", torch.float32):
-        network = build(shape).eval()
+        network = build()
         step, counter = step_of(shape, network), FlopCounterMode(display=False)
         with counter:
             step()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from .networks import build, config_of, count, numbers, step_of
+from .networks import builder, config_of, count, numbers, step_of
 from .peaks import peak_of
 from .shapes import Shape
 
@@ -40,6 +40,7 @@ def measure(shape: Shape, device: str, runs: int, host: bool) -> dict:
     counted = count(shape)
     refuse_too_large(counted["weights"], shape, device)
     empty(device)
+    torch.manual_seed(0)
     seconds, dtype, weights = (in_comfyui if host else in_pytorch)(shape, device, runs)
     middle = statistics.median(seconds)
     row = counted | {
@@ -91,8 +92,9 @@ def wait_for(device: str) -> None:
 def in_pytorch(shape: Shape, device: str, runs: int) -> tuple[list[float], str, int]:
     """Seconds of each run, the numbers it computed in, and bytes of the weights."""
     dtype = torch.float32 if device == "cpu" else getattr(torch, shape.weights)
+    build = builder(shape)
     with numbers(device, dtype):
-        network = build(shape).eval()
+        network = build()
         step, seconds = step_of(shape, network), []
         for _ in range(WARM + runs):
             wait_for(device)
@@ -121,7 +123,11 @@ def in_comfyui(shape: Shape, device: str, runs: int) -> tuple[list[float], str, 
     with torch.inference_mode():
         noise = comfy.sample.prepare_noise(latent, 0)
         how = (1 + WARM + runs, shape.cfg, "euler", "simple")
-        comfy.sample.sample(model, noise, *how, prompt, prompt, latent, callback=mark, disable_pbar=True, seed=0)
+        try:
+            comfy.sample.sample(model, noise, *how, prompt, prompt, latent, callback=mark, disable_pbar=True, seed=0)
+        except ValueError:  # random weights may end in infinity, which the pack refuses after the last step
+            if len(marks) < how[0]:
+                raise
     weights, dtype = sum(value.nbytes for value in model.model.parameters()), model.model.get_dtype_inference()
     memory.unload_all_models()
     seconds = [end - begin for begin, end in zip(marks, marks[1:], strict=False)]
@@ -149,8 +155,9 @@ def native(shape: Shape, device: str):
 
 def random_state(shape: Shape, device: str) -> dict[str, torch.Tensor]:
     """Random weights as a file of the release would have them; drawn on the device, which is faster, and kept on the CPU."""
+    build = builder(shape)
     with torch.device("meta"):
-        shapes = build(shape).state_dict()
+        shapes = build().state_dict()
     generator, state = torch.Generator(device).manual_seed(0), {}
     for name, like in shapes.items():
         if like.is_floating_point():

@@ -55,7 +55,7 @@ def test_the_whole_command_runs_to_its_end_on_a_cpu(tmp_path):
     assert set(found["parts"]["steps"]) == set(found["parts"]["arithmetic"]) == set(part("shapes").NAMES)
     assert found["parts"]["demo"]["clips"] == 1 and found["parts"]["demo"]["seconds_a_clip"] > 0
     assert found["parts"]["tests"]["passed"] == 1 and found["parts"]["tests"]["failed"] == 0
-    assert "steps wan: what a small pair on Wan" in said and "### A step" not in said, "no table of small networks"
+    assert "steps wan: weights" in said and "### A step" not in said, "no table of small networks"
 
 
 def test_without_comfyui_steps_run_in_pytorch_and_the_rest_says_what_it_needs(tmp_path):
@@ -116,6 +116,37 @@ def test_a_card_has_the_peak_of_its_exact_name_and_of_its_numbers():
     assert peak_of("NVIDIA H200", "float32") == 66.9
     assert peak_of("NVIDIA GeForce RTX 4090 Laptop GPU", "float16") is None and peak_of("cpu", "float32") is None
     assert all(peak.half > peak.single > 0 and peak.source for peak in part("peaks").PEAKS.values())
+
+
+@pytest.mark.parametrize("small", [True, False], ids=["small", "full"])
+@pytest.mark.parametrize("name", ("pair", "animatediff", "lfdm", "wan"))
+def test_a_step_in_pytorch_lies_on_the_card_and_has_the_numbers_of_the_file(name, small):
+    """Fake tensors know their device and type and hold no numbers, so this runs without a card and without memory."""
+    import torch
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    networks = part("networks")
+    shape = part("shapes").shapes([name], small)[0]
+    dtype = getattr(torch, part("shapes").shapes([name], False)[0].weights)
+    build = networks.builder(shape)
+    with FakeTensorMode(), networks.numbers("cuda", dtype):
+        network = build()
+        made = networks.step_of(shape, network)()
+        assert {value.dtype for value in network.parameters()} == {dtype}
+    assert made.device.type == "cuda" and made.dtype == dtype
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("name, missing", [("lfdm", "diffusers"), ("wan", "diffusers"), ("wan", "einops")])
+def test_two_networks_need_no_diffusers(name, missing):
+    """In a process of its own, where the package cannot be imported."""
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.path.insert(0, 'benchmarks'); import _pack\n"
+        f"from card import networks, shapes; print(networks.count(shapes.shapes([{name!r}], True)[0])['tflop'] > 0)"
+    )
+    variables = {name: value for name, value in os.environ.items() if name != "COMFYUI_PATH"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=variables, capture_output=True, text=True)
+    assert done.stdout.strip() == "True", done.stderr
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
