@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -66,6 +67,22 @@ def test_without_comfyui_steps_run_in_pytorch_and_the_rest_says_what_it_needs(tm
     assert len(steps) == 4 and found["comfyui"] is None
     for name in ("demo", "tests"):
         assert found["parts"][name] == {"failed": "It needs ComfyUI: run python3 scripts/host.py bench gpu."}
+
+
+@pytest.mark.skipif("COMFYUI_PATH" not in os.environ, reason="the part needs ComfyUI")
+def test_tests_are_counted_by_their_verdicts(tmp_path):
+    file = tmp_path / "test_some.py"
+    file.write_text(
+        "import pytest\n"
+        "@pytest.mark.parametrize('word', ['a b', 'c'])\ndef test_good(word): pass\n"
+        "def test_bad(): assert False, 'PASSED [ 50%]'\n"
+        "def test_left_out(): pytest.skip('no card')\n"
+        "@pytest.fixture\ndef broken(): raise ValueError\ndef test_error(broken): pass\n"
+    )
+    options = SimpleNamespace(tiny=False, tests=[str(file)], device="cpu", minutes=2)
+    [(name, _, row)] = part("parts").tests(options)
+    assert name == "tests" and (row["passed"], row["failed"], row["skipped"]) == (2, 2, 1)
+    assert [one.split("::")[1] for one in row["names_of_failed"]] == ["test_bad", "test_error"]
 
 
 def test_a_part_that_takes_too_long_leaves_what_it_printed():
