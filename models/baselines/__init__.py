@@ -1,1 +1,1 @@
-"""What the paper compares with: named configurations, and a network for each stream."""
+"""What the paper compares with: a network for each stream."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ..unet.config import ONE_SHOT_FIELDS, SD1, ImageTokens, MotionModules, TemporalLayers, VideoUNetConfig
-from ..unet.config_file import from_json
+from ..unet.config_file import NotServed, from_json
 from . import about
 from .bounds import check_bounds, check_fits_tensors
 from .family import ASIDE, kind_of, wrong_family
@@ -216,7 +216,7 @@ def duet_config(file: Weights) -> VideoUNetConfig | None:
         check_bounds(config)
         return config
     except (TypeError, AttributeError, ValueError, RecursionError) as error:
-        reason = str(error) if "newer version" in str(error) else "its configuration cannot be read. Save it again."
+        reason = error if isinstance(error, NotServed) else "its configuration cannot be read. Save it again."
         raise ValueError(f"{file.name} is a Duet file that cannot be opened: {reason}") from error
 
 

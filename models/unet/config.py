@@ -10,7 +10,7 @@ from .words import token_width
 PREDICTIONS = ("eps", "v", "v_zero_snr")
 PLACES = ("before_cross_attention", "after_feed_forward")
 SELF_ATTENTION = ("frame", "sparse_causal", "reference")
-CROSS_MODAL = ("all", "up", "attention", "deep")
+CROSS_MODAL = ("all", "deep")
 SHARED_MAPS = ("none", "avg", "video")
 GIVEN = ("noised", "clean")
 BACKGROUNDS = ("none", "add", "conv", "zero")

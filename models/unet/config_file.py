@@ -22,6 +22,18 @@ KINDS = {
     "tokens": {"image": ImageTokens, "words": WordTokens},
 }
 DROPPED = ("coupling", "coupling_window")  # of earlier files: without effect where coupling is "none"
+WITHOUT_COUPLING = (
+    "its two networks are coupled in windows, which this version does not have. Train it again without coupling, with "
+    '"streams": "separate".'
+)
+NOT_EVERYWHERE = (
+    "its attention between video and depth lies in some blocks only ({}), which this version does not have. Train it "
+    'again with "cross_modal": "all".'
+)
+
+
+class NotServed(ValueError):
+    """A sentence about a network that this version does not have: a later one, or one that was removed."""
 
 
 def to_json(config: VideoUNetConfig) -> str:
@@ -39,6 +51,7 @@ def from_json(text: str) -> VideoUNetConfig:
     values = json.loads(text, object_hook=with_tuples)
     version = values.pop("version", 1)
     if version == 1:
+        refuse_removed(values.get("coupling"), values.get("cross_modal"))
         if values.get("coupling") == "none":
             values = {name: value for name, value in values.items() if name not in DROPPED}
         refuse_unknown(set(values) - set(SWITCHES))
@@ -58,6 +71,7 @@ def read_group(name: str, values: dict | None):
     kind = values.pop("kind", None)
     refuse_unknown({f"{name} {kind}"} if kind not in KINDS[name] else set())
     if values.get("cross_modal") is not None:
+        refuse_removed(where=values["cross_modal"].get("where"))
         values["cross_modal"] = read(CrossModal, values["cross_modal"])
     return read(KINDS[name][kind], values)
 
@@ -67,8 +81,16 @@ def read(cls: type, values: dict):
     return cls(**values)
 
 
+def refuse_removed(coupling=None, where=None) -> None:
+    """Networks that earlier versions could train; no table ever measured one, and no file of one was shipped."""
+    if coupling == "windowed":
+        raise NotServed(WITHOUT_COUPLING)
+    if where in ("up", "attention"):
+        raise NotServed(NOT_EVERYWHERE.format(where))
+
+
 def refuse_unknown(names: set[str]) -> None:
     if names:
-        raise ValueError(
+        raise NotServed(
             f"The model was made by a newer version: it has {', '.join(sorted(names)[:3])[:300]}. Please update Duet."
         )

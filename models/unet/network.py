@@ -88,9 +88,7 @@ class VideoUNet(UNet2DConditionModel):
         chosen = {
             None: [],
             "all": self.blocks(),
-            "up": list(self.up_blocks),
             "deep": [*self.down_blocks[1:], self.mid_block, *self.up_blocks[:-1]],  # nowhere at full size
-            "attention": [b for b in [*self.down_blocks, *self.up_blocks] if getattr(b, "attentions", None)],
         }[pair.cross_modal and pair.cross_modal.where]
         for block in self.blocks():
             width = block.resnets[-1].out_channels

@@ -13,7 +13,6 @@ import comfy.samplers
 import pack.models.lfdm.inference as inference_module
 import pytest
 import torch
-from pack.models.baselines.configs import ABLATIONS
 from pack.models.baselines.separate import build_network
 from pack.models.files import open_character, open_controlnet, open_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT_SD1, TINY
@@ -28,6 +27,7 @@ from pack.nodes.host.unet.model import native_model
 from pack.nodes.host.wan.boundary import SHOWN
 from pack.nodes.host.wan.model import native_wan_pair
 from pack.nodes.lfdm.loaders import open_autoencoder, open_flow
+from tiny.ablations import ABLATIONS
 from tiny.wan import pair_state
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -154,6 +154,8 @@ KINDS = ABLATIONS | {
     "one_shot": ONE_SHOT_SD1,
     "animatediff_v2": ANIMATEDIFF_V2,
     "given": with_switches(IDOL, given="clean", same_place=True),
+    "deep": with_switches(IDOL, cross_modal="deep", cross_modal_width=0),
+    "no_temporal": with_switches(IDOL, temporal="none"),
 }
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from pack.models.baselines.configs import ABLATIONS, POSE_CONTROLNETS
 from pack.models.baselines.separate import (
     SeparateControlNets,
     SeparateUNets,
@@ -17,11 +16,14 @@ from pack.models.baselines.separate import (
 from pack.models.files import open_model, save_model
 from pack.models.unet.attention import shared_maps
 from pack.models.unet.config import IDOL, SD1, TINY
-from pack.models.unet.config_file import from_json, to_json
+from pack.models.unet.config_file import NotServed, from_json, to_json
 from pack.models.unet.controlnet import PoseControlNet
 from pack.models.unet.inflation import inflate_unet
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.switches import switches_of, with_switches
+from safetensors import safe_open
+from safetensors.torch import save_file
+from tiny.ablations import ABLATIONS, POSE_CONTROLNETS
 
 SMALL = {**TINY, "foreground_width": 0, "background": "none"}
 PAIR = with_switches(IDOL, **SMALL)
@@ -97,8 +99,33 @@ def test_files_of_before_that_name_the_coupling_open():
     """It joined separate streams; every file that was ever made has it switched off."""
     old = json.dumps(switches_of(SD1))[:-1] + ', "coupling": "none", "coupling_window": 4}'
     assert from_json(old) == SD1
-    with pytest.raises(ValueError, match="newer version: it has coupling, coupling_window"):
-        from_json(old.replace('"none", "coupling_window', '"windowed", "coupling_window'))
+
+
+def test_a_pair_that_was_coupled_in_windows_is_to_be_trained_again():
+    old = json.dumps(switches_of(SD1))[:-1] + ', "coupling": "windowed", "coupling_window": 4}'
+    with pytest.raises(NotServed, match='coupled in windows, .* Train it again .* with "streams": "separate"'):
+        from_json(old)
+
+
+@pytest.mark.parametrize("where", ["up", "attention"])
+def test_a_pair_with_attention_in_some_blocks_only_is_to_be_trained_again(where, tmp_path):
+    said = f'some blocks only .{where}., which this version does not have. Train it again with "cross_modal": "all"'
+    with pytest.raises(NotServed, match=said):
+        from_json(json.dumps(switches_of(IDOL) | {"cross_modal": where}))
+    file = save_model(tmp_path / "some.safetensors", build_network(PAIR).state_dict(), PAIR)
+    retell(file, lambda text: text.replace('"where": "all"', f'"where": "{where}"'))
+    with pytest.raises(
+        ValueError, match=f"some.safetensors is a Duet file that cannot be opened: its attention.*{said}"
+    ):
+        open_model(file)
+
+
+def retell(path, change):
+    """The same file with another configuration, as an earlier version may have written it."""
+    with safe_open(path, framework="pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        text = change(file.metadata()["duet"])
+    save_file(tensors, path, {"duet": text})
 
 
 # --- separate streams ------------------------------------------------------------------------------------------------
@@ -270,7 +297,7 @@ def test_maps_that_are_not_shared_leave_the_network_alone():
     (SD1, {"given": "clean"}, "modalities is 1: set it to 2, or given to noised"),
     (SD1, {"label": True}, "modalities is 1: set it to 2, or label and label_in_controlnet to false"),
     (SD1, {"label_in_controlnet": True}, "modalities is 1: set it to 2, or label and"),
-    (SD1, {"cross_modal": "up"}, "modalities is 1: set it to 2, or cross_modal to none"),
+    (SD1, {"cross_modal": "deep"}, "modalities is 1: set it to 2, or cross_modal to none"),
     (SD1, {"words": ("red",), "foreground_width": 32}, "Tokens of 1 words are 3 wide, but foreground_width is 32"),
     (SD1, {"cubism": 3}, "has no switch cubism: it has in_channels"),
     (PAIR, {"given": "kept"}, "given is one of noised, clean"),

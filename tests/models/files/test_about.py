@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from pack.models.baselines.configs import ABLATIONS
 from pack.models.files import open_controlnet, open_model
 from pack.models.files.about import of_controlnet, of_model
 from pack.models.unet.config import ANIMATEDIFF_V2, IDOL, ONE_SHOT, SD1
 from pack.models.unet.switches import with_switches
+from tiny.ablations import ABLATIONS
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
 

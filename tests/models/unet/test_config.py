@@ -5,7 +5,6 @@ from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 
 import pytest
-from pack.models.baselines.configs import ABLATIONS
 from pack.models.unet.config import (
     ANIMATEDIFF_V1,
     ANIMATEDIFF_V2,
@@ -30,6 +29,7 @@ from pack.models.unet.config import (
 from pack.models.unet.config_file import from_json, to_json
 from pack.models.unet.switches import SWITCHES, from_switches, switches_of, with_switches
 from safetensors import safe_open
+from tiny.ablations import ABLATIONS
 
 WEIGHTS = Path(__file__).resolve().parents[3] / "weights"
 SHIPPED = {path.name: path for path in WEIGHTS.glob("[cd]*/*.safetensors") if "_wan_" not in path.name}
@@ -99,7 +99,7 @@ def test_contradictions_have_no_words_in_the_groups():
     (lambda: replace(SD1, background="blue"), "background is one of none, add, conv, zero"),
     (lambda: replace(SD1, group_norm="batch"), "group_norm is one of frame, clip"),
     (lambda: TemporalLayers("anywhere"), "place is one of before_cross_attention, after_feed_forward"),
-    (lambda: CrossModal("none"), "where is one of all, up, attention, deep"),
+    (lambda: CrossModal("none"), "where is one of all, deep"),
     (lambda: Pair(given="kept"), "given is one of noised, clean"),
     (lambda: SeparatePair(given="kept"), "given is one of noised, clean"),
     (lambda: Pair(shared_maps="depth"), "shared_maps is one of none, avg, video"),

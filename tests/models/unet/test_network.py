@@ -123,7 +123,6 @@ def reached(config, index, batch=12, chunks=2):
         ("none", "none", {1}),
         ("native", "none", {0, 1, 2}),
         ("none", "all", {1, 4}),
-        ("none", "up", {1, 4}),
         ("none", "deep", {1, 4}),
         ("native", "all", {0, 1, 2, 3, 4, 5}),
     ],
