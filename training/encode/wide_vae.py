@@ -1,7 +1,8 @@
 """The small auto-encoder that a run starts from, also with more latent channels than its file has.
 
 The added channels start on the principal axes of the error of the file's auto-encoder, as far as the last features of its
-encoder predict that error. Its decoder ignores them at first, so that the start decodes exactly what the file does.
+encoder predict that error, which is little: an encoder drops what it has no channel for. So a run first teaches them
+the error on those axes. The decoder ignores them at first, so that the start decodes exactly what the file does.
 
 Letters: B pictures, H and W pixels, N latent pixels, K numbers around a latent pixel (64 features at 9 places, and a 1),
 D colours of the 8 x 8 pixels of a latent pixel.
@@ -18,6 +19,7 @@ from ...models.unet.small_vae import SmallVAE
 
 PIXELS = 8  # a side of a latent pixel
 AT_ONCE = 32  # pictures
+LARGEST = 3.0  # of a latent, see Clamp of the small auto-encoder
 RIDGE = 1e-4  # of the mean square of a feature, since features that are always zero have no solution
 FIRST = "taesd_decoder.1.weight"  # its second side is the number of latent channels
 
@@ -52,34 +54,40 @@ def widen(vae: SmallVAE, channels: int) -> SmallVAE:
 
 @torch.no_grad()
 def fit_added(vae: SmallVAE, own: int, pictures: Tensor) -> Tensor:
-    """Starts the channels after the first `own` on (B, 3, H, W) pictures; returns each one's share of the error's variance.
+    """Starts the channels after the first `own` on (B, 3, H, W) pictures; returns the axes (D, added), for errors of size 1.
 
-    A reduced-rank regression: of all linear readings of the encoder's last features, these few explain most of the error.
-    Each gets mean 0 and size 1, as the file's own channels have.
+    Each reads from the encoder's last features what they predict of the error on one axis, with mean 0 and size 1 as the
+    file's own channels have.
     """
     last = vae.taesd_encoder[-1]
-    products, with_error, spread = sums(vae, pictures)
+    products, with_error, of_error = means(vae, pictures)
     mean = products[-1]  # of the K numbers, since the last of them is always 1
-    damping = (
-        RIDGE * products.diagonal().mean() * torch.eye(len(products), dtype=products.dtype, device=products.device)
-    )
-    fitted = torch.linalg.solve(products + damping, with_error)  # K D: the error that the features predict
-    values, axes = torch.linalg.eigh(fitted.T @ (products - torch.outer(mean, mean)) @ fitted)  # rising
+    damping = RIDGE * products.diagonal().mean() * torch.eye(len(mean), dtype=mean.dtype, device=mean.device)
+    values, axes = torch.linalg.eigh(of_error)  # rising
     values, axes = values.flip(0)[: len(last.bias) - own], axes.flip(1)[:, : len(last.bias) - own]
-    rows = fitted @ axes / values.clamp_min(1e-4 * values[0].item() + 1e-12).sqrt()
+    rows = torch.linalg.solve(products + damping, with_error) @ axes
+    spread = (rows * ((products - torch.outer(mean, mean)) @ rows)).sum(0)
+    rows = rows / spread.clamp_min(1e-12).sqrt()
     last.weight[own:] = rows[:-1].T.unflatten(1, last.weight.shape[1:]).to(last.weight)
     last.bias[own:] = (rows[-1] - mean @ rows).to(last.bias)
-    return values / spread
+    return (axes / values.clamp_min(1e-12).sqrt()).float()
 
 
-def sums(vae: SmallVAE, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Means over all latent pixels: of the products of the K numbers (K, K), of those with the error (K, D), of its square."""
-    products, with_error, square, count = 0, 0, 0, 0
+def means(vae: SmallVAE, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Over all latent pixels: products of the K numbers (K, K), of those with the error (K, D), and of the error (D, D)."""
+    products, with_error, of_error, count = 0, 0, 0, 0
     for some in pictures.split(AT_ONCE):
         numbers, error = numbers_around(vae, some), error_patches(vae, some)
         products, with_error = products + numbers.T @ numbers, with_error + numbers.T @ error
-        square, count = square + error.square().sum(), count + len(error)
-    return products / count, with_error / count, square / count
+        of_error, count = of_error + error.T @ error, count + len(error)
+    return products / count, with_error / count, of_error / count
+
+
+@torch.no_grad()
+def on_axes(vae: SmallVAE, axes: Tensor, pictures: Tensor) -> Tensor:
+    """(B, added, h, w): the error of an auto-encoder on (D, added) axes, within what a decoder's first layer lets through."""
+    error = F.pixel_unshuffle((pictures - vae.decode(vae.encode(pictures))).float(), PIXELS)
+    return torch.einsum("bdhw,da->bahw", error, axes).clamp(-LARGEST, LARGEST)
 
 
 def numbers_around(vae: SmallVAE, pictures: Tensor) -> Tensor:

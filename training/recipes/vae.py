@@ -16,7 +16,7 @@ from ...models.evaluate.metrics import psnr
 from ...models.unet.small_vae import SmallVAE
 from ..data.stage import StageClips
 from ..encode.pair_pictures import heat
-from ..encode.wide_vae import fit_added, open_small_vae
+from ..encode.wide_vae import fit_added, on_axes, open_small_vae
 from ..loop.draws import Draws
 from .base import Recipe
 from .discriminator import Discriminator
@@ -24,6 +24,7 @@ from .vae_losses import edges, on_person, outlines, scales, size
 
 WEIGHTS = {"pixel": 1.0, "edge": 1.0, "colour": 2.0, "size": 0.02}
 FITTED = 256  # examples on which added channels start
+AXES_EXAMPLES = 24_000  # of a run, for which the term `axes` is on
 NOISE = 0.05  # on the latents while training, so that noise that a sampler leaves is not visible
 
 
@@ -36,7 +37,9 @@ class TrainVAE(Recipe):
         # A model that was trained on these latents still fits them when only the decoder is trained further.
         self.vae.taesd_encoder.requires_grad_(not settings.model.get("decoder_only", False))
         self.vae.to(memory_format=torch.channels_last)
-        self.before = self.encoder_before() if self.weights.get("latents") else None
+        self.before = self.vae_before() if self.weights.get("latents") or self.weights.get("axes") else None
+        self.axes: Tensor | None = None  # of the error of `before`, for the added channels
+        self.axes_examples = settings.model.get("axes_examples", AXES_EXAMPLES)
         self.discriminator = Discriminator() if self.weights.get("adversarial") else None
         self.clips = self.open_clips(settings.data)
         self.crop = settings.model.get("crop", 64)  # pixels a side
@@ -45,13 +48,17 @@ class TrainVAE(Recipe):
     def channels(self) -> int:
         return len(self.vae.taesd_encoder[-1].bias)
 
-    def encoder_before(self) -> nn.Module:
-        """The encoder of the file that the run starts from, which stays as it is."""
+    def vae_before(self) -> nn.Module:
+        """The auto-encoder of the file that the run starts from, which stays as it is."""
         if not self.settings.model.get("init"):
             raise ValueError(
-                "losses: latents compares with the encoder of init: name a file there, or leave latents out."
+                "losses: latents and axes compare with the VAE of init: name a file there, or leave them out."
             )
-        return copy.deepcopy(self.vae.taesd_encoder).requires_grad_(False).to(memory_format=torch.channels_last)
+        if self.weights.get("axes") and self.fitted:
+            raise ValueError(
+                f"losses: axes trains channels that init does not have: set channels in model to more than its {self.own}."
+            )
+        return copy.deepcopy(self.vae).requires_grad_(False)
 
     def prepare(self, device: torch.device) -> None:
         """Renders clips once, before data workers share them, and starts added channels on the first examples."""
@@ -59,7 +66,7 @@ class TrainVAE(Recipe):
             self.clips.render_all(self.settings.workers)
         if not self.fitted:
             examples = torch.stack([self.sample(place)["picture"] for place in range(FITTED)])
-            fit_added(self.vae, self.own, examples.to(device))
+            self.axes = fit_added(self.vae, self.own, examples.to(device))
             self.fitted = True
 
     def sample(self, place: int) -> dict[str, Tensor]:
@@ -96,14 +103,14 @@ class TrainVAE(Recipe):
         picture = batch["picture"].contiguous(memory_format=torch.channels_last)
         latents = self.vae.encode(picture)
         decoded = self.vae.decode(latents + NOISE * draws.normal("latents", latents)).float()
-        terms = self.terms(batch, latents.float(), decoded)
+        terms = self.terms(batch, latents.float(), decoded, draws)
         # A validation compares weights over time, but the discriminator's answers change while it is trained.
         if self.discriminator is not None and torch.is_grad_enabled():
             terms |= self.discriminator.terms(picture, decoded)
         loss = sum(weight * terms[name] for name, weight in self.weights.items() if name in terms)
         return loss + terms.get("discriminator", 0), terms
 
-    def terms(self, batch: dict, latents: Tensor, decoded: Tensor) -> dict[str, Tensor]:
+    def terms(self, batch: dict, latents: Tensor, decoded: Tensor, draws: Draws) -> dict[str, Tensor]:
         """The terms of the loss; those that are off unless they have a weight are not computed without one."""
         picture, error = batch["picture"], decoded - batch["picture"]
         terms = {
@@ -118,14 +125,22 @@ class TrainVAE(Recipe):
             "outlines": lambda: outlines(error, picture),
             "person": lambda: on_person(error, batch["mask"].float() / 255),
             "latents": lambda: self.moved(picture, latents),
+            "axes": lambda: self.off_axes(picture, latents, draws),
         }
         return terms | {name: term() for name, term in more.items() if self.weights.get(name)}
 
     def moved(self, picture: Tensor, latents: Tensor) -> Tensor:
         """How far the channels of the file that the run starts from moved, squared."""
         with torch.no_grad():
-            before = self.before(picture.contiguous(memory_format=torch.channels_last))[:, : self.own].float()
+            before = self.before.encode(picture.contiguous(memory_format=torch.channels_last))[:, : self.own].float()
         return (latents[:, : self.own] - before).square().mean()
+
+    def off_axes(self, picture: Tensor, latents: Tensor, draws: Draws) -> Tensor:
+        """How far the added channels are from the error of the file on its axes, squared; zero after the first examples."""
+        if draws.position * self.settings.batch >= self.axes_examples or not torch.is_grad_enabled():
+            return latents.new_zeros(())
+        target = on_axes(self.before, self.axes, picture.contiguous(memory_format=torch.channels_last))
+        return (latents[:, self.own :] - target).square().mean()
 
     @torch.no_grad()
     def figures(self, clips, device: torch.device) -> dict[str, float]:

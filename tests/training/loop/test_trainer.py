@@ -287,7 +287,7 @@ def test_an_autoencoder_with_added_channels_and_a_discriminator_resumes_to_the_b
             super().log_step(now, *rest)
             self.stop_requested = now == 3
 
-    changes = {"model": {"crop": 16, "init": vae, "channels": 6}, "losses": {"adversarial": 0.1, "latents": 1.0, "person": 1.0},
+    changes = {"model": {"crop": 16, "init": vae, "channels": 6, "axes_examples": 8}, "losses": {"adversarial": 0.1, "latents": 1.0, "person": 1.0, "axes": 1.0},
                "validate_every": 2, "validation": {"clips": 2}, "checkpoint_every": 6}  # fmt: skip
     assert run(tmp_path / "whole", **changes) == "finished"
     assert Stops(replace(RUN, folder=str(tmp_path / "cut"), **changes)).run() == "stopped"
