@@ -30,6 +30,11 @@ class Encoders(nn.Module):
     def train(self, mode: bool = True) -> "Encoders":
         return super().train(False)
 
+    @property
+    def channels(self) -> int:
+        """Of the latents."""
+        return self.vae.taesd_decoder[1].in_channels if self.small else self.vae.config.latent_channels
+
     @torch.no_grad()
     def latents(self, pictures: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 to (B, C, H/8, W/8) latents of about unit variance."""

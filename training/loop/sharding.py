@@ -39,7 +39,8 @@ def shard(recipe: Recipe, device: torch.device, processes: int) -> None:
     for block in blocks_of(trained):
         fully_shard(block, **how)
     fully_shard(recipe, ignored_params=frozen, **how)
-    register_fsdp_forward_method(recipe, "pictures")
+    for name in ("pictures", "figures"):
+        register_fsdp_forward_method(recipe, name)
 
 
 def blocks_of(networks: list[nn.Module]) -> Iterator[nn.Module]:

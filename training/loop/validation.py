@@ -34,9 +34,9 @@ class Validation:
         if not every or (step % every and step != self.settings.steps):
             return
         with average.in_place(self.recipe):
-            loss = self.loss()
+            loss, figures = self.loss(), self.figures()
             if self.accelerator.is_main_process:
-                self.folder.log(event="validation", step=step, validation=round(loss, 7))
+                self.folder.log(event="validation", step=step, validation=round(loss, 7), **figures)
             if math.isfinite(loss) and (self.best is None or loss < self.best["loss"]):
                 self.store(step, loss)
 
@@ -51,6 +51,15 @@ class Validation:
             with self.accelerator.autocast():
                 losses.append(self.recipe(examples, Draws(seed, number, turns * world))[0].float())
         return self.accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+
+    def figures(self) -> dict[str, float]:
+        """What the recipe measures of these clips; in one process, unless all are needed to run the network."""
+        sharded = self.settings.sharding == "full" and self.accelerator.num_processes > 1
+        if not (self.accelerator.is_main_process or sharded):
+            return {}
+        with torch.no_grad():
+            found = self.recipe.figures(self.held_out.clips, self.accelerator.device)
+        return {name: round(value, 4) for name, value in found.items()}
 
     def store(self, step: int, loss: float) -> None:
         values = gather(self.recipe.trained(), self.accelerator.is_main_process)

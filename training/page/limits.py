@@ -22,7 +22,8 @@ PERSON = STARTED | {"clip": FILE, "config": SHAPE}
 PAIR = PERSON | {"controlnet": FILE, "pose": YES, "cache": YES, "kept": FILE, "depth_polarity": TEXT}
 FLOW = {"init": FILE, "config": SHAPE, "flow": TEXT, "cache": YES, "heat_map_padding": range(4)}
 MODEL = {
-    "vae": {"init": FILE, "decoder_only": YES, "crop": range(8, 4097), "people": SHARE},
+    "vae": {"init": FILE, "channels": range(4, 65), "decoder_only": YES, "crop": range(8, 4097), "people": SHARE,
+            "axes_examples": range(10_000_001)},
     "idol_haop": PERSON | {"freeze_resblocks": YES}, "idol_image": PAIR, "idol_video": PAIR,
     "one_shot": STARTED | {"text": FILE, "prompt": TEXT, "clip_number": range(10_000_000), "frames": range(2, 1025),
                            "group_norm": TEXT, "train_norms": YES, "depth_range": TEXT},
@@ -37,7 +38,8 @@ PAIR_LOSSES = dict.fromkeys(("video", "depth", "motion", "maps", "person"), WEIG
     "early": SHARE, "second": SHARE, "features": TEXT, "similarity": TEXT, "reduction": TEXT, "detach": TEXT,
 }  # fmt: skip
 LOSSES = {
-    "vae": dict.fromkeys(("pixel", "edge", "colour", "size", "mse"), WEIGHT),
+    "vae": dict.fromkeys(("pixel", "edge", "colour", "size", "mse", "scales", "outlines", "person", "latents", "axes",
+                          "adversarial"), WEIGHT),
     "idol_haop": PAIR_LOSSES, "idol_image": PAIR_LOSSES, "idol_video": PAIR_LOSSES,
     "one_shot": {"consistency": WEIGHT, "reading": TEXT},
     "depth_words": {},

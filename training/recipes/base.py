@@ -33,6 +33,10 @@ class Recipe(nn.Module):
         """Samples of the model in its present state, as one (H, W, 3) picture in [0, 1]."""
         return None
 
+    def figures(self, clips, device: torch.device) -> dict[str, float]:
+        """What a validation logs beside the loss, measured on its clips."""
+        return {}
+
     def export(self, folder: Path) -> list[Path]:
         """The files that the pack's loaders open."""
         raise NotImplementedError

@@ -56,7 +56,7 @@ class Idol(Recipe):
         if self.polarity not in DEPTH_POLARITIES:
             raise ValueError(f"model: depth_polarity is {' or '.join(DEPTH_POLARITIES)}, not {self.polarity!r}.")
         self.encoders = Encoders(settings.model["vae"], settings.model.get("clip"))
-        self.unet = start_unet(settings.model)
+        self.unet = start_unet(settings.model, self.encoders.channels)
         self.modalities = min(self.modalities, self.unet.video.modalities)
         if self.modalities == 1:
             second = 0.0  # it improves the depth only

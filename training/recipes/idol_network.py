@@ -9,6 +9,7 @@ from ...models.unet.config import IDOL, VideoUNetConfig
 from ...models.unet.controlnet import PoseControlNet
 from ...models.unet.switches import switches_of, with_switches
 from .shape import shape_from_settings
+from .wide_network import with_latent_channels
 
 ADAPTERS = ("tem_", "motion_modules", "cross_modal", "same_place", "class_embedding", "conv_bg", "clip_proj")
 GAINED = ("modalities", "label", "temporal", "cross_modal", "background")  # set when a picture model is extended
@@ -20,13 +21,15 @@ SHARED = (
 )  # equal in U-Net and ControlNet
 
 
-def start_unet(model: dict) -> nn.Module:
-    """A network from a file, with adapters added where it has none, or a new one of the given shape."""
+def start_unet(model: dict, channels: int) -> nn.Module:
+    """A network from a file, with adapters added where it has none, or a new one of the given shape, for a VAE's channels."""
     shape = shape_from_settings(model)
     if not model.get("init"):
-        width = {} if model.get("clip") else {"foreground_width": latent_width(shape.get("in_channels", 4))}
+        shape = {"in_channels": channels, "out_channels": channels} | shape
+        width = {} if model.get("clip") else {"foreground_width": latent_width(channels)}
         return build_network(with_switches(IDOL, **(width | shape)))
     config, state, _ = open_model(model["init"])
+    config, state = with_latent_channels(config, state, channels)
     if config.modalities == 2:
         return load_trained(state, build_network(with_switches(config, **shape)))
     gained = {name: switches_of(IDOL)[name] for name in GAINED}
@@ -47,6 +50,7 @@ def start_controlnet(model: dict, unet: nn.Module) -> nn.Module:
                     stream.reset_output()
         return net
     config, state, _ = open_controlnet(model["controlnet"])
+    config, state = with_latent_channels(config, state, unet.video.out_channels)
     refuse_unfit(config, unet.video)
     labelled = config.label_in_controlnet or unet.video.label_in_controlnet
     groups = unet.video.norm_num_groups

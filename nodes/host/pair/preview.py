@@ -22,6 +22,15 @@ class PairLatent(comfy.latent_formats.SD15):
         return torch.cat([half[:1] for half in latents.chunk(cls.modalities)], -1)
 
 
+def set_channels(latent_format: comfy.latent_formats.SD15, channels: int) -> None:
+    """The latents of a VAE with more channels than Stable Diffusion's: the preview is drawn from the first ones."""
+    added = channels - latent_format.latent_channels
+    if added > 0:
+        latent_format.latent_channels = channels
+        latent_format.latent_rgb_factors = [*latent_format.latent_rgb_factors, *[[0.0] * 3] * added]
+        latent_format.taesd_decoder_name = None  # it decodes four channels
+
+
 @contextmanager
 def previewed(modalities: int) -> Iterator[None]:
     """Previews of a batch of that many modalities, until sampling ends."""

@@ -21,7 +21,7 @@ from ..oneshot.conditioning import DEPTH, DEPTH_RANGE
 from ..pair.boundary import MODALITY, check_before_sampling
 from ..pair.given import given_conds
 from ..pair.late import Late
-from ..pair.preview import PairLatent
+from ..pair.preview import PairLatent, set_channels
 from .attention import use_host_attention, use_host_layers
 from .native import as_patcher, choose_dtypes, load_weights
 from .network import host_unet_class
@@ -181,6 +181,7 @@ def settings(config: VideoUNetConfig, dtype, cast, device) -> ClipSettings:
         "in_channels": config.in_channels,
         "context_dim": config.cross_attention_dim,
     })  # fmt: skip
+    set_channels(result.latent_format, config.out_channels)
     if config.zero_snr:
         result.sampling_settings = {"zsnr": True}
     elif isinstance(config.temporal, MotionModules):

@@ -11,7 +11,7 @@ from comfy.patcher_extension import WrappersMP
 from torch import Tensor
 
 from ....models.wan.files import PICTURES, PairNotes
-from ..pair.preview import PairLatent
+from ..pair.preview import PairLatent, set_channels
 from ..unet.native import as_patcher, cast, choose_dtypes, load_weights
 from .boundary import SHOWN, check_before_sampling
 from .network import PairPicturesModel, PairWanModel
@@ -80,6 +80,8 @@ def native_wan_pair(
     )
     load_weights(network, state, dtype)
     settings = (PicturesSettings if pictures else PairWanSettings)(config)
+    if pictures:
+        set_channels(settings.latent_format, config["in_dim"])
     settings.set_inference_dtype(dtype, computed)
     source = source or (native_copy, (config, state, notes, dtype))
     patcher = as_patcher(PairWan(settings, network, notes), source, disable_dynamic)

@@ -279,6 +279,27 @@ def same_files(one, other):
     assert log(one, "validation") == log(other, "validation")
 
 
+def test_an_autoencoder_with_added_channels_and_a_discriminator_resumes_to_the_bit(tmp_path, vae):
+    """Its channels start on the clips again when it is resumed, which its checkpoint then replaces."""
+
+    class Stops(Trainer):
+        def log_step(self, now, *rest):
+            super().log_step(now, *rest)
+            self.stop_requested = now == 3
+
+    changes = {"model": {"crop": 16, "init": vae, "channels": 6, "axes_examples": 8}, "losses": {"adversarial": 0.1, "latents": 1.0, "person": 1.0, "axes": 1.0},
+               "validate_every": 2, "validation": {"clips": 2}, "checkpoint_every": 6}  # fmt: skip
+    assert run(tmp_path / "whole", **changes) == "finished"
+    assert Stops(replace(RUN, folder=str(tmp_path / "cut"), **changes)).run() == "stopped"
+    assert run(tmp_path / "cut", **changes) == "finished"
+    same = [load_file(tmp_path / name / "checkpoints/step_00000006/model.safetensors") for name in ("whole", "cut")]
+    assert all(torch.equal(value, same[1][name]) for name, value in same[0].items())
+    assert any(name.startswith("discriminator") for name in same[0])
+    figures = [log(tmp_path / name, "psnr_person") for name in ("whole", "cut")]
+    assert figures[0] == figures[1] and len(figures[0]) == 3 and all(5 < value < 60 for value in figures[0])
+    assert load_file(tmp_path / "cut/model/vae.safetensors")["taesd_decoder.1.weight"].shape[1] == 6
+
+
 def test_training_is_the_same_with_and_without_validation(tmp_path):
     run(tmp_path / "with", **VALIDATED)
     run(tmp_path / "without", **VALIDATED | {"validate_every": 0, "validation": {}})

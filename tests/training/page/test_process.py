@@ -163,7 +163,7 @@ def test_every_setting_of_a_run_is_checked():
     ({"gradient_checkpointing": 1}, "gradient_checkpointing is true or false, not 1"),
     ({"model": [1]}, "model is names with values"),
     ({"model": {"corp": 16}}, "model of the recipe vae has no settings named corp: did you mean crop?"),
-    ({"model": {"kept": "a"}}, "has no settings named kept: it has crop, decoder_only, init, people."),
+    ({"model": {"kept": "a"}}, "has no settings named kept: it has axes_examples, channels, crop, decoder_only, init, people."),
     ({"model": {"crop": 10**6}}, "model: crop is a whole number from 8 to 4,096, not 1000000"),
     ({"model": {"people": 1.5}}, "model: people is a number from 0 to 1, not 1.5"),
     ({"model": {"decoder_only": "yes"}}, "model: decoder_only is true or false, not 'yes'"),
