@@ -142,7 +142,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     layers = decomposition(options.clips, options.frames, options.first) if options.clips else []
-    scenes = [row for one in (Nuisances(), FILMED) for row in completion(options.scenes, options.frames, one)]
+    lights = (Nuisances(), FILMED) if options.scenes else ()
+    scenes = [row for one in lights for row in completion(options.scenes, options.frames, one)]
     kept = {row["case"]: row.pop("kept") for row in layers}
     if options.save and kept:
         seeds = range(options.first, options.first + options.clips)

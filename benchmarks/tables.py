@@ -59,7 +59,7 @@ class Table:
 TABLES = {
     "layers_added": (
         Table("what is compared", (
-            Column("wrong", "wrong", ".1f", "shared", 100, True), Column("hidden", "feet hidden", ".2f", "on_scene", 100, True),
+            Column("wrong", "wrong, %", ".1f", "shared", 100, True), Column("hidden", "feet hidden, %", ".2f", "on_scene", 100, True),
         ), ("each pixel", "each pixel, steady depth", "lower edge, steady depth", "ground under it", "ground under it, steady depth"),
         (("each pixel, steady depth", "each pixel", "wrong"), ("lower edge, steady depth", "each pixel, steady depth", "wrong"),
          ("ground under it", "lower edge, steady depth", "wrong"))),
