@@ -10,6 +10,7 @@ import json
 from dataclasses import replace
 
 import _host  # noqa: F401
+import _results
 import torch
 from pack.models.choices import DEPTH_TYPES, OBJECT_DEPTHS
 from pack.models.evaluate.metrics import psnr
@@ -136,15 +137,30 @@ def table(added: list[dict], shadow: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def kept_rows(added: list[dict], shadow: list[dict]) -> dict:
+    """The figures of each clip by row."""
+    of = lambda clips, *names: {name: [float(clip[name]) for clip in clips] for name in names}
+    rows = {name: of([clip[name] for clip in added], "wrong", "shared", "hidden", "on_scene") for name in added[0]}
+    rows["the shadow left"] = {"hole_db": of(shadow, "person")["person"]}
+    rows["both removed"] = {"hole_db": of(shadow, "both")["both"]}
+    return {**rows, "found shadow": of(shadow, "error", "elsewhere", "iou")}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=8)
     parser.add_argument("--first", type=int, default=FIRST)
     parser.add_argument("--json", action="store_true")
+    parser.add_argument(
+        "--save", action="store_true", help="keep the figures of each clip as results/layers_added.json"
+    )
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.clips)
     with torch.inference_mode():
         added, shadow = [inserted(seed) for seed in seeds], [shadows(seed) for seed in seeds]
+    if options.save:
+        settings = {"size": SIZE, "frames": FRAMES}
+        _results.save("layers_added", _results.make(seeds, kept_rows(added, shadow), settings, torch.get_num_threads()))
     print(json.dumps({"added": added, "shadow": shadow}, default=float) if options.json else table(added, shadow))
 
 

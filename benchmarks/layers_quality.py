@@ -9,6 +9,7 @@ import json
 from dataclasses import replace
 
 import _pack  # noqa: F401
+import _results
 import torch
 from pack.models.choices import DEPTH_TYPES
 from pack.models.evaluate.metrics import psnr
@@ -79,19 +80,29 @@ def clip_numbers(seed: int, noise: float, wear: bool, by_depth: bool, frames: in
     return {"right": right, "shown": int(shown.sum()), **found}
 
 
-def decomposition(clips: int, frames: int) -> list[dict]:
+def decomposition(clips: int, frames: int, first: int = FIRST) -> list[dict]:
     rows = []
     cases = [(name, noise, False, False) for name, noise in NOISE.items()]
     cases += [("noisy depth, worn masks", 0.05, True, False), ("noisy depth, objects by depth", 0.05, False, True)]
     for name, noise, wear, by_depth in cases:
-        found = [clip_numbers(FIRST + i, noise, wear, by_depth, frames) for i in range(clips)]
-        row = {"case": name, "object_frames": sum(one["shown"] for one in found)}
+        found = [clip_numbers(first + i, noise, wear, by_depth, frames) for i in range(clips)]
+        row = {"case": name, "kept": kept_row(found, by_depth), "object_frames": sum(one["shown"] for one in found)}
         row["right_percent"] = None if by_depth else 100 * sum(o["right"] for o in found) / row["object_frames"]
         for part in ("person", "occluder", "scene"):
             both, either = (sum(one[part][i] for one in found) for i in range(2))
             row[f"{part}_iou"] = both / max(either, 1)
         rows.append(row)
     return rows
+
+
+def kept_row(found: list[dict], by_depth: bool) -> dict[str, list]:
+    """The figures of each clip; masks as their common pixels and all of both."""
+    row = {} if by_depth else {name: [one[name] for one in found] for name in ("right", "shown")}
+    for part in ("person", "occluder", "scene"):
+        row[f"{part}_both"], row[f"{part}_either"] = (
+            list(side) for side in zip(*[o[part] for o in found], strict=True)
+        )
+    return row
 
 
 def completion(clips: int, frames: int, nuisances: Nuisances) -> list[dict]:
@@ -124,10 +135,19 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--scenes", type=int, default=5, help="clips for each camera of the completion")
     parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--first", type=int, default=FIRST, help="seed of the first clip of the decomposition")
+    parser.add_argument(
+        "--save", action="store_true", help="keep the figures of each clip as results/layers_quality.json"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    layers = decomposition(options.clips, options.frames) if options.clips else []
-    scenes = [row for one in (Nuisances(), FILMED) for row in completion(options.scenes, options.frames, one)]
+    layers = decomposition(options.clips, options.frames, options.first) if options.clips else []
+    lights = (Nuisances(), FILMED) if options.scenes else ()
+    scenes = [row for one in lights for row in completion(options.scenes, options.frames, one)]
+    kept = {row["case"]: row.pop("kept") for row in layers}
+    if options.save and kept:
+        seeds = range(options.first, options.first + options.clips)
+        _results.save("layers_quality", _results.make(seeds, kept, {"size": SIZE, "frames": options.frames}, 1))
     if options.json:
         print(json.dumps({"clips": options.clips, "layers": layers, "scenes": scenes}, indent=2))
         return

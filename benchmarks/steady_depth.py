@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 
 import _pack  # noqa: F401
+import _results
 import torch
 from pack.models.choices import CAMERAS
 from pack.models.depth.range import normalize_clip
@@ -212,6 +213,11 @@ def interval(values: list[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
+def kept_rows(clips: list[dict], camera: str, names: tuple[str, ...]) -> dict:
+    """The figures of each clip of a camera, of all without one; None for the others."""
+    return {name: [float(clip[name]) if camera in ("", clip["camera"]) else None for clip in clips] for name in names}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
@@ -224,6 +230,9 @@ def main() -> None:
     parser.add_argument("--speed", type=int, default=12, help="frames at 960 x 540; 0 leaves them out")
     parser.add_argument("--first", type=int, default=FIRST)
     parser.add_argument("--footage", type=Path, nargs="*", default=[])
+    parser.add_argument(
+        "--save", action="store_true", help="keep the figures of each clip as results/steady_depth.json"
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
     import_cv2().setNumThreads(1)
@@ -246,6 +255,9 @@ def main() -> None:
     result["means"] = {
         group: {name: interval([row[name] for row in rows]) for name in names} for group, rows in groups.items() if rows
     }
+    if options.save:
+        rows = {name: kept_rows(result["stage"], "" if name == "all" else name, names) for name in ("all", *CAMERAS)}
+        _results.save("steady_depth", _results.make(seeds, rows, {"size": options.size, "frames": options.frames}, 1))
     print(json.dumps(result, indent=2) if options.json else table(result))
 
 

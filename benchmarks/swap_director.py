@@ -21,6 +21,7 @@ import sys
 import time
 
 import _pack  # noqa: F401
+import _results
 import torch
 from _stand_in import Stage, crops, drift, generated, heights, scaled, stage, worn
 from pack.models.layers.composite import Changes, composite_frame
@@ -182,6 +183,13 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def kept_rows(rows: list[dict]) -> tuple[list[int], dict]:
+    """The seeds of the clips, and the figures of each clip by way."""
+    ways = {way: [row for row in rows if row["way"] == way] for way in dict.fromkeys(row["way"] for row in rows)}
+    figures = lambda clips: {name: [clip[name] for clip in clips] for name in SHOWN if name in clips[0]}
+    return list(dict.fromkeys(row["seed"] for row in rows)), {way: figures(clips) for way, clips in ways.items()}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true")
@@ -189,6 +197,9 @@ def main() -> None:
     parser.add_argument("--first-seed", type=int, default=FIRST)
     parser.add_argument("--size", type=int, default=240, help="width in pixels; the height is 1.5 times as much")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--save", action="store_true", help="keep the figures of each clip as results/swap_director.json"
+    )
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     rows, seed, count, begin = [], options.first_seed, 0, time.perf_counter()
@@ -196,6 +207,9 @@ def main() -> None:
         found, hidden = clip_rows(seed, options.size, MISTAKES[count % len(MISTAKES)])
         rows, seed, count = rows + found, seed + 1, count + hidden
         print(f"seed {seed - 1}: {'done' if hidden else 'nothing in front'}", file=sys.stderr, flush=True)
+    if options.save:
+        settings = {"size": options.size, "frames": FRAMES}
+        _results.save("swap_director", _results.make(*kept_rows(rows), settings, options.threads))
     if options.json:
         print(json.dumps({"clips": count, "size": options.size, "rows": rows}, indent=2))
         return

@@ -20,6 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import _pack  # noqa: F401
+import _results
 import torch
 from layers import Watch
 from pack.models.stage import sample_scene
@@ -94,13 +95,23 @@ def quality(seeds: range) -> list[dict]:
         mean = lambda name: sum(found[name]) / len(found[name])  # noqa: B023
         iou = lambda name: sum(a for a, _ in found[name]) / sum(b for _, b in found[name])  # noqa: B023
         rows.append(
-            {"move": move, "psnr": mean("psnr"), "least": min(found["psnr"]), "inside": mean("psnr_inside"),
+            {"kept": kept_row(found), "move": move, "psnr": mean("psnr"), "least": min(found["psnr"]), "inside": mean("psnr_inside"),
              "iou": iou("holes"), "iou_near": iou("holes_near"), "holes": mean("share"), "iou_fine": iou("fine"),
              "iou_fine_near": iou("fine_near")}
         )  # fmt: skip
         hard = [compare(shoot(scene(seed), move, samples=1))["psnr"] for seed in seeds[:6]]
         rows[-1]["hard_edges"] = sum(hard) / len(hard)
+        rows[-1]["kept"]["hard"] = hard + [None] * (len(seeds) - len(hard))
     return rows
+
+
+def kept_row(found: dict[str, list]) -> dict[str, list]:
+    """The figures of each scene; masks as their common pixels and all of both."""
+    masks = ("holes", "holes_near", "fine", "fine_near")
+    row = {name: found[name] for name in ("psnr", "psnr_inside", "share")}
+    for name in masks:
+        row[f"{name}_both"], row[f"{name}_either"] = (list(part) for part in zip(*found[name], strict=True))
+    return row
 
 
 def motorcycle(folder: Path) -> dict:
@@ -179,6 +190,7 @@ def main() -> None:
     parser.add_argument("--scenes", type=int, default=24)
     parser.add_argument("--motorcycle", type=Path)
     parser.add_argument("--one", choices=STEPS)
+    parser.add_argument("--save", action="store_true", help="keep the figures of each scene as results/view.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.one:
@@ -187,6 +199,10 @@ def main() -> None:
     found = (
         {"quality": quality(range(options.first_seed, options.first_seed + options.scenes))} if options.scenes else {}
     )
+    kept = {row["move"]: row.pop("kept") for row in found.get("quality", ())}
+    if options.save and kept:
+        seeds = range(options.first_seed, options.first_seed + options.scenes)
+        _results.save("view", _results.make(seeds, kept, {"size": SIDE}, options.threads))
     if options.motorcycle:
         found["motorcycle"] = motorcycle(options.motorcycle)
     if options.frames:

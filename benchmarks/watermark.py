@@ -15,6 +15,7 @@ from operator import attrgetter
 from pathlib import Path
 
 import _pack  # noqa: F401
+import _results
 import numpy as np
 import torch
 from _lossy import h264, jpeg
@@ -134,6 +135,18 @@ def table(rows: list[dict]) -> None:
     print(f"PSNR {sum(psnr) / len(psnr):.1f} dB, lowest {min(psnr):.1f}; {sum(seconds) / len(seconds):.2f} s a frame")
 
 
+def kept(rows: list[dict], places: range, options: argparse.Namespace) -> dict:
+    """The figures of each clip by attack."""
+    names, found = ("frame", "whole", "found", "expected", "psnr", "seconds"), {}
+    for row in rows:
+        figures = found.setdefault(row["attack"], {name: [] for name in names})
+        for name in names:
+            figures[name].append(float(row[name]))
+    settings = {"strength": options.strength, "size": options.size, "frames": options.frames,
+                "clips": "stage" if options.stage else "template pictures by place"}  # fmt: skip
+    return _results.make(places, found, settings, options.threads)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
@@ -145,6 +158,7 @@ def main() -> None:
     parser.add_argument("--strength", type=float, default=1.0)
     parser.add_argument("--stage", action="store_true", help="stage clips in place of pictures")
     parser.add_argument("--clean", type=int, default=0, metavar="N", help="read N clips without a mark")
+    parser.add_argument("--save", action="store_true", help="keep the figures of each clip as results/watermark.json")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     network = Rivagan()
@@ -153,6 +167,8 @@ def main() -> None:
         rows = list(clean(options.first, options.clean, options.size, network))
     else:
         rows = [row for place in places for row in measure_place(place, options, network)]
+    if options.save:
+        _results.save("watermark", kept(rows, places, options))
     if options.json:
         print(json.dumps({"threads": options.threads, "torch": torch.__version__, "rows": rows}, indent=2))
     elif options.clean:
