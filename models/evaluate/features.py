@@ -31,4 +31,6 @@ def over_time(vectors: Tensor) -> Tensor:
 
 def cut(clip: Tensor, frames: int) -> list[Tensor]:
     """A clip (F, ...) in pieces of so many frames, the rest left out; 0: the whole clip, and a shorter one has no piece."""
-    return [clip] if frames == 0 else [clip[start : start + frames] for start in range(0, len(clip) - frames + 1, frames)]
+    return (
+        [clip] if frames == 0 else [clip[start : start + frames] for start in range(0, len(clip) - frames + 1, frames)]
+    )

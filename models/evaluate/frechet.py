@@ -79,7 +79,9 @@ def drawn(features: Tensor, g: torch.Generator) -> Tensor:
     return features[torch.randint(len(features), (len(features),), generator=g)]
 
 
-def interval(value: float, again: Callable[[torch.Generator], float], draws: int, seed: int, report: Report) -> Distance:
+def interval(
+    value: float, again: Callable[[torch.Generator], float], draws: int, seed: int, report: Report
+) -> Distance:
     """A value and its 95 % interval from values of samples that were drawn again, mirrored at it."""
     if draws < 2:
         return Distance(value, 0.0, float("inf"))
