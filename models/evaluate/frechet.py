@@ -2,6 +2,8 @@
 
 It grows as the sets shrink, since few samples spread less than what they were drawn from. A bootstrap repeats that error
 once more, so the interval is mirrored at the distance (the basic bootstrap), which takes the error out to first order.
+Where sample k of one set was made from sample k of the other, both are drawn together (`matched`): drawn apart, the sets
+would lose what they share, and the mirrored interval would lie below any distance.
 Letters: n and m samples, d features.
 """
 
@@ -34,15 +36,17 @@ class GroupDistance(NamedTuple):
     left_out: list[str]
 
 
-def distance(one: Tensor, other: Tensor, draws: int = 200, seed: int = 0, report: Report = silent) -> Distance:
+def distance(
+    one: Tensor, other: Tensor, draws: int = 200, seed: int = 0, matched: bool = False, report: Report = silent
+) -> Distance:
     """The distance of (n, d) and (m, d) features; with fewer than 2 draws the interval is as wide as nothing is known."""
     one, other = in_shared_axes(one, other)
-    return interval(frechet(one, other), lambda g: frechet(drawn(one, g), drawn(other, g)), draws, seed, report)
+    return interval(frechet(one, other), lambda g: frechet(*drawn(one, other, g, matched)), draws, seed, report)
 
 
 def distance_by_group(
     one: Tensor, other: Tensor, one_groups: Sequence[str], other_groups: Sequence[str], draws: int = 200, seed: int = 0,
-    report: Report = silent,
+    matched: bool = False, report: Report = silent,
 ) -> GroupDistance:  # fmt: skip
     """The mean of the distances within each group that has 2 samples on both sides: cFVD by class, sFVD by person."""
     one, other = in_shared_axes(one, other)
@@ -56,7 +60,7 @@ def distance_by_group(
         )
     found = {name: frechet(*pair) for name, pair in kept.items()}
     values = torch.tensor(list(found.values()), dtype=torch.float64)
-    again = lambda g: sum(frechet(drawn(a, g), drawn(b, g)) for a, b in kept.values()) / len(kept)
+    again = lambda g: sum(frechet(*drawn(*pair, g, matched)) for pair in kept.values()) / len(kept)
     mean = interval(values.mean().item(), again, draws, seed, report)
     return GroupDistance(mean, values.std(correction=0).item(), found, [name for name in names if name not in kept])
 
@@ -74,9 +78,15 @@ def in_shared_axes(one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
     return points[: len(one)], points[len(one) :]
 
 
-def drawn(features: Tensor, g: torch.Generator) -> Tensor:
-    """As many samples again, drawn with replacement."""
-    return features[torch.randint(len(features), (len(features),), generator=g)]
+def drawn(one: Tensor, other: Tensor, g: torch.Generator, matched: bool) -> tuple[Tensor, Tensor]:
+    """As many samples of both sets again, drawn with replacement; of matched sets the same ones."""
+    if matched and len(one) != len(other):
+        raise ValueError(
+            f"Matched sets have a sample for each sample of the other, but these have {len(one)} and {len(other)}: give as "
+            "many, in the same order and groups, or say that they are not matched."
+        )
+    first = torch.randint(len(one), (len(one),), generator=g)
+    return one[first], other[first if matched else torch.randint(len(other), (len(other),), generator=g)]
 
 
 def interval(

@@ -54,6 +54,11 @@ class CompareSets(io.ComfyNode):
                     tooltip="How often the samples are drawn again for the interval. 0 leaves it out; more give steadier ends and "
                     "take longer.",
                 ),
+                io.Boolean.Input(
+                    "matched_clips", default=False,
+                    tooltip="Turn on if each clip of images was made from the clip of reference_images at its place, such as a filtered "
+                    "or decoded one: both are then drawn together for the interval. The distance stays the same.",
+                ),
                 io.ClipVision.Input(
                     "clip_vision", optional=True,
                     tooltip="CLIP from Load CLIP Vision. Has an effect only if features is CLIP.",
@@ -83,8 +88,8 @@ class CompareSets(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images, reference_images, samples, clip_frames, features, bootstrap_draws, clip_vision=None, vae=None,
-        groups=None, reference_groups=None,
+        cls, images, reference_images, samples, clip_frames, features, bootstrap_draws, matched_clips, clip_vision=None,
+        vae=None, groups=None, reference_groups=None,
     ) -> io.NodeOutput:  # fmt: skip
         from ..host.notice import show_warning
 
@@ -94,8 +99,8 @@ class CompareSets(io.ComfyNode):
         mine, theirs = read_groups(groups, reference_groups, len(images), len(reference_images))
         one = read_set(images, "images", mine, kind, frames, extract)
         other = read_set(reference_images, "reference_images", theirs, kind, frames, extract)
-        found, by_group = measured(one, other, draws)
-        show_warning(warning := few_samples(one[0], other[0]), "There are enough samples.")
+        found, by_group = measured(one, other, draws, matched_clips[0])
+        show_warning(warning := doubts(one[0], other[0], found), "There are enough samples.")
         lines = [sets_report(found, one[0], other[0], kind, features[0], draws), *group_report(by_group, draws)]
         interval = (found.low, found.high) if draws >= 2 else (found.value, found.value)
         mean, count = by_group.mean.value if by_group else found.value, min(len(one[0]), len(other[0]))
@@ -190,26 +195,36 @@ def few_text(name: str, count: int, clips: list, kind: str, frames: int) -> str:
     return f"{text}{cut}: connect a list of clips, lower clip_frames, or let samples be {FRAMES}."
 
 
-def measured(one: tuple, other: tuple, draws: int):
+def measured(one: tuple, other: tuple, draws: int, matched: bool):
     """The distance of two sets of samples with their groups, and that by groups where there are any."""
     from ...models.evaluate.frechet import distance, distance_by_group
     from ..host.progress import progress
 
-    found = distance(one[0], other[0], draws, report=progress(max(draws, 1)))
+    if matched and (len(one[0]) != len(other[0]) or one[1] != other[1]):
+        raise ValueError(
+            f"matched_clips: expected as many samples on both sides, in the same groups, got {len(one[0])} and {len(other[0])}: "
+            "connect the clips in the same order, or turn it off."
+        )
+    how = {"draws": draws, "matched": matched}
+    found = distance(one[0], other[0], **how, report=progress(max(draws, 1)))
     if not any((*one[1], *other[1])):
         return found, None
-    return found, distance_by_group(one[0], other[0], one[1], other[1], draws, report=progress(max(draws, 1)))
+    groups = distance_by_group(one[0], other[0], one[1], other[1], **how, report=progress(max(draws, 1)))
+    return found, groups
 
 
-def few_samples(one: Tensor, other: Tensor) -> str | None:
-    """A warning where a set spans fewer directions than there are features, so that its spread is not known."""
+def doubts(one: Tensor, other: Tensor, found) -> str | None:
+    """A warning where few samples leave the spread open, or where an interval of nothing shows that the sets match."""
     fewest, features = min(len(one), len(other)), one.shape[1]
-    if fewest > features:
-        return None
-    return (
-        f"Few samples: {fewest}, with {features} features. The distance comes out too large and its interval is rough, so "
-        f"compare it only with distances of as many samples, or give more than {features}."
-    )
+    said = []
+    if fewest <= features:
+        said.append(
+            f"Few samples: {fewest}, with {features} features. The distance comes out too large and its interval is rough, so "
+            f"compare it only with distances of as many samples, or give more than {features}."
+        )
+    if found.high == 0 and found.value > 0:
+        said.append("The interval is 0 to 0: if the clips were made from the reference clips, turn on matched_clips.")
+    return " ".join(said) or None
 
 
 def sets_report(found, one: Tensor, other: Tensor, kind: str, source: str, draws: int) -> str:

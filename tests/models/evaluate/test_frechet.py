@@ -52,6 +52,20 @@ def test_the_interval_covers_the_true_distance_about_as_often_as_it_says():
     assert sum(values) / len(values) > 2 and corrected < bias, "few samples make the distance too large"
 
 
+def test_matched_sets_are_drawn_together():
+    """Each sample of one set is one of the other, moved by 1 and a little noise: their distance is known to be near 1."""
+    g, hits = torch.Generator().manual_seed(0), 0
+    for seed in range(40):
+        one = 10 * torch.randn(50, 4, generator=g, dtype=torch.float64)
+        other = one + torch.tensor([1.0, 0.0, 0.0, 0.0]) + 0.3 * torch.randn(50, 4, generator=g, dtype=torch.float64)
+        found = distance(one, other, 100, seed, matched=True)
+        hits += found.low <= 1.0 <= found.high and found.high - found.low < 1
+    assert hits >= 32
+    assert distance(one, other, 100).high < found.low, "drawn apart they lose what they share"
+    with pytest.raises(ValueError, match="these have 50 and 49: give as many"):
+        distance(one, other[:49], 100, matched=True)
+
+
 def test_the_same_seed_gives_the_same_interval_and_more_samples_a_narrower_one():
     g = torch.Generator().manual_seed(3)
     one, other = torch.randn(400, 3, generator=g), torch.randn(400, 3, generator=g) + 1

@@ -9,7 +9,13 @@ from pack.models.evaluate.metrics import frechet
 from pack.nodes.evaluate.sets import CompareSets
 from tiny.files import vae_state
 
-DEFAULTS = {"samples": "frames", "clip_frames": 16, "features": "random filters", "bootstrap_draws": 40}
+DEFAULTS = {
+    "samples": "frames",
+    "clip_frames": 16,
+    "features": "random filters",
+    "bootstrap_draws": 40,
+    "matched_clips": False,
+}
 
 
 def clips_of(count, frames=4, seed=0, strength=1.0):
@@ -69,12 +75,21 @@ def test_groups_have_their_own_distances():
     assert right[1] == right[2] == right[0]
 
 
+def test_clips_made_from_the_reference_are_drawn_with_it():
+    real = clips_of(4)
+    filtered = [0.999 * clip for clip in real]
+    apart, matched = run(filtered, real), run(filtered, real, matched_clips=True)
+    assert matched[0] == apart[0] and apart[2] == 0 and "turn on matched_clips" in apart[5]
+    assert 0 < matched[2] and matched[1] <= matched[0] and "turn on" not in matched[5]
+
+
 def test_what_does_not_fit_is_refused_with_what_to_do():
     one, other = clips_of(2), clips_of(3)
     for changes, message in (
         ({"features": "CLIP"}, "needs clip_vision for the features CLIP, .*Load CLIP Vision"),
         ({"features": "VAE"}, "needs vae for the features VAE, .*Load VAE"),
         ({"samples": "clips"}, "clip_frames is 16, the longest clip has 4 frames.: connect a list"),
+        ({"matched_clips": True}, "matched_clips: expected as many samples on both sides, .* got 8 and 12"),
         ({"groups": "a"}, "groups: expected 2 names for 2 clips, one a line, got 1"),
         ({"groups": "a\nb"}, "reference_groups: expected 3 names for 3 clips"),
         ({"reference_groups": "a\nb\nc"}, "groups: expected 2 names for 2 clips, one a line, got 0"),
