@@ -24,8 +24,7 @@ from pack.models.evaluate.features import over_time, random_features
 from pack.models.evaluate.frechet import distance, distance_by_group
 from pack.nodes.host.evaluate.latents import latent_vectors
 from pack.nodes.pair.sampler import ALL, AUTO, TASKS
-
-AWAY = 100  # seeds between the clips and those of the first row: another motion and another room
+from pack.training.data.stage import VALIDATION
 
 
 def real_clips(first_seed: int, options) -> list[dict]:
@@ -56,23 +55,30 @@ def features_of(clips: list[torch.Tensor], vae) -> dict[str, torch.Tensor]:
     }
 
 
-def rows_of(system: str, made: list[tuple], mine: list[dict], real: list[dict], vae, draws: int) -> list[dict]:
-    """The distances of video and depth by each kind of features."""
-    rows = []
+def halves_of(pairs: list[tuple], vae) -> dict[tuple[str, str], torch.Tensor]:
+    """The features (N, d) of videos and depths by what they are of and their name."""
+    grey = lambda clip: clip[..., None].expand(*clip.shape, 3) if clip.ndim == 3 else clip
+    found = {}
     for half, pictures in enumerate(("video", "depth")):
-        grey = lambda clip: clip[..., None].expand(*clip.shape, 3) if clip.ndim == 3 else clip
-        one, other = (
-            features_of([grey(clip) for clip in clips], vae)
-            for clips in ([pair[half] for pair in made], [truth[pictures] for truth in real])
-        )
-        for name in one:
-            groups = {
-                key: distance_by_group(one[name], other[name], [t[key] for t in mine], [t[key] for t in real], draws)
-                for key in ("class", "person")
-            }
-            rows.append({"system": system, "clips": pictures, "features": name, "dimensions": one[name].shape[1],
-                         "samples": len(one[name]), **figures("distance", distance(one[name], other[name], draws)),
-                         **figures("by_class", groups["class"].mean), **figures("by_person", groups["person"].mean)})  # fmt: skip
+        named = features_of([grey(pair[half]) for pair in pairs], vae)
+        found |= {(pictures, name): values for name, values in named.items()}
+    return found
+
+
+def rows_of(
+    system: str, made: dict, mine: list[dict], real: dict, theirs: list[dict], draws: int, matched: bool = True
+) -> list[dict]:
+    """The distances of video and depth by each kind of features, from halves_of() and the clips of both sides."""
+    rows = []
+    for (pictures, name), one in made.items():
+        other = real[pictures, name]
+        row = {"system": system, "clips": pictures, "features": name, "dimensions": one.shape[1], "samples": len(one)}
+        row |= figures("distance", distance(one, other, draws, matched=matched))
+        for key in ("class", "person"):
+            groups = [[truth[key] for truth in truths] for truths in (mine, theirs)]
+            found = distance_by_group(one, other, *groups, draws, matched=matched)
+            row |= figures(f"by_{key}", found.mean) | {f"by_{key}_spread": found.spread}
+        rows.append(row)
     return rows
 
 
@@ -83,12 +89,13 @@ def figures(name: str, found) -> dict[str, float]:
 def evaluate(options) -> dict:
     """The rows of all systems, and the figures of each clip."""
     models = open_models(options.model, options.pose, options.vae)
-    real, again = real_clips(options.first_seed, options), real_clips(options.first_seed + AWAY, options)
-    stage = [(truth["video"], truth["depth"]) for truth in again]
-    rows, clips = rows_of("stage, other seeds", stage, again, real, models["vae"], options.draws), []
+    real, again = real_clips(options.first_seed, options), real_clips(options.first_seed + options.clips, options)
+    exact = lambda truths: halves_of([(truth["video"], truth["depth"]) for truth in truths], models["vae"])
+    known, clips = exact(real), []
+    rows = rows_of("stage, other seeds", exact(again), again, known, real, options.draws, matched=False)
     for system in ("auto-encoder", *options.tasks):
         made = [made_by(system, models, truth, options) for truth in real]
-        rows += rows_of(system, made, real, real, models["vae"], options.draws)
+        rows += rows_of(system, halves_of(made, models["vae"]), real, known, real, options.draws)
         for pair, truth in zip(made, real, strict=True):
             named = {key: truth[key] for key in ("seed", "class", "person")}
             clips.append({"system": system, **named, **score(*pair, truth, partial(roundtrip, models["vae"]))})
@@ -123,8 +130,15 @@ def main() -> None:
     parser.add_argument("--sampling-steps", type=int, default=0, help="0: what the file of the model recommends")
     parser.add_argument("--cfg", type=float, default=0.0, help="0: what the file of the model recommends")
     parser.add_argument("--draws", type=int, default=200, help="of the bootstrap")
-    parser.add_argument("--first-seed", type=int, default=750, help="those of training begin at 1000")
+    parser.add_argument(
+        "--first-seed", type=int, default=750, help="of the clips to generate; the first row takes as many after them"
+    )
     options = parser.parse_args()
+    if options.first_seed + 2 * options.clips > VALIDATION or options.clips < 2 * len(ACTIONS) * options.people:
+        parser.error(
+            f"Expected at least {2 * len(ACTIONS) * options.people} clips, two of each person in each class, and twice as many "
+            f"seeds below {VALIDATION}, from which on models are chosen: change --clips, --people or --first-seed."
+        )
     with torch.inference_mode():
         found = evaluate(options)
     if options.save:
