@@ -17,9 +17,9 @@ AWAY = 0.12  # how far a pixel must be from the empty room, of 1, to belong to t
 Roundtrip = Callable[[Tensor], Tensor]  # encodes and decodes (F, H, W, 3) pictures
 
 
-def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS) -> dict:
-    """A clip below the seeds of training: pictures, depth, the person, the room and the pose."""
-    scene = sample_scene(seed, frames=frames, height=size, width=size, frame_rate=fps, objects=0)
+def truth_of(seed: int, size: int = SIZE, frames: int = FRAMES, fps: float = FPS, **drawn) -> dict:
+    """A clip below the seeds of training: pictures, depth, the person, the room and the pose; `drawn` fixes what it shows."""
+    scene = sample_scene(seed, frames=frames, height=size, width=size, frame_rate=fps, objects=0, **drawn)
     clip = render(scene)
     inverse = normalize_clip(clip.depth, depth_type="distance", depth_scale="inverse")[0]
     # The empty room in the range of the clip.

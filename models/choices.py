@@ -32,6 +32,9 @@ KEYPOINT_FILES = (*POSE_FORMATS, "OpenPose files")
 KEYPOINT_SOURCES = ("detector", "exact")
 MODALITIES = ("video", "depth")
 
+FEATURE_SOURCES = ("random filters", "CLIP", "VAE")
+SAMPLE_KINDS = ("frames", "clips")
+
 
 def check_choice(value: str, choices: tuple[str, ...]) -> None:
     """Refuses a value that is none of the choices."""

@@ -21,7 +21,7 @@ from pack.models.depth import colormap, edit  # noqa: E402
 from pack.models.depth.range import normalize_clip  # noqa: E402
 from pack.models.depth.steady.apply import Steadied  # noqa: E402
 from pack.models.depth.steady.clip import plan  # noqa: E402
-from pack.models.evaluate import metrics  # noqa: E402
+from pack.models.evaluate import features, metrics  # noqa: E402
 from pack.models.flow import estimate as flow_estimate  # noqa: E402
 from pack.models.flow.between import ClipMotion  # noqa: E402
 from pack.models.geometry.surface import surface  # noqa: E402
@@ -316,6 +316,22 @@ def evaluation_pictures(clip, picture) -> None:
     alike = [("frame 0", clip.rgb[0]), ("frame 6", clip.rgb[6]), ("not alike", 1 - clip.rgb[12].flip(0))]
     sheet("DuetMeasureConsistency", [alike])
     sheet("DuetMeasureTextAlignment", [[("frame 6", clip.rgb[6]), ("text", lines()), ("vectors of both", grid(6))]])
+    sheet("DuetFrechetDistance", sets_of_clips())
+
+
+def sets_of_clips() -> list[list[tuple[str, torch.Tensor]]]:
+    """Real clips, others of the same kind and the same clip over and over, with their measured distances."""
+    of = lambda seed: render(sample_scene(seed, frames=4, height=96, width=96, objects=0)).rgb
+    real, other = [of(seed) for seed in range(40, 60)], [of(seed) for seed in range(60, 80)]
+    g = torch.Generator().manual_seed(0)
+    alike = [(other[0] + 0.02 * torch.randn(other[0].shape, generator=g)).clamp(0, 1) for _ in other]
+    apart = lambda clips: metrics.frechet(features.random_features(clips), features.random_features(real))
+    row = lambda name, clips: [(name if k == 0 else "", one[0]) for k, one in enumerate(clips[:4])]
+    return [
+        row("real clips", real),
+        row(f"distance {apart(other):.0f}", other),
+        row(f"distance {apart(alike):.0f}", alike),
+    ]
 
 
 def one_shot_pictures(scene, clip, picture) -> None:

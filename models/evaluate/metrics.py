@@ -66,15 +66,18 @@ def frechet(one: Tensor, other: Tensor) -> float:
             f"A Frechet distance compares how two sets spread, so each needs at least 2, but they have {len(one)} and {len(other)}: "
             "give more."
         )
-    means, spreads = [], []
-    for features in (one.double(), other.double()):
-        means.append(features.mean(0))
-        spreads.append(torch.cov(features.T).reshape(features.shape[1], features.shape[1]))
-    # The trace of the root of a product is that of root(A) B root(A), which is symmetric.
-    values, vectors = torch.linalg.eigh(spreads[0])
-    root = vectors * values.clamp_min(0).sqrt() @ vectors.T
-    mixed = torch.linalg.eigvalsh(root @ spreads[1] @ root).clamp_min(0).sqrt().sum()
-    return ((means[0] - means[1]).square().sum() + spreads[0].trace() + spreads[1].trace() - 2 * mixed).item()
+    one, other = one.double(), other.double()
+    apart = (one.mean(0) - other.mean(0)).square().sum()
+    a, b = deviations(one), deviations(other)
+    # The trace of root(A'A B'B) is the sum of the singular values of A B', which loses no digits to roots of rounding.
+    mixed = torch.linalg.svdvals(a @ b.T).sum()
+    return max(0.0, (apart + a.square().sum() + b.square().sum() - 2 * mixed).item())
+
+
+def deviations(features: Tensor) -> Tensor:
+    """(n, d) features to a matrix of at most d rows, which multiplied by its own transpose from the left is their covariance."""
+    away = (features - features.mean(0)) / math.sqrt(len(features) - 1)
+    return torch.linalg.qr(away, mode="r").R if len(away) > away.shape[1] else away
 
 
 def cosines(one: Tensor, other: Tensor) -> Tensor:
