@@ -12,6 +12,7 @@ from tiny.every_node import (
     GENERATORS,
     NODES,
     SIDE,
+    keypoints,
     rand,
     refused,
     run,
