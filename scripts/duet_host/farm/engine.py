@@ -8,13 +8,14 @@ the worker is retired and the job is handed out again.
 """
 
 import contextlib
+import logging
 
 from ..console import say, warn
 from ..errors import HostError
 from ..server import answers
 from .work import JobFailed, ServerLost, run_job
 
-QUIET = {"distributed.logging.distributed": "error", "distributed.scheduler.allowed-failures": 1000}
+FAILURES = {"distributed.scheduler.allowed-failures": 1000}  # of workers; those of jobs are counted by the farm
 
 
 def alive(servers):
@@ -37,7 +38,7 @@ def dask(servers):
     except ImportError as error:
         raise HostError("Several servers need Dask: python3 -m pip install distributed.") from error
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
-    options = {"nthreads": 1, "memory_limit": None, "host": "127.0.0.1"}
+    options = {"nthreads": 1, "memory_limit": None, "host": "127.0.0.1", "silence_logs": logging.ERROR}
     workers = {url: {"cls": Nanny, "options": {**options, "name": url}} for url in servers}
     with (
         dask.config.set(QUIET),
