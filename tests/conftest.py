@@ -84,6 +84,7 @@ def pytest_runtest_call(item):
     seed_all(item.nodeid)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest then puts the tests together that share a fixture's parameter
 def pytest_collection_modifyitems(config, items):
     """The files that take longest come first, so that processes which share the work end together."""
     seed = config.getoption("--shuffle")

@@ -75,7 +75,7 @@ class LoadFlow(io.ComfyNode):
             search_aliases=["import flow", "read flow", "flo file", "Middlebury", "npz", "optical flow file"],
             inputs=[
                 io.Combo.Input(
-                    "flow_file", options=list_input(ENDINGS),
+                    "flow_file", options=list_input(ENDINGS), default="",  # no file is a better guess than another
                     tooltip="An .npz or .flo file in the input folder, or flow_path of Save Flow. Of numbered .flo files "
                     "choose the first.",
                 ),

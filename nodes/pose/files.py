@@ -86,7 +86,7 @@ class LoadKeypoints(io.ComfyNode):
             ],
             inputs=[
                 io.Combo.Input(
-                    "keypoints_file", options=listed(),
+                    "keypoints_file", options=listed(), default="",  # no file is a better guess than another
                     tooltip="A .json file in the input or the output folder, or keypoints_path of Save Keypoints. Of a series with "
                     "one file for each frame choose the first.",
                 ),

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import folder_paths
 import pack
 import pytest
 from write_locale import inputs_of, key_of
@@ -31,7 +32,7 @@ NODES = nodes()
 def is_file(option):
     models, clips = (
         (".safetensors", ".sft", ".ckpt", ".pth", ".pt", ".bin"),
-        (".exr", ".png", ".mkv", ".mov", ".mp4", ".avi", ".json"),
+        (".exr", ".png", ".mkv", ".mov", ".mp4", ".avi", ".json", ".npz", ".flo"),
     )
     return str(option).removesuffix(" [output]").endswith(models + clips)
 
@@ -58,6 +59,22 @@ def test_ids_inputs_and_outputs_are_as_they_were_shipped(request):
         for side in ("inputs", "outputs"):
             assert now[name][side][: len(old[side])] == old[side], f"{side} of {name} changed. {RULE}"
     assert now == shipped, f"something new is not in the golden list yet. {RULE}"
+
+
+def test_no_file_of_a_folder_is_chosen_beforehand(tmp_path, monkeypatch):
+    """The first file of a folder would be another on every machine, and a template would load it."""
+    for ending in ("npz", "flo", "json", "exr", "png", "mp4"):
+        (tmp_path / f"shot_0001.{ending}").touch()
+    for kind in ("input", "output"):
+        monkeypatch.setattr(folder_paths, f"{kind}_directory", str(tmp_path))
+    lists = [
+        (name, one)
+        for name, schema in nodes().items()
+        for _, one in inputs_of(schema.inputs)
+        if any("shot_0001" in str(option) for option in getattr(one, "options", None) or ())
+    ]
+    assert {name for name, _ in lists} == {"DuetLoadFlow", "DuetLoadDepth", "DuetLoadKeypoints"}
+    assert [name for name, one in lists if one.default != ""] == []
 
 
 @pytest.mark.parametrize("name", NODES)
