@@ -169,6 +169,14 @@ def test_no_server_is_one_sentence(tmp_path):
         run(folder, ["http://127.0.0.1:9"], [], tmp_path / "done", 0)
 
 
+def test_when_all_servers_are_gone_every_job_is_named(tmp_path, capsys):
+    jobs = [Job(f"clip_{seed}", clip(seed)) for seed in range(5)]
+    servers = ["http://127.0.0.1:9", "http://127.0.0.1:10"]
+    with engine.dask(servers) as dask:
+        failed = engine.Farm(dask, servers, jobs, tmp_path, 0).run()
+    assert failed == dict.fromkeys((job.name for job in jobs), "No server is left.")
+
+
 def test_an_empty_folder_and_a_missing_one_are_named(tmp_path):
     with pytest.raises(HostError, match="no workflow \\(\\*.json\\) in the folder"):
         read_jobs(tmp_path, [], "http://127.0.0.1:9")

@@ -9,13 +9,15 @@ the worker is retired and the job is handed out again.
 
 import contextlib
 import logging
+import sys
+from pathlib import Path
 
 from ..console import say, warn
 from ..errors import HostError
 from ..server import answers
 from .work import JobFailed, ServerLost, run_job
 
-FAILURES = {"distributed.scheduler.allowed-failures": 1000}  # of workers; those of jobs are counted by the farm
+ALLOWED = "distributed.scheduler.allowed-failures"  # of workers; those of jobs are counted by the farm
 
 
 def alive(servers):
@@ -37,16 +39,32 @@ def dask(servers):
         from distributed import Client, Nanny, Scheduler, SpecCluster
     except ImportError as error:
         raise HostError("Several servers need Dask: python3 -m pip install distributed.") from error
-    scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard": False}}
+    logging.getLogger("distributed").setLevel(logging.ERROR)
+    scheduler = {
+        "cls": Scheduler,
+        "options": {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": ":0"},
+    }
     options = {"nthreads": 1, "memory_limit": None, "host": "127.0.0.1", "silence_logs": logging.ERROR}
     workers = {url: {"cls": Nanny, "options": {**options, "name": url}} for url in servers}
     with (
-        dask.config.set(QUIET),
+        dask.config.set({ALLOWED: 1000}),
+        found_by_workers(),
         SpecCluster(workers=workers, scheduler=scheduler) as cluster,
         Client(cluster) as client,
     ):
         client.wait_for_workers(len(servers))
         yield client
+
+
+@contextlib.contextmanager
+def found_by_workers():
+    """Has the folder of this package in the list of folders that worker processes get."""
+    folder = str(Path(__file__).resolve().parents[2])
+    sys.path.append(folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def run_here(job, output):
@@ -87,6 +105,10 @@ class Farm:
             again = self.take(self.names[future.key], *future.result())
             if again:
                 running.add(again)
+            if not self.servers:
+                break
+        left = self.jobs.keys() - self.done.keys() - self.failed.keys()
+        self.failed |= dict.fromkeys(sorted(left), "No server is left.")
         return self.failed
 
     def submit(self, name, avoid=None):
