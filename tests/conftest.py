@@ -48,6 +48,9 @@ def pytest_addoption(parser):
     parser.addoption("--write-golden", action="store_true", help="write the golden list of nodes anew")
     parser.addoption("--write-compatibility", action="store_true", help="write docs/compatibility.md anew")
     parser.addoption(
+        "--fuzz", type=int, metavar="N", help="draw N new cases for each node and reader in place of the few fixed ones"
+    )
+    parser.addoption(
         "--shuffle", type=int, metavar="SEED", help="run files, and the tests of each file, in another order"
     )
 

@@ -27,9 +27,14 @@ def build_parser():
     serve.add_argument("--port", type=int, default=8188)
     serve.add_argument("--listen", default="127.0.0.1", metavar="ADDRESS")
     run = add("run", commands.run, "run a workflow, in UI or API format, and list the files it made")
-    run.add_argument("workflow", metavar="WORKFLOW.json")
+    run.add_argument("workflow", metavar="WORKFLOW.json", help="with --servers also a folder of workflows")
     run.add_argument("--set", action="append", default=[], metavar="NODE.INPUT=VALUE", help="node: id, title or class")
     run.add_argument("--server", metavar="URL", help="use this running server instead of starting one")
+    run.add_argument("--servers", nargs="+", metavar="URL", help="share the workflows among these running servers")
+    run.add_argument(
+        "--output", metavar="FOLDER", help="with --servers: a folder in it for each workflow (output/jobs)"
+    )
+    run.add_argument("--retries", type=int, default=1, metavar="N", help="with --servers: tries after a failed one (1)")
     add("demo", commands.demo, "set everything up and run the demonstration")
     test = add("test", commands.test, "run all checks and tests; further arguments go to pytest", passes_on=True)
     test.add_argument(

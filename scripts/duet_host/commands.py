@@ -9,7 +9,7 @@ from .console import say, warn
 from .environment import ensure_environment
 from .errors import HostError
 from .host_source import find_host
-from .locations import REPO, display_path, state_folder
+from .locations import OUTPUT, REPO, display_path, state_folder
 from .missing import not_run, say_in_a_line
 from .processes import call
 from .server import check_port, running_server
@@ -47,7 +47,9 @@ def start(environment, **options):
 
 
 def run(options):
-    """Runs a workflow on a server of its own, or on one that runs already."""
+    """Runs a workflow on a server of its own, on one that runs already, or many on several."""
+    if options.servers:
+        return run_on_servers(options)
     prompt = jobs.load(options.workflow)
     settings = [jobs.parse_setting(text) for text in options.set]
     environment = ready(options)
@@ -57,6 +59,20 @@ def run(options):
         return jobs.run(options.server.rstrip("/"), prompt, settings)
     with start(environment) as server:
         return jobs.run(server.url, prompt, settings, server)
+
+
+def run_on_servers(options):
+    """Shares a folder of workflows, or a single one, among several servers."""
+    if not Path(options.workflow).exists():
+        raise HostError(f"There is no workflow file or folder {options.workflow}.")
+    settings = [jobs.parse_setting(text) for text in options.set]
+    environment = ready(options)
+    if not environment.active:
+        return inside(environment)
+    from .farm.run import run as run_farm
+
+    output = Path(options.output) if options.output else OUTPUT / "jobs"
+    return run_farm(options.workflow, options.servers, settings, output, options.retries)
 
 
 def demo(options):

@@ -16,8 +16,8 @@ from .lock import file_lock
 
 # Later torchvision and torchaudio wheels do not fit each other; these three do.
 PINS = ("torch==2.11.0", "torchvision==0.26.0", "torchaudio==2.11.0")
-# After the first line: independent readers of our files, then what optional nodes need.
-TOOLS = ("pytest", "pytest-xdist", "ruff", "playwright", "comfy-cli") + (
+# After the first line: independent readers of our files, then what optional nodes need. distributed: several servers.
+TOOLS = ("pytest", "pytest-xdist", "ruff", "playwright", "comfy-cli", "distributed", "hypothesis") + (
     *("OpenImageIO", "plyfile", "trimesh"),
     *("usd-core", "invisible-watermark", "onnxruntime"),
 )

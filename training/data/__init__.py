@@ -16,7 +16,7 @@ from importlib import import_module
 from . import check
 
 KINDS = {"stage": ("stage", "StageClips"), "folder": ("folder", "FolderClips"), "disco": ("disco", "DiscoClips"),
-         "disco_tsv": ("disco", "DiscoTable"), "videos": ("videos", "VideoFiles"),
+         "disco_tsv": ("disco", "DiscoTable"), "videos": ("videos", "VideoFiles"), "shards": ("shards", "Shards"),
          "labelled": ("labelled", "LabelledClips"), "mug": ("labelled", "Mug"), "mhad": ("labelled", "Mhad"),
          "natops": ("labelled", "Natops")}  # fmt: skip
 

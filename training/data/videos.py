@@ -5,7 +5,7 @@ name.txt says in a sentence what it shows.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -106,13 +106,13 @@ class Stills:
 
 
 class Film:
-    """A video file by the times of its frames, which are listed without decoding."""
+    """A video by the times of its frames, which are listed without decoding; `source` opens one that is no file of its own."""
 
-    def __init__(self, file: Path):
+    def __init__(self, file: Path, source: Callable | None = None):
         av = import_av()
-        self.file = file
+        self.file, self.source = file, source
         try:
-            with av.open(str(file)) as box:
+            with av.open(self.opened()) as box:
                 if not box.streams.video:
                     raise ValueError(f"{file.name}: expected pictures in the file, got none: choose a video")
                 packets = box.demux(box.streams.video[0])
@@ -121,6 +121,10 @@ class Film:
             raise ValueError(
                 f"{file.name}: expected a video, got an unreadable file ({error}): write it again"
             ) from error
+
+    def opened(self):
+        """What PyAV opens: a path, or a file object."""
+        return self.source() if self.source else str(self.file)
 
     def __len__(self) -> int:
         return len(self.times)
@@ -145,7 +149,7 @@ class Film:
         """The frames of the file, from the last one before `time` that can be entered at."""
         av = import_av()
         try:
-            with av.open(str(self.file)) as box:
+            with av.open(self.opened()) as box:
                 stream = box.streams.video[0]
                 if time is not None and time > self.times[0]:
                     box.seek(time, stream=stream)

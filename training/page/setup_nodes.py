@@ -16,6 +16,7 @@ TrainingSettings = io.Custom("DUET_TRAINING_SETTINGS")  # {"settings": run setti
 KINDS = {
     "test videos": "stage", "clip folder": "folder", "videos with depth": "videos", "labelled clips": "labelled",
     "DisCo": "disco", "DisCo TSV": "disco_tsv", "MUG": "mug", "MHAD": "mhad", "NATOPS": "natops",
+    "WebDataset shards": "shards",
 }  # fmt: skip
 NONE, AUTO = "none", "auto"
 MODELS = {
@@ -63,7 +64,8 @@ class TrainingDataNode(io.ComfyNode):
                     "data_source", options=[io.DynamicCombo.Option(name, source_inputs(name)) for name in KINDS],
                     tooltip="test videos: rendered, with exact depth, no files needed. clip folder: one folder for each clip, with rgb, depth, "
                     "pose and mask pictures. videos with depth: videos with a depth video beside each. labelled clips: "
-                    "videos sorted into one folder for each label. The others are public data sets as they are distributed.",
+                    "videos sorted into one folder for each label. WebDataset shards: tar files of videos with depth. The others are public "
+                    "data sets as they are distributed.",
                 ),
                 io.Int.Input(
                     "size", default=128, min=32, max=1024, step=8,
