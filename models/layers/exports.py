@@ -56,12 +56,13 @@ def clips_to_write(layers: Layers) -> list[tuple[SharedClip, SharedClip, SharedC
     family, shape = Family.of(layers.images), (len(layers.images), *layers.size)
     depth = family.sparse("no_depth", None, *shape)
     if layers.depth is not None:
-        name = "depth" if layers.scene_depth is None else "scene_depth"
-        depth = family.dense(name, layers.depth, *shape)
+        depth = family.dense("depth", layers.depth, *shape, by_columns=True)
     out = [(family.dense("images", layers.scene, *shape, 3), family.dense("shown", None, *shape), depth)]
     for name, mask in (("person", layers.person), ("occluder", layers.only_object)):
         colours = family.sparse(f"{name}_colours", None, *shape, 3)
-        out.append((colours, family.sparse(name, mask, *shape), family.sparse(f"{name}_depth", None, *shape)))
+        out.append(
+            (colours, family.sparse(name, mask, *shape), family.sparse(f"{name}_depth", None, *shape, by_columns=True))
+        )
     return out
 
 

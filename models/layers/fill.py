@@ -61,8 +61,8 @@ def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda d
 def clips_to_write(layers: Layers) -> tuple[SharedClip, SharedClip | None, SharedClip]:
     """The scene (N, H, W, 3), its nearness, if there is depth, and its confidence, (N, H, W) each."""
     shape, family = (len(layers.images), *layers.size), Family.of(layers.images)
-    name = "nearness" if layers.depth_type == DISTANCE else "scene_depth"  # pictures keep their greys
-    near = None if layers.depth is None else family.dense(name, None, *shape)
+    name = "nearness" if layers.depth_type == DISTANCE else "depth"  # pictures keep their greys
+    near = None if layers.depth is None else family.dense(name, None, *shape, by_columns=True)
     return family.dense("images", None, *shape, 3), near, family.dense("shown", constant(1.0, *shape), *shape)
 
 

@@ -26,9 +26,13 @@ class Pages(mmap.mmap):
 
     file: int  # where other clips find the pages
     whole: "Pages"  # the clip whose pages it has where both are equal
+    by_columns = False  # what differs stands upright more often than not, and then lies in fewer pages
 
     def tensor(self, shape: tuple) -> Tensor:
-        return torch.frombuffer(self, dtype=torch.float32).view(shape)
+        numbers = torch.frombuffer(self, dtype=torch.float32)
+        if self.by_columns:
+            return numbers.view(shape[0], shape[2], shape[1]).transpose(1, 2)
+        return numbers.view(shape)
 
 
 class Family:
@@ -47,20 +51,21 @@ class Family:
         found = self.pages.get(name)
         return found if found is not None and len(found) == 4 * prod(shape) else None
 
-    def sparse(self, name: str, source: Tensor | None, *shape: int) -> "SharedClip":
+    def sparse(self, name: str, source: Tensor | None, *shape: int, by_columns: bool = False) -> "SharedClip":
         """A clip (N, H, W) or (N, H, W, C) that may be equal to a source or to the last one of its name, else mostly 0."""
         last = self.find(name, shape)
         alike = [source] if fits(source, shape) else []
         alike += [last.tensor(shape)] if last is not None else []
-        return SharedClip(*alike, constant(0.0, *shape), start=lambda frame: SparseClip(self, name, shape))
+        return SharedClip(*alike, constant(0.0, *shape), start=lambda frame: SparseClip(self, name, shape, by_columns))
 
-    def dense(self, name: str, source: Tensor | None, *shape: int) -> "SharedClip":
+    def dense(self, name: str, source: Tensor | None, *shape: int, by_columns: bool = False) -> "SharedClip":
         """A clip that may be equal to a source, else shares pages with the first one of its name."""
 
         def start(frame: Tensor) -> OwnClip:
             whole = self.find(name, shape)
             if whole is None:
-                whole = new_file(shape) if frame.dtype == torch.float32 and frame.device.type == "cpu" else None
+                own = frame.dtype != torch.float32 or frame.device.type != "cpu"
+                whole = None if own else new_file(shape, by_columns)
                 return OwnClip(frame, shape[0]) if whole is None else FirstClip(self, name, whole, shape)
             return NextClip(whole, shape)
 
@@ -107,9 +112,10 @@ class OwnClip:
 class SparseClip(OwnClip):
     """A clip that takes memory where it is not 0."""
 
-    def __init__(self, family: Family | None, name: str, shape: tuple):
+    def __init__(self, family: Family | None, name: str, shape: tuple, by_columns: bool = False):
         self.family, self.name = family, name
         self.pages = Pages(-1, 4 * prod(shape), **({"flags": PRIVATE | mmap.MAP_ANONYMOUS} if PRIVATE else {}))
+        self.pages.by_columns = by_columns
         self.frames = self.pages.tensor(shape)
 
     def write(self, index: int, frame: Tensor) -> None:
@@ -155,7 +161,7 @@ def put_where(chosen: Tensor, frame: Tensor, target: Tensor) -> None:
     np.copyto(target.numpy(), frame.numpy(), where=chosen.numpy())
 
 
-def new_file(shape: tuple) -> Pages | None:
+def new_file(shape: tuple, by_columns: bool) -> Pages | None:
     """Memory that other clips may share, or None where the system has none."""
     if not hasattr(os, "memfd_create"):
         return None
@@ -165,7 +171,7 @@ def new_file(shape: tuple) -> Pages | None:
         pages = Pages(file, 4 * prod(shape))
     except OSError:  # too many open files, or forbidden in a sandbox
         return None
-    pages.file = file
+    pages.file, pages.by_columns = file, by_columns
     weakref.finalize(pages, os.close, file)
     return pages
 
@@ -173,7 +179,7 @@ def new_file(shape: tuple) -> Pages | None:
 def same_pages(whole: Pages) -> Pages:
     """The pages of a clip once more; writing into one of them copies it."""
     pages = Pages(whole.file, len(whole), flags=PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-    pages.whole = whole
+    pages.whole, pages.by_columns = whole, whole.by_columns
     return pages
 
 

@@ -234,7 +234,7 @@ def composite(layers, changes, feather: float):
     images, changed = family.dense("images", layers.images, *shape, 3), family.sparse("changed", None, *shape)
     depth = family.sparse("no_depth", None, *shape)
     if layers.depth is not None:
-        depth = family.dense("depth", layers.depth, *shape)
+        depth = family.dense("depth", layers.depth, *shape, by_columns=True)
     for index in range(len(layers.images)):
         picture, near, where = composite_frame(layers, changes, index, feather)
         images.write(index, picture)

@@ -81,7 +81,7 @@ def scene_depth(layers):
     shape, family = layers.images.shape[:3], Family.of(layers.images)
     grey = family.sparse("no_depth", None, *shape)
     if layers.scene_depth is not None:
-        grey = family.dense("scene_depth", layers.scene_depth, *shape)
+        grey = family.dense("depth", layers.scene_depth, *shape, by_columns=True)
         limits, report = grey_range(layers), progress(len(layers.scene_depth))
         for index, near in enumerate(layers.scene_depth):
             grey.write(index, as_grey(near, limits))
