@@ -142,3 +142,13 @@ def test_files_are_closed_with_the_last_clip(given):
     del outputs
     gc.collect()
     assert count() == before
+
+
+def test_pictures_go_through_what_other_nodes_do_with_them(given):
+    _, _, _, split, *_, last = graph({name: value[:3].clone() for name, value in given.items()})
+    for clip in (split["scene"], split["scene_depth"], split["occluder_depth"], last["images"], last["depth"]):
+        plain = torch.tensor(clip.tolist())
+        assert torch.equal(clip[1:], plain[1:]) and torch.equal(clip.movedim(-1, 1), plain.movedim(-1, 1))
+        assert (clip[0].numpy() * 255).astype("uint8").tobytes() == (plain[0].numpy() * 255).astype("uint8").tobytes()
+        small = [torch.nn.functional.interpolate(one.movedim(-1, 1), scale_factor=0.5) for one in (clip, plain)]
+        assert torch.equal(*small) and torch.equal(torch.cat((clip, clip)), torch.cat((plain, plain)))
