@@ -18,7 +18,7 @@ from .from_depth import objects_from_depth
 from .layers import Layers
 from .masks import count_objects, mask_frame
 from .measure import Measures, measure_objects, measure_person, small_nearness
-from .shared_clip import shared_with
+from .shared_clip import Family
 
 Report = Callable[[int], None]
 
@@ -134,8 +134,10 @@ def parse_numbers(text: str) -> list[int]:
 
 def layer_masks(layers: Layers, report: Report = no_report) -> tuple[Tensor, Tensor, Tensor]:
     """The visible parts of the person, of the occluders and of the scene, (N, H, W) each; they add up to 1."""
-    shape = (len(layers.images), *layers.size)
-    person, occluder, scene = (shared_with(source, *shape) for source in (layers.person, layers.only_object, None))
+    shape, family = (len(layers.images), *layers.size), Family.of(layers.images)
+    person = family.sparse("person", layers.person, *shape)
+    occluder = family.sparse("occluder", layers.only_object, *shape)
+    scene = family.dense("shown", None, *shape)
     for index in range(len(layers.images)):
         visible, objects = layers.coverages(index)
         hiding = sum(objects.values(), torch.zeros(layers.size))

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .composite import LayerPart, split_layers
 from .layers import DISTANCE, Layers
-from .shared_clip import shared_with
+from .shared_clip import Family, SharedClip
 
 ALPHA_MODES = ("straight", "premultiplied")
 
@@ -39,10 +39,7 @@ def export(
 
     object_number: one object in place of all that are in front of the person. A layer that is nowhere takes no memory.
     """
-    frames, limits = len(layers.images), grey_range(layers)
-    shape = (frames, *layers.size)
-    alphas = (None, layers.person, layers.only_object)  # which they are where layers do not overlap
-    out = [(shared_with(None, *shape, 3), shared_with(alpha, *shape), shared_with(None, *shape)) for alpha in alphas]
+    frames, limits, out = len(layers.images), grey_range(layers), clips_to_write(layers)
     for index in range(frames):
         parts = split_layers(layers, index)
         front = zip(parts[2:], layers.front_objects(index), strict=True)
@@ -52,6 +49,21 @@ def export(
                 clip.write(index, frame)
         report(index + 1)
     return [tuple(clip.clip() for clip in clips) for clips in out]
+
+
+def clips_to_write(layers: Layers) -> list[tuple[SharedClip, SharedClip, SharedClip]]:
+    """Colours, alpha and depth of scene, person and occluder; an alpha is the given mask where layers do not overlap."""
+    family, shape = Family.of(layers.images), (len(layers.images), *layers.size)
+    depth = family.sparse("no_depth", None, *shape)
+    if layers.depth is not None:
+        depth = family.dense("depth", layers.depth, *shape, by_columns=True)
+    out = [(family.dense("images", layers.scene, *shape, 3), family.dense("shown", None, *shape), depth)]
+    for name, mask in (("person", layers.person), ("occluder", layers.only_object)):
+        colours = family.sparse(f"{name}_colours", None, *shape, 3)
+        out.append(
+            (colours, family.sparse(name, mask, *shape), family.sparse(f"{name}_depth", None, *shape, by_columns=True))
+        )
+    return out
 
 
 def sum_of(group: list[LayerPart], alpha_mode: str, limits: tuple, size: tuple) -> tuple[Tensor, Tensor, Tensor]:

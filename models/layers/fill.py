@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from .camera import camera_motion, enlarged, match_exposure
-from .layers import Layers
+from .layers import DISTANCE, Layers
 from .moving_camera import MovingCamera
 from .patches import Filled, blend
 from .scene_frames import SceneFrames
+from .shared_clip import Family, SharedClip, constant
 from .standing import standing_offsets
 from .still_camera import StillCamera
 
@@ -43,30 +44,40 @@ def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda d
     camera = choose_camera(source, settings.use_other_frames, lambda done: report(done // 2))
     given = settings.inpainted_scene
     fills = [None] * frames if given is None else list(given) * (frames if len(given) == 1 else 1)
-    scene, confidence = torch.empty_like(layers.images), torch.ones(layers.images.shape[:3])
-    near = None if layers.depth is None else torch.empty(layers.images.shape[:3])
+    clips = clips_to_write(layers)
     for index in range(frames):
-        scene[index] = layers.images[index]
-        if near is not None:
-            near[index] = layers.frame_nearness(index)
+        near = None if layers.depth is None else layers.frame_nearness(index).clone()
+        parts = layers.images[index].clone(), near, torch.ones(layers.size)
         for filled in camera(index, fills[index]):
-            put_patch(filled, source, index, scene, near, confidence)
+            put_patch(filled, source, index, *parts)
+        for clip, part in zip(clips, parts, strict=True):
+            if clip is not None:
+                clip.write(index, part)
         report((frames + index + 1) // 2)
-    return replace(layers, scene=scene, scene_depth=near), confidence
+    scene, depth, confidence = (None if clip is None else clip.clip() for clip in clips)
+    return replace(layers, scene=scene, scene_depth=depth), confidence
+
+
+def clips_to_write(layers: Layers) -> tuple[SharedClip, SharedClip | None, SharedClip]:
+    """The scene (N, H, W, 3), its nearness, if there is depth, and its confidence, (N, H, W) each."""
+    shape, family = (len(layers.images), *layers.size), Family.of(layers.images)
+    name = "nearness" if layers.depth_type == DISTANCE else "depth"  # pictures keep their greys
+    near = None if layers.depth is None else family.dense(name, None, *shape, by_columns=True)
+    return family.dense("images", None, *shape, 3), near, family.dense("shown", constant(1.0, *shape), *shape)
 
 
 def put_patch(
     filled: Filled, source: SceneFrames, index: int, scene: Tensor, near: Tensor | None, confidence: Tensor
 ) -> None:
-    """Writes a patch into a frame of the scene (N, H, W, 3), its nearness and its confidence, (N, H, W) each."""
+    """Writes a patch into a frame's scene (H, W, 3), its nearness and its confidence, (H, W) each."""
     box, hole = filled.patch.box, torch.from_numpy(filled.patch.hole)
     own = source.part(index, box)
     whole = torch.from_numpy(blend(own, filled, source.grow_mask))
-    scene[index][box] = torch.where(hole[..., None], whole[..., :3].to(scene), scene[index][box])
+    scene[box] = torch.where(hole[..., None], whole[..., :3].to(scene), scene[box])
     if near is not None:  # the scene behind a person is no nearer than the person
-        near[index][box] = torch.where(hole, torch.minimum(whole[..., 3], near[index][box]), near[index][box])
+        near[box] = torch.where(hole, torch.minimum(whole[..., 3], near[box]), near[box])
     views = torch.from_numpy(filled.views).to(confidence)
-    confidence[index][box] = torch.where(hole, views / (views + 1), confidence[index][box])
+    confidence[box] = torch.where(hole, views / (views + 1), confidence[box])
 
 
 def choose_camera(source: SceneFrames, use_other_frames: bool, report: Report) -> StillCamera | MovingCamera:

@@ -225,13 +225,16 @@ def composite(layers, changes, feather: float):
     """Pictures (N, H, W, 3), depth pictures (N, H, W, 3) and where they changed (N, H, W)."""
     from ...models.layers.composite import composite_frame
     from ...models.layers.exports import as_grey, grey_range
-    from ...models.layers.shared_clip import SharedClip, shared_with
+    from ...models.layers.shared_clip import Family
     from ..host.progress import progress
     from ..inputs.depth import as_image
 
     shape, limits = layers.images.shape[:3], grey_range(layers)
-    report, images = progress(len(layers.images)), SharedClip(layers.images)
-    depth, changed = shared_with(layers.depth, *shape), shared_with(None, *shape)
+    report, family = progress(len(layers.images)), Family.of(layers.images)
+    images, changed = family.dense("images", layers.images, *shape, 3), family.sparse("changed", None, *shape)
+    depth = family.sparse("no_depth", None, *shape)
+    if layers.depth is not None:
+        depth = family.dense("depth", layers.depth, *shape, by_columns=True)
     for index in range(len(layers.images)):
         picture, near, where = composite_frame(layers, changes, index, feather)
         images.write(index, picture)

@@ -74,12 +74,14 @@ class FillScene(io.ComfyNode):
 def scene_depth(layers):
     """The filled depth as grey pictures (N, H, W, 3)."""
     from ...models.layers.exports import as_grey, grey_range
-    from ...models.layers.shared_clip import shared_with
+    from ...models.layers.shared_clip import Family
     from ..host.progress import progress
     from ..inputs.depth import as_image
 
-    grey = shared_with(layers.scene_depth, *layers.images.shape[:3])
+    shape, family = layers.images.shape[:3], Family.of(layers.images)
+    grey = family.sparse("no_depth", None, *shape)
     if layers.scene_depth is not None:
+        grey = family.dense("depth", layers.scene_depth, *shape, by_columns=True)
         limits, report = grey_range(layers), progress(len(layers.scene_depth))
         for index, near in enumerate(layers.scene_depth):
             grey.write(index, as_grey(near, limits))
