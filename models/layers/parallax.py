@@ -14,7 +14,7 @@ from ..opencv import import_cv2
 LEAST, MOST = 200, 4000  # pixels that are compared; the fit has 11 numbers
 CLEAR = 0.5  # bytes from pixel to pixel: where the picture changes less, motion is not seen
 BLOCK = 8  # pixels of the squares, every second of which tests what the others give
-BETTER = 0.85  # of the difference that a homography leaves is what depth must leave at most, on the squares that test
+BETTER = 0.95  # of the difference that a homography leaves is what depth must leave at most, on the squares that test
 BLURS = (3.0, 3.0, 3.0, 1.0, 1.0, 1.0)  # pixels; one step of the fit each, rough ones first
 SEARCH = 4  # steps to the place that is seen at a pixel
 SETTLED = 0.25  # pixels that the last of them moves at most
@@ -84,7 +84,9 @@ class Comparison:
             weight = 1 / (1 + (error / max(NOISE, 2 * float(np.median(np.abs(error))))) ** 2)
             rows, pull = rows[:, columns], ridge[columns] * (rows**2).sum() / 11
             step = np.zeros(12)
-            step[columns] = np.linalg.solve(rows.T @ (weight[:, None] * rows) + np.diag(pull), rows.T @ (weight * error))
+            step[columns] = np.linalg.solve(
+                rows.T @ (weight[:, None] * rows) + np.diag(pull), rows.T @ (weight * error)
+            )
             step[[10, 11]] = 0, step[10]
             matrix = matrix / matrix[2, 2] + step.reshape(3, 4)
             if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :3])) < 0.1:
