@@ -50,16 +50,18 @@ class Comparison:
         self.near, self.size = near, second.shape
         self.first, self.second = ({blur: smooth(picture, blur) for blur in set(BLURS)} for picture in (first, second))
         self.known = import_cv2().erode(common.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        across, down = slopes(self.second[BLURS[-1]])
+        self.slopes = {blur: slopes(picture) for blur, picture in self.second.items()}
+        across, down = self.slopes[BLURS[-1]]
         rows, columns = (self.known & (np.hypot(across, down) > CLEAR)).nonzero()
         kept = slice(None, None, -(-len(rows) // MOST) or 1)
         self.pixels = np.stack((columns[kept], rows[kept]), -1).astype(np.float32)
+        values = sample(near, self.pixels[None]) if len(rows) else np.zeros(1, np.float32)
+        self.near_range = float(np.median(values)), float(values.std())
         self.testing = (rows[kept] // BLOCK + columns[kept] // BLOCK) % 2 == 1
 
     def motion(self, homography: np.ndarray) -> Parallax | None:
         """What takes the first picture to the second, near a homography; None where one without depth is as good."""
-        values = self.near[self.known]
-        if self.testing.sum() < LEAST or (~self.testing).sum() < LEAST or not values.std() > 1e-9:
+        if self.testing.sum() < LEAST or (~self.testing).sum() < LEAST or not self.near_range[1] > 1e-9:
             return None
         start = Parallax(np.column_stack((homography, np.zeros(3))))
         flat, deep = (self.fit(start, ~self.testing, by_depth) for by_depth in (False, True))
@@ -70,8 +72,7 @@ class Comparison:
     def fit(self, start: Parallax, used: np.ndarray, by_depth: bool) -> Parallax | None:
         """The motion that makes the pixels used (P,) most alike, from a first guess; None where it cannot be found."""
         scale, middle = max(self.size) / 2, np.array(self.size[::-1], np.float32) / 2
-        values = self.near[self.known]
-        offset, spread = float(np.median(values)), float(values.std())
+        offset, spread = self.near_range
         outer = np.array([[scale, 0, middle[0]], [0, scale, middle[1]], [0, 0, 1]])
         inner = np.linalg.inv(np.vstack((np.column_stack((outer, np.zeros(3))), [0, 0, offset, spread])))
         matrix = np.linalg.inv(outer) @ start.matrix @ np.linalg.inv(inner)
@@ -96,7 +97,7 @@ class Comparison:
     def equations(self, pixels, places, blur, middle, scale, near_range) -> tuple[np.ndarray, np.ndarray]:
         """(P, 11) and (P,): linear equations for a step of the matrix from the brightness of pixels (1, P, 2) at their places."""
         second = self.second[blur]
-        across, down = (sample(plane, pixels)[0] for plane in slopes(second))
+        across, down = (sample(plane, pixels)[0] for plane in self.slopes[blur])
         error = (sample(self.first[blur], places) - sample(second, pixels))[0]
         start, end = ((array[0] - middle) / scale for array in (places, pixels))
         near = (sample(self.near, places)[0] - near_range[0]) / near_range[1]
