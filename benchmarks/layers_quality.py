@@ -6,7 +6,7 @@ ones, or moved by a pixel and eroded or dilated. The scene is compared inside th
 
 import argparse
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import _pack  # noqa: F401
 import _results
@@ -20,10 +20,13 @@ from pack.models.layers.scene_frames import SceneFrames
 from pack.models.stage import CAMERAS, render, sample_scene
 from pack.models.stage.actors import stage_actors
 from pack.models.stage.nuisance import Nuisances, add_nuisances
+from pack.models.stage.scene import Scene
+from pack.models.view.camera import look_at
 
 FIRST = 5000  # seeds below are used while developing
 NOISE = {"exact depth": 0.0, "noisy depth": 0.05, "very noisy depth": 0.15}
 SIZE = 128
+TRAVELS = 0.35  # metres that the camera that slides goes to each side
 FILMED = Nuisances(noise=0.01, exposure=0.2)
 
 
@@ -129,11 +132,62 @@ def completion(clips: int, frames: int, nuisances: Nuisances) -> list[dict]:
     return rows
 
 
+class SlidingScene(Scene):
+    """A scene whose camera slides past the person from left to right and turns a little towards the middle."""
+
+    @classmethod
+    def of(cls, scene: Scene) -> "SlidingScene":
+        return cls(**{field.name: getattr(scene, field.name) for field in fields(scene)})
+
+    def view(self):
+        camera = super().view()
+        across = torch.linspace(-TRAVELS, TRAVELS, self.frames)
+        position = torch.cat((across[:, None], camera.position[:, 1:]), 1)
+        aim = torch.stack((0.6 * across, torch.full_like(across, 0.97), torch.zeros_like(across)), 1)
+        return replace(camera, position=position, rotation=look_at(position, aim))
+
+
+def parallax(clips: int, frames: int, first: int) -> list[dict]:
+    """PSNR of the hidden scene under cameras that travel, the mean over clips: without depth, and with each kind of it."""
+    rows = []
+    for camera in ("dolly", "orbit", "slide"):
+        found: dict[str, list] = {}
+        for seed in range(first, first + clips):
+            size = {"height": SIZE, "width": SIZE, "frames": frames, "frame_rate": 8}
+            scene = sample_scene(
+                seed, camera="still" if camera == "slide" else camera, action="walk", objects=1, **size
+            )
+            clip = render(SlidingScene.of(scene) if camera == "slide" else scene)
+            near, hole = 1 / clip.depth, clip.scene_mask < 0.98
+            layers = decompose(clip.rgb, clip.person_mask, near, DEPTH_TYPES[0], clip.layers[1:, ..., 3])
+            noisy = estimated(clip.depth, NOISE["noisy depth"], seed)
+            kinds = {"none": None, "exact": near, "noisy": noisy, "reversed": -near, "mirrored": near.flip(2)}
+            for name, depth in kinds.items():
+                filled, _ = fill_scene(replace(layers, depth=depth), FillSettings(grow_mask=2))
+                found.setdefault(name, []).append(psnr(filled.scene[hole], clip.scene_images[hole]))
+        rows.append({"camera": camera, "clips": clips, "psnr": {k: sum(v) / len(v) for k, v in found.items()}})
+    return rows
+
+
+def print_parallax(rows: list[dict]) -> None:
+    names = list(rows[0]["psnr"])
+    print(
+        f"\n{'depth:':<10}"
+        + "".join(f"{name:>10}" for name in names)
+        + f"  (dB in the holes, {rows[0]['clips']} clips each)"
+    )
+    for row in rows:
+        print(f"{row['camera']:<10}" + "".join(f"{row['psnr'][name]:>10.2f}" for name in names))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--scenes", type=int, default=5, help="clips for each camera of the completion")
+    parser.add_argument(
+        "--travels", type=int, default=5, help="clips for each camera that travels, with kinds of depth"
+    )
     parser.add_argument("--frames", type=int, default=16)
     parser.add_argument("--first", type=int, default=FIRST, help="seed of the first clip of the decomposition")
     parser.add_argument(
@@ -148,8 +202,9 @@ def main() -> None:
     if options.save and kept:
         seeds = range(options.first, options.first + options.clips)
         _results.save("layers_quality", _results.make(seeds, kept, {"size": SIZE, "frames": options.frames}, 1))
+    travels = parallax(options.travels, options.frames, FIRST) if options.travels else []
     if options.json:
-        print(json.dumps({"clips": options.clips, "layers": layers, "scenes": scenes}, indent=2))
+        print(json.dumps({"clips": options.clips, "layers": layers, "scenes": scenes, "travels": travels}, indent=2))
         return
     print(f"{options.clips} clips of {options.frames} frames, {SIZE} px")
     print(f"{'case':<32}{'decisions right':>16}{'of':>7}{'person':>9}{'occluder':>10}{'scene':>8}  (IoU)")
@@ -162,6 +217,8 @@ def main() -> None:
     )
     for row in scenes:
         print(f"{row['camera']:<10}{row['light']:<24}{row['psnr']:>17.2f}{row['inpaint_psnr']:>11.2f}")
+    if travels:
+        print_parallax(travels)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ and, last, nearness.
 import numpy as np
 
 from ..opencv import import_cv2
-from .camera import camera_motion, match_exposure
+from .camera import fitted_homography, match_exposure, scene_points
 from .other_frames import OtherFrame
+from .parallax import Comparison, moved_places, pixel_places, sample, scene_nearness, shown_at
 from .patches import Target
 from .scene_frames import Box, SceneFrames, grey_bytes
 
@@ -28,22 +29,54 @@ class Around:
         if wide is None:
             return np.zeros((*self.ring.shape, source.channels), np.float32), np.zeros(self.ring.shape, bool)
         back = place_in(wide) @ np.linalg.inv(other.homography) @ np.linalg.inv(place_in(self.box))
-        part, visible = source.part(other.index, wide), source.visible(other.index, wide)
-        back = self.aligned(grey_bytes(part), visible, back)
-        return warp(part, back, self.ring.shape), shows(visible, back, self.ring.shape)
+        return self.brought(source.part(other.index, wide), source.visible(other.index, wide), back)
 
-    def aligned(self, grey: np.ndarray, visible: np.ndarray, back: np.ndarray) -> np.ndarray:
-        """(3, 3) from the box to another frame, whose grey picture (H, W) shows the scene where seen (H, W), improved."""
-        there = shows(visible, back, self.ring.shape)
+    def brought(self, part: np.ndarray, visible: np.ndarray, back: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A box of another frame (H, W, C), seen where visible (H, W), that `back` (3, 3) leads to from the box."""
+        grey, shape = grey_bytes(part), self.ring.shape
+        there = shows(visible, back, shape)
         common = there & self.ring
-        moved = match_exposure(warp(grey, back, self.ring.shape), self.grey, common)
-        shift = camera_motion(self.grey, moved, common, ~there)
+        moved = match_exposure(warp(grey, back, shape), self.grey, common)
+        tracked = scene_points(self.grey, moved, common, ~there)
+        if tracked is None:
+            return warp(part, back, shape), there
+        aligned = self.aligned(grey, visible, back, moved, common, tracked)
+        shown = shows(visible, aligned, shape)
+        deep = self.by_depth(part, visible, back, aligned, moved, common)
+        if deep is not None and self.is_closer(grey, deep, warp(grey, aligned, shape), common & shown):
+            return sample(part, deep[0]), deep[1]
+        return warp(part, aligned, shape), shown
+
+    def aligned(self, grey, visible, back, moved, common, tracked) -> np.ndarray:
+        """`back` (3, 3) improved by a homography of the tracked points."""
+        shift = fitted_homography(*tracked, self.ring.shape)
         if shift is None or np.array_equal(shift, np.eye(3)):
             return back
         again = match_exposure(warp(grey, back @ shift, self.ring.shape), self.grey, common)
         both = common & shows(visible, back @ shift, self.ring.shape)
-        error = lambda one: np.abs(one[both].astype(np.int16) - self.grey[both]).mean() if both.any() else 0.0
-        return back @ shift if error(again) < error(moved) else back
+        return back @ shift if self.error(again, both) < self.error(moved, both) else back
+
+    def by_depth(self, part, visible, back, aligned, moved, common) -> tuple[np.ndarray, np.ndarray] | None:
+        """Where each pixel of the box lies in another frame by its nearness (h, w, 2), and which of them it shows (h, w)."""
+        if part.shape[-1] < 4:
+            return None
+        near = warp(scene_nearness(part[..., 3], visible), back, self.ring.shape)
+        found = Comparison(moved, self.grey, near, common).motion(np.linalg.inv(aligned) @ back)
+        if found is None:
+            return None
+        places, settled = found.back(pixel_places(self.ring.shape), near)
+        places = moved_places(places, back)
+        return places, settled & shown_at(visible, places)
+
+    def is_closer(self, grey: np.ndarray, deep: tuple, flat: np.ndarray, common: np.ndarray) -> bool:
+        """What depth brings is more like the scene around the hole than a grey picture (h, w) without it."""
+        both = common & deep[1]
+        one, other = (match_exposure(plane, self.grey, both) for plane in (sample(grey, deep[0]), flat))
+        return self.error(one, both) < self.error(other, both)
+
+    def error(self, one: np.ndarray, both: np.ndarray) -> float:
+        """The mean difference in bytes of a grey picture (h, w) where both (h, w) show the scene."""
+        return np.abs(one[both].astype(np.int16) - self.grey[both]).mean() if both.any() else 0.0
 
 
 def reached(homography: np.ndarray, box: Box, size: tuple[int, int]) -> Box | None:

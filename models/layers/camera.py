@@ -24,7 +24,18 @@ def camera_motion(
     scene (H, W) is 1 where the first picture shows the scene, hidden (H, W) is 1 where the second one does not. Where no
     corner moves by `still` pixels it is the identity.
     """
-    cv2, tracked = import_cv2(), track_points(start, end, scene)
+    tracked = scene_points(start, end, scene, hidden)
+    return None if tracked is None else fitted_homography(*tracked, start.shape, still)
+
+
+def scene_points(
+    start: np.ndarray, end: np.ndarray, scene: np.ndarray, hidden: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Points (P, 1, 2) of the scene in one grey picture (H, W) of bytes and in another, None with too few of them.
+
+    scene (H, W) is 1 where the first picture shows the scene, hidden (H, W) is 1 where the second one does not.
+    """
+    tracked = track_points(start, end, scene)
     if tracked is None:
         return None
     points, there, good = tracked
@@ -32,15 +43,21 @@ def camera_motion(
         x, y = np.round(there[:, 0]).astype(int).T
         inside = (x >= 0) & (y >= 0) & (x < end.shape[1]) & (y < end.shape[0])
         good &= inside & (hidden[y.clip(0, end.shape[0] - 1), x.clip(0, end.shape[1] - 1)] == 0)
-    if good.sum() < MIN_POINTS:
-        return None
-    if np.median(np.abs(there[good] - points[good])) < 0.05:
+    return (points[good], there[good]) if good.sum() >= MIN_POINTS else None
+
+
+def fitted_homography(
+    points: np.ndarray, there: np.ndarray, shape: tuple[int, int], still: float = STILL
+) -> np.ndarray | None:
+    """(3, 3) from points (P, 1, 2) of a picture (H, W) to others (P, 1, 2), the identity where no corner moves by `still`."""
+    cv2 = import_cv2()
+    if np.median(np.abs(there - points)) < 0.05:
         return np.eye(3)
     cv2.setRNGSeed(0)
-    homography, kept = cv2.findHomography(points[good], there[good], cv2.RANSAC, 0.75)
-    if homography is None or kept.sum() < MIN_POINTS or not is_plausible(homography, start.shape):
+    homography, kept = cv2.findHomography(points, there, cv2.RANSAC, 0.75)
+    if homography is None or kept.sum() < MIN_POINTS or not is_plausible(homography, shape):
         return None
-    return np.eye(3) if corner_motion(homography, start.shape) < still else homography
+    return np.eye(3) if corner_motion(homography, shape) < still else homography
 
 
 def track_points(start: np.ndarray, end: np.ndarray, scene: np.ndarray | None = None, levels: int = 4):
