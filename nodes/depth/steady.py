@@ -62,6 +62,12 @@ class SteadyDepth(io.ComfyNode):
                     tooltip="Horizontal field of view of the camera in degrees: about 65 for a phone, 40 for a portrait "
                     "lens. It matters little, and only where the camera moves. 0: that of the geometry, or 50.",
                 ),
+                io.Mask.Input(
+                    "moving_mask", optional=True,
+                    tooltip="White where things move on their own, such as a person: those points are never used to find "
+                    "scale and shift. It helps where they fill more than half of the picture. One mask for the whole clip, "
+                    "or one for each frame.",
+                ),
             ],
             outputs=[
                 io.MatchType.Output(
@@ -78,7 +84,7 @@ class SteadyDepth(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, images, depth, depth_type, strength=1.0, smooth_frames=2, flow=None, field_of_view=0.0
+        cls, images, depth, depth_type, strength=1.0, smooth_frames=2, flow=None, field_of_view=0.0, moving_mask=None
     ) -> io.NodeOutput:
         from ...models.depth.steady.apply import Steadied
         from ...models.depth.steady.clip import plan
@@ -87,7 +93,7 @@ class SteadyDepth(io.ComfyNode):
         from ..inputs.distance import focal_length
 
         check_clip_memory("Steady Depth", depth.get("depth") if isinstance(depth, dict) else depth, 6, for_one=60)
-        motion, given, valid, kind = read_clip(images, depth, depth_type, flow)
+        motion, given, valid, kind = read_clip(images, depth, depth_type, flow, moving_mask)
         units, report = units_of(given, kind), progress(2 * len(given))
         focal = focal_length(depth, field_of_view, motion.size[1])
         counted = lambda index: units.inverse(given[index]).where(valid[index], float("nan"))
@@ -97,7 +103,7 @@ class SteadyDepth(io.ComfyNode):
         return io.NodeOutput(*steady_output(depth, given, units, steadied, report))
 
 
-def read_clip(images: Tensor, depth: Tensor | dict, depth_type: str, flow: dict | None):
+def read_clip(images: Tensor, depth: Tensor | dict, depth_type: str, flow: dict | None, moving_mask: Tensor | None):
     """The motion of the clip, its depth (N, H, W), where that counts, and its type; refuses what does not belong together."""
     from ...models.depth.range import valid_pixels
     from ...models.flow.between import ClipMotion
@@ -113,7 +119,22 @@ def read_clip(images: Tensor, depth: Tensor | dict, depth_type: str, flow: dict 
             f"depth: expected depth in at least one pixel of {len(plane)} frames, got none: every pixel is sky, zero, "
             "negative or not a number; check depth_type and what the depth comes from."
         )
+    if moving_mask is not None:
+        valid &= still_pixels(moving_mask, valid)
     return ClipMotion(images, *neighbours(flow, images)), plane, valid, kind
+
+
+def still_pixels(moving_mask: Tensor, valid: Tensor) -> Tensor:
+    """Where a mask of what moves is black, bool like `valid` (N, H, W); refuses one that leaves no depth that counts."""
+    from ..inputs import checks
+
+    still = checks.mask(moving_mask, "moving_mask", len(valid), valid.shape[1:]).cpu() < 0.5
+    if not (still & valid).any():
+        raise ValueError(
+            "moving_mask: expected black pixels, where the scene stands still and its depth is known, got none: invert the "
+            "mask if it is black where things move."
+        )
+    return still
 
 
 def same_shape(name: str, size: tuple[int, int], like: tuple[int, int]) -> None:

@@ -38,7 +38,7 @@ def wobble(depth, clip):
 def test_every_input_of_the_schema_is_one_of_execute():
     schema = SteadyDepth.GET_SCHEMA()
     assert [i.id for i in schema.inputs] == list(signature(SteadyDepth.execute).parameters)
-    assert [i.id for i in schema.inputs if i.optional] == ["flow", "field_of_view"]
+    assert [i.id for i in schema.inputs if i.optional] == ["flow", "field_of_view", "moving_mask"]
 
 
 @pytest.mark.parametrize("kind", ["near is white", "far is white", "distance", "geometry"])
@@ -97,6 +97,34 @@ def test_a_given_flow_and_depth_of_another_size_do(clip):
     assert wobble(torch.nn.functional.avg_pool2d(out[..., 0], 2), clip) < 0.01
 
 
+def crowded():
+    """A still room beside a large textured person that moves, with other errors of depth: pictures, depth, and their mask."""
+    draw = torch.Generator().manual_seed(3)
+    texture = torch.rand(2, 3, SIZE // 4, SIZE // 2, generator=draw)
+    room, person = torch.nn.functional.interpolate(texture, scale_factor=4, mode="bicubic").clamp(0, 1).movedim(1, -1)
+    ramp = torch.linspace(0.2, 0.6, SIZE)[:, None] + 0.1 * torch.rand(1, SIZE, generator=draw)
+    mask = torch.zeros(SIZE, SIZE)
+    mask[:, : round(0.6 * SIZE)] = 1
+    scale = 0.5 + 0.5 * torch.rand(2, FRAMES, 1, 1, generator=draw)
+    walked = torch.stack([person[:, 2 * frame : 2 * frame + SIZE] for frame in range(FRAMES)])
+    images = torch.where(mask[..., None] > 0.5, walked, room[:, :SIZE])
+    return images, torch.where(mask > 0.5, scale[0] * ramp, scale[1] * ramp), mask
+
+
+def test_what_a_mask_says_moves_does_not_lead():
+    images, depth, mask = crowded()
+
+    def left(moving):
+        steady = SteadyDepth.execute(images, pictures(depth), "near is white", 1.0, 0, moving_mask=moving)[0][..., 0]
+        room = steady[:, mask < 0.5]
+        return (room.diff(dim=0).abs().mean() / (room.quantile(0.95) - room.quantile(0.05))).item()
+
+    with_mask = left(mask[None])
+    assert with_mask < 0.02 < 0.1 < left(None)
+    assert left(mask.expand(FRAMES, -1, -1)) == with_mask
+    assert left(torch.zeros(1, SIZE, SIZE)) == left(None)
+
+
 @pytest.mark.parametrize("frames", [1, 2])
 def test_a_short_clip_is_solved_as_far_as_it_can_be(clip, frames):
     given = pictures(0.5 * breathing(clip)[:frames])
@@ -136,6 +164,8 @@ def test_a_frame_without_contrast_does_not_break_the_clip(clip):
         ({"flow": {"to_picture": torch.zeros(8, SIZE, SIZE, 2)}}, "got motion to a still image"),
         ({"flow": {"forward": torch.zeros(5, SIZE, SIZE, 2)}}, "which are 7 pairs, got 5"),
         ({"flow": {"forward": torch.zeros(7, SIZE, 2 * SIZE, 2)}}, "flow: expected the shape of the images"),
+        ({"moving_mask": torch.ones(FRAMES, SIZE, SIZE)}, "moving_mask: expected black pixels"),
+        ({"moving_mask": torch.zeros(3, SIZE, SIZE)}, "moving_mask: expected 1 or 8 masks"),
     ],
 )
 def test_bad_input_is_refused(clip, changes, phrase):
