@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..flow.cuts import shots_of
 from .camera import camera_motion, enlarged, match_exposure
-from .layers import Layers
+from .layers import Layers, frames_of, part_of
 from .moving_camera import MovingCamera
 from .patches import Filled, blend
 from .scene_frames import SceneFrames
@@ -32,6 +33,12 @@ class FillSettings:
     use_other_frames: bool = True
     inpainted_scene: Tensor | None = None  # (N or 1, H, W, 3)
     grow_mask: int = 4  # pixels around the masks that are filled too: soft edges and blur
+    cuts: tuple[int, ...] = ()  # the first frame of each shot but the first one: no shot shows the scene of another
+
+    def of(self, part: slice) -> "FillSettings":
+        """The settings for some frames."""
+        given = self.inpainted_scene
+        return replace(self, inpainted_scene=None if given is None else frames_of(given, part), cuts=())
 
 
 def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda done: None) -> tuple[Layers, Tensor]:
@@ -39,12 +46,23 @@ def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda d
 
     1: visible in the frame itself; n / (n + 1): the middle of n other frames; 0: the fill image or a guess.
     """
-    source, frames = SceneFrames(layers, settings.grow_mask), len(layers.images)
-    camera = choose_camera(source, settings.use_other_frames, lambda done: report(done // 2))
-    given = settings.inpainted_scene
-    fills = [None] * frames if given is None else list(given) * (frames if len(given) == 1 else 1)
     scene, confidence = torch.empty_like(layers.images), torch.ones(layers.images.shape[:3])
     near = None if layers.depth is None else torch.empty(layers.images.shape[:3])
+    for shot in shots_of(settings.cuts, len(layers.images)):
+        part = slice(shot.start, shot.stop)
+        out = scene[part], None if near is None else near[part], confidence[part]
+        fill_shot(part_of(layers, part), settings.of(part), out, lambda done, start=shot.start: report(start + done))
+    return replace(layers, scene=scene, scene_depth=near), confidence
+
+
+def fill_shot(
+    layers: Layers, settings: FillSettings, out: tuple[Tensor, Tensor | None, Tensor], report: Report
+) -> None:
+    """Fills one shot: writes its scene (N, H, W, 3), nearness and confidence, (N, H, W) each."""
+    source, frames = SceneFrames(layers, settings.grow_mask), len(layers.images)
+    camera = choose_camera(source, settings.use_other_frames, lambda done: report(done // 2))
+    given, (scene, near, confidence) = settings.inpainted_scene, out
+    fills = [None] * frames if given is None else list(given) * (frames if len(given) == 1 else 1)
     for index in range(frames):
         scene[index] = layers.images[index]
         if near is not None:
@@ -52,7 +70,6 @@ def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda d
         for filled in camera(index, fills[index]):
             put_patch(filled, source, index, scene, near, confidence)
         report((frames + index + 1) // 2)
-    return replace(layers, scene=scene, scene_depth=near), confidence
 
 
 def put_patch(
