@@ -225,3 +225,13 @@ def test_nobody_in_a_file_leaves_it_as_it_is(server, run):
     path, size = written(server, "landscape")
     frames, new = check_file(path, saved(server, run(removal(path.name, *size, black=True))), "landscape", size)
     assert np.abs(new - frames).mean() < 0.02
+
+
+def test_a_variable_frame_rate_is_said(server, run):
+    """The mean rate and the length stay; frames come evenly, so that some are earlier or later than in the file."""
+    for case, said in (("variable frame rate", True), ("landscape", False), ("10 bit HEVC", False)):
+        path, size = written(server, case)
+        before = len(server.log.read_text(encoding="utf-8", errors="replace"))
+        saved(server, run(removal(path.name, *size, black=True)))
+        log = server.log.read_text(encoding="utf-8", errors="replace")[before:]
+        assert ("got a variable one: in the new video" in log) == said
