@@ -38,7 +38,7 @@ def mask_warning(name: str, masks: Tensor, size: tuple[int, int]) -> str | None:
     """A sentence on masks (N, h, w) for a clip of a size (H, W) that are white almost everywhere or of another shape."""
     (high, wide), (height, width) = masks.shape[1:], size
     lines = []
-    if sum(mask.mean().item() for mask in masks) > ALMOST_ALL * len(masks):
+    if sum(mask.float().mean().item() for mask in masks) > ALMOST_ALL * len(masks):
         lines.append(
             f"{name}: expected white where the subject is, got masks that are white almost everywhere: if they are white "
             "around the subject, put Invert Mask in front."
