@@ -7,13 +7,14 @@ Letters: N frames, n frames of one clip, H and W pixels of the picture, h and w 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn.functional import interpolate, max_pool2d
 
 from ..character.interpolate import interpolate_gaps
+from ..flow.cuts import shots_of
 from .subject_edge import Cutout, cut_out
 from .whole_subject import measure_visible, whole_bounds
 
@@ -58,11 +59,20 @@ class Framing:
     output_size: tuple[int, int] | None = None
     frame_step: int = 1  # a model takes this many frames times n, plus 1
     still: bool = False  # one box for a whole clip
+    cuts: tuple[int, ...] = ()  # the first frame of each shot but the first one: the box jumps there
+
+    def of(self, start: int, stop: int) -> "Framing":
+        """The framing of some frames, whose first one is 0."""
+        return replace(self, cuts=tuple(cut - start for cut in self.cuts if start < cut < stop))
 
 
-def subject_bounds(mask: Callable[[int], Tensor], frames: int) -> Tensor:
-    """(N, 4) left, top, right, bottom around each mask; frames without a subject lie between their neighbours."""
+def subject_bounds(mask: Callable[[int], Tensor], frames: int, cuts: tuple[int, ...] = ()) -> Tensor:
+    """(N, 4) left, top, right, bottom around each mask; frames without a subject lie between their neighbours of the shot."""
     bounds = measure_visible(mask, None, frames).bounds
+    for shot in shots_of(list(cuts), frames):
+        here = bounds[shot.start : shot.stop]
+        if torch.isfinite(here).any():
+            here.copy_(torch.stack([interpolate_gaps(side) for side in here.unbind(1)], 1))
     return torch.stack([interpolate_gaps(side) for side in bounds.unbind(1)], 1)
 
 
@@ -75,14 +85,16 @@ def plan_crop(
 ) -> Crop:
     """Boxes that follow the subject of N masks (H, W) through a clip; `hidden` are masks of what is in front of it."""
     if hidden is None:
-        bounds = subject_bounds(mask, frames)
+        bounds = subject_bounds(mask, frames, framing.cuts)
     else:
         bounds = whole_bounds(measure_visible(mask, hidden, frames))
-    centre = smooth_path((bounds[:, :2] + bounds[:, 2:]) / 2, framing.smoothing_frames)
+    centre = (bounds[:, :2] + bounds[:, 2:]) / 2
+    shots = shots_of(list(framing.cuts), frames)
+    centre = torch.cat([smooth_path(centre[shot.start : shot.stop], framing.smoothing_frames) for shot in shots])
     extent = bounds[:, 2:] - bounds[:, :2]
     clips = []
     for start, stop in clip_ranges(extent.prod(1).tolist(), framing):
-        boxes = boxes_around(bounds[start:stop], centre[start:stop], size, framing)
+        boxes = boxes_around(bounds[start:stop], centre[start:stop], size, framing.of(start, stop))
         repeated = -(stop - start - 1) % framing.frame_step
         clips.append(Clip(start, boxes, repeated, bounds[start:stop]))
     return Crop(frames, size, framing.output_size, clips)
@@ -91,7 +103,9 @@ def plan_crop(
 def boxes_around(bounds: Tensor, centre: Tensor, size: tuple[int, int], framing: Framing) -> Tensor:
     """(n, 4) boxes of one size around the bounds (n, 4) of one clip, in the path of the centres (n, 2) or all in one place."""
     if framing.still:
-        centre = ((bounds[:, :2].amin(0) + bounds[:, 2:].amax(0)) / 2).expand(len(bounds), 2)
+        shots = [bounds[shot.start : shot.stop] for shot in shots_of(list(framing.cuts), len(bounds))]
+        middles = [((shot[:, :2].amin(0) + shot[:, 2:].amax(0)) / 2).expand(len(shot), 2) for shot in shots]
+        centre = torch.cat(middles)
     reach = torch.maximum(bounds[:, 2:] - centre, centre - bounds[:, :2]) * 2 * (1 + 2 * framing.padding)
     return fixed_size_boxes(centre, reach.amax(0), size, framing)
 

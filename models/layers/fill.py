@@ -13,8 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..flow.cuts import shots_of
 from .camera import camera_motion, enlarged, match_exposure
-from .layers import DISTANCE, Layers
+from .layers import DISTANCE, Layers, frames_of, part_of
 from .moving_camera import MovingCamera
 from .patches import Filled, blend
 from .scene_frames import SceneFrames
@@ -33,6 +34,12 @@ class FillSettings:
     use_other_frames: bool = True
     inpainted_scene: Tensor | None = None  # (N or 1, H, W, 3)
     grow_mask: int = 4  # pixels around the masks that are filled too: soft edges and blur
+    cuts: tuple[int, ...] = ()  # the first frame of each shot but the first one: no shot shows the scene of another
+
+    def of(self, part: slice) -> "FillSettings":
+        """The settings for some frames."""
+        given = self.inpainted_scene
+        return replace(self, inpainted_scene=None if given is None else frames_of(given, part), cuts=())
 
 
 def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda done: None) -> tuple[Layers, Tensor]:
@@ -40,11 +47,26 @@ def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda d
 
     1: visible in the frame itself; n / (n + 1): the middle of n other frames; 0: the fill image or a guess.
     """
+    clips = clips_to_write(layers)
+    for shot in shots_of(settings.cuts, len(layers.images)):
+        part = slice(shot.start, shot.stop)
+        fill_shot(
+            part_of(layers, part),
+            settings.of(part),
+            clips,
+            shot.start,
+            lambda done, start=shot.start: report(start + done),
+        )
+    scene, depth, confidence = (None if clip is None else clip.clip() for clip in clips)
+    return replace(layers, scene=scene, scene_depth=depth), confidence
+
+
+def fill_shot(layers: Layers, settings: FillSettings, clips: tuple, start: int, report: Report) -> None:
+    """Fills one shot, whose first frame is number `start` of the clips that are written."""
     source, frames = SceneFrames(layers, settings.grow_mask), len(layers.images)
     camera = choose_camera(source, settings.use_other_frames, lambda done: report(done // 2))
     given = settings.inpainted_scene
     fills = [None] * frames if given is None else list(given) * (frames if len(given) == 1 else 1)
-    clips = clips_to_write(layers)
     for index in range(frames):
         near = None if layers.depth is None else layers.frame_nearness(index).clone()
         parts = layers.images[index].clone(), near, torch.ones(layers.size)
@@ -52,10 +74,8 @@ def fill_scene(layers: Layers, settings: FillSettings, report: Report = lambda d
             put_patch(filled, source, index, *parts)
         for clip, part in zip(clips, parts, strict=True):
             if clip is not None:
-                clip.write(index, part)
+                clip.write(start + index, part)
         report((frames + index + 1) // 2)
-    scene, depth, confidence = (None if clip is None else clip.clip() for clip in clips)
-    return replace(layers, scene=scene, scene_depth=depth), confidence
 
 
 def clips_to_write(layers: Layers) -> tuple[SharedClip, SharedClip | None, SharedClip]:

@@ -4,7 +4,7 @@ Nothing is copied: pictures, masks and depth stay the given tensors, and every s
 Letters: N frames, K objects, H and W pixels.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -63,6 +63,26 @@ class Layers:
     def frame_nearness(self, index: int) -> Tensor | None:
         """(H, W) nearness of a frame, larger is nearer."""
         return None if self.depth is None else nearness(self.depth[index], self.depth_type, self.size)
+
+
+def frames_of(clip: Tensor, part: slice) -> Tensor:
+    """Some frames of a clip (N or 1, ...); one frame stands for all."""
+    return clip if len(clip) == 1 else clip[part]
+
+
+def part_of(layers: Layers, part: slice) -> Layers:
+    """Some frames of layers, in the same memory."""
+    objects = layers.objects
+    if objects is not None and objects.dtype == torch.uint8:
+        objects = objects[part]
+    elif objects is not None and objects.shape[1] > 1:
+        objects = objects[:, part]
+    some = lambda clip: None if clip is None else frames_of(clip, part)
+    return replace(
+        layers, images=layers.images[part], person=some(layers.person), depth=some(layers.depth), objects=objects,
+        in_front=layers.in_front[part], nearness=layers.nearness[part], scene=some(layers.scene),
+        scene_depth=some(layers.scene_depth),
+    )  # fmt: skip
 
 
 def read_layers(value: object) -> Layers:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d, conv1d
 
 from ..character.interpolate import interpolate_gaps
+from ..flow.cuts import shots_of
 
 AREAS = 24  # areas along the shorter side of a picture
 SHOWN = 0.6  # of an area that must be compared, for it to count
@@ -107,9 +108,13 @@ def solve(sums: Tensor) -> tuple[Tensor, Tensor]:
     return gain, (y - gain * x) / total
 
 
-def correction_of(sums: Tensor, window: int) -> Correction:
-    """The correction of N frames by their sums (N, 3, 5), averaged over some frames; none where nothing was compared."""
-    gain, offset = solve(averaged_sums(sums, window))
+def correction_of(sums: Tensor, window: int, cuts: list[int] = ()) -> Correction:
+    """The correction of N frames by their sums (N, 3, 5), averaged over some frames; none where nothing was compared.
+
+    `cuts` are the first frames of shots: nothing is averaged across them.
+    """
+    shots = [sums[shot.start : shot.stop] for shot in shots_of(list(cuts), len(sums))]
+    gain, offset = solve(torch.cat([averaged_sums(shot, window) for shot in shots]))
     gain, offset = (
         torch.stack([interpolate_gaps(one) for one in part.float().unbind(1)], 1) for part in (gain, offset)
     )

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..flow.cuts import describe_cuts, find_cuts
 from ..flow.estimate import grey
 from .camera import checked_frames, drift
 from .motion_mask import grow
@@ -30,6 +31,10 @@ def motion_report(images: Tensor, scene: StillScene, masks: Tensor) -> list[str]
         lines += [
             f"The camera moves by up to {moved:.1f} pixels, so edges of the scene are in the mask: use a clip from a still "
             "camera, or a mask from SAM3 or Remove Background."
+        ]
+    if cuts := find_cuts(images):
+        lines += [
+            f"{describe_cuts(cuts)}, and the median mixes the shots: put Trim Video in front and mask each shot alone."
         ]
     if not moving:
         lines += ["The mask is empty: raise sensitivity or lower min_size_percent."]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from ..flow.cuts import find_cuts
 from .crop import Crop, cut_box, paste_frame
 from .crop_report import compare_subjects, describe_subjects
 from .masks import fit, mask_frame
@@ -52,7 +53,8 @@ class Paste:
             for place in range(len(clip.boxes)):
                 areas.append(self.areas(number, place))
                 report(clip.start + place)
-            correction = correction_of(torch.stack([fit_sums(one) for one in areas]), self.window)
+            cuts = find_cuts(self.original[clip.start : clip.stop])
+            correction = correction_of(torch.stack([fit_sums(one) for one in areas]), self.window, cuts)
             self.corrections.append(correction)
             self.differences.append(measure_differences(areas, correction, self.strength))
 

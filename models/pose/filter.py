@@ -12,6 +12,7 @@ from .outliers import outliers, too_far
 from .people import OUTWARD, SHARES, Track, follow_people
 from .smooth import jitter, smooth
 
+GONE = 0.1  # of the frames, in which the kept person is missing and others are there
 SHORTEST, SPAN = 2.0, 8.0  # frames a turn that are smoothed away at a strength of 0, and how many times as many at 1
 
 
@@ -68,9 +69,22 @@ class Filtered:
 
     @property
     def advice(self) -> str | None:
+        if self.people and self.chosen:
+            return self.advice_on_gap()
         if self.people:
             return None
         return "No person was found in any frame: lower confidence_threshold, or check the pose detector."
+
+    def advice_on_gap(self) -> str | None:
+        """A sentence where the kept person is missing in many frames that show others, as after a cut."""
+        own = set(self.people[self.chosen - 1].frames.tolist())
+        others = set().union(*(one.frames.tolist() for one in self.people)) - own
+        if len(others) < GONE * len(self.keypoints):
+            return None
+        return (
+            f"Person {self.chosen} is in {len(own)} of {len(self.keypoints)} frames, and others are in {len(others)} frames without "
+            "this one: after a cut a person has another number. Filter each shot alone, or set keep_person 0 to keep all."
+        )
 
 
 def filter_clip(keypoints: list, settings: Settings, person: int = 0) -> Filtered:

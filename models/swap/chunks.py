@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
 
-THUMBNAIL = 48  # pixels of the shorter side on which frames are compared
+from ..flow.cuts import ALIKE, correlation, thumbnail
+
 SEARCHED = 33  # first frames of a chunk that may be the last one of the chunk in front of it
 CLEARLY = 0.25  # of the difference at the given overlap, for another one to be right
 REPEATED = 3  # frames that a model's rule of 4n+1 may add at the end of a clip
@@ -34,6 +34,14 @@ class Chunks:
     @property
     def frames(self) -> int:
         return self.starts[-1] + len(self.clips[-1])
+
+    def shares(self, number: int) -> bool:
+        """Whether a chunk shows in the overlap what the one in front of it does, in any colours."""
+        if not self.overlap or number == 0:
+            return True
+        before, after = self.clips[number - 1][-self.overlap :], self.clips[number]
+        places = {0, self.overlap // 2, self.overlap - 1}
+        return any(correlation(thumbnail(before[one]), thumbnail(after[one])) >= ALIKE for one in places)
 
     def at(self, index: int) -> list[tuple[int, int, float]]:
         """The chunks that contain a frame: number, place in it, and its weight over the one in front of it."""
@@ -113,21 +121,17 @@ def likely_overlap(before: Tensor, after: Tensor, overlap: int) -> int:
     return best + 1 if away[best] < CLEARLY * given else overlap
 
 
-def thumbnail(picture: Tensor) -> Tensor:
-    """A small picture (3, h, w) of (H, W, 3) with the same brightness and contrast in each colour as any other."""
-    height, width = picture.shape[:2]
-    scale = min(1.0, THUMBNAIL / min(height, width))
-    size = max(1, round(height * scale)), max(1, round(width * scale))
-    small = adaptive_avg_pool2d(picture.permute(2, 0, 1)[None], size)[0]
-    middle, spread = small.mean((1, 2), keepdim=True), small.std((1, 2), unbiased=False, keepdim=True)
-    return (small - middle) / spread.clamp_min(1e-3)
-
-
 def overlap_warning(chunks: Chunks) -> str | None:
     """A sentence on chunks that seem to share another number of frames than is set."""
     lines = []
     for number, (before, after) in enumerate(zip(chunks.clips, chunks.clips[1:], strict=False), 1):
         found = likely_overlap(before, after, chunks.overlap)
+        if found == chunks.overlap and not chunks.shares(number):
+            lines.append(
+                f"Chunk {number} was expected to share {chunks.overlap} frame{'s' if chunks.overlap > 1 else ''} with chunk "
+                f"{number - 1}, but shows something else there: set overlap_frames to the number of frames that both share, "
+                "or to 0 where a cut is between them."
+            )
         if found != chunks.overlap:
             lines.append(
                 f"Chunk {number} seems to share {found} frame{'s' if found > 1 else ''} with chunk {number - 1}, but "

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from ..flow.cuts import find_cuts
 from ..layers.masks import mask_frame
 from ..layers.match_colours import (
     Areas,
@@ -72,30 +73,39 @@ def match_chunks(
     for number, clip in enumerate(chunks.clips):
         out.scene.append([])
         out.overlaps.append([])
-        sums = torch.zeros(len(clip), 3, 5, dtype=torch.float64)
+        shared, sums = chunks.shares(number), torch.zeros(len(clip), 3, 5, dtype=torch.float64)
         for place in range(len(clip)):
-            sums[place] = picture_sums(chunks, out, number, place, original, subject)
+            sums[place] = picture_sums(chunks, out, number, place, original, subject, shared)
             report(done := done + 1)
         if original is None:
             one = correction_of(sums.sum(0, keepdim=True), 1)
             correction = Correction(one.gain.expand(len(clip), 3), one.offset.expand(len(clip), 3))
         else:
-            correction = correction_of(sums, window)
+            correction = correction_of(sums, window, find_cuts(clip))
         out.corrections.append(correction)
     return out
 
 
 def picture_sums(
-    chunks: Chunks, matched: Matched, number: int, place: int, original: PictureOf | None, subject: PictureOf | None
+    chunks: Chunks,
+    matched: Matched,
+    number: int,
+    place: int,
+    original: PictureOf | None,
+    subject: PictureOf | None,
+    shared: bool,
 ) -> Tensor:
-    """(3, 5) sums of one picture against the original and against the chunk in front of it; keeps the areas."""
+    """(3, 5) sums of one picture against the original and against the chunk in front of it; keeps the areas.
+
+    shared: the chunk shows in the overlap what the one in front of it does.
+    """
     picture, sums = chunks.clips[number][place], torch.zeros(3, 5, dtype=torch.float64)
     if original is not None:
         scene = scene_of(subject, number, place, tuple(picture.shape[:2]))
         areas = compared_areas(picture, original(number, place), scene)
         matched.scene[number].append(areas)
         sums += fit_sums(areas)
-    if number and place < chunks.overlap:
+    if number and place < chunks.overlap and shared:
         before = len(chunks.clips[number - 1]) - chunks.overlap + place
         there = matched.picture(chunks, number - 1, before)
         areas = compared_areas(picture, there, torch.ones(picture.shape[:2], dtype=torch.bool))

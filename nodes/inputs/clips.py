@@ -6,6 +6,9 @@ Letters: N frames, K objects, H and W pixels.
 import torch
 from torch import Tensor
 
+ALMOST_ALL = 0.9  # of the picture
+OTHER_SHAPE = 0.1  # by which width to height of a mask and of its clip differ
+
 
 def pictures(images: Tensor, name: str = "images") -> Tensor:
     """Finite (N, H, W, 1, 3 or 4) pictures to (N, H, W, 3), the same memory where it can be; HDR stays."""
@@ -29,6 +32,23 @@ def masks(mask: Tensor, name: str, frames: int | None = None) -> Tensor:
         )
     checks.mask_values(mask, name)
     return mask
+
+
+def mask_warning(name: str, masks: Tensor, size: tuple[int, int]) -> str | None:
+    """A sentence on masks (N, h, w) for a clip of a size (H, W) that are white almost everywhere or of another shape."""
+    (high, wide), (height, width) = masks.shape[1:], size
+    lines = []
+    if sum(mask.float().mean().item() for mask in masks) > ALMOST_ALL * len(masks):
+        lines.append(
+            f"{name}: expected white where the subject is, got masks that are white almost everywhere: if they are white "
+            "around the subject, put Invert Mask in front."
+        )
+    if abs(wide * height - high * width) > OTHER_SHAPE * high * width:
+        lines.append(
+            f"{name}: expected the shape of the clip of {width} x {height}, got {wide} x {high}, which is stretched to fit: "
+            "check that the mask is of this clip and turned as it is."
+        )
+    return " ".join(lines) or None
 
 
 def depth(depth: Tensor | dict, depth_type: str, frames: int, name: str = "depth") -> tuple[Tensor, str]:

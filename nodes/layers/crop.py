@@ -96,7 +96,9 @@ class CropToSubject(io.ComfyNode):
         cls, images, subject_mask, width, height, padding, smoothing_frames, max_frames, overlap_frames, size_multiple=8,
         frame_rule="any", box_motion=BOX_MOTIONS[0], hidden_mask=None,
     ) -> io.NodeOutput:  # fmt: skip
+        from ...models.flow.cuts import find_cuts
         from ...models.layers.crop import Framing, plan_crop
+        from ..host.notice import show_warning
         from ..inputs import clips
 
         images = clips.pictures(images)
@@ -104,20 +106,30 @@ class CropToSubject(io.ComfyNode):
         hidden = None if hidden_mask is None else clips.masks(hidden_mask, "hidden_mask", len(images))
         output_size, step = read_size(width, height, size_multiple), frame_step(frame_rule)
         check_overlap(max_frames, overlap_frames, step)
+        cuts = find_cuts(images)
         framing = Framing(
-            padding,
-            smoothing_frames,
-            max_frames,
-            overlap_frames,
-            size_multiple,
-            output_size,
-            step,
-            is_still(box_motion),
-        )
+            padding, smoothing_frames, max_frames, overlap_frames, size_multiple, output_size, step, is_still(box_motion),
+            tuple(cuts),
+        )  # fmt: skip
         crop = plan_crop(planes(mask, size), len(images), size, framing, planes(hidden, size))
         check_crop_memory(crop)
+        show_warning(crop_warning(mask, size, cuts), "The mask fits the clip.")
         pictures, masks = cut_clips(images, mask, crop)
         return io.NodeOutput(pictures, masks, as_socket(crop, masks))
+
+
+def crop_warning(mask, size: tuple[int, int], cuts: list[int]) -> str | None:
+    """A sentence on a mask that looks wrong, and on cuts."""
+    from ...models.flow.cuts import describe_cuts
+    from ..inputs import clips
+
+    lines = [clips.mask_warning("subject_mask", mask, size)]
+    if cuts:
+        lines.append(
+            f"{describe_cuts(cuts)}: the box follows the subject in each shot on its own, but a generator takes them for one. "
+            "Put Trim Video in front and generate each shot alone."
+        )
+    return " ".join(filter(None, lines)) or None
 
 
 def planes(mask, size: tuple[int, int]):

@@ -167,9 +167,9 @@ class DecomposeLayers(io.ComfyNode):
         rule = Rule(nearer_fraction, stability_margin, min_hidden_percent / 100)
         how = {"rule": rule, "by_depth": object_source == BY_DEPTH, "report": progress(2 * frames)}
         layers = decompose(images, person, depth, depth_type, objects, body, **how)
-        show_warning(
-            layers.report[0] if is_repeated(person, frames) else None, "Each frame has a person mask of its own."
-        )
+        repeated = layers.report[0] if is_repeated(person, frames) else None
+        lines = [repeated, clips.mask_warning("person_mask", person, size)]
+        show_warning(" ".join(filter(None, lines)) or None, "Each frame has a person mask of its own.")
         return results(layers)
 
 

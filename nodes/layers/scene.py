@@ -55,7 +55,9 @@ class FillScene(io.ComfyNode):
 
     @classmethod
     def execute(cls, layers, use_other_frames, grow_mask, inpainted_scene=None) -> io.NodeOutput:
+        from ...models.flow.cuts import describe_cuts, find_cuts
         from ...models.layers.fill import FillSettings, fill_scene
+        from ..host.notice import show_warning
         from ..host.progress import progress
         from ..inputs import clips
 
@@ -66,8 +68,11 @@ class FillScene(io.ComfyNode):
             inpainted_scene = clips.same_size(
                 "inpainted_scene", clips.pictures(inpainted_scene, "inpainted_scene"), layers.size, frames
             )
-        settings = FillSettings(use_other_frames, inpainted_scene, grow_mask)
+        cuts = find_cuts(layers.images) if use_other_frames else []
+        settings = FillSettings(use_other_frames, inpainted_scene, grow_mask, tuple(cuts))
         layers, confidence = fill_scene(layers, settings, progress(frames))
+        text = f"{describe_cuts(cuts)}: the scene is filled for each shot from its own frames."
+        show_warning(text if cuts else None, "The clip is one shot.")
         return io.NodeOutput(layers.as_dict(), layers.scene, scene_depth(layers), confidence)
 
 

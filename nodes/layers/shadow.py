@@ -79,6 +79,7 @@ class ShadowOfPerson(io.ComfyNode):
 
 def find(layers, scene, settings, report):
     """The shadow of the person in layers, and the report on it; `scene` is None or pictures (N or 1, H, W, 3)."""
+    from ...models.flow.cuts import describe_cuts, find_cuts
     from ...models.layers.empty_scene import given_scene, median_scene
     from ...models.layers.shadow import find_shadow, margin_of
     from ...models.layers.shadow_report import shadow_report
@@ -89,6 +90,9 @@ def find(layers, scene, settings, report):
     shadow = find_shadow(empty, settings, lambda done: report(frames + done))
     present = sum(bool((layers.coverages(index)[0] > 0.5).any()) for index in range(frames))
     text, warning = shadow_report(shadow, present, scene is not None)
+    if scene is None and (cuts := find_cuts(layers.images)):
+        mixed = f"{describe_cuts(cuts)}, and the median mixes the shots: connect scene, one picture for each frame."
+        warning, text = " ".join(filter(None, (warning, mixed))), f"{text}\n{mixed}"
     show_warning(warning, "A shadow was found.")
     return shadow, text
 

@@ -60,7 +60,9 @@ class MatchColors(io.ComfyNode):
     def execute(
         cls, images, overlap_frames, strength, smoothing_frames, reference_images=None, subject_mask=None
     ) -> io.NodeOutput:
+        from ...models.swap.chunks import overlap_warning
         from ...models.swap.colours import match_chunks
+        from ..host.notice import show_warning
         from ..host.progress import progress
 
         strength, window = strength[0], smoothing_frames[0]
@@ -70,7 +72,8 @@ class MatchColors(io.ComfyNode):
         report = progress(2 * total)
         matched = match_chunks(chunks, original, subject, window, report)
         out = corrected_clips(chunks, matched, strength, lambda done: report(total + done))
-        return io.NodeOutput(out, "\n".join(matched.report(strength)))
+        show_warning(warning := overlap_warning(chunks), "The chunks fit.")
+        return io.NodeOutput(out, "\n".join([*matched.report(strength), *filter(None, [warning])]))
 
 
 def read_chunks(node: str, images: list, overlap: int, single: bool = False):

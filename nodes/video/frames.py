@@ -60,8 +60,10 @@ class FramesToVideo(io.ComfyNode):
 
     @classmethod
     def execute(cls, images, frame_rate, first_frame, bit_depth, original_video=None, depth=None) -> io.NodeOutput:
+        from ..host.notice import show_warning
         from ..inputs import checks
         from .exact import ExactVideo
+        from .timing import uneven_warning
 
         check_clip_memory("Frames to Video", images, 0 if depth is None else 7)
         images = checks.rgb(images)
@@ -69,6 +71,7 @@ class FramesToVideo(io.ComfyNode):
         rate, audio, bits = exact_rate(frame_rate), None, 8
         if original_video is not None:
             rate, audio, bits = taken_from(original_video, first_frame, len(images))
+            show_warning(uneven_warning(original_video), "The frame rate is even.")
         parts = Types.VideoComponents(images=images, audio=audio, frame_rate=rate)
         return io.NodeOutput(ExactVideo(parts, bit_depth=BIT_DEPTHS[bit_depth] or bits))
 
