@@ -1,4 +1,4 @@
-"""The Fréchet distance of two sets of clips with what is known about its error: an interval, and its value by groups.
+"""The Frechet distance of two sets of clips with what is known about its error: an interval, and its value by groups.
 
 It grows as the sets shrink, since few samples spread less than what they were drawn from. A bootstrap repeats that error
 once more, so the interval is mirrored at the distance (the basic bootstrap), which takes the error out to first order.

@@ -18,11 +18,11 @@ class CompareSets(io.ComfyNode):
             node_id="DuetFrechetDistance",
             display_name="Compare Sets of Clips",
             category=CATEGORY,
-            description="Measures how far generated clips are from real ones as sets: the Fréchet distance of their features, as "
+            description="Measures how far generated clips are from real ones as sets: the Fr\u00e9chet distance of their features, as "
             "FID does for pictures and FVD for clips, with the number of samples and a 95 % interval. No clip needs to "
             "match another.",
             search_aliases=[
-                "FID", "FVD", "KVD", "cFVD", "sFVD", "Frechet distance", "Fréchet distance", "FID-VID", "evaluate video", "video quality",
+                "FID", "FVD", "KVD", "cFVD", "sFVD", "Frechet distance", "Fr\u00e9chet distance", "FID-VID", "evaluate video", "video quality",
                 "metric", "measure", "dataset distance", "evaluate dataset",
             ],
             is_input_list=True,
@@ -69,7 +69,7 @@ class CompareSets(io.ComfyNode):
             ],
             outputs=[
                 io.Float.Output(
-                    display_name="distance", tooltip="The Fréchet distance. 0 means equal sets; lower is closer."
+                    display_name="distance", tooltip="The Fr\u00e9chet distance. 0 means equal sets; lower is closer."
                 ),
                 io.Float.Output(
                     display_name="interval_low", tooltip="Lower end of the 95 % interval. It may leave the distance out."
@@ -229,7 +229,7 @@ def doubts(one: Tensor, other: Tensor, found) -> str | None:
 
 def sets_report(found, one: Tensor, other: Tensor, kind: str, source: str, draws: int) -> str:
     return (
-        f"Fréchet distance {numbers(found, draws)}, of {len(one)} {kind} and {len(other)} reference {kind}, {one.shape[1]} "
+        f"Fr\u00e9chet distance {numbers(found, draws)}, of {len(one)} {kind} and {len(other)} reference {kind}, {one.shape[1]} "
         f"features: {source}."
     )
 

@@ -168,7 +168,7 @@ def test_a_page_with_another_figure_is_found():
 def figures_by_hand(text: str) -> int:
     """Tables with measured numbers that are not between the lines of a written block: Markdown's, or output of a benchmark."""
     text = tables.BLOCK.sub("", text)
-    text = re.sub(f"{re.escape(tables.footage.BEGIN)}.*?{re.escape(tables.END)}", "", text, flags=re.S)
+    text = re.sub(f"<!-- written by: .*?{re.escape(tables.END)}", "", text, flags=re.S)  # those of a benchmark's own
     runs = re.findall(r"(?:^\|.*\n)+", text, re.M) + re.findall(r"^```\n(.*?)^```", text, re.M | re.S)
     number = re.compile(r"[*]*[-+]?\d+([.,]\d+)?[*]*( ?(%|dB|px|s|MB|GB|ms))?( \(.*\))?")
     cells = lambda line: [cell.strip() for cell in re.split(r"\||\s{2,}", line)]

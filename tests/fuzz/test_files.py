@@ -11,7 +11,7 @@ from pathlib import Path
 import folder_paths
 import pytest
 import torch
-from tiny.every_node import NODES, ROOT, flow, keypoints, rand, widgets
+from tiny.every_node import NODES, ROOT, default, flow, keypoints, rand, widgets
 
 hypothesis = pytest.importorskip("hypothesis", reason="cases are drawn by hypothesis")
 st = hypothesis.strategies
@@ -24,10 +24,14 @@ HEAD = 400  # bytes where most formats keep what they say about themselves
 ODD = [None, True, -1, 0, 1, 2**63, 1e308, "", "x", "NaN", [], {}, [[]], [None], {"people": None}, "9" * 5000]
 
 
-def depth_files(file_format: str, **more):
-    return lambda: saved("DuetSaveDepth", depth=rand(FRAMES, HEIGHT, WIDTH, 1).repeat(1, 1, 1, 3), **more, **{
-        "file_format": next(option for option in options_of("DuetSaveDepth", "file_format") if file_format in option)
-    })  # fmt: skip
+def depth_files(depth_format: str):
+    """Writes depth in a format of the option that leaves all to the user; greys, which every format can hold."""
+    program = next(one for one in NODES["DuetSaveDepth"].GET_SCHEMA().inputs if one.id == "program")
+    option = next(one for one in program.options if any(inner.id == "depth_format" for inner in one.inputs))
+    values = {"program": option.key, **{inner.id: default(inner) for inner in option.inputs}}
+    values |= {"depth_format": depth_format, "saved_depth_type": "near is white"}
+    depth = rand(FRAMES, HEIGHT, WIDTH, 1).repeat(1, 1, 1, 3)
+    return lambda: saved("DuetSaveDepth", depth=depth, program=values)
 
 
 def flow_files(file_format: str):
@@ -48,9 +52,9 @@ def options_of(name: str, key: str) -> list:
 KINDS = {
     "flow npz": (flow_files("npz"), "DuetLoadFlow", "flow_file"),
     "flow flo": (flow_files("flo"), "DuetLoadFlow", "flow_file"),
-    "depth EXR": (depth_files("EXR"), "DuetLoadDepth", "depth_file"),
-    "depth PNG": (depth_files("PNG"), "DuetLoadDepth", "depth_file"),
-    "depth FFV1": (depth_files("FFV1"), "DuetLoadDepth", "depth_file"),
+    "depth EXR": (depth_files("EXR float"), "DuetLoadDepth", "depth_file"),
+    "depth PNG": (depth_files("PNG 16 bit"), "DuetLoadDepth", "depth_file"),
+    "depth FFV1": (depth_files("FFV1 16 bit"), "DuetLoadDepth", "depth_file"),
     **{
         f"keypoints {kind}": (keypoint_files(kind), "DuetLoadKeypoints", "keypoints_file")
         for kind in options_of("DuetSaveKeypoints", "keypoint_format")

@@ -104,7 +104,7 @@ def value_of(one):
         low, high = max(one.min, -LARGEST), min(one.max, max(LARGEST, one.min))
         return st.sampled_from([one.default, low, high]) | st.integers(low, high)
     if isinstance(one, io.Float.Input):
-        return st.just(one.default) | st.floats(one.min, one.max, allow_nan=False, width=32)
+        return st.just(one.default) | st.floats(one.min, one.max, allow_nan=False)
     return st.just(one.default) | st.sampled_from(TEXTS)
 
 
