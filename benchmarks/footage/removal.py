@@ -3,6 +3,7 @@
 The plate is the median over the whole clip, of which the node sees the frames of the shot alone. Letters: N frames, H and W pixels.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from .nodes import run
 from .shots import Footage
 from .subtraction import grown
 
+AWAY = 12  # pixels from the person at which a frame shows the scene alone
 RIM = 4  # pixels that Fill Scene grows masks by at its default
 SUN = (0.84, 0.85, 0.88)  # what is left of red, green and blue when the sun is behind a cloud
 HALF = 0.5  # of the frames: a median of so many comes from the path for a still camera
@@ -50,6 +52,7 @@ def as_filmed(footage: Footage) -> dict:
     empty = [count for count, one in zip(counts, footage.person, strict=True) if not one.any()]
     return {
         "hole_db": decibels(found["images"], lambda index: plate, hole),
+        "hole_exposed_db": decibels(found["images"], in_exposure_of(images, plate, grown(footage.person, AWAY)), hole),
         "path": path_of(found["confidence"], hole, frames),
         "fill_cpu_s": found["fill"] / frames,
         "removal_cpu_s": found["all"] / frames,
@@ -59,6 +62,16 @@ def as_filmed(footage: Footage) -> dict:
         "rim_equal": not sum(counts),
         "hole_percent": 100 * float(hole.mean()),
     }
+
+
+def in_exposure_of(images: Tensor, plate: Tensor, person: np.ndarray) -> Callable[[int], Tensor]:
+    """A function from a frame to the plate (H, W, 3) in the exposure of that frame, measured where the person (N, H, W) is not."""
+
+    def exposed(index: int) -> Tensor:
+        scene = torch.from_numpy(~person[index])
+        return plate * images[index][scene].mean(0) / plate[scene].mean(0)
+
+    return exposed
 
 
 def hole_of(footage: Footage) -> np.ndarray:

@@ -26,6 +26,7 @@ TABLES = {
     "The masks": (Row("matte_iou", "masks of all figures beside RVM's mattes, IoU", "{:.2f}"),),
     "A person removed": (
         Row("hole_db", "filled place beside the plate", DB, {"A": "37 dB", "B": "35.5 dB"}),
+        Row("hole_exposed_db", "the same beside the plate in the exposure of each frame", DB),
         Row("with_shadow_db", "the same with the shadow in the mask", DB),
         Row("path", "path that the node chose", "{}", "still"),
         Row("fill_cpu_s", "Fill Scene, CPU seconds a frame", CPU, "0.6 s"),
