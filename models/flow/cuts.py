@@ -10,14 +10,11 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from .between import ClipMotion
 
-THUMBNAIL, SAMPLED = (
-    48,
-    180,
-)  # pixels of the shorter side on which frames are compared, and of what they are averaged from
+THUMBNAIL = 48  # pixels of the shorter side on which frames are compared
+SAMPLED = 180  # pixels of the shorter side of what they are averaged from
 ALIKE = 0.5  # correlation of small pictures: filmed neighbours have 0.98 or more, two shots 0.15 or less
-IN_COMMON = (
-    0.25  # share of what can be recognised that both frames show: 0.4 or more in one shot, 0.22 or less across a cut
-)
+# Share of what can be recognised that both frames show: 0.4 or more in one shot, 0.22 or less across a cut.
+IN_COMMON = 0.25
 AROUND = 3  # frames on each side of a cut of which none is like one on the other side
 SIDE = 160  # pixels of the longer side that the flow is found on
 SMALLEST = 32  # pixels of the shorter side: smaller pictures show too little
