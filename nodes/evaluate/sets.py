@@ -22,7 +22,7 @@ class CompareSets(io.ComfyNode):
             "FID does for pictures and FVD for clips, with the number of samples and a 95 % interval. No clip needs to "
             "match another.",
             search_aliases=[
-                "FID", "FVD", "KVD", "cFVD", "sFVD", "Frechet distance", "Fr\u00e9chet distance", "FID-VID", "evaluate video", "video quality",
+                "FID", "FVD", "cFVD", "sFVD", "Frechet distance", "Fr\u00e9chet distance", "FID-VID", "evaluate video", "video quality",
                 "metric", "measure", "dataset distance", "evaluate dataset",
             ],
             is_input_list=True,
@@ -72,7 +72,7 @@ class CompareSets(io.ComfyNode):
                     display_name="distance", tooltip="The Fr\u00e9chet distance. 0 means equal sets; lower is closer."
                 ),
                 io.Float.Output(
-                    display_name="interval_low", tooltip="Lower end of the 95 % interval. It may leave the distance out."
+                    display_name="interval_low", tooltip="Lower end of the 95 % interval. The distance may lie outside of the interval."
                 ),
                 io.Float.Output(display_name="interval_high", tooltip="Upper end of the 95 % interval."),
                 io.Float.Output(

@@ -11,7 +11,8 @@ from pathlib import Path
 import folder_paths
 import pytest
 import torch
-from tiny.every_node import NODES, ROOT, default, flow, keypoints, rand, widgets
+from tiny.every_node import NODES, ROOT, default, flow, keypoints, output_in, rand, widgets
+from tiny.json_places import places, with_value
 
 hypothesis = pytest.importorskip("hypothesis", reason="cases are drawn by hypothesis")
 st = hypothesis.strategies
@@ -74,8 +75,6 @@ def saved(name: str, **values) -> str:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
     """A sound file of each kind, written once: its name for the node, where it is, and its bytes."""
-    before, folder = folder_paths.get_output_directory(), tmp_path_factory.mktemp("output")
-    folder_paths.set_output_directory(str(folder))
     files = {}
 
     def of_kind(kind: str):
@@ -86,8 +85,8 @@ def written(tmp_path_factory):
             files[kind] = (name, path, path.read_bytes())
         return files[kind]
 
-    yield of_kind
-    folder_paths.set_output_directory(before)
+    with output_in(tmp_path_factory.mktemp("output")):
+        yield of_kind
 
 
 def read(kind: str, name: str):
@@ -155,23 +154,6 @@ def test_wrong_bytes_are_a_result_or_a_sentence(kind, written, draw_cases):
 
     drawn = st.fixed_dictionaries({"kind": st.just(kind), "changes": st.lists(CHANGE, min_size=1, max_size=4)})
     draw_cases(drawn, on_case, USUAL)
-
-
-def places(value, at=()):
-    """Every place in a JSON value."""
-    yield at
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, one in inside:
-        yield from places(one, (*at, key))
-
-
-def with_value(value, at, new):
-    """A JSON value with another one at a place."""
-    if not at:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[at[0]] = with_value(copy[at[0]], at[1:], new)
-    return copy
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.startswith("keypoints")])

@@ -6,11 +6,10 @@ More than in every run: python3 scripts/host.py test tests/fuzz --fuzz 200
 import json
 from pathlib import Path
 
-import folder_paths
 import pytest
 import torch
 from comfy_api.latest import io
-from tiny.every_node import NODES, refused, small_models, takes, values_of
+from tiny.every_node import NODES, output_in, refused, small_models, takes, values_of
 
 hypothesis = pytest.importorskip("hypothesis", reason="cases are drawn by hypothesis")
 st = hypothesis.strategies
@@ -152,10 +151,8 @@ def can_be_made(case: dict, models) -> bool:
 @pytest.fixture(scope="module", autouse=True)
 def output(tmp_path_factory):
     """Where nodes that save do so."""
-    before = folder_paths.get_output_directory()
-    folder_paths.set_output_directory(str(tmp_path_factory.mktemp("output")))
-    yield
-    folder_paths.set_output_directory(before)
+    with output_in(tmp_path_factory.mktemp("output")):
+        yield
 
 
 @pytest.fixture(scope="module")

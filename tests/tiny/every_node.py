@@ -2,6 +2,8 @@
 
 import asyncio
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -40,6 +42,17 @@ def takes(one, kind):
     """Whether an input takes values of a type."""
     types = one.get_io_type().split(",")
     return kind in types or (kind == "IMAGE" and isinstance(one, io.MatchType.Input))
+
+
+@contextmanager
+def output_in(folder: Path) -> Iterator[None]:
+    """Nodes that save do so in a folder."""
+    before = folder_paths.get_output_directory()
+    folder_paths.set_output_directory(str(folder))
+    try:
+        yield
+    finally:
+        folder_paths.set_output_directory(before)
 
 
 def small_models(root: Path) -> SimpleNamespace:

@@ -26,6 +26,7 @@ from pack.models.unet.controlnet import PoseControlNet
 from pack.models.unet.network import VideoUNet
 from pack.models.unet.switches import with_switches
 from safetensors.torch import load_file, save_file
+from tiny.json_places import places, with_value
 
 pytestmark = pytest.mark.long(seconds=90)
 ROOT = Path(__file__).resolve().parents[3]
@@ -102,22 +103,6 @@ def put_together(path, header, body):
     text = json.dumps(header).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(len(text).to_bytes(8, "little") + text + body)
-
-
-def places(value, at=()):
-    """Every place in a JSON value."""
-    yield at
-    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, one in inside:
-        yield from places(one, (*at, key))
-
-
-def with_value(value, at, new):
-    if not at:
-        return new
-    copy = dict(value) if isinstance(value, dict) else list(value)
-    copy[at[0]] = with_value(copy[at[0]], at[1:], new)
-    return copy
 
 
 def nested(depth):

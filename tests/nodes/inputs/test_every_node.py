@@ -3,7 +3,6 @@
 import re
 from fractions import Fraction
 
-import folder_paths
 import pytest
 import torch
 from comfy_api.latest import Input, InputImpl, Types
@@ -13,6 +12,7 @@ from tiny.every_node import (
     NODES,
     SIDE,
     keypoints,
+    output_in,
     rand,
     refused,
     run,
@@ -61,10 +61,8 @@ CLIPS = [
 @pytest.fixture(scope="module", autouse=True)
 def output(tmp_path_factory):
     """Where nodes that save do so."""
-    before = folder_paths.get_output_directory()
-    folder_paths.set_output_directory(str(tmp_path_factory.mktemp("output")))
-    yield
-    folder_paths.set_output_directory(before)
+    with output_in(tmp_path_factory.mktemp("output")):
+        yield
 
 
 @pytest.fixture(scope="module")
