@@ -15,6 +15,7 @@ from ..host.types import DA3Geometry, MoGeGeometry
 from .video import clip_input
 
 FIELD_OF_VIEW = 50.0  # degrees, where neither the artist nor the geometry names one
+NARROWEST = 0.01  # degrees: a longer lens than any
 
 
 @dataclass(frozen=True)
@@ -114,6 +115,10 @@ def one_frame(depth: Tensor | dict, index: int) -> Tensor | dict:
 
 def focal_length(depth: Tensor | dict, field_of_view: float, width: int) -> float:
     """The focal length in pixels by the artist's field of view, else the geometry's, else FIELD_OF_VIEW."""
+    if 0 < field_of_view < NARROWEST:
+        raise ValueError(
+            f"field_of_view: expected 0, or at least {NARROWEST} degrees, got {field_of_view:g}: set it to 0 if it is not known."
+        )
     if not field_of_view and isinstance(depth, dict) and isinstance(depth.get("intrinsics"), Tensor):
         matrices = depth["intrinsics"].reshape(-1, 3, 3).double().cpu()
         # Intrinsics in parts of the picture (MoGe) and in pixels of the network (Depth Anything 3) alike: both have the

@@ -82,11 +82,17 @@ def stamp(name: str | None, *folders: str, endings: tuple[str, ...] = WEIGHTS) -
 
 
 def output_file(prefix: str, ending: str) -> Path:
-    """A new file in the output folder; a prefix that leads out of it is refused by the host."""
+    """A new file in the output folder; a prefix that leads out of it is refused."""
     if not prefix.isprintable() or len(prefix) > LONGEST_PREFIX:
         raise ValueError(
             f"filename_prefix: expected up to {LONGEST_PREFIX} characters without control characters, got {prefix[:200]!r}: "
             "enter another name."
+        )
+    output = Path(folder_paths.get_output_directory()).resolve()
+    if not (output / prefix).resolve().is_relative_to(output):
+        raise ValueError(
+            f"filename_prefix: expected a folder and a name inside the output folder, got {prefix!r}, which is outside the "
+            "output folder: enter it without .. and without the root of a disk."
         )
     try:
         folder, name, number, _, _ = folder_paths.get_save_image_path(prefix, folder_paths.get_output_directory())
