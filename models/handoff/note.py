@@ -81,7 +81,16 @@ def note_of_attributes(header: Mapping, name: str) -> DepthNote | None:
     if ATTRIBUTES["depth_type"] not in header:
         return None
     values = {key: header[attribute] for key, attribute in ATTRIBUTES.items() if attribute in header}
-    return checked_note(values | {"frame_rate": float(header.get(FRAME_RATE, 0))}, name)
+    return checked_note(values | {"frame_rate": frame_rate_of(header)}, name)
+
+
+def frame_rate_of(header: Mapping) -> float:
+    """Frames a second by the header of an EXR; 0 where it states none, or none that is a number."""
+    try:
+        rate = float(header.get(FRAME_RATE, 0))
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return rate if isfinite(rate) and rate > 0 else 0.0
 
 
 def checked_note(values: object, name: str) -> DepthNote:

@@ -15,7 +15,7 @@ from torch import Tensor
 from . import exr, png, video
 from .channels import COLOURS, KNOWN, MOTION, OBJECT, PARTS, find_depth, motion_of, picture_of
 from .names import READ_ENDINGS
-from .note import TEXT, DepthNote, note_of_attributes, note_of_json, sidecar_of
+from .note import TEXT, DepthNote, frame_rate_of, note_of_attributes, note_of_json, sidecar_of
 from .series import NUMBERED, chosen_frames, series_of
 
 _, PNG, *VIDEO = READ_ENDINGS
@@ -109,7 +109,7 @@ def open_depth(path: Path, start: int = 0, count: int = 0, channel_name: str = "
         return DepthFile(path, start, len(files), size, note, note.frame_rate if note else 0.0, files)
     head = exr.read_head(files[0])
     note = note_of(path, None) or note_of_attributes(head.attributes, path.name)
-    channel, rate = find_depth(head.names, channel_name), float(head.attributes.get("framesPerSecond", 0))
+    channel, rate = find_depth(head.names, channel_name), frame_rate_of(head.attributes)
     return DepthFile(path, start, len(files), head.size, note, rate, files, tuple(head.names), channel)
 
 

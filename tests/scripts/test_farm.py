@@ -114,19 +114,26 @@ def test_a_killed_server_costs_no_job_and_doubles_none(three, tmp_path, capsys):
 
 
 def test_a_killed_worker_process_costs_no_job(three, tmp_path):
-    jobs = [Job(f"clip_{seed}", clip(80 + seed)) for seed in range(4)]
+    jobs = [Job(f"clip_{seed}", clip(80 + seed, frames=40)) for seed in range(4)]
     servers = [three[0].url, three[2].url]
+    killed = []
     with engine.dask(servers) as dask:
         farm = engine.Farm(dask, servers, jobs, tmp_path, 0)
-        processes = dask.run(os.getpid)
+        addresses = {worker["name"]: address for address, worker in dask.scheduler_info()["workers"].items()}
+        process = dask.run(os.getpid)[addresses[servers[0]]]
 
         def kill():
-            time.sleep(0.5)
-            os.kill(next(iter(processes.values())), signal.SIGKILL)
+            deadline = time.monotonic() + 60
+            while not any(work.is_queued(servers[0], job) for job in jobs) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            killed.extend(job.id for job in jobs if work.is_queued(servers[0], job))
+            os.kill(process, signal.SIGKILL)
 
         threading.Thread(target=kill, daemon=True).start()
         assert farm.run() == {}
+    assert killed, "the worker process ended while its server had a job"
     assert sorted(farm.done) == [job.name for job in jobs]
+    assert {farm.done[job.name]["server"] for job in jobs if job.id in killed} == {servers[0]}, "that job was followed"
     assert not finished_on(three[0]) & finished_on(three[2]) & {job.id for job in jobs}
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from ..console import say, warn
 from ..errors import HostError
 from ..server import answers
-from .work import JobFailed, ServerLost, run_job
+from .work import JobFailed, ServerLost, place_of, run_job
 
 ALLOWED = "distributed.scheduler.allowed-failures"  # of workers; those of jobs are counted by the farm
 
@@ -67,11 +67,11 @@ def found_by_workers():
         sys.path.remove(folder)
 
 
-def run_here(job, output):
-    """Runs a job on the server that this worker is named after."""
+def run_here(job, output, servers):
+    """Runs a job on the server that this worker is named after, or follows it on the one that has it already."""
     from distributed import get_worker
 
-    url = get_worker().name
+    url = place_of(job, get_worker().name, servers)
     try:
         return "done", url, run_job(url, job, output)
     except ServerLost as error:
@@ -118,7 +118,7 @@ class Farm:
         # Without a list of workers Dask keeps the job back until one is free, so that no server has a queue of its own.
         chosen = {"workers": others} if avoid and others else {}
         key = ("job", f"{name}, try {self.tries[name]}")
-        future = self.client.submit(run_here, self.jobs[name], self.output, key=key, **chosen)
+        future = self.client.submit(run_here, self.jobs[name], self.output, tuple(self.servers), key=key, **chosen)
         self.names[future.key] = name
         return future
 

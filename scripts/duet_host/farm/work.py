@@ -1,5 +1,6 @@
 """What one server does with one job: it is asked for the job, followed to its end, and its files are fetched."""
 
+import contextlib
 import hashlib
 import shutil
 import time
@@ -49,6 +50,15 @@ def finished(url, job):
     raise JobFailed(
         f"The server was started again {STARTS} times while it ran this: it may need more memory than there is."
     )
+
+
+def place_of(job, here, servers):
+    """Returns the server that has the job already (its worker process has ended, ComfyUI has not), else this one."""
+    for url in servers:
+        with contextlib.suppress(ServerLost):
+            if url != here and is_known(url, job):
+                return url
+    return here
 
 
 def ask(url, path, body=None):

@@ -12,7 +12,15 @@ import torch
 from pack.models.handoff import exr, png, video
 from pack.models.handoff.channels import DEPTH_NAMES, find_depth, picture_channels, picture_of
 from pack.models.handoff.names import COMPRESSIONS, FFV1, PRORES_422, PRORES_4444, Form
-from pack.models.handoff.note import DepthNote, checked_note, note_of_attributes, note_of_json, rational, sidecar_of
+from pack.models.handoff.note import (
+    DepthNote,
+    checked_note,
+    frame_rate_of,
+    note_of_attributes,
+    note_of_json,
+    rational,
+    sidecar_of,
+)
 from pack.models.handoff.opening import open_depth
 from pack.models.handoff.saving import DepthClip, save_clip
 from PIL import Image
@@ -74,6 +82,12 @@ def test_openimageio_reads_what_was_written(tmp_path, half, compression):
     head = exr.read_head(path)
     assert head.size == (HEIGHT, WIDTH) and sorted(head.names) == sorted(given)
     assert replace(note_of_attributes(head.attributes, "x"), frame_rate=23.976) == note
+
+
+@pytest.mark.parametrize("stated", [object(), None, "fast", "nan", float("inf"), -24.0])
+def test_a_frame_rate_that_is_no_number_counts_as_none(stated):
+    assert frame_rate_of({"framesPerSecond": stated}) == frame_rate_of({}) == 0.0
+    assert frame_rate_of({"framesPerSecond": "25"}) == 25.0
 
 
 def test_parts_of_a_file_keep_their_names(tmp_path):
