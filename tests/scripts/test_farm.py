@@ -65,10 +65,10 @@ def three(tmp_path_factory):
         yield servers
 
 
-def finished_on(server) -> set[str]:
-    """The ids of the jobs that a server remembers as done."""
+def finished_on(server, jobs: list[Job]) -> set[str]:
+    """The ids of those of some jobs that a server remembers as done."""
     history = client.request(f"{server.url}/history")[1]
-    return {job for job, entry in history.items() if entry["status"]["status_str"] == "success"}
+    return {job.id for job in jobs if job.id in history and history[job.id]["status"]["status_str"] == "success"}
 
 
 def kill_after(server, output: Path, jobs: int) -> threading.Thread:
@@ -86,8 +86,9 @@ def kill_after(server, output: Path, jobs: int) -> threading.Thread:
 
 
 def test_a_killed_server_costs_no_job_and_doubles_none(three, tmp_path, capsys):
-    names = [f"clip_{seed}" for seed in range(JOBS)]
-    folder = write(tmp_path / "jobs", **{name: clip(40 + seed) for seed, name in enumerate(names)})
+    jobs = [Job(f"clip_{seed}", clip(40 + seed)) for seed in range(JOBS)]
+    names = [job.name for job in jobs]
+    folder = write(tmp_path / "jobs", **{job.name: job.prompt for job in jobs})
     output, servers = tmp_path / "done", [server.url for server in three]
     killer = kill_after(three[1], output, 3)
     assert run(folder, servers, [], output, 1) == 0
@@ -101,7 +102,7 @@ def test_a_killed_server_costs_no_job_and_doubles_none(three, tmp_path, capsys):
         assert [(video.parent.name, video.name, video.stat().st_size, work.checksum(video))] == [
             (one["subfolder"], one["path"], one["bytes"], one["sha256"]) for one in record["files"]
         ]
-    first, third = finished_on(three[0]), finished_on(three[2])
+    first, third = (finished_on(three[number], jobs) for number in (0, 2))
     assert not first & third, "no job on two servers"
     assert len(first) >= 2 and len(third) >= 2, "both that are left took part"
     records = [json.loads(path.read_text(encoding="utf-8")) for path in output.glob("*/job.json")]
@@ -110,7 +111,8 @@ def test_a_killed_server_costs_no_job_and_doubles_none(three, tmp_path, capsys):
     assert run(folder, servers, [], output, 1) == 0
     assert "10 of 10 were done already" in capsys.readouterr().out
     assert {path: path.stat().st_mtime_ns for path in output.rglob("*")} == before, "done jobs are left as they are"
-    assert finished_on(three[0]) | finished_on(three[2]) == first | third, "no server is asked to do them again"
+    again = [finished_on(three[number], jobs) for number in (0, 2)]
+    assert again == [first, third], "no server is asked to do them again"
 
 
 def test_a_killed_worker_process_costs_no_job_and_doubles_none(three, tmp_path):
@@ -135,7 +137,7 @@ def test_a_killed_worker_process_costs_no_job_and_doubles_none(three, tmp_path):
         assert farm.run() == {}
     assert killed == [farm.done["long"]["server"]], "the server that had the job kept it"
     assert sorted(farm.done) == ["long", "short"]
-    assert not finished_on(three[0]) & finished_on(three[2]) & {long.id, short.id}
+    assert not finished_on(three[0], [long, short]) & finished_on(three[2], [long, short])
 
 
 def test_what_fails_is_named_and_the_others_are_done(three, tmp_path, capsys):
